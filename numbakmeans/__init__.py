@@ -1,0 +1,50 @@
+"""Exact multicore k-means on NumPy arrays, compiled by Numba.
+
+A call flows one way, and imports go only downward:
+
+__main__     the command line
+_scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+_fit         seed -> plan -> iterate -> FitResult
+_seeding     starting centers, and the table of methods
+_algorithms  the ways to run a pass, and their table
+_samples     arrays in: dtype, layout, checks, range
+_plan        thresholds
+_kernels     nopython building blocks
+_jit         compiler options and serial twins
+_cache       where compiled code is kept
+
+Nothing is imported before a name is used: `import numbakmeans` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "kmeans2": "_scipy",
+    "kmeans": "_scipy",
+    "vq": "_scipy",
+    "whiten": "_scipy",
+    "ClusterError": "_scipy",
+    "fit": "_fit",
+    "FitResult": "_fit",
+}
+
+__all__ = ["ClusterError", "FitResult", "__version__", "fit", "kmeans", "kmeans2", "vq", "whiten"]
+
+if TYPE_CHECKING:
+    from numbakmeans._fit import FitResult, fit
+    from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

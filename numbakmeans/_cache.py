@@ -1,0 +1,182 @@
+"""Where compiled code is kept between processes.
+
+Numba's own cache raises when no folder is writable, mixes up signatures when processes race, trusts
+damaged files, and notices neither an edit in another file nor a changed option. This one keeps one
+self-contained file for each compiled signature, named by a hash of everything that the machine code
+depends on, written to a temporary name and moved into place. Whatever goes wrong with it, the answer
+is to compile: it never raises. What went wrong last is kept in `trouble`, for ``numbakmeans info``.
+
+``NUMBAKMEANS_CACHE_DIR`` names another folder, or switches the cache off with ``off``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import config, serialize
+from numba.core.caching import CompileResultCacheImpl, _Cache
+
+MAGIC = b"numbakmeans compiled code 1\n"
+PACKAGE = Path(__file__).resolve().parent
+
+#: What went wrong last, one line; empty as long as nothing did.
+trouble = ""
+
+
+def package_stamp(package: Path = PACKAGE) -> str:
+    """Return a hash of every source file of the package: an edit anywhere makes a new cache."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@functools.cache
+def folders() -> tuple[Path, ...]:
+    """Return the folders to look in, in order; the first writable one is written to; none: no cache."""
+    chosen = os.environ.get("NUMBAKMEANS_CACHE_DIR", "")
+    if chosen.lower() == "off":
+        return ()
+    try:
+        stamp = package_stamp()
+        if chosen:
+            return (Path(chosen) / stamp,)
+        if config.CACHE_DIR:
+            return (Path(config.CACHE_DIR) / "numbakmeans" / stamp,)
+        return (PACKAGE / "__pycache__" / "compiled" / stamp, _user_cache() / "numbakmeans" / stamp)
+    except (OSError, RuntimeError) as error:  # sources unreadable (a zip), or no home folder
+        _note(error)
+        return ()
+
+
+@functools.cache
+def _environment() -> tuple[object, ...]:
+    """What machine code depends on besides function, options, signature and processor."""
+    switches = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DISABLE_INTEL_SVML", "ENABLE_AVX")
+    switches += ("LOOP_VECTORIZE", "SLP_VECTORIZE")
+    versions = (platform.python_implementation(), sys.version_info[:3], np.__version__)
+    versions += (numba.__version__, llvmlite.__version__)
+    return (*versions, *(f"{name}={getattr(config, name, None)}" for name in switches))
+
+
+def _note(error: Exception) -> None:
+    global trouble
+    trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
+
+
+class CodeCache(_Cache):  # type: ignore[misc]
+    """The cache of one dispatcher, in the form that Numba's dispatchers expect.
+
+    Parameters
+    ----------
+    py_func : the function compiled
+    options : its compiler options, part of the key
+    """
+
+    def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._name = py_func.__qualname__
+        self._impl = CompileResultCacheImpl(py_func)
+        code = hashlib.sha256(py_func.__code__.co_code).hexdigest()
+        self._identity = (py_func.__module__, self._name, code, sorted(options.items()))
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str | None:
+        return str(folders()[0]) if folders() else None
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for folder in folders():
+            for path in folder.glob(f"{self._name}-*"):
+                path.unlink(missing_ok=True)
+
+    def _key(self, sig: Any, codegen: Any) -> tuple[str, str]:
+        key = repr((self._identity, str(sig), codegen.magic_tuple(), _environment()))
+        return key, f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled result of this signature, or None where no sound entry holds it."""
+        if not self._enabled or not folders():
+            return None
+        target_context.refresh()
+        key, name = self._key(sig, target_context.codegen())
+        for folder in folders():
+            try:
+                content = (folder / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                _note(error)
+                continue
+            try:
+                return self._rebuild(content, key, sig, target_context)
+            # An unusable entry can fail in any way that unpickling and linking can; compiling is
+            # always right, and the new entry takes the place of the old.
+            except Exception as error:
+                _note(error)
+        return None
+
+    def _rebuild(self, content: bytes, key: str, sig: Any, target_context: Any) -> Any:
+        digest, body = content[len(MAGIC) :][:32], content[len(MAGIC) + 32 :]
+        if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != digest:
+            raise ValueError(f"damaged cache entry of {self._name}")
+        stored_key, payload = pickle.loads(body)
+        if stored_key != key:
+            raise ValueError(f"foreign cache entry of {self._name}")
+        result = self._impl.rebuild(target_context, pickle.loads(payload))
+        if tuple(result.signature.args) != tuple(getattr(sig, "args", sig)):
+            raise ValueError(f"cache entry of {self._name} for another signature")
+        return result
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Store a compiled result in the first folder that takes it."""
+        if not self._enabled or not folders() or not self._impl.check_cachable(data):
+            return
+        key, name = self._key(sig, data.codegen)
+        body = pickle.dumps((key, serialize.dumps(self._impl.reduce(data))))
+        content = MAGIC + hashlib.sha256(body).digest() + body
+        for folder in folders():
+            try:
+                _write_whole(folder / name, content)
+                return
+            except OSError as error:
+                _note(error)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

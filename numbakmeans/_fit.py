@@ -1,0 +1,226 @@
+"""The way from arrays to a result: seed -> plan -> iterate -> FitResult. The only orchestration.
+
+Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scipy`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numbakmeans import _plan
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._kernels import canonical
+from numbakmeans._samples import MAX_SAMPLES, Samples, as_working, column_means, padded, update_means
+from numbakmeans._seeding import SEEDINGS
+
+
+class FitResult(NamedTuple):
+    """What a fit found; everything belongs to the same centers and labels.
+
+    Attributes
+    ----------
+    centers : ndarray (n_clusters, n_features), float32 or float64
+        The exact means of the labelled rows, rounded once.
+    labels : ndarray (n_samples,), int32
+        The nearest of the centers that the last pass started from; of `centers` if converged.
+    inertia : float
+        The exact sum of the squared distances between rows and the centers of their labels, rounded once.
+    n_iter : int
+        Passes made. The last one of a converged fit only found that nothing moves any more.
+    converged : bool
+        Whether no label changed in the last pass: further passes would change nothing.
+    n_empty : int
+        Clusters without a row; each kept its previous center.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+
+
+class Passes(NamedTuple):
+    """What `iterate` did; `centers` are padded to the kernels' features, in float64."""
+
+    centers: np.ndarray
+    labels: np.ndarray
+    n_iter: int
+    converged: bool
+    n_empty: int
+    ever_empty: bool
+
+
+def pad_centers(centers: np.ndarray) -> np.ndarray:
+    """Return a float64 copy of centers (n_clusters, n_features) with zero columns appended."""
+    n_clusters, n_features = centers.shape
+    wide = np.zeros((n_clusters, padded(n_features)))
+    wide[:, :n_features] = centers
+    return wide
+
+
+def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label of the nearest center (int32) and D to it (float64) for every row."""
+    X = samples.X
+    plan = _plan.sweep(X.shape, work=X.size * len(centers))
+    labels, sq_dists = np.empty(len(X), np.int32), np.empty(len(X))
+    canonical.nearest.on(plan.parallel)(
+        X, pad_centers(centers), plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists
+    )
+    return labels, sq_dists
+
+
+def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
+    """Return sqrt of squared distances, rounded once to float32 or float64."""
+    if not single:
+        return np.sqrt(sq_dists)
+    plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
+    dists = np.empty(len(sq_dists), np.float32)
+    canonical.roots_single.on(plan.parallel)(sq_dists, plan.n_slots, dists)
+    return dists
+
+
+def exact_sum(values: np.ndarray) -> float:
+    """Return the exact sum of a float64 array, rounded once."""
+    return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+
+
+def exact_average(values: np.ndarray) -> np.floating:
+    """Return the exact mean of a float32 or float64 array, rounded once to its dtype."""
+    samples = Samples(values.reshape(-1, 1))
+    return values.dtype.type(column_means(samples, single=samples.single)[0])
+
+
+def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
+    """Return the exact sum of D between rows and the centers (padded) of their labels."""
+    X = samples.X
+    plan = _plan.sweep(X.shape, work=8 * X.size)
+    sq_dists = np.empty(len(X))
+    canonical.label_sq_dists.on(plan.parallel)(X, centers, labels, plan.n_slots, plan.chunk_rows, sq_dists)
+    return exact_sum(sq_dists)
+
+
+def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray:
+    """Return starting centers (n_clusters, n_features), float64.
+
+    method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState; its lock is held while drawing
+    """
+    row = SEEDINGS[method]
+    shape = (len(samples.X), n_clusters, samples.X.shape[1])
+    if isinstance(rng, np.random.Generator):
+        with rng.bit_generator.lock:
+            integers, reals = row.draw(rng, *shape)
+    else:
+        integers, reals = row.draw_legacy(rng, *shape)
+    return row.place(samples, n_clusters, integers, reals)
+
+
+def iterate(
+    samples: Samples,
+    centers: np.ndarray,
+    max_iter: int,
+    *,
+    stop_on_empty: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    algorithm: str = "lloyd",
+) -> Passes:
+    """Make up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
+
+    Parameters
+    ----------
+    centers : (n_clusters, n_features), any float dtype; entered as float64, unrounded
+    stop_on_empty : stop after the first pass that leaves a cluster empty
+    progress : called with the pass and the number of rows that moved, after each pass
+    algorithm : a key of `ALGORITHMS`; each gives the same bits
+    """
+    X = samples.X
+    n_clusters = len(centers)
+    plan = _plan.sweep(X.shape, work=X.size * n_clusters)
+    run = ALGORITHMS[algorithm].on(plan.parallel)
+    _, constants, scales = samples.grids
+    sums, counts = samples.tables(n_clusters, plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    wide = pad_centers(centers)
+    n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
+    while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
+        n_iter += 1
+        moved = run(X, plan.chunk_rows, plan.n_lanes, wide, constants, scales, labels, sums, counts)
+        if moved:
+            sizes = update_means(samples, sums, counts, samples.single, wide)
+            n_empty = n_clusters - int(np.count_nonzero(sizes))
+            ever_empty = ever_empty or n_empty > 0
+        if progress is not None:
+            progress(n_iter, moved)
+    return Passes(wide, labels, n_iter, moved == 0, n_empty, ever_empty)
+
+
+def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True) -> FitResult:
+    """Run Lloyd's algorithm from given centers, and say how it ended.
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        float32 and float64 are worked on as they are, float16 as float32, integers and bool as float64.
+    centers : array_like (n_clusters, n_features)
+        Starting centers.
+    max_iter : int
+        Passes at most. The fit stops earlier at the fixed point, once no label changes.
+    check_finite : bool
+        Whether to refuse NaN and infinities. Without the check a NaN distance counts as +inf.
+
+    Returns
+    -------
+    FitResult
+        A named tuple: centers, labels, inertia, n_iter, converged, n_empty.
+
+    Raises
+    ------
+    TypeError
+        `X` or `centers` do not hold real numbers, or `max_iter` is no integer.
+    ValueError
+        Wrong shapes, an empty array, NaN or infinities, `max_iter` below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import fit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = fit(X, X[:2])
+    >>> result.centers.ravel(), result.labels, result.inertia
+    (array([ 0.5, 10.5]), array([0, 0, 1, 1], dtype=int32), 1.0)
+    >>> result.n_iter, result.converged, result.n_empty
+    (4, True, 0)
+    """
+    rows, start = as_working(X, "X"), as_working(centers, "centers")
+    for name, array in (("X", rows), ("centers", start)):
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"{name} must be a non-empty 2-D array, got shape {array.shape}")
+    if start.shape[1] != rows.shape[1]:
+        raise ValueError(f"centers has {start.shape[1]} features, but X has {rows.shape[1]}")
+    if len(rows) >= MAX_SAMPLES:
+        raise ValueError(f"X has {len(rows)} rows; fewer than {MAX_SAMPLES} are supported")
+    try:
+        passes_at_most = operator.index(max_iter)
+    except TypeError:
+        raise TypeError(f"max_iter must be an integer, got {max_iter!r}") from None
+    if passes_at_most < 1:
+        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
+    samples = Samples(rows)
+    if check_finite:
+        for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
+            if not finite:
+                raise ValueError(f"{name} must not contain infs or NaNs")
+    passes = iterate(samples, start, passes_at_most)
+    return as_result(samples, passes)
+
+
+def as_result(samples: Samples, passes: Passes) -> FitResult:
+    """Return passes in the caller's shape and dtype, with the inertia of these centers and labels."""
+    inertia = inertia_of(samples, passes.centers, passes.labels)
+    centers = passes.centers[:, : samples.X.shape[1]].astype(samples.X.dtype)
+    return FitResult(centers, passes.labels, inertia, passes.n_iter, passes.converged, passes.n_empty)

@@ -1,0 +1,68 @@
+"""The only file that says ``numba.njit``: option sets, code cache, serial twins.
+
+Two decorators make everything that is compiled here:
+
+``@kernel``
+    a serial function (tile or chunk level). It releases the GIL and may be called from any thread.
+``@driver``
+    a function whose outer loop is a ``prange``: compiled twice on demand, with and without threads.
+
+Every option that Numba would otherwise inherit from the first caller is stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numba
+from numba import prange
+
+from numbakmeans._cache import CodeCache
+
+__all__ = ["Driver", "driver", "kernel", "prange", "threads"]
+
+# fastmath off: the contract is about bits. error_model numpy: division never raises, and vectorises.
+SERIAL: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "parallel": False}
+PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True}
+
+
+class Driver(NamedTuple):
+    """A function with a prange, compiled with threads and without: same arguments, same bits."""
+
+    parallel: Callable[..., Any]
+    serial: Callable[..., Any]
+
+    def on(self, parallel: bool) -> Callable[..., Any]:
+        """Return the twin to call."""
+        return self.parallel if parallel else self.serial
+
+
+def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
+    # A copy of the options: Numba empties some of them at the first compilation.
+    dispatcher = numba.njit(**options)(func)
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache = CodeCache(func, options)
+    return dispatcher
+
+
+def kernel(func: Callable[..., Any]) -> Any:
+    """Compile a serial function, at its first call."""
+    return _compiled(func, SERIAL)
+
+
+def driver(func: Any) -> Driver:
+    """Compile a function with a prange, with threads and without, each at its first call."""
+    # The twin has a name of its own: symbols of the two must not meet in one process.
+    twin = FunctionType(
+        func.__code__, func.__globals__, f"{func.__name__}_serial", func.__defaults__, func.__closure__
+    )
+    twin.__qualname__ = f"{func.__qualname__}_serial"
+    twin.__module__, twin.__doc__ = func.__module__, func.__doc__
+    return Driver(_compiled(func, PARALLEL), _compiled(twin, SERIAL))
+
+
+def threads() -> int:
+    """Return how many threads a parallel kernel would use now."""
+    return int(numba.get_num_threads())

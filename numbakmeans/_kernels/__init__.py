@@ -1,0 +1,11 @@
+"""Nopython building blocks. No validation, no exceptions: the callers have checked everything.
+
+canonical   distances and nearest centers by their definition
+exact       sums and means that lose nothing, for any order of the rows
+sampling    draws from a Generator, as NumPy and SciPy make them
+pairwise    NumPy's pairwise sum, in pieces
+
+Three levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on rows [start, stop)), and the bare
+verb (a driver: a thin prange over slots, each slot taking every n-th chunk). Which slot works on which
+chunk changes no bit of any result: integers are summed, and maxima taken.
+"""

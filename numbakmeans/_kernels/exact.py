@@ -1,0 +1,331 @@
+"""Sums and means that lose nothing, so that any order of the rows gives the same bits.
+
+Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers of at
+most `part_bits` bits and the exponents e belong to the feature: they start at its largest magnitude and
+go down in steps of `part_bits` until its finest bit is reached. The q are added in int64, where the
+number of rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they
+were put in. One part holds photo pixels, two hold ordinary float64 data; the number of parts follows
+from the data, so that nothing is ever left over.
+
+Adding a constant C = 1.5 * 2**(52 + e) to x rounds x to a multiple of 2**e, and leaves its quotient in the
+low bits of the sum: q is the difference of the two bit patterns, and x - ((x + C) - C) is exact.
+
+Tables of sums have the shape (n_slots, n_clusters + padding, n_parts or n_parts + 3, n_features); the
+padding keeps the slots' cache lines apart, and the last three rows, there only for data that is not
+finite, count NaN, +inf and -inf.
+
+References
+----------
+J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
+doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until nothing is left.
+"""
+
+import math
+
+import numpy as np
+
+from numbakmeans._jit import driver, kernel, prange
+
+MANTISSA = (1 << 52) - 1
+#: The smallest exponent of a float64 bit.
+LOWEST = -1074
+#: Columns beyond 2**HUGE are scaled down by 2**SCALE for their first part, where C would overflow.
+HUGE, SCALE = 896, 128
+#: Extra rows of a table that count NaN, +inf and -inf.
+SPECIALS = 3
+#: Bits in a digit of the long division; divisors are below 2**(63 - DIGIT).
+DIGIT = 28
+#: Zero digits appended to the dividend: 140 bits, more than divisor and mantissa need together.
+EXTRA = 5
+
+
+@kernel
+def finest_bit(x):
+    """Return the weight of the lowest set bit of a finite x > 0."""
+    bits = np.float64(x).view(np.int64)
+    if bits & MANTISSA == 0:
+        return x
+    return x - np.int64(bits & (bits - 1)).view(np.float64)
+
+
+@kernel
+def measure_chunk(X, start, stop, largest, finest):
+    """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
+
+    Returns whether all values are finite; others are left out of the two figures.
+
+    The rows are read as one line of n_features * repeats columns, so that the inner loop is long enough
+    to be vectorised for any number of features.
+    """
+    n_features = X.shape[1]
+    repeats = (64 + n_features - 1) // n_features
+    width = n_features * repeats
+    line = X[start:stop].reshape((stop - start) * n_features)
+    lane_largest, lane_finest = np.zeros(width), np.full(width, np.inf)
+    bad = 0
+    for first in range(0, len(line), width):
+        for t in range(min(width, len(line) - first)):
+            x = abs(np.float64(line[first + t]))
+            finite = x < np.inf
+            bad |= 0 if finite else 1
+            x = x if finite else 0.0
+            lane_largest[t] = max(lane_largest[t], x)
+            bit = finest_bit(x)
+            lane_finest[t] = min(lane_finest[t], bit if bit > 0.0 else np.inf)
+    for t in range(width):
+        f = t % n_features
+        largest[f] = max(largest[f], lane_largest[t])
+        finest[f] = min(finest[f], lane_finest[t])
+    return bad == 0
+
+
+@driver
+def measure(X, chunk_rows, largest, finest, finite):
+    """Fold all rows into the range of each column, for each slot.
+
+    largest, finest : INOUT (n_slots, n_features), zeros and infinities at first
+    finite : OUT (n_slots,), bool, True at first
+    """
+    n_samples, n_slots = X.shape[0], largest.shape[0]
+    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    for s in prange(n_slots):
+        for c in range(s, n_chunks, n_slots):
+            stop = min((c + 1) * chunk_rows, n_samples)
+            if not measure_chunk(X, c * chunk_rows, stop, largest[s], finest[s]):
+                finite[s] = False
+
+
+@kernel
+def part_bits(n_samples):
+    """Return how many bits a part may have, so that n_samples of them cannot overflow an int64.
+
+    At most 50: a quotient of 2**51 would carry into the exponent of the shifted value.
+    """
+    bits = 62
+    while n_samples > 1:
+        bits -= 1
+        n_samples = (n_samples + 1) // 2
+    return min(bits, 50)
+
+
+@kernel
+def make_grids(largest, finest, bits):
+    """Return the parts' exponents, their constants C, and the scale of each column's first part.
+
+    largest, finest : (n_slots, n_features), from `measure`
+
+    Returns
+    -------
+    exponents : (n_parts, n_features), int64; constants : (n_parts, n_features); scales : (n_features,)
+    """
+    n_features = largest.shape[1]
+    tops = np.zeros(n_features, np.int64)
+    n_parts = 1
+    for f in range(n_features):
+        high, low = 0.0, np.inf
+        for s in range(largest.shape[0]):
+            high, low = max(high, largest[s, f]), min(low, finest[s, f])
+        if high > 0.0:
+            tops[f] = math.frexp(high)[1]
+            bottom = math.frexp(low)[1] - 1
+            n_parts = max(n_parts, (tops[f] - bottom + bits - 1) // bits)
+    exponents = np.empty((n_parts, n_features), np.int64)
+    constants = np.empty((n_parts, n_features))
+    scales = np.ones(n_features)
+    for f in range(n_features):
+        for p in range(n_parts):
+            exponents[p, f] = max(tops[f] - (p + 1) * bits, LOWEST)
+            shift = SCALE if p == 0 and tops[f] > HUGE else 0
+            constants[p, f] = math.ldexp(1.5, 52 + exponents[p, f] - shift)
+            if shift:
+                scales[f] = 2.0**-SCALE
+    return exponents, constants, scales
+
+
+@kernel
+def add_row(X, i, sign, constants, scales, rest, table):
+    """Tile. Add row i of X to a table of sums, or take it out again.
+
+    sign : 0 adds, -1 takes out; rest : workspace (n_features,)
+    table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
+    """
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        x, constant = np.float64(X[i, f]), constants[0, f]
+        scaled = x * scales[f]
+        shifted = scaled + constant
+        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+        table[0, f] += (q ^ sign) - sign
+        # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
+        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+    for p in range(1, n_parts):
+        for f in range(n_features):
+            constant = constants[p, f]
+            shifted = rest[f] + constant
+            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            table[p, f] += (q ^ sign) - sign
+            rest[f] -= shifted - constant
+    if table.shape[0] > n_parts:
+        # Such a value left nonsense in the sums above; its count here says that they do not matter,
+        # and taking the row out takes the same nonsense out (int64 wraps around).
+        one = 1 + 2 * sign
+        for f in range(n_features):
+            x = X[i, f]
+            table[n_parts, f] += one if np.isnan(x) else 0
+            table[n_parts + 1, f] += one if x == np.inf else 0
+            table[n_parts + 2, f] += one if x == -np.inf else 0
+
+
+@kernel
+def add_labelled_chunk(X, labels, start, stop, constants, scales, sums, counts):
+    """Chunk. Add rows [start, stop) of X to the tables of their labels, in one slot."""
+    rest = np.empty(X.shape[1])
+    for i in range(start, stop):
+        add_row(X, i, 0, constants, scales, rest, sums[labels[i]])
+        counts[labels[i]] += 1
+
+
+@driver
+def add_labelled(X, labels, chunk_rows, constants, scales, sums, counts):
+    """Add every row to the sums of its label.
+
+    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT
+    """
+    n_samples, n_slots = X.shape[0], sums.shape[0]
+    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    for s in prange(n_slots):
+        for c in range(s, n_chunks, n_slots):
+            stop = min((c + 1) * chunk_rows, n_samples)
+            add_labelled_chunk(X, labels, c * chunk_rows, stop, constants, scales, sums[s], counts[s])
+
+
+@kernel
+def round_quotient(digits, divisor, base, precision, lowest):
+    """Return digits / divisor, rounded once to nearest, ties to even.
+
+    digits : INOUT (n_digits,), int64, from the lowest to the highest, each below 2**DIGIT; overwritten
+    base : exponent of digits[0]; precision : bits of the mantissa; lowest : exponent of the finest bit
+    """
+    remainder = 0
+    top = -1
+    for t in range(len(digits) - 1, -1, -1):
+        dividend = (remainder << DIGIT) | digits[t]
+        digits[t] = dividend // divisor
+        remainder = dividend % divisor
+        if top < 0 and digits[t] > 0:
+            top = t * DIGIT
+            rest = digits[t]
+            while rest > 1:
+                rest >>= 1
+                top += 1
+    if top < 0:
+        return 0.0
+    # Keep the bits from `cut` up, at most `precision` of them.
+    cut = max(top - precision + 1, lowest - base)
+    mantissa = 0
+    if cut <= top:
+        last, low_bits = cut // DIGIT, cut % DIGIT
+        for t in range(top // DIGIT, last, -1):
+            mantissa = (mantissa << DIGIT) | digits[t]
+        mantissa = (mantissa << (DIGIT - low_bits)) | (digits[last] >> low_bits)
+    below = cut - 1
+    if below <= top and (digits[below // DIGIT] >> (below % DIGIT)) & 1:
+        beyond = remainder != 0 or digits[below // DIGIT] & ((1 << (below % DIGIT)) - 1) != 0
+        for t in range(below // DIGIT):
+            beyond = beyond or digits[t] != 0
+        if beyond or mantissa & 1:
+            mantissa += 1
+    return math.ldexp(np.float64(mantissa), cut + base)
+
+
+@kernel
+def exact_mean(parts, exponents, count, precision, lowest, digits):
+    """Return (sum over p of parts[p] * 2**exponents[p]) / count, rounded once.
+
+    parts, exponents : (n_parts,), int64; digits : workspace of `n_digits` int64
+    """
+    mask = (1 << DIGIT) - 1
+    n_parts, n_digits = len(exponents), len(digits)
+    for t in range(n_digits):
+        digits[t] = 0
+    for p in range(n_parts):
+        shift = exponents[p] - exponents[n_parts - 1]
+        t, bit = EXTRA + shift // DIGIT, shift % DIGIT
+        digits[t] += (parts[p] & mask) << bit
+        digits[t + 1] += ((parts[p] >> DIGIT) & mask) << bit
+        digits[t + 2] += (parts[p] >> (2 * DIGIT)) << bit
+    negative = False
+    for attempt in range(2):
+        carry = 0
+        for t in range(n_digits):
+            carry += digits[t]
+            digits[t] = carry & mask
+            carry >>= DIGIT
+        if carry >= 0:
+            break
+        # A negative sum: negate its digits (the borrow was 2**(DIGIT * n_digits)) and carry again.
+        negative = True
+        for t in range(n_digits):
+            digits[t] = mask - digits[t] + (1 if t == 0 else 0)
+    base = exponents[n_parts - 1] - EXTRA * DIGIT
+    mean = round_quotient(digits, count, base, precision, lowest)
+    return -mean if negative else mean
+
+
+@kernel
+def digits_needed(exponents):
+    """Return how many digits `exact_mean` needs for any column of these grids."""
+    n_parts, n_features = exponents.shape
+    span = 0
+    for f in range(n_features):
+        span = max(span, exponents[0, f] - exponents[n_parts - 1, f])
+    return EXTRA + span // DIGIT + 5
+
+
+@kernel
+def means_chunk(sums, counts, exponents, precision, lowest, start, stop, centers, sizes):
+    """Chunk. Replace centers [start, stop) by the means of their rows; arguments as in `means`."""
+    n_slots = sums.shape[0]
+    n_parts, n_features = exponents.shape
+    parts = np.empty(n_parts, np.int64)
+    digits = np.empty(digits_needed(exponents), np.int64)
+    for j in range(start, stop):
+        sizes[j] = 0
+        for s in range(n_slots):
+            sizes[j] += counts[s, j]
+        for f in range(n_features):
+            if sizes[j] == 0:
+                kept = centers[j, f]
+                centers[j, f] = np.float64(np.float32(kept)) if precision == 24 else kept
+                continue
+            nans, ups, downs = 0, 0, 0
+            if sums.shape[2] > n_parts:
+                for s in range(n_slots):
+                    nans += sums[s, j, n_parts, f]
+                    ups += sums[s, j, n_parts + 1, f]
+                    downs += sums[s, j, n_parts + 2, f]
+            if nans > 0 or (ups > 0 and downs > 0):
+                centers[j, f] = np.nan
+            elif ups > 0 or downs > 0:
+                centers[j, f] = np.inf if ups > 0 else -np.inf
+            else:
+                for p in range(n_parts):
+                    parts[p] = 0
+                    for s in range(n_slots):
+                        parts[p] += sums[s, j, p, f]
+                centers[j, f] = exact_mean(parts, exponents[:, f], sizes[j], precision, lowest, digits)
+
+
+@driver
+def means(sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
+    """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
+
+    sums : tables of all slots; counts : (n_slots, n_clusters + padding), int64
+    precision, lowest : mantissa bits and finest exponent of the working dtype
+    centers : INOUT (n_clusters, padded features), float64 that hold values of the working dtype
+    sizes : OUT (n_clusters,), int64
+    """
+    n_clusters = len(sizes)
+    for c in prange((n_clusters + chunk_rows - 1) // chunk_rows):
+        stop = min((c + 1) * chunk_rows, n_clusters)
+        means_chunk(sums, counts, exponents, precision, lowest, c * chunk_rows, stop, centers, sizes)

@@ -1,0 +1,60 @@
+"""Draws from an explicit Generator, bit for bit as NumPy makes them, and the same state afterwards.
+
+Numba compiles `Generator.integers`, `random` and `standard_normal`, but not `choice`. A Generator takes
+no lock in compiled code: whoever calls holds ``rng.bit_generator.lock``, and never draws in a prange.
+
+References
+----------
+R. W. Floyd, in J. Bentley, "Programming pearls: a sample of brilliance", Communications of the ACM 30,
+1987, doi 10.1145/30401.315746: sampling without replacement.
+"""
+
+import numpy as np
+
+from numbakmeans._jit import kernel
+
+#: Above this population, and with more than 1 / TAIL_SHARE of it asked for, NumPy shuffles a whole range.
+TAIL_POPULATION, TAIL_SHARE = 10_000, 50
+
+
+@kernel
+def shuffle_tail(rng, values, first):
+    """Shuffle values[first:] with all of values, from the last element down."""
+    for i in range(len(values) - 1, first - 1, -1):
+        j = rng.integers(0, i + 1)
+        values[i], values[j] = values[j], values[i]
+
+
+@kernel
+def insert_new(table, value):
+    """Put value into a hash set of a power-of-two size, -1 being free; return whether it is new."""
+    mask = len(table) - 1
+    slot = value & mask
+    while table[slot] != -1 and table[slot] != value:
+        slot = (slot + 1) & mask
+    new = table[slot] == -1
+    table[slot] = value
+    return new
+
+
+@kernel
+def choose_without_replacement(rng, population, size):
+    """Return ``rng.choice(population, size, replace=False)``, for size <= population."""
+    if population > TAIL_POPULATION and size > population // TAIL_SHARE:
+        order = np.arange(population)
+        shuffle_tail(rng, order, max(population - size, 1))
+        return order[population - size :].copy()
+    chosen = np.empty(size, np.int64)
+    slots = 1
+    while slots <= 1.2 * size:
+        slots *= 2
+    table = np.full(slots, -1, np.int64)
+    for j in range(population - size, population):
+        value = rng.integers(0, j + 1)
+        if not insert_new(table, value):
+            # Floyd: j has not been possible before, so it stands in for a value already chosen.
+            value = j
+            insert_new(table, value)
+        chosen[j - population + size] = value
+    shuffle_tail(rng, chosen, 1)
+    return chosen

@@ -1,0 +1,62 @@
+"""Shape and threads in, plan out: pure Python, and the only home of thresholds.
+
+No figure here changes a result, only the time it takes. Each names the benchmark that set it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numbakmeans._jit import threads
+
+#: Elementary steps (one feature of one row and center) below which one thread is faster than two.
+#: asv: kernels.ParallelThreshold. A step takes about 0.1 ns, starting the threads some microseconds.
+PARALLEL_WORK = 400_000
+#: Rows that a slot takes at a time. asv: kernels.ChunkRows; between 128 and 2048 nothing changes.
+CHUNK_ROWS = 512
+#: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
+#: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
+LANES, BLOCK_BYTES = 128, 256 * 1024
+#: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
+STEPS_PER_CALL = 200_000_000
+#: Bytes that the partial covariance matrices of 'random' may take together.
+SCATTER_BYTES = 32 * 1024 * 1024
+
+
+class Plan(NamedTuple):
+    """How to run one sweep over the rows."""
+
+    parallel: bool
+    n_slots: int
+    chunk_rows: int
+    n_lanes: int
+
+
+def sweep(shape: tuple[int, ...], work: int) -> Plan:
+    """Plan a sweep over rows of this shape that takes `work` elementary steps in all."""
+    n_samples, n_features = shape
+    n_threads = threads() if work >= PARALLEL_WORK else 1
+    n_lanes = LANES
+    while n_lanes > 16 and n_lanes * n_features * 8 > BLOCK_BYTES:
+        n_lanes //= 2
+    # A few rows: no chunk larger than a thread's share of them.
+    share = -(-n_samples // n_threads)
+    chunk_rows = min(CHUNK_ROWS, -(-share // 16) * 16)
+    return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows))
+
+
+def picks_per_call(shape: tuple[int, ...]) -> int:
+    """Return how many picks of '++' one call makes."""
+    n_samples, n_features = shape
+    return max(1, STEPS_PER_CALL // (n_samples * n_features))
+
+
+def scatter_chunks(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return rows of a chunk and number of chunks for the covariance.
+
+    A function of the shape alone: the sums of the chunks are rounded, so their limits are part of the result.
+    """
+    n_samples, n_features = shape
+    n_chunks = min(-(-n_samples // 1024), 16, max(1, SCATTER_BYTES // (8 * n_features * n_features)))
+    chunk_rows = -(-n_samples // n_chunks)
+    return chunk_rows, -(-n_samples // chunk_rows)

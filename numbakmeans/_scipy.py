@@ -1,0 +1,570 @@
+"""The face of `scipy.cluster.vq`: the only home of SciPy's names, defaults and messages.
+
+Signatures, meaning, streams of random numbers, errors and warnings are those of SciPy 1.17; where SciPy
+falls over, the README's table says what happens here instead. A message that SciPy has too starts with
+SciPy's sentence, and goes on to name the argument.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import numbers
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from numbakmeans._fit import Passes, exact_average, iterate, nearest, roots, seed
+from numbakmeans._samples import (
+    MAX_CLUSTERS,
+    MAX_SAMPLES,
+    Samples,
+    as_working,
+    column_means,
+    labelled_means,
+)
+from numbakmeans._seeding import SEEDINGS
+
+__all__ = ["ClusterError", "kmeans", "kmeans2", "vq", "whiten"]
+
+NOT_FINITE = "array must not contain infs or NaNs"
+EMPTY_CLUSTER = "One of the clusters is empty. Re-run kmeans with a different initialization."
+TOO_MANY_POINTS = "Cannot take a larger sample than population when replace is False"
+
+_MISSING = ("warn", "raise")
+_NOT_GIVEN = object()
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ClusterError(Exception):
+    """A cluster is empty, and the caller asked for that to be an error."""
+
+
+def _takes_generator(function: F) -> F:
+    """Let a function take ``rng=`` or the older ``seed=``, and hand it the chosen generator as ``rng``.
+
+    ``rng`` always goes through `numpy.random.default_rng`. ``seed`` has the meaning that it had before
+    SciPy 1.15, and is looked at only when a random number is wanted, like SciPy's global RandomState,
+    which serves where neither is given. The function finds a callable that returns the generator.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, rng: Any = _NOT_GIVEN, seed: Any = _NOT_GIVEN, **kwargs: Any) -> Any:
+        if rng is not _NOT_GIVEN and seed is not _NOT_GIVEN:
+            raise TypeError(
+                f"{function.__name__}() got multiple values for argument now known as `rng`. "
+                "Specify one of `rng` or `seed`."
+            )
+        if rng is not _NOT_GIVEN:
+            generator = _as_generator(rng)
+            return function(*args, rng=lambda: generator, **kwargs)
+        old = None if seed is _NOT_GIVEN else seed
+        return function(*args, rng=lambda: _as_random_state(old), **kwargs)
+
+    signature = inspect.signature(function)
+    seed_parameter = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=None)
+    parameters = [*signature.parameters.values(), seed_parameter]
+    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
+
+
+def _as_generator(rng: Any) -> np.random.Generator:
+    if isinstance(rng, np.random.RandomState):  # what default_rng does from NumPy 2.2 on
+        return np.random.Generator(rng._bit_generator)
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng is not accepted by numpy.random.default_rng: {error}") from error
+
+
+def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
+    if seed is None or seed is np.random:
+        return np.random.mtrand._rand  # type: ignore[attr-defined, no-any-return]
+    if isinstance(seed, numbers.Integral | np.integer):
+        try:
+            return np.random.RandomState(int(seed))
+        except ValueError as error:
+            raise ValueError(f"seed is not accepted by numpy.random.RandomState: {error}") from error
+    if isinstance(seed, np.random.RandomState | np.random.Generator):
+        return seed
+    raise ValueError(f"'{seed}' cannot be used to seed a numpy.random.RandomState instance (seed)")
+
+
+def _require_finite(samples: Samples, name: str) -> None:
+    if not samples.finite:
+        row, column = np.argwhere(~np.isfinite(samples.X))[0]
+        raise ValueError(f"{NOT_FINITE}: {name} has {samples.X[row, column]} in row {row}, column {column}")
+
+
+def _require_size(array: np.ndarray, name: str) -> None:
+    if len(array) >= MAX_SAMPLES:
+        raise ValueError(f"{name} has {len(array)} rows; fewer than {MAX_SAMPLES} are supported")
+
+
+def _as_columns(array: np.ndarray) -> np.ndarray:
+    """Return 1-D data as the rows of one feature."""
+    return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _like(rows: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """Return rows of one feature as 1-D where array is 1-D."""
+    return rows[:, 0] if array.ndim == 1 else rows
+
+
+def _as_passes(iter: Any, message: str) -> int:
+    """Return iter as a whole number of at least 1; SciPy's message where it is less."""
+    try:
+        below = int(iter) < 1
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"{message.format(iter)}: iter cannot be read as an integer") from error
+    if below:
+        raise ValueError(message.format(iter))
+    try:
+        return operator.index(iter)
+    except TypeError:
+        raise TypeError(f"iter must be an integer, got {type(iter).__name__} ({iter})") from None
+
+
+def _as_count(k: np.ndarray) -> int:
+    """Return the number of clusters in an array of one element, truncated; TypeError if it is no number."""
+    value = k.reshape(())[()]
+    if k.dtype.kind not in "biufO" or not isinstance(value, numbers.Real | np.bool_):
+        raise TypeError(f"k must be a number of clusters or an array of centroids, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"k must be finite, got {value}")
+    count = int(value)
+    if count < 1:
+        raise ValueError(f"Cannot ask kmeans2 for {count} clusters (k was {value})")
+    if count > MAX_CLUSTERS:
+        raise ValueError(f"k must be at most {MAX_CLUSTERS}, got {value}")
+    return count
+
+
+def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
+    """
+    Normalize a group of observations on a per feature basis.
+
+    Each feature is divided by its standard deviation across all observations, which gives it unit
+    variance. Mean and variance come from exact sums, each rounded once to float64.
+
+    Parameters
+    ----------
+    obs : array_like (M, N)
+        Each row is an observation, each column a feature.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinities. Default: True.
+
+    Returns
+    -------
+    result : ndarray
+        The values in `obs` divided by the standard deviation of their column.
+
+    Raises
+    ------
+    TypeError
+        `obs` does not hold real numbers.
+    ValueError
+        `obs` is a scalar, or holds NaN or infinities.
+
+    Warns
+    -----
+    RuntimeWarning
+        A column has standard deviation zero; its values stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import whiten
+    >>> features = np.array([[1.9, 2.3, 1.7],
+    ...                      [1.5, 2.5, 2.2],
+    ...                      [0.8, 0.6, 1.7]])
+    >>> whiten(features)
+    array([[4.17944278, 2.69811351, 7.21248917],
+           [3.29956009, 2.93273208, 9.33380951],
+           [1.75976538, 0.7038557 , 7.21248917]])
+    """
+    array = as_working(obs, "obs")
+    if array.ndim == 0:
+        raise ValueError("obs must have at least one dimension, got a scalar")
+    _require_size(array, "obs")
+    if array.size == 0:
+        return array.copy()
+    samples = Samples(array.reshape(len(array), -1))
+    checked = check_finite is None or check_finite
+    if checked:
+        _require_finite(samples, "obs")
+    deviations = _deviations(samples).astype(array.dtype)
+    constant = deviations == 0
+    if checked and constant.any():
+        warnings.warn(
+            "Some columns have standard deviation zero. The values of these columns will not change.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    deviations[constant] = 1
+    return (samples.X / deviations).reshape(array.shape)
+
+
+def _deviations(samples: Samples) -> np.ndarray:
+    """Return the standard deviation of each column, in float64."""
+    variances = np.empty(samples.X.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for f, mean in enumerate(column_means(samples)):
+            variances[f] = exact_average((samples.X[:, f] - mean) ** 2)
+        return np.sqrt(variances)
+
+
+def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Assign codes from a code book to observations.
+
+    Each observation gets the index of the nearest row of the code book, the lowest index winning ties.
+    The distance is computed from the differences, in float64: it does not suffer from an offset of the
+    data, and the code is the nearest one also in float32.
+
+    Parameters
+    ----------
+    obs : array_like (M, N) or (M,)
+        Each row is an observation.
+    code_book : array_like (k, N) or (k,)
+        Each row is a code.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinities. Default: True. Without the check a NaN distance counts as
+        +inf, and an observation with no finite distance gets code 0.
+
+    Returns
+    -------
+    code : ndarray (M,), int32
+        The index of the nearest code.
+    dist : ndarray (M,), float32 or float64
+        The distance to it, rounded once; float32 if both arrays are.
+
+    Raises
+    ------
+    TypeError
+        An array does not hold real numbers.
+    ValueError
+        Shapes do not fit, the code book is empty, or there are NaN or infinities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import vq
+    >>> code_book = np.array([[1., 1., 1.],
+    ...                       [2., 2., 2.]])
+    >>> features = np.array([[1.9, 2.3, 1.7],
+    ...                      [1.5, 2.5, 2.2],
+    ...                      [0.8, 0.6, 1.7]])
+    >>> vq(features, code_book)
+    (array([1, 1, 0], dtype=int32), array([0.43588989, 0.73484692, 0.83066239]))
+    """
+    rows, book = as_working(obs, "obs"), as_working(code_book, "code_book")
+    if rows.ndim == 0 and book.ndim == 0:
+        rows, book = rows.reshape(1), book.reshape(1)
+    _require_codes(rows, book, "code_book")
+    result = np.result_type(rows, book)
+    if rows.size == 0:
+        return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
+    samples = Samples(_as_columns(rows))
+    if check_finite:
+        _require_finite(samples, "obs")
+        _require_finite(Samples(_as_columns(book)), "code_book")
+    codes, sq_dists = nearest(samples, _as_columns(book))
+    return codes, roots(sq_dists, result == np.float32)
+
+
+def _require_codes(rows: np.ndarray, book: np.ndarray, name: str) -> None:
+    """Check that a code book fits the observations, with the messages of SciPy's `vq`."""
+    if rows.ndim != book.ndim:
+        raise ValueError(
+            "observation and code should have same number of dimensions: "
+            f"obs has shape {rows.shape}, {name} {book.shape}"
+        )
+    if rows.ndim not in (1, 2):
+        raise ValueError(f"ndim different than 1 or 2 are not supported: obs has shape {rows.shape}")
+    if rows.ndim == 2 and rows.shape[1] != book.shape[1]:
+        raise ValueError(
+            "obs and code should have same number of features (columns): "
+            f"obs has {rows.shape[1]}, {name} {book.shape[1]}"
+        )
+    if not 1 <= len(book) <= MAX_CLUSTERS:
+        raise ValueError(f"{name} must hold 1 to {MAX_CLUSTERS} codes, got {len(book)}")
+    _require_size(rows, "obs")
+
+
+@_takes_generator
+def kmeans(
+    obs: Any,
+    k_or_guess: Any,
+    iter: int = 20,
+    thresh: float = 1e-5,
+    check_finite: bool = True,
+    *,
+    rng: Any = None,
+) -> tuple[np.ndarray, Any]:
+    """
+    Perform k-means on a set of observations, forming k clusters.
+
+    Passes are made until the mean distance between observations and their codes changes by `thresh` or
+    less. Codes without an observation are removed.
+
+    Parameters
+    ----------
+    obs : array_like (M, N) or (M,)
+        Each row is an observation.
+    k_or_guess : int or array_like (k, N)
+        The number of codes, the start then being k observations at random; or the codes to start from.
+        Anything of one element is a number.
+    iter : int, optional
+        How many times to start; the code book of the lowest distortion is returned. Not used with a guess.
+    thresh : float, optional
+        Change of the distortion at which to stop, at least 0.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinities. Default: True.
+    rng : {None, int, numpy.random.Generator, ...}, optional
+        Passed through `numpy.random.default_rng`. Where it is not given, the global RandomState serves,
+        as in SciPy.
+    seed : {None, int, numpy.random.RandomState, numpy.random.Generator}, optional
+        The older argument, with its older meaning: an int seeds a RandomState.
+
+    Returns
+    -------
+    codebook : ndarray (k, N), or (k,) for 1-D data
+        The codes; fewer than k where codes were removed.
+    distortion : float32 or float64
+        The exact mean of the (not squared) distances of the last pass, rounded once.
+
+    Raises
+    ------
+    TypeError
+        Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+    ValueError
+        Shapes that do not fit, fewer than one code, more codes than observations, `iter` below 1,
+        a negative or NaN `thresh`, NaN or infinities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import kmeans
+    >>> features = np.array([[1.9, 2.3], [1.5, 2.5], [0.8, 0.6], [0.4, 1.8], [1.0, 1.0]])
+    >>> kmeans(features, features[[0, 2]])
+    (array([[1.7       , 2.4       ],
+           [0.73333333, 1.13333333]]), np.float64(0.4056391669772865))
+    """
+    rows, guess = as_working(obs, "obs"), as_working(k_or_guess, "k_or_guess")
+    if rows.ndim not in (1, 2):
+        raise ValueError(f"ndim different than 1 or 2 are not supported: obs has shape {rows.shape}")
+    if rows.size == 0:
+        raise ValueError(f"obs must not be empty, got shape {rows.shape}")
+    samples = Samples(_as_columns(rows))
+    if check_finite:
+        _require_finite(samples, "obs")
+        if not np.isfinite(guess).all():
+            raise ValueError(f"{NOT_FINITE}: k_or_guess")
+    starts = _as_passes(iter, "iter must be at least 1, got {}")
+    limit = _as_thresh(thresh)
+    if guess.size != 1:
+        if guess.size < 1:
+            raise ValueError(f"Asked for 0 clusters. Initial book was {guess} (k_or_guess)")
+        _require_codes(rows, guess, "k_or_guess")
+        book, distortion = _refine(samples, _as_columns(guess), limit)
+        return _like(book, rows), distortion
+
+    value = guess.reshape(())[()]
+    if not value == np.floor(value) or not math.isfinite(value):
+        raise ValueError(f"If k_or_guess is a scalar, it must be an integer. Got {value}")
+    k = int(value)
+    if k < 1:
+        raise ValueError(f"Asked for {k} clusters (k_or_guess).")
+    generator = rng()
+    if k > len(rows):
+        raise ValueError(f"{TOO_MANY_POINTS}: k_or_guess is {k}, obs has {len(rows)} rows")
+    runs = (_refine(samples, seed(samples, k, "points", generator), limit) for _ in range(starts))
+    # The first of the lowest; a NaN distortion never is.
+    best_book, best = next(runs)
+    for book, distortion in runs:
+        if distortion < best or (np.isnan(best) and not np.isnan(distortion)):
+            best_book, best = book, distortion
+    return _like(best_book, rows), best
+
+
+def _as_thresh(thresh: Any) -> float:
+    if not isinstance(thresh, numbers.Real | np.bool_):
+        raise TypeError(f"thresh must be a real number, got {thresh!r}")
+    if not thresh >= 0:
+        raise ValueError(f"thresh must be at least 0, got {thresh}")
+    return float(thresh)
+
+
+def _refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
+    """Make the passes of `kmeans` from one start; codes without a member are removed."""
+    single = samples.single and book.dtype == np.float32
+    previous = np.inf
+    while True:
+        codes, sq_dists = nearest(samples, book)
+        distortion = exact_average(roots(sq_dists, single))
+        means, sizes = labelled_means(samples, codes, len(book))
+        book, single = means[sizes > 0], samples.single
+        change = abs(previous - distortion)
+        if not change > thresh:
+            return book, distortion
+        previous = distortion
+
+
+@_takes_generator
+def kmeans2(
+    data: Any,
+    k: Any,
+    iter: int = 10,
+    thresh: float = 1e-5,
+    minit: str = "random",
+    missing: str = "warn",
+    check_finite: bool = True,
+    *,
+    rng: Any = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Classify a set of observations into k clusters using the k-means algorithm.
+
+    Parameters
+    ----------
+    data : array_like (M, N) or (M,)
+        M observations of N features, or M scalars.
+    k : int or array_like (k, N) or (k,)
+        The number of clusters, or the centroids to start from (any array of more than one element, and
+        any at all with ``minit='matrix'``).
+    iter : int, optional
+        Number of passes. The passes stop earlier where nothing moves any more, which changes nothing in
+        the result.
+    thresh : float, optional
+        Not used, as in SciPy.
+    minit : {'random', 'points', '++', 'matrix'}, optional
+        How to start: k draws from a Gaussian with the data's mean and covariance; k different rows at
+        random; k rows by k-means++ [1]_; or the centroids in `k`.
+    missing : {'warn', 'raise'}, optional
+        What to do about a cluster without observations, which keeps its centroid: warn, or raise
+        ClusterError in the pass in which it appears.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinities. Default: True. Without the check a NaN distance counts as
+        +inf, and an observation with no finite distance gets label 0.
+    rng : {None, int, numpy.random.Generator, ...}, optional
+        Passed through `numpy.random.default_rng`. Where it is not given, the global RandomState serves,
+        as in SciPy.
+    seed : {None, int, numpy.random.RandomState, numpy.random.Generator}, optional
+        The older argument, with its older meaning: an int seeds a RandomState.
+
+    Returns
+    -------
+    centroid : ndarray (k, N) or (k,), float32 or float64
+        The exact means of the labelled observations, rounded once.
+    label : ndarray (M,), int32
+        The nearest of the centroids that the last pass started from.
+
+    Raises
+    ------
+    ClusterError
+        A cluster is empty and `missing` is 'raise'. The generator has been drawn from.
+    TypeError
+        Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+    ValueError
+        Shapes that do not fit, empty input, an unknown `minit` or `missing`, `iter` or `k` below 1,
+        ``minit='points'`` with more clusters than observations, NaN or infinities. The generator is
+        as it was.
+
+    Warns
+    -----
+    UserWarning
+        A cluster was empty in some pass; or `k` was not a whole number and has been truncated.
+
+    References
+    ----------
+    .. [1] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", Proceedings of the
+       Eighteenth Annual ACM-SIAM Symposium on Discrete Algorithms, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import kmeans2
+    >>> rng = np.random.default_rng(2)
+    >>> a = rng.multivariate_normal([0, 6], [[2, 1], [1, 1.5]], size=45)
+    >>> b = rng.multivariate_normal([2, 0], [[1, -1], [-1, 3]], size=30)
+    >>> c = rng.multivariate_normal([6, 4], [[5, 0], [0, 1.2]], size=25)
+    >>> z = np.concatenate((a, b, c))
+    >>> centroid, label = kmeans2(z, 3, minit='++', rng=rng)
+    >>> centroid.shape, np.sort(np.bincount(label))
+    ((3, 2), array([25, 30, 45]))
+    """
+    n_iter = _as_passes(iter, "Invalid iter ({}), must be a positive integer.")
+    if not isinstance(missing, str) or missing not in _MISSING:
+        raise ValueError(f"Unknown missing method {missing!r}: missing must be one of {_MISSING}")
+    methods = (*SEEDINGS, "matrix")
+    if not isinstance(minit, str) or minit not in methods:
+        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
+    if not isinstance(thresh, numbers.Real | np.bool_):
+        raise TypeError(f"thresh must be a real number, got {thresh!r}")
+    rows = as_working(data, "data")
+    if rows.ndim not in (1, 2):
+        raise ValueError(f"Input of rank > 2 is not supported. data must be 1-D or 2-D, got shape {rows.shape}")
+    _require_size(rows, "data")
+    if rows.size < 1:
+        raise ValueError(f"Empty input is not supported. data has shape {rows.shape}")
+    samples = Samples(_as_columns(rows))
+    if check_finite:
+        _require_finite(samples, "data")
+
+    if minit == "matrix" or _size(k) != 1:
+        start = _given_centroids(k, rows)
+    else:
+        count = _as_count(np.asarray(k))
+        if count != np.asarray(k):
+            warnings.warn("k was not an integer, was converted.", stacklevel=3)
+        generator = rng()
+        if minit == "points" and count > len(rows):
+            raise ValueError(f"{TOO_MANY_POINTS}: k is {count}, data has {len(rows)} rows")
+        start = seed(samples, count, minit, generator)
+    if check_finite and not np.isfinite(start).all():
+        what = "k" if minit == "matrix" or _size(k) != 1 else f"data overflows with minit={minit!r}: a centroid"
+        raise ValueError(f"{NOT_FINITE}: {what} is not finite")
+
+    passes = iterate(samples, start, n_iter, stop_on_empty=missing == "raise")
+    if passes.ever_empty:
+        _report_empty(passes, missing)
+    centroids = passes.centers[:, : samples.X.shape[1]].astype(rows.dtype)
+    return _like(centroids, rows), passes.labels
+
+
+def _size(k: Any) -> int:
+    """Return the number of elements of k, however it is given."""
+    if isinstance(k, numbers.Number | str | None):
+        return 1
+    try:
+        return np.asarray(k).size
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"k cannot be read as an array: {error}") from error
+
+
+def _given_centroids(k: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the centroids in k as (n_clusters, n_features), checked against the data."""
+    book = as_working(k, "k")
+    if book.size < 1:
+        raise ValueError(f"Empty input is not supported. k has shape {book.shape}")
+    if book.ndim != rows.ndim:
+        raise ValueError(f"k array doesn't match data rank: k has shape {book.shape}, data {rows.shape}")
+    if rows.ndim == 2 and book.shape[1] != rows.shape[1]:
+        raise ValueError(f"k array doesn't match data dimension: k has shape {book.shape}, data {rows.shape}")
+    if len(book) > MAX_CLUSTERS:
+        raise ValueError(f"k must hold at most {MAX_CLUSTERS} centroids, got {len(book)}")
+    return _as_columns(book)
+
+
+def _report_empty(passes: Passes, missing: str) -> None:
+    count = f"In the last pass: {passes.n_empty} of {len(passes.centers)}."
+    if missing == "raise":
+        raise ClusterError(f"{EMPTY_CLUSTER} {count}")
+    # The frames of this function, of kmeans2 and of its wrapper lie between here and the caller.
+    warnings.warn(f"{EMPTY_CLUSTER} {count}", stacklevel=4)

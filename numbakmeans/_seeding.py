@@ -1,0 +1,293 @@
+"""Starting centers: SciPy's three methods, on SciPy's random streams.
+
+Every method works in two steps. It *draws* all its random numbers first (in compiled code from a
+Generator; in Python from a legacy RandomState, which compiled code cannot hold), and then *places* the
+centers, a function of the data and the draws alone. `SEEDINGS` registers them; adding one is a row there:
+
+draw(rng, n_samples, n_clusters, n_features) -> (integers, reals)
+    nopython; leaves the generator as SciPy would. Which numbers: documented at each.
+draw_legacy(random_state, n_samples, n_clusters, n_features) -> (integers, reals)
+    the same for a RandomState.
+place(samples, n_clusters, integers, reals) -> centers (n_clusters, n_features), float64
+    the same bits for any number of threads.
+
+References
+----------
+D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007: '++'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numbakmeans import _plan
+from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._kernels.canonical import pack_block, sq_dist_tile
+from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
+from numbakmeans._kernels.sampling import choose_without_replacement
+from numbakmeans._samples import Samples, column_means, padded
+
+Draws = tuple[np.ndarray, np.ndarray]
+_NO_INTEGERS, _NO_REALS = np.empty(0, np.int64), np.empty(0)
+
+
+class Seeding(NamedTuple):
+    """A row of `SEEDINGS`; the module's docstring says what its functions must do."""
+
+    draw: Callable[..., Draws]
+    draw_legacy: Callable[..., Draws]
+    place: Callable[[Samples, int, np.ndarray, np.ndarray], np.ndarray]
+
+
+# --- 'points': k different rows
+
+
+@kernel
+def draw_points(rng, n_samples, n_clusters, n_features):
+    """Draw k different rows; n_clusters <= n_samples."""
+    return choose_without_replacement(rng, n_samples, n_clusters), np.empty(0)
+
+
+def draw_points_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    return state.choice(n_samples, n_clusters, replace=False), _NO_REALS
+
+
+def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.ndarray) -> np.ndarray:
+    return samples.X[rows].astype(np.float64)
+
+
+# --- '++': each next row with a probability proportional to its D to the nearest pick
+
+
+@kernel
+def draw_plus_plus(rng, n_samples, n_clusters, n_features):
+    """Draw the first row, and a uniform number for each other one."""
+    first = np.empty(1, np.int64)
+    first[0] = rng.integers(0, n_samples)
+    uniforms = np.empty(n_clusters - 1)
+    for p in range(n_clusters - 1):
+        uniforms[p] = rng.random()
+    return first, uniforms
+
+
+def draw_plus_plus_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    first = np.array([state.randint(n_samples, dtype=np.int64)])
+    return first, state.uniform(size=n_clusters - 1)
+
+
+@kernel
+def scan_pick(sq_dists, total, uniform):
+    """Return the first row whose running sum of D / total reaches uniform: the definition.
+
+    Where rounding leaves none: the last row with D > 0, or row 0.
+    """
+    running, last = 0.0, 0
+    for i in range(len(sq_dists)):
+        running += sq_dists[i] / total
+        if running >= uniform:
+            return i
+        if sq_dists[i] > 0.0:
+            last = i
+    return last
+
+
+@kernel
+def certain_pick(sq_dists, starts, leaf_sums, total, uniform):
+    """Return the row that `scan_pick` finds, or -1 where a sum by leaves cannot tell.
+
+    Both running sums are within n * 2**-53 of the exact one, relative to a total of about 1: where ours
+    passes from below uniform - margin to above uniform + margin in one row, so does the other.
+    """
+    margin = 4.0 * (len(sq_dists) + LEAF_ROWS) * 2.0**-53
+    running = 0.0
+    for leaf in range(len(leaf_sums)):
+        after = running + leaf_sums[leaf] / total
+        if after >= uniform - margin:
+            for i in range(starts[leaf], starts[leaf + 1]):
+                running += sq_dists[i] / total
+                if running >= uniform - margin:
+                    return i if running >= uniform + margin else -1
+            return -1
+        running = after
+    return -1
+
+
+@kernel
+def pick_row(sq_dists, starts, leaf_sums, total, uniform):
+    """Return the next row for '++'."""
+    if total == 0.0:
+        return 0
+    row = certain_pick(sq_dists, starts, leaf_sums, total, uniform) if total < np.inf else -1
+    return row if row >= 0 else scan_pick(sq_dists, total, uniform)
+
+
+@kernel
+def approach_chunk(X, center, starts, first_leaf, last_leaf, sq_dists, leaf_sums):
+    """Chunk. Lower D of the rows of some leaves to that of one more center, and add the leaves up."""
+    block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
+    for leaf in range(first_leaf, last_leaf):
+        start, stop = starts[leaf], starts[leaf + 1]
+        pack_block(X, start, stop, block)
+        sq_dist_tile(block, center, lane_dists)
+        for i in range(start, stop):
+            # Written so that a NaN, which counts as +inf, changes nothing.
+            sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
+        leaf_sums[leaf] = sum_leaf(sq_dists, start, stop)
+
+
+@driver
+def pick_rows(X, n_slots, n_padded, starts, depths, uniforms, first, last, sq_dists, leaf_sums, picks):
+    """Make picks[first:last] by '++', first >= 1.
+
+    starts, depths : leaves of n_samples; sq_dists : INOUT (n_samples,), infinities before the first pick
+    leaf_sums : workspace (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
+    """
+    n_leaves = len(depths)
+    center = np.zeros(n_padded)
+    for p in range(first, last):
+        for f in range(X.shape[1]):
+            center[f] = X[picks[p - 1], f]
+        for s in prange(n_slots):
+            first_leaf, last_leaf = s * n_leaves // n_slots, (s + 1) * n_leaves // n_slots
+            approach_chunk(X, center, starts, first_leaf, last_leaf, sq_dists, leaf_sums)
+        picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
+
+
+def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    X = samples.X
+    picks = np.empty(n_clusters, np.int64)
+    picks[0] = first[0]
+    starts, depths = leaves_of(len(X))
+    sq_dists, leaf_sums = np.full(len(X), np.inf), np.empty(len(depths))
+    plan = _plan.sweep(X.shape, work=X.size * (n_clusters - 1))
+    step = _plan.picks_per_call(X.shape)
+    for begin in range(1, n_clusters, step):
+        end = min(begin + step, n_clusters)
+        pick_rows.on(plan.parallel)(
+            X, plan.n_slots, padded(X.shape[1]), starts, depths, uniforms, begin, end, sq_dists, leaf_sums, picks
+        )
+    return X[picks].astype(np.float64)
+
+
+# --- 'random': a Gaussian with the data's mean and covariance
+
+
+@kernel
+def draw_normals(rng, n_samples, n_clusters, n_features):
+    """Draw a normal number for each cluster and feature (for each row, where there are fewer)."""
+    normals = np.empty(n_clusters * min(n_samples, n_features))
+    for t in range(len(normals)):
+        normals[t] = rng.standard_normal()
+    return np.empty(0, np.int64), normals
+
+
+def draw_normals_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    return _NO_INTEGERS, state.standard_normal(n_clusters * min(n_samples, n_features))
+
+
+@kernel
+def scatter_chunk(X, start, stop, mean, scatter):
+    """Chunk. Add the products of centered columns over rows [start, stop) to the upper triangle.
+
+    Four rows are added in one sweep, which spares loads and stores of the running sums.
+    """
+    n_features = X.shape[1]
+    rows = np.zeros((4, n_features))
+    for first in range(start, stop, 4):
+        for r in range(4):
+            for f in range(n_features):
+                rows[r, f] = X[first + r, f] - mean[f] if first + r < stop else 0.0
+        for a in range(n_features):
+            x0, x1, x2, x3 = rows[0, a], rows[1, a], rows[2, a], rows[3, a]
+            for b in range(a, n_features):
+                scatter[a, b] += (x0 * rows[0, b] + x1 * rows[1, b]) + (x2 * rows[2, b] + x3 * rows[3, b])
+
+
+@driver
+def scatter_matrices(X, mean, chunk_rows, scatters):
+    """Write the products of centered columns of each chunk; scatters : INOUT (n_chunks, d, d), zeros."""
+    for c in prange(scatters.shape[0]):
+        stop = min((c + 1) * chunk_rows, X.shape[0])
+        scatter_chunk(X, c * chunk_rows, stop, mean, scatters[c])
+
+
+@kernel
+def factor(matrix):
+    """Overwrite the upper triangle of a positive semidefinite matrix by U, where U.T @ U is the matrix.
+
+    A pivot that is not above the rounding of its diagonal element belongs to a column that depends on
+    those before it: its row of U is zero, where LAPACK would give up or divide by noise.
+    """
+    n = matrix.shape[0]
+    for j in range(n):
+        diagonal = matrix[j, j]
+        for p in range(j):
+            diagonal += matrix[p, j] * matrix[p, j]
+        pivot = matrix[j, j]
+        if pivot <= n * 2.0**-52 * diagonal:
+            for b in range(j, n):
+                matrix[j, b] = 0.0
+            continue
+        root = np.sqrt(pivot)
+        matrix[j, j] = root
+        for b in range(j + 1, n):
+            matrix[j, b] /= root
+        for a in range(j + 1, n):
+            x = matrix[j, a]
+            for b in range(a, n):
+                matrix[a, b] -= x * matrix[j, b]
+
+
+@kernel
+def color(normals, upper, mean, centers):
+    """Write normals @ upper + mean; upper : (n, n), upper triangular; centers : OUT."""
+    n = upper.shape[0]
+    for j in range(centers.shape[0]):
+        for b in range(n):
+            centers[j, b] = 0.0
+        for a in range(n):
+            x = normals[j, a]
+            for b in range(a, n):
+                centers[j, b] += x * upper[a, b]
+        for b in range(n):
+            centers[j, b] += mean[b]
+
+
+def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    X = samples.X
+    n_samples, n_features = X.shape
+    mean = column_means(samples)
+    normals = normals.reshape(n_clusters, min(n_samples, n_features))
+    # One row has no spread; SciPy divides by zero there.
+    freedom = max(n_samples - 1, 1)
+    if n_features > n_samples:
+        return _place_in_row_space(X - mean, freedom, normals) + mean
+    chunk_rows, n_chunks = _plan.scatter_chunks(X.shape)
+    scatters = np.zeros((n_chunks, n_features, n_features))
+    parallel = _plan.sweep(X.shape, work=X.size * n_features).parallel
+    scatter_matrices.on(parallel)(X, mean, chunk_rows, scatters)
+    upper = scatters[0]
+    for scatter in scatters[1:]:
+        upper += scatter
+    upper /= freedom
+    factor(upper)
+    centers = np.empty((n_clusters, n_features))
+    color(normals, upper, mean, centers)
+    return centers
+
+
+def _place_in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) -> np.ndarray:
+    if not np.isfinite(centered).all():
+        return np.full((len(normals), centered.shape[1]), np.nan)
+    _, scales, rows = np.linalg.svd(centered, full_matrices=False)
+    return normals @ (scales[:, None] * rows / np.sqrt(freedom))
+
+
+SEEDINGS: dict[str, Seeding] = {
+    "random": Seeding(draw_normals, draw_normals_legacy, place_random),
+    "points": Seeding(draw_points, draw_points_legacy, place_points),
+    "++": Seeding(draw_plus_plus, draw_plus_plus_legacy, place_plus_plus),
+}

@@ -1,0 +1,93 @@
+"""The definition of every result, in plain NumPy and fractions. Imports nothing of the package.
+
+Slow and obvious. Every path of the library must give these bits.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+
+def sq_dists(X, centers):
+    """D(i, j): the sum over features, in order, of (float64(x) - float64(c))**2; a NaN counts as +inf."""
+    with np.errstate(all="ignore"):
+        D = np.zeros((len(X), len(centers)))
+        for f in range(X.shape[1]):
+            difference = X[:, f, None].astype(np.float64) - centers[None, :, f].astype(np.float64)
+            D += difference * difference
+    return np.where(np.isnan(D), np.inf, D)
+
+
+def assign(X, centers):
+    """Labels (the lowest index wins ties; 0 without a finite distance) and D to the nearest center."""
+    D = sq_dists(X, centers)
+    return D.argmin(1).astype(np.int32), D.min(1)
+
+
+def round_fraction(value, dtype):
+    """A Fraction rounded once to dtype, to nearest, ties to even, keeping the sign of what underflows."""
+    if value == 0:
+        return dtype(0.0)
+    digits, lowest = (24, -149) if dtype is np.float32 else (53, -1074)
+    size = abs(value)
+    top = size.numerator.bit_length() - size.denominator.bit_length()
+    top -= size < Fraction(2) ** top
+    ulp = Fraction(2) ** max(top - digits + 1, lowest)
+    rounded = round(size / ulp) * ulp  # round() of a Fraction takes ties to even
+    biggest = Fraction(float(np.finfo(dtype).max))
+    return dtype(np.copysign(np.inf if rounded > biggest else float(rounded), float(np.sign(value))))
+
+
+def exact_mean(values, dtype, divisor=None):
+    """The exact sum over divisor (the number of values), rounded once; NaN and infinities as IEEE has them."""
+    values = [float(v) for v in values]
+    special = {v for v in values if not np.isfinite(v)}
+    if any(np.isnan(v) for v in special) or len(special) == 2:
+        return dtype(np.nan)
+    if special:
+        return dtype(special.pop())
+    return round_fraction(sum(map(Fraction, values)) / (divisor or len(values)), dtype)
+
+
+def update(X, labels, centers):
+    """The exact mean of each cluster; an empty one keeps its center, rounded once to the dtype of X."""
+    new = centers.astype(X.dtype)
+    for j in np.unique(labels):
+        new[j] = [exact_mean(X[labels == j, f], X.dtype.type) for f in range(X.shape[1])]
+    return new
+
+
+def kmeans2(X, centers, n_iter):
+    """SciPy's loop: all n_iter passes. Returns centers, labels and the number of empty clusters in each pass."""
+    empties = []
+    for _ in range(n_iter):
+        labels, _ = assign(X, centers)
+        centers = update(X, labels, centers)
+        empties.append(len(centers) - len(np.unique(labels)))
+    return centers, labels, empties
+
+
+def root(sq_dist, dtype):
+    """sqrt of a float64, rounded once to dtype."""
+    if not np.isfinite(sq_dist):
+        return dtype(sq_dist)
+    # To 1200 fractional bits; what is cut off stands as half a unit of the last of them.
+    scaled = Fraction(float(sq_dist)) * 4**1200
+    down = math.isqrt(int(scaled))
+    return round_fraction(Fraction(2 * down + (down**2 != scaled), 2 * 2**1200), dtype)
+
+
+def plus_plus(X, first, uniforms):
+    """The rows that '++' picks: the first whose running sum of D / total reaches the uniform."""
+    picks = [first]
+    for uniform in uniforms:
+        D = sq_dists(X, X[picks]).min(1)
+        total = D.sum()
+        with np.errstate(all="ignore"):
+            reached = np.flatnonzero(np.cumsum(D / total) >= uniform)
+        if total == 0:
+            picks.append(0)
+        else:
+            picks.append(int(reached[0]) if len(reached) else int(np.flatnonzero(D > 0)[-1]))
+    return picks
