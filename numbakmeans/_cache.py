@@ -29,6 +29,16 @@ from numba.core import config, serialize
 from numba.core.caching import CompileResultCacheImpl, _Cache
 
 MAGIC = b"numbakmeans compiled code 1\n"
+#: Settings of Numba that change what is compiled.
+SWITCHES = (
+    "OPT",
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "DISABLE_INTEL_SVML",
+    "ENABLE_AVX",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+)
 PACKAGE = Path(__file__).resolve().parent
 
 #: What went wrong last, one line; empty as long as nothing did.
@@ -62,8 +72,9 @@ def folders() -> tuple[Path, ...]:
         stamp = package_stamp()
         if chosen:
             return (Path(chosen) / stamp,)
-        if config.CACHE_DIR:
-            return (Path(config.CACHE_DIR) / "numbakmeans" / stamp,)
+        shared = getattr(config, "CACHE_DIR", "")
+        if shared:
+            return (Path(shared) / "numbakmeans" / stamp,)
         return (PACKAGE / "__pycache__" / "compiled" / stamp, _user_cache() / "numbakmeans" / stamp)
     except (OSError, RuntimeError) as error:  # sources unreadable (a zip), or no home folder
         _note(error)
@@ -73,11 +84,9 @@ def folders() -> tuple[Path, ...]:
 @functools.cache
 def _environment() -> tuple[object, ...]:
     """What machine code depends on besides function, options, signature and processor."""
-    switches = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DISABLE_INTEL_SVML", "ENABLE_AVX")
-    switches += ("LOOP_VECTORIZE", "SLP_VECTORIZE")
-    versions = (platform.python_implementation(), sys.version_info[:3], np.__version__)
-    versions += (numba.__version__, llvmlite.__version__)
-    return (*versions, *(f"{name}={getattr(config, name, None)}" for name in switches))
+    python = (platform.python_implementation(), *sys.version_info[:3])
+    versions = (*python, np.__version__, numba.__version__, llvmlite.__version__)
+    return (*versions, *(f"{name}={getattr(config, name, None)}" for name in SWITCHES))
 
 
 def _note(error: Exception) -> None:
@@ -85,7 +94,7 @@ def _note(error: Exception) -> None:
     trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
-class CodeCache(_Cache):  # type: ignore[misc]
+class CodeCache(_Cache):
     """The cache of one dispatcher, in the form that Numba's dispatchers expect.
 
     Parameters
@@ -176,7 +185,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -194,7 +194,7 @@ def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True)
     >>> result.centers.ravel(), result.labels, result.inertia
     (array([ 0.5, 10.5]), array([0, 0, 1, 1], dtype=int32), 1.0)
     >>> result.n_iter, result.converged, result.n_empty
-    (4, True, 0)
+    (3, True, 0)
     """
     rows, start = as_working(X, "X"), as_working(centers, "centers")
     for name, array in (("X", rows), ("centers", start)):

@@ -42,7 +42,7 @@ class Driver(NamedTuple):
 def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
     # A copy of the options: Numba empties some of them at the first compilation.
     dispatcher = numba.njit(**options)(func)
-    if not numba.config.DISABLE_JIT:
+    if not getattr(numba.config, "DISABLE_JIT", 0):
         dispatcher._cache = CodeCache(func, options)
     return dispatcher
 

@@ -38,11 +38,8 @@ def as_working(value: Any, name: str) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} cannot be read as an array: {error}") from error
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind in "biu":
-        dtype = np.float64
-    elif kind == "f" and size <= 8 and array.dtype.char != "g":
-        dtype = np.float64 if size == 8 else np.float32
-    else:
+    dtype = np.float64 if kind in "biu" or size == 8 else np.float32
+    if kind not in "biuf" or (kind == "f" and (size > 8 or array.dtype.char == "g")):
         raise TypeError(
             f"{name} must hold real numbers (bool, integer, float16, float32 or float64), "
             f"got dtype {array.dtype}"

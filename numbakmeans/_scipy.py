@@ -84,7 +84,7 @@ def _as_generator(rng: Any) -> np.random.Generator:
 
 def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
     if seed is None or seed is np.random:
-        return np.random.mtrand._rand  # type: ignore[attr-defined, no-any-return]
+        return np.random.mtrand._rand
     if isinstance(seed, numbers.Integral | np.integer):
         try:
             return np.random.RandomState(int(seed))
@@ -207,7 +207,8 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
             stacklevel=2,
         )
     deviations[constant] = 1
-    return (samples.X / deviations).reshape(array.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (samples.X / deviations).reshape(array.shape)
 
 
 def _deviations(samples: Samples) -> np.ndarray:
@@ -352,9 +353,12 @@ def kmeans(
     >>> import numpy as np
     >>> from numbakmeans import kmeans
     >>> features = np.array([[1.9, 2.3], [1.5, 2.5], [0.8, 0.6], [0.4, 1.8], [1.0, 1.0]])
-    >>> kmeans(features, features[[0, 2]])
-    (array([[1.7       , 2.4       ],
-           [0.73333333, 1.13333333]]), np.float64(0.4056391669772865))
+    >>> codebook, distortion = kmeans(features, features[[0, 2]])
+    >>> codebook
+    array([[1.7       , 2.4       ],
+           [0.73333333, 1.13333333]])
+    >>> print(f"{distortion:.6f}")
+    0.405639
     """
     rows, guess = as_working(obs, "obs"), as_working(k_or_guess, "k_or_guess")
     if rows.ndim not in (1, 2):
@@ -368,6 +372,8 @@ def kmeans(
             raise ValueError(f"{NOT_FINITE}: k_or_guess")
     starts = _as_passes(iter, "iter must be at least 1, got {}")
     limit = _as_thresh(thresh)
+    if not limit >= 0:
+        raise ValueError(f"thresh must be at least 0, got {thresh}")
     if guess.size != 1:
         if guess.size < 1:
             raise ValueError(f"Asked for 0 clusters. Initial book was {guess} (k_or_guess)")
@@ -396,21 +402,20 @@ def kmeans(
 def _as_thresh(thresh: Any) -> float:
     if not isinstance(thresh, numbers.Real | np.bool_):
         raise TypeError(f"thresh must be a real number, got {thresh!r}")
-    if not thresh >= 0:
-        raise ValueError(f"thresh must be at least 0, got {thresh}")
     return float(thresh)
 
 
 def _refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
     """Make the passes of `kmeans` from one start; codes without a member are removed."""
     single = samples.single and book.dtype == np.float32
-    previous = np.inf
+    previous: Any = np.inf
     while True:
         codes, sq_dists = nearest(samples, book)
         distortion = exact_average(roots(sq_dists, single))
         means, sizes = labelled_means(samples, codes, len(book))
         book, single = means[sizes > 0], samples.single
-        change = abs(previous - distortion)
+        with np.errstate(invalid="ignore"):  # inf - inf, which stops the passes
+            change = abs(previous - distortion)
         if not change > thresh:
             return book, distortion
         previous = distortion
@@ -490,14 +495,17 @@ def kmeans2(
     --------
     >>> import numpy as np
     >>> from numbakmeans import kmeans2
-    >>> rng = np.random.default_rng(2)
-    >>> a = rng.multivariate_normal([0, 6], [[2, 1], [1, 1.5]], size=45)
-    >>> b = rng.multivariate_normal([2, 0], [[1, -1], [-1, 3]], size=30)
-    >>> c = rng.multivariate_normal([6, 4], [[5, 0], [0, 1.2]], size=25)
-    >>> z = np.concatenate((a, b, c))
-    >>> centroid, label = kmeans2(z, 3, minit='++', rng=rng)
-    >>> centroid.shape, np.sort(np.bincount(label))
-    ((3, 2), array([25, 30, 45]))
+    >>> data = np.array([[0., 6.], [1., 7.], [2., 0.], [3., 1.], [9., 4.], [7., 4.]])
+    >>> centroid, label = kmeans2(data, data[::2])
+    >>> centroid
+    array([[0.5, 6.5],
+           [2.5, 0.5],
+           [8. , 4. ]])
+    >>> label
+    array([0, 0, 1, 1, 2, 2], dtype=int32)
+    >>> centroid, label = kmeans2(data, 3, minit='++', rng=1)
+    >>> np.bincount(label)
+    array([2, 2, 2])
     """
     n_iter = _as_passes(iter, "Invalid iter ({}), must be a positive integer.")
     if not isinstance(missing, str) or missing not in _MISSING:
@@ -505,11 +513,12 @@ def kmeans2(
     methods = (*SEEDINGS, "matrix")
     if not isinstance(minit, str) or minit not in methods:
         raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
-    if not isinstance(thresh, numbers.Real | np.bool_):
-        raise TypeError(f"thresh must be a real number, got {thresh!r}")
+    _as_thresh(thresh)
     rows = as_working(data, "data")
     if rows.ndim not in (1, 2):
-        raise ValueError(f"Input of rank > 2 is not supported. data must be 1-D or 2-D, got shape {rows.shape}")
+        raise ValueError(
+            f"Input of rank > 2 is not supported. data has shape {rows.shape}, not (M, N) or (M,)"
+        )
     _require_size(rows, "data")
     if rows.size < 1:
         raise ValueError(f"Empty input is not supported. data has shape {rows.shape}")
@@ -517,6 +526,7 @@ def kmeans2(
     if check_finite:
         _require_finite(samples, "data")
 
+    origin = "k"
     if minit == "matrix" or _size(k) != 1:
         start = _given_centroids(k, rows)
     else:
@@ -527,9 +537,9 @@ def kmeans2(
         if minit == "points" and count > len(rows):
             raise ValueError(f"{TOO_MANY_POINTS}: k is {count}, data has {len(rows)} rows")
         start = seed(samples, count, minit, generator)
+        origin = f"a centroid from data with minit={minit!r}"
     if check_finite and not np.isfinite(start).all():
-        what = "k" if minit == "matrix" or _size(k) != 1 else f"data overflows with minit={minit!r}: a centroid"
-        raise ValueError(f"{NOT_FINITE}: {what} is not finite")
+        raise ValueError(f"{NOT_FINITE}: {origin} is not finite")
 
     passes = iterate(samples, start, n_iter, stop_on_empty=missing == "raise")
     if passes.ever_empty:

@@ -163,12 +163,12 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     starts, depths = leaves_of(len(X))
     sq_dists, leaf_sums = np.full(len(X), np.inf), np.empty(len(depths))
     plan = _plan.sweep(X.shape, work=X.size * (n_clusters - 1))
+    pick = pick_rows.on(plan.parallel)
     step = _plan.picks_per_call(X.shape)
     for begin in range(1, n_clusters, step):
         end = min(begin + step, n_clusters)
-        pick_rows.on(plan.parallel)(
-            X, plan.n_slots, padded(X.shape[1]), starts, depths, uniforms, begin, end, sq_dists, leaf_sums, picks
-        )
+        work = (sq_dists, leaf_sums, picks)
+        pick(X, plan.n_slots, padded(X.shape[1]), starts, depths, uniforms, begin, end, *work)
     return X[picks].astype(np.float64)
 
 

@@ -40,7 +40,7 @@ def round_fraction(value, dtype):
 
 
 def exact_mean(values, dtype, divisor=None):
-    """The exact sum over divisor (the number of values), rounded once; NaN and infinities as IEEE has them."""
+    """The exact sum over divisor (the number of values), rounded once; NaN and infinities as in IEEE."""
     values = [float(v) for v in values]
     special = {v for v in values if not np.isfinite(v)}
     if any(np.isnan(v) for v in special) or len(special) == 2:
@@ -59,7 +59,7 @@ def update(X, labels, centers):
 
 
 def kmeans2(X, centers, n_iter):
-    """SciPy's loop: all n_iter passes. Returns centers, labels and the number of empty clusters in each pass."""
+    """SciPy's loop, all n_iter passes: centers, labels, and the number of empty clusters in each pass."""
     empties = []
     for _ in range(n_iter):
         labels, _ = assign(X, centers)

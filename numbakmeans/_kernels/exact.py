@@ -255,7 +255,7 @@ def exact_mean(parts, exponents, count, precision, lowest, digits):
         digits[t + 1] += ((parts[p] >> DIGIT) & mask) << bit
         digits[t + 2] += (parts[p] >> (2 * DIGIT)) << bit
     negative = False
-    for attempt in range(2):
+    for _attempt in range(2):
         carry = 0
         for t in range(n_digits):
             carry += digits[t]

@@ -21,7 +21,8 @@ LANES = 8
 @kernel
 def leaves_of(n):
     """Return where the leaves of n elements start (one more entry, n, at the end), and their depths."""
-    starts, depths = np.empty(n // (LEAF_ROWS // 4) + 2, np.int64), np.empty(n // (LEAF_ROWS // 4) + 2, np.int64)
+    most = n // (LEAF_ROWS // 4) + 2
+    starts, depths = np.empty(most, np.int64), np.empty(most, np.int64)
     stack = np.empty((128, 3), np.int64)
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, 0
     held, n_leaves = 1, 0

@@ -1,0 +1,39 @@
+"""NumPy's pairwise sum, in pieces."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
+
+SIZES = [1, 2, 7, 8, 9, 127, 128, 129, 136, 255, 256, 257, 1000, 1023, 4099, 65_537, 100_003]
+
+
+def pairwise(values):
+    starts, depths = leaves_of(len(values))
+    sums = np.array([sum_leaf(values, a, b) for a, b in itertools.pairwise(starts)])
+    return sum_leaves(sums, depths)
+
+
+@pytest.mark.parametrize("n", [*SIZES, *range(120, 300, 7)])
+def test_the_sum_is_numpys(n):
+    values = np.random.default_rng(n).random(n) ** 9
+    assert pairwise(values) == values.sum()
+
+
+def test_a_plain_sum_is_not():
+    """The negative control: at these sizes the order of the additions shows."""
+    values = np.random.default_rng(1).random(100_003)
+    assert sum(values.tolist()) != values.sum()
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_leaves_cover_every_row_once(n):
+    starts, depths = leaves_of(n)
+    assert starts[0] == 0
+    assert starts[-1] == n
+    assert (np.diff(starts) > 0).all()
+    assert np.diff(starts).max() <= LEAF_ROWS
+    # The depths describe a full binary tree.
+    assert sum(2.0**-depth for depth in depths) == 1.0

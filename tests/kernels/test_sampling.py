@@ -1,0 +1,28 @@
+"""Draws in compiled code: NumPy's values, and NumPy's state afterwards."""
+
+import numpy as np
+import pytest
+
+from numbakmeans._kernels.sampling import choose_without_replacement
+
+GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
+SIZES = [
+    *[(1, 1), (2, 1), (2, 2), (5, 0), (10, 3), (100, 100), (1000, 7), (9_999, 9_999), (10_000, 500)],
+    # Around the population and the share at which NumPy shuffles a whole range.
+    *[(10_000, 10_000), (10_001, 200), (10_001, 201), (10_050, 201), (10_050, 202), (20_000, 20_000)],
+    # Bounds around 2**32, where NumPy changes to 64-bit draws.
+    *[(2**32 - 1, 5), (2**32, 5), (2**32 + 1, 5), (2**40, 9)],
+]
+
+
+@pytest.mark.parametrize("bits", GENERATORS)
+@pytest.mark.parametrize(("population", "size"), SIZES)
+def test_choice(bits, population, size):
+    for seed in range(5):
+        ours, numpys = np.random.Generator(bits(seed)), np.random.Generator(bits(seed))
+        # A 32-bit draw leaves half of a 64-bit one in the generator's buffer.
+        for rng in (ours, numpys):
+            rng.integers(0, 10, size=seed)
+        chosen = choose_without_replacement(ours, population, size)
+        assert np.array_equal(chosen, numpys.choice(population, size, replace=False))
+        np.testing.assert_equal(ours.bit_generator.state, numpys.bit_generator.state)

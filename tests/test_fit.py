@@ -1,0 +1,79 @@
+"""fit: what it reports belongs together."""
+
+from fractions import Fraction
+
+import numpy as np
+import oracle
+import pytest
+import ugly
+
+from numbakmeans import FitResult, fit
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("max_iter", [1, 2, 50])
+def test_everything_belongs_to_the_same_result(dtype, max_iter, threads):
+    X, centers = ugly.cases(dtype)["normal"]
+    result = fit(X, centers, max_iter=max_iter)
+    right_centers, right_labels, empties = oracle.kmeans2(X, centers, max_iter)
+    assert isinstance(result, FitResult)
+    assert result.centers.tobytes() == right_centers.tobytes()
+    assert np.array_equal(result.labels, right_labels)
+    D = oracle.sq_dists(X, result.centers)[np.arange(len(X)), result.labels]
+    assert result.inertia == float(sum(map(Fraction, D.tolist())))
+    assert result.n_empty == empties[-1]
+    assert result.n_iter <= max_iter
+    assert result.converged == (max_iter == 50)
+
+
+def test_a_converged_fit_is_a_fixed_point():
+    X, centers = ugly.cases(np.float64)["normal"]
+    result = fit(X, centers)
+    again = fit(X, result.centers, max_iter=1)
+    assert result.converged
+    assert np.array_equal(again.labels, result.labels)
+    assert again.centers.tobytes() == result.centers.tobytes()
+
+
+def test_it_stops_only_where_nothing_moves():
+    X, centers = ugly.cases(np.float64)["normal"]
+    n_iter = fit(X, centers).n_iter
+    # The last pass found the labels of the one before it, and that one those of no other.
+    labels = [oracle.kmeans2(X, centers, n)[1] for n in (n_iter - 2, n_iter - 1, n_iter)]
+    assert not np.array_equal(labels[0], labels[1])
+    assert np.array_equal(labels[1], labels[2])
+
+
+def test_empty_clusters_keep_their_center():
+    X, centers = ugly.cases(np.float64)["empty clusters"]
+    result = fit(X, centers)
+    assert result.n_empty == 2
+    assert np.array_equal(result.centers[3:], centers[3:])
+
+
+def test_infinite_inertia():
+    X = np.array([[1e200], [-1e200]])
+    assert fit(X, np.array([[0.0]])).inertia == np.inf
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "words"),
+    [
+        ({"X": [[1, 2], [3]]}, ValueError, "X cannot be read as an array"),
+        ({"X": [1.0, 2.0]}, ValueError, "X must be a non-empty 2-D array"),
+        ({"X": np.zeros((0, 2))}, ValueError, "X must be a non-empty 2-D array"),
+        ({"X": [["a", "b"]]}, TypeError, "X must hold real numbers"),
+        ({"X": [[1.0, np.nan]]}, ValueError, "X must not contain infs or NaNs"),
+        ({"centers": [[1.0, 2.0, 3.0]]}, ValueError, "centers has 3 features, but X has 2"),
+        ({"centers": [[1.0, np.inf]]}, ValueError, "centers must not contain infs or NaNs"),
+        ({"centers": 3}, ValueError, "centers must be a non-empty 2-D array"),
+        ({"centers": [[1j, 2]]}, TypeError, "centers must hold real numbers"),
+        ({"max_iter": 0}, ValueError, "max_iter must be at least 1"),
+        ({"max_iter": 2.5}, TypeError, "max_iter must be an integer"),
+    ],
+)
+def test_bad_input(kwargs, error, words):
+    X = np.arange(10.0).reshape(5, 2)
+    arguments = {"X": X, "centers": X[:2], **kwargs}
+    with pytest.raises(error, match=words):
+        fit(**arguments)

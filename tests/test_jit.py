@@ -1,0 +1,118 @@
+"""Options and twins: one home, the same bits, nothing inherited."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import numbakmeans
+from numbakmeans import _jit
+from numbakmeans._jit import Driver, driver, kernel, prange
+
+PACKAGE = Path(numbakmeans.__file__).parent
+MODULES = [
+    importlib.import_module(info.name)
+    for info in pkgutil.walk_packages([str(PACKAGE)], "numbakmeans.")
+    if not info.name.endswith("__main__")
+]
+DISPATCHERS = {
+    f"{module.__name__}.{name}": value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if isinstance(value, Driver | numba.core.dispatcher.Dispatcher)
+}
+
+
+def words_outside(pattern, home, sources):
+    return [name for name, text in sources.items() if name != home and re.search(pattern, text)]
+
+
+def test_only_one_file_says_njit():
+    sources = {path.name: path.read_text() for path in PACKAGE.rglob("*.py")}
+    pattern = r"numba\.njit|import njit|@njit|@(numba|nb)\.|fastmath="
+    assert words_outside(pattern, "_jit.py", sources) == []
+    # The negative control: the file itself says it, and a planted line is found.
+    assert words_outside(pattern, None, sources) == ["_jit.py"]
+    planted = {**sources, "_plan.py": "from numba import njit\n"}
+    assert words_outside(pattern, "_jit.py", planted) == ["_plan.py"]
+
+
+@pytest.mark.parametrize("name", DISPATCHERS)
+def test_every_option_is_stated(name):
+    value = DISPATCHERS[name]
+    for dispatcher in value if isinstance(value, Driver) else [value]:
+        options = dispatcher.targetoptions
+        assert options["fastmath"] is False
+        assert options["error_model"] == "numpy"
+        assert options["nogil"] is True
+        assert "parallel" in options
+
+
+def is_nan(x):
+    return x != x
+
+
+def test_a_callers_fastmath_does_not_leak_in():
+    ours = kernel(is_nan)
+    inherits = numba.njit(is_nan)
+
+    @numba.njit(fastmath=True)
+    def caller(x):
+        return ours(x), inherits(x)
+
+    # The negative control is the second: it states nothing, and inherits.
+    assert caller(np.nan) == (True, False)
+    assert ours(np.nan) is True
+
+
+def fill(out):
+    for i in prange(len(out)):
+        out[i] = i
+
+
+def test_twins_are_distinct():
+    twins = driver(fill)
+    assert twins.on(True) is twins.parallel
+    assert twins.on(False) is twins.serial
+    assert twins.parallel.py_func.__qualname__ != twins.serial.py_func.__qualname__
+    for twin in twins:
+        out = np.empty(1000)
+        twin(out)
+        assert np.array_equal(out, np.arange(1000))
+    assert "numba_parallel_for" in next(iter(twins.parallel.inspect_llvm().values()))
+    assert "numba_parallel_for" not in next(iter(twins.serial.inspect_llvm().values()))
+
+
+def test_kernels_have_one_signature_for_each_working_dtype():
+    """Layouts, dtypes and read-only flags must not make the kernels compile again."""
+    from numbakmeans import kmeans2
+    from numbakmeans._algorithms import ALGORITHMS
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    serial = ALGORITHMS["lloyd"].serial
+    kmeans2(X, X[:2])
+    kmeans2(X.astype(np.float32), X[:2])
+    known = len(serial.signatures)
+    for data in (np.asfortranarray(X), X[::2], X.astype(int) + X.round(), X.astype(np.float16), X.tolist()):
+        for start in (X[:3], X[:2].astype(np.float32), np.asfortranarray(X[:4])):
+            kmeans2(data, start, iter=2, minit="matrix", missing="warn")
+    assert len(serial.signatures) == known
+    # The negative control: another layout, handed over as it is, does make a signature.
+    twins = driver(fill)
+    twins.serial(np.empty(4))
+    twins.serial(np.empty(8)[::2])
+    assert len(twins.serial.signatures) == 2
+
+
+def test_threads():
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        assert _jit.threads() == 1
+    finally:
+        numba.set_num_threads(before)
+    assert _jit.threads() == before

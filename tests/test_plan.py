@@ -1,0 +1,37 @@
+"""Plans: sizes and thresholds."""
+
+import pytest
+
+from numbakmeans import _plan
+
+
+@pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
+@pytest.mark.parametrize("n_features", [1, 3, 100, 10_000])
+@pytest.mark.parametrize("work", [1, 10**12])
+def test_any_shape(n_samples, n_features, work, threads):
+    plan = _plan.sweep((n_samples, n_features), work)
+    assert plan.n_slots == (threads if plan.parallel else 1)
+    assert 1 <= plan.n_lanes <= plan.chunk_rows <= _plan.CHUNK_ROWS
+    assert plan.n_lanes % 16 == 0
+    assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= _plan.BLOCK_BYTES
+    # Every thread has a chunk, where there are rows enough.
+    if n_samples >= 16 * threads:
+        assert -(-n_samples // plan.chunk_rows) >= plan.n_slots or n_samples < 32 * threads
+
+
+def test_little_work_is_done_by_one_thread():
+    shape = (1000, 4)
+    assert not _plan.sweep(shape, _plan.PARALLEL_WORK - 1).parallel
+    assert _plan.sweep(shape, _plan.PARALLEL_WORK).parallel
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (1024, 3), (1025, 3), (10**7, 2), (3000, 2900)])
+def test_chunks_of_the_covariance_cover_the_rows(shape):
+    chunk_rows, n_chunks = _plan.scatter_chunks(shape)
+    assert (n_chunks - 1) * chunk_rows < shape[0] <= n_chunks * chunk_rows
+    assert n_chunks == 1 or n_chunks * shape[1] ** 2 * 8 <= _plan.SCATTER_BYTES
+
+
+def test_calls_of_the_seeding_are_bounded():
+    assert _plan.picks_per_call((10**9, 50)) == 1
+    assert _plan.picks_per_call((1000, 10)) * 10_000 <= _plan.STEPS_PER_CALL

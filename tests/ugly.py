@@ -1,0 +1,101 @@
+"""Data that breaks k-means implementations: name -> (X, starting centers), for a dtype."""
+
+import numpy as np
+
+
+def cases(dtype):
+    """Return the small cases; centers are rows, or float64 values between them."""
+    rng = np.random.default_rng(20)
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    normal = rng.normal(size=(257, 6))
+    grid = rng.integers(0, 4, size=(300, 3))
+    spread = normal[:120, :4] * 10.0 ** rng.integers(-30, 30, size=(120, 4))
+    extreme = np.where(rng.random((90, 3)) < 0.5, huge, tiny) * rng.choice([-1, 0.5, 1], size=(90, 3))
+    out = {
+        "normal": (normal, normal[:7]),
+        "float64 centers": (normal, normal[:7] + rng.normal(size=(7, 6)) * 1e-3),
+        "ties on a grid": (grid, grid[:9]),
+        "centers between grid points": (grid, np.unique(grid, axis=0)[:6] + 0.5),
+        "duplicate rows": (np.repeat(normal[:5], 30, axis=0), normal[:5]),
+        "all rows equal": (np.ones((40, 2)), np.array([[0.0, 0], [1, 1], [2, 2]])),
+        "equal centers": (normal, normal[[3, 1, 3, 3, 1]]),
+        "zeros of both signs": (np.array([[0.0], [-0.0], [0.0], [1.0]]), np.array([[-0.0], [0.0], [1.0]])),
+        "empty clusters": (normal, np.vstack([normal[:3], np.full((2, 6), 1e6)])),
+        "constant column": (np.column_stack([normal[:, 0], np.full(257, 3.3)]), normal[:4, :2]),
+        "offset 1e4": (normal + 1e4, normal[:7] + 1e4),
+        "offset 1e8": (normal + 1e8, normal[:7] + 1e8),
+        "tiny": (normal * 1e-36, normal[:7] * 1e-36),
+        "large": (normal * 1e36, normal[:7] * 1e36),
+        "denormal": (
+            rng.integers(-50, 50, size=(80, 3)) * float(tiny),
+            np.arange(9).reshape(3, 3) * 10 * float(tiny),
+        ),
+        "mixed scales": (spread, spread[:5]),
+        "largest and smallest": (extreme, extreme[:4] * 0.5),
+        "near the maximum": (
+            np.sign(normal[:50, :2]) * float(huge),
+            np.sign(normal[:2, :2]) * float(huge) / 2,
+        ),
+        "one cluster": (normal, normal[:1]),
+        "as many clusters as rows": (normal[:20], normal[:20]),
+        "more clusters than rows": (normal[:4], normal[:9]),
+        "more features than rows": (rng.normal(size=(9, 50)), rng.normal(size=(3, 50))),
+        "one feature": (normal[:, :1], normal[:5, :1]),
+        "one row": (normal[:1], normal[:1]),
+        "odd widths": (rng.normal(size=(130, 13)), rng.normal(size=(11, 13))),
+    }
+    with np.errstate(over="ignore", under="ignore"):
+        return {
+            name: (X.astype(dtype), C.astype(np.float64 if "float64" in name else dtype))
+            for name, (X, C) in out.items()
+        }
+
+
+def not_finite(dtype):
+    """Return cases for check_finite=False."""
+    rng = np.random.default_rng(21)
+    X = rng.normal(size=(60, 3))
+    nan, inf = np.nan, np.inf
+    centers = X[:3].copy()
+    one, both, mixed = X.copy(), X.copy(), X.copy()
+    one[::7, 1] = inf
+    both[::7, 1], both[1::7, 1] = inf, -inf
+    mixed[::5, 0], mixed[3::9, 2], mixed[4::9, 2] = nan, inf, -inf
+    bad_center = centers.copy()
+    bad_center[1] = nan
+    out = {
+        "one infinity": (one, centers),
+        "both infinities": (both, centers),
+        "NaN and infinities": (mixed, centers),
+        "all NaN": (np.full((8, 2), nan), np.zeros((2, 2))),
+        "a NaN center": (X, bad_center),
+    }
+    return {name: (X.astype(dtype), C.astype(dtype)) for name, (X, C) in out.items()}
+
+
+def wide_enough(dtype, n_samples=13_000):
+    """Return a case of many chunks, with ties, duplicates and an offset: (X, starting centers)."""
+    rng = np.random.default_rng(22)
+    X = np.round(rng.normal(size=(n_samples, 3)) * 8) / 4 + 100
+    return X.astype(dtype), np.unique(X, axis=0)[::97][:12].astype(dtype)
+
+
+def layouts(X):
+    """Return the values of a 2-D array in every layout that a caller might have."""
+    wide = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)
+    raw = np.zeros(X.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(X.dtype).reshape(X.shape)
+    unaligned[:] = X
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    return {
+        "C": X.copy(),
+        "Fortran": np.asfortranarray(X),
+        "strided": wide[::2, ::3],
+        "negative strides": X[::-1, ::-1].copy()[::-1, ::-1],
+        "read-only": read_only,
+        "unaligned": unaligned,
+        "other byte order": X.astype(X.dtype.newbyteorder()),
+        "list": X.tolist() if X.dtype == np.float64 else X.copy(),
+        "matrix": X.view(np.matrix),
+    }
