@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def run(layer, threads):
+def run(layer, threads, expected_layer=None):
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {
         **os.environ,
@@ -26,7 +26,7 @@ def run(layer, threads):
         # The wheel of tbb keeps its library where the loader does not look.
         libraries = str(Path(sys.prefix) / "lib")
         environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
-    command = [sys.executable, str(HERE / "answers.py"), layer, str(threads)]
+    command = [sys.executable, str(HERE / "answers.py"), expected_layer or layer, str(threads)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -64,21 +64,6 @@ def test_a_hash_sees_one_bit():
 
 
 def test_a_wrong_layer_is_noticed():
-    result = run("workqueue", 2)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)
-    # The same program, told to expect another layer.
-    wrong = subprocess.run(
-        [sys.executable, str(HERE / "answers.py"), "omp", "2"],
-        env={
-            **os.environ,
-            "NUMBA_NUM_THREADS": "2",
-            "NUMBA_THREADING_LAYER": "workqueue",
-            "PYTHONPATH": str(HERE.parent),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    wrong = run("workqueue", 2, expected_layer="omp")
     assert wrong.returncode == 1
-    assert "AssertionError" in wrong.stderr
+    assert "assert numba.threading_layer() == layer" in wrong.stderr

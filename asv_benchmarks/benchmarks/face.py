@@ -1,0 +1,125 @@
+"""The public functions, ours beside SciPy's."""
+
+import warnings
+
+import numpy as np
+import scipy.cluster.vq
+
+import numbakmeans
+
+from .data import REAL_SIZES, blobs
+
+LIBRARIES = {"numbakmeans": numbakmeans, "scipy": scipy.cluster.vq}
+
+
+class Kmeans2:
+    """SciPy's own benchmark: asv_benchmarks cluster.KMeans2."""
+
+    params = (list(LIBRARIES), [2, 10, 50], ["random", "points", "++"])
+    param_names = ("library", "k", "init")
+
+    def setup(self, library, k, init):
+        self.kmeans2 = LIBRARIES[library].kmeans2
+        self.obs = np.random.default_rng(0).random((1000, 5))
+        warnings.simplefilter("ignore")
+        self.time_kmeans2(library, k, init)
+
+    def time_kmeans2(self, library, k, init):
+        self.kmeans2(self.obs, k, minit=init, iter=10, rng=0)
+
+
+class Kmeans:
+    """SciPy's own benchmark: asv_benchmarks cluster.KMeans."""
+
+    params = (list(LIBRARIES), [2, 10, 50])
+    param_names = ("library", "k")
+
+    def setup(self, library, k):
+        self.kmeans = LIBRARIES[library].kmeans
+        self.obs = np.random.default_rng(0).random((1000, 5))
+        self.time_kmeans(library, k)
+
+    def time_kmeans(self, library, k):
+        self.kmeans(self.obs, k, iter=10, rng=0)
+
+
+class VQ:
+    """SciPy's own benchmark: asv_benchmarks cluster.VQ."""
+
+    params = (list(LIBRARIES), [2, 10, 50], ["float32", "float64"])
+    param_names = ("library", "k", "dtype")
+
+    def setup(self, library, k, dtype):
+        rng = np.random.default_rng(0)
+        self.vq = LIBRARIES[library].vq
+        self.data = (rng.random((5000, 5)) * 10).astype(dtype)
+        self.book = (rng.random((k, 5)) * 10).astype(dtype)
+        self.time_vq(library, k, dtype)
+
+    def time_vq(self, library, k, dtype):
+        self.vq(self.data, self.book)
+
+
+class Whiten:
+    params = (list(LIBRARIES), ["float32", "float64"])
+    param_names = ("library", "dtype")
+
+    def setup(self, library, dtype):
+        self.whiten = LIBRARIES[library].whiten
+        self.obs = np.random.default_rng(0).random((100_000, 8)).astype(dtype)
+        self.time_whiten(library, dtype)
+
+    def time_whiten(self, library, dtype):
+        self.whiten(self.obs)
+
+
+class TenPasses:
+    """Ten passes of kmeans2 from given centroids, on real sizes."""
+
+    params = (list(LIBRARIES), list(REAL_SIZES), ["float32", "float64"])
+    param_names = ("library", "data", "dtype")
+    timeout = 120
+
+    def setup(self, library, data, dtype):
+        self.kmeans2 = LIBRARIES[library].kmeans2
+        self.X, self.start = REAL_SIZES[data](dtype)
+        warnings.simplefilter("ignore")
+        self.kmeans2(self.X, self.start, iter=1, minit="matrix")
+
+    def time_kmeans2(self, library, data, dtype):
+        self.kmeans2(self.X, self.start, iter=10, minit="matrix")
+
+
+class PlusPlus:
+    """The '++' start, with one pass, at 100,000 x 16, k=100."""
+
+    params = (list(LIBRARIES), ["float32", "float64"])
+    param_names = ("library", "dtype")
+    timeout = 120
+
+    def setup(self, library, dtype):
+        self.kmeans2 = LIBRARIES[library].kmeans2
+        self.X, _ = blobs(100_000, 16, 100, dtype)
+        warnings.simplefilter("ignore")
+        if library == "numbakmeans":
+            self.time_plus_plus(library, dtype)
+
+    def time_plus_plus(self, library, dtype):
+        self.kmeans2(self.X, 100, iter=1, minit="++", rng=0)
+
+
+class Tiny:
+    """Warm calls on a few rows: what a call costs that computes next to nothing."""
+
+    params = (list(LIBRARIES), ["150 x 4, k=3", "1000 x 4, k=8", "5000 x 8, k=20"])
+    param_names = ("library", "data")
+
+    def setup(self, library, data):
+        shape = {"150 x 4, k=3": (150, 4, 3), "1000 x 4, k=8": (1000, 4, 8), "5000 x 8, k=20": (5000, 8, 20)}
+        self.kmeans2 = LIBRARIES[library].kmeans2
+        self.X, self.start = blobs(*shape[data], "float64")
+        warnings.simplefilter("ignore")
+        self.time_kmeans2(library, data)
+
+    def time_kmeans2(self, library, data):
+        self.kmeans2(self.X, self.start, iter=10, minit="matrix")

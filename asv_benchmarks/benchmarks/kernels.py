@@ -1,0 +1,110 @@
+"""What the thresholds in `numbakmeans._plan` were set by; each class is named there.
+
+These reach below the public face, and follow it when it changes.
+"""
+
+from numbakmeans import _fit, _plan
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._samples import Samples, labelled_means
+
+from .data import REAL_SIZES, blobs
+
+
+class Setting:
+    """Give one name in `_plan` another value while a benchmark runs."""
+
+    name = ""
+
+    def change(self, value):
+        self.before = getattr(_plan, self.name)
+        setattr(_plan, self.name, value)
+
+    def teardown(self, *_):
+        setattr(_plan, self.name, self.before)
+
+
+class ParallelThreshold(Setting):
+    """One pass over problems around the threshold, with one thread and with all."""
+
+    name = "PARALLEL_WORK"
+    params = (["one thread", "all threads"], [50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000])
+    param_names = ("threads", "work")
+
+    def setup(self, threads, work):
+        self.change(0 if threads == "all threads" else 10**18)
+        X, self.start = blobs(work // 64, 8, 8, "float64")
+        self.samples = Samples(X)
+        self.time_pass(threads, work)
+
+    def time_pass(self, threads, work):
+        _fit.nearest(self.samples, self.start)
+
+
+class Lanes(Setting):
+    """One pass with blocks of different widths."""
+
+    name = "LANES"
+    params = ([16, 32, 64, 128, 256], [3, 16, 128, 784])
+    param_names = ("lanes", "n_features")
+
+    def setup(self, lanes, n_features):
+        self.change(lanes)
+        X, self.start = blobs(8_000_000 // n_features // 64, n_features, 64, "float64")
+        self.samples = Samples(X)
+        self.time_pass(lanes, n_features)
+
+    def time_pass(self, lanes, n_features):
+        _fit.nearest(self.samples, self.start)
+
+
+class ChunkRows(Setting):
+    """One pass with chunks of different sizes."""
+
+    name = "CHUNK_ROWS"
+    params = [128, 256, 512, 1024, 2048]
+    param_names = ("chunk_rows",)
+
+    def setup(self, chunk_rows):
+        self.change(chunk_rows)
+        X, self.start = blobs(100_000, 16, 100, "float64")
+        self.samples = Samples(X)
+        self.time_pass(chunk_rows)
+
+    def time_pass(self, chunk_rows):
+        _fit.nearest(self.samples, self.start)
+
+
+class Algorithms:
+    """Ten passes by each algorithm of the table."""
+
+    params = (list(ALGORITHMS), list(REAL_SIZES), ["float32", "float64"])
+    param_names = ("algorithm", "data", "dtype")
+    timeout = 120
+
+    def setup(self, algorithm, data, dtype):
+        X, self.start = REAL_SIZES[data](dtype)
+        self.samples = Samples(X)
+        _fit.iterate(self.samples, self.start, 1, algorithm=algorithm)
+
+    def time_iterate(self, algorithm, data, dtype):
+        _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
+
+
+class Parts:
+    """Measuring the columns, and exact means of all rows: what the exact update costs at most."""
+
+    params = (list(REAL_SIZES), ["float32", "float64"])
+    param_names = ("data", "dtype")
+    timeout = 120
+
+    def setup(self, data, dtype):
+        self.X, self.start = REAL_SIZES[data](dtype)
+        self.samples = Samples(self.X)
+        self.labels, _ = _fit.nearest(self.samples, self.start)
+        self.time_means(data, dtype)
+
+    def time_measure(self, data, dtype):
+        return Samples(self.X).grids
+
+    def time_means(self, data, dtype):
+        labelled_means(self.samples, self.labels, len(self.start))
