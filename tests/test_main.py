@@ -1,0 +1,559 @@
+"""The command line: what it prints, what it writes, and how it ends."""
+
+import errno
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import llvmlite
+import numba
+import numpy as np
+import pytest
+from PIL import Image
+
+import numbakmeans
+from numbakmeans import __main__ as command
+from numbakmeans import _cache, _files, _jit, _samples, fit, kmeans2
+from numbakmeans.__main__ import main
+
+COMMAND = (sys.executable, "-m", "numbakmeans")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(numbakmeans.__file__).parent.parent)}
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run a command in an empty folder, and return exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def fails(run):
+    """Run a command that must fail, and return its message."""
+
+    def call(*arguments):
+        before = set(Path.cwd().iterdir())
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("numbakmeans: error: ")
+        assert err.count("\n") == 1
+        assert set(Path.cwd().iterdir()) == before
+        return err.removeprefix("numbakmeans: error: ").rstrip("\n")
+
+    return call
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).normal(size=(90, 3))
+
+
+def fields(out):
+    """Return the lines above the table of clusters by their first word."""
+    return dict(line.split(maxsplit=1) for line in out.split("\n\n")[0].splitlines())
+
+
+def listed(out):
+    """Return the table of clusters as lists of cells."""
+    return [re.split(r"\s{2,}", line.strip()) for line in out.split("\n\n")[1].splitlines()]
+
+
+# --- cluster
+
+
+def test_shipped_data(run):
+    code, out, err = run("cluster", "--seed", 1)
+    assert (code, err) == (0, "")
+    found = fields(out)
+    assert found["input"] == "Old Faithful (comes with the package): 272 rows of 2 columns, float64"
+    assert found["start"] == "--minit ++ --seed 1"
+    assert found["passes"].endswith(", converged")
+    assert float(found["inertia"]) == pytest.approx(8901.7687, rel=1e-7)
+    assert re.fullmatch(rf"[\d.e-]+ s, {_jit.threads()} threads?", found["time"])
+    assert "empty" not in found
+    head, *clusters = listed(out)
+    assert head == ["cluster", "rows", "eruptions", "waiting"]
+    assert sorted(clusters, key=lambda cells: cells[3]) == [
+        [clusters[0][0] if clusters[0][1] == "100" else clusters[1][0], "100", "2.09433", "54.75"],
+        [clusters[0][0] if clusters[0][1] == "172" else clusters[1][0], "172", "4.29793", "80.2849"],
+    ]
+
+
+@pytest.mark.parametrize("minit", ["random", "points", "++"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_are_those_of_kmeans2(run, rows, minit, dtype):
+    np.save("data.npy", rows)
+    options = ("-k", 5, "--minit", minit, "--iter", 7, "--seed", 3, "--dtype", dtype)
+    code, out, _ = run("cluster", "data.npy", *options, "--output", "found")
+    centroids, labels = kmeans2(rows.astype(dtype), 5, iter=7, minit=minit, rng=3)
+    assert code == 0
+    np.testing.assert_array_equal(np.load("found.centroids.npy"), centroids, strict=True)
+    np.testing.assert_array_equal(np.load("found.labels.npy"), labels, strict=True)
+    assert f"{dtype}\n" in out
+    assert [int(cells[1]) for cells in listed(out)[1:]] == np.bincount(labels, minlength=5).tolist()
+
+
+def test_summary_agrees_with_the_library(run, rows):
+    np.save("data.npy", rows)
+    _, out, _ = run("cluster", "data.npy", "-k", 6, "--seed", 1, "--minit", "points", "--iter", 2)
+    start, _ = kmeans2(rows, 6, iter=1, minit="points", rng=1)
+    result = fit(rows, start, max_iter=1)
+    found = fields(out)
+    assert found["inertia"] == repr(result.inertia)
+    assert found["passes"] == "2, not converged (--iter allows more)"
+    assert [cells[2:] for cells in listed(out)[1:]] == [[f"{x:.6g}" for x in c] for c in result.centers]
+
+
+def test_the_seed_that_is_printed_gives_the_same_again(run, rows):
+    np.save("data.npy", rows)
+    _, out, _ = run("cluster", "data.npy", "-k", 9, "--iter", 1, "--output", "first")
+    seed = re.search(r"--seed (\d+)", out)[1]
+    _, again, _ = run("cluster", "data.npy", "-k", 9, "--iter", 1, "--output", "second", "--seed", seed)
+    assert listed(out) == listed(again)
+    assert Path("first.labels.npy").read_bytes() == Path("second.labels.npy").read_bytes()
+    _, other, _ = run("cluster", "data.npy", "-k", 9, "--iter", 1)
+    assert re.search(r"--seed (\d+)", other)[1] != seed
+
+
+def test_csv_in_and_out(run):
+    Path("in.csv").write_text("name,x,y\na,1,0.5\nb,2,0.5\nc,30,7\n", encoding="utf-8")
+    code, out, _ = run(
+        *("cluster", "in.csv", "-k", 2, "--minit", "points", "--seed", 0),
+        *("--columns", "y,x", "--output", "out", "--format", "csv"),
+    )
+    assert code == 0
+    assert listed(out)[0] == ["cluster", "rows", "y", "x"]
+    labels = Path("out.labels.csv").read_text().split()
+    head, *centers = Path("out.centroids.csv").read_text().splitlines()
+    assert head == "y,x"
+    assert sorted(centers) == ["0.5,1.5", "7.0,30.0"]
+    assert labels[0] == labels[1] != labels[2]
+    assert centers[int(labels[2])] == "7.0,30.0"
+    assert {path.name for path in Path.cwd().iterdir()} == {"in.csv", "out.labels.csv", "out.centroids.csv"}
+    assert [line for line in out.splitlines() if line.startswith("written")] == [
+        "written   out.labels.csv",
+        "written   out.centroids.csv",
+    ]
+
+
+def test_npz_and_numbers_of_picked_columns(run, rows):
+    np.savez("data.npz", a=rows, b=rows[:, :1])
+    code, out, _ = run("cluster", "data.npz", "-k", 2, "--array", "a", "--columns", "2,0")
+    assert code == 0
+    assert listed(out)[0] == ["cluster", "rows", "column 2", "column 0"]
+    code, out, _ = run("cluster", "data.npz", "-k", 1, "--array", "b")
+    assert fields(out)["input"] == "data.npz: 90 rows of 1 column, float64"
+
+
+def test_many_clusters_and_columns_are_cut(run):
+    np.save("data.npy", np.random.default_rng(0).normal(size=(40, 11)))
+    _, out, _ = run("cluster", "data.npy", "-k", 20, "--minit", "points")
+    table = listed(out)
+    assert table[0] == ["cluster", "rows", *(f"column {c}" for c in range(8)), "..."]
+    assert [cells[0] for cells in table[1:]] == [*map(str, range(12)), "... and 8 more"]
+
+
+def test_empty_clusters_are_told(run):
+    np.save("data.npy", np.array([[1.0], [1.0], [5.0]]))
+    code, out, _ = run("cluster", "data.npy", "-k", 4, "--seed", 0)
+    assert code == 0
+    assert fields(out)["empty"] == "2 clusters of 4 without a row"
+    assert sorted(cells[1] for cells in listed(out)[1:]) == ["0", "0", "1", "2"]
+
+
+def test_plot_of_a_table(run):
+    code, out, err = run("cluster", "--seed", 1, "--plot", "plot.png")
+    assert (code, err) == (0, "")
+    assert "written   plot.png\n" in out
+    with Image.open("plot.png") as image:
+        assert min(image.size) > 500
+        image.load()
+
+
+def test_a_picture(run):
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:, 15:] = (250, 100, 0)
+    Image.fromarray(pixels).save("in.png")
+    options = ("-k", 2, "--dtype", "float32", "--output", "out", "--plot", "out.png")
+    code, out, err = run("cluster", "in.png", *options)
+    assert (code, err) == (0, "")
+    assert fields(out)["input"] == "in.png: 30 x 20 pixels, 600 rows of 3 columns, float32"
+    assert listed(out)[0] == ["cluster", "rows", "red", "green", "blue"]
+    assert np.load("out.labels.npy").shape == (600,)
+    centers = np.load("out.centroids.npy")
+    np.testing.assert_array_equal(centers[centers[:, 0].argsort()], [[0, 0, 0], [250, 100, 0]])
+    with Image.open("out.png") as image:
+        assert image.width > image.height
+
+
+@pytest.mark.parametrize("values", [[[1e300], [2.0]], [[3e307, -3e307], [-3e307, 3e307]]])
+def test_huge_values_are_clustered_without_warnings(run, values):
+    np.save("data.npy", values)
+    for minit in ("points", "++"):
+        code, out, err = run("cluster", "data.npy", "-k", 2, "--minit", minit)
+        assert (code, err) == (0, "")
+        assert fields(out)["passes"].endswith("converged")
+
+
+# --- Errors
+
+
+def test_errors_of_usage(fails, rows):
+    np.save("data.npy", rows)
+    assert fails() == "the following arguments are required: {cluster,info}"
+    assert "invalid choice: 'frobnicate'" in fails("frobnicate")
+    assert fails("cluster", "data.npy") == "-k is required with a FILE"
+    assert fails("cluster", "--array", "x") == "--array needs a FILE"
+    assert fails("cluster", "data.npy", "-k", 0) == "argument -k: must be at least 1, got 0"
+    assert fails("cluster", "data.npy", "-k", "two") == "argument -k: not a whole number: 'two'"
+    assert fails("cluster", "-k", 2**31) == "argument -k: must be at most 2147483647, got 2147483648"
+    assert fails("cluster", "--iter", 0) == "argument --iter: must be at least 1, got 0"
+    assert fails("cluster", "--seed", -1) == "argument --seed: must be at least 0, got -1"
+    assert "invalid choice: 'matrix'" in fails("cluster", "--minit", "matrix")
+    assert fails("cluster", "--see=1") == "unrecognized arguments: --see=1"
+    assert (
+        fails("cluster", "data.npy", "-k", 91, "--minit", "points")
+        == "--minit points: 91 clusters (-k), but only 90 rows"
+    )
+    assert fails("cluster", "--columns", "7") == "--columns: no column 7; there are 2, counted from 0"
+
+
+def test_errors_of_the_input(fails):
+    assert fails("cluster", "none.csv", "-k", 2) == "none.csv: No such file or directory"
+    Path("bad.csv").write_text("x,y\n1,2\n3,abc\n")
+    message = "bad.csv, line 3: not a number in column 1 (counted from 0): 'abc'"
+    assert fails("cluster", "bad.csv", "-k", 2) == message
+    Path("nan.csv").write_text("x,y\n1,2\n3,nan\n")
+    assert fails("cluster", "nan.csv", "-k", 1) == "nan cannot be clustered (y, row 1, counted from 0)"
+    np.save("inf.npy", [[1, 2], [-np.inf, 3]])
+    assert (
+        fails("cluster", "inf.npy", "-k", 1) == "-inf cannot be clustered (column 0, row 1, counted from 0)"
+    )
+    np.save("big.npy", [[1, 2, 1e39]])
+    options = ("-k", 1, "--dtype", "float32", "--columns", "1-2")
+    message = "1e+39 does not fit into float32 (column 2, row 0, counted from 0)"
+    assert fails("cluster", "big.npy", *options) == message
+    np.save("complex.npy", np.ones((2, 2), complex))
+    assert "must hold real numbers" in fails("cluster", "complex.npy", "-k", 1)
+    Path("line\nbreak.csv").write_text("")
+    assert fails("cluster", "line\nbreak.csv", "-k", 1) == "line break.csv: is empty"
+
+
+def test_too_large_for_minit_random(fails):
+    np.save("data.npy", [[1.7e308] * 4, [-1.7e308] * 4, [-1.7e308] * 4])
+    message = "the data are too large for --minit random: a center overflows"
+    assert fails("cluster", "data.npy", "-k", 2, "--minit", "random") == message
+
+
+def test_too_many_rows(fails, monkeypatch):
+    monkeypatch.setattr(_samples, "MAX_SAMPLES", 272)
+    assert fails("cluster") == "the input has 272 rows; fewer than 272 are supported"
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Fail if the clustering starts."""
+    monkeypatch.setattr(command, "_run", lambda *_arguments: pytest.fail("the clustering was started"))
+
+
+@pytest.mark.usefixtures("idle")
+def test_outputs_are_checked_before_the_clustering(fails, rows):
+    np.save("data.npy", rows)
+    Path("data.png").mkdir()
+    Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save("in.png")
+    assert fails("cluster", "--output", "gone/x") == f"{Path('gone/x.labels.npy')}: there is no folder gone"
+    assert "there is no folder gone" in fails("cluster", "--plot", "gone/x.png")
+    for folder in (".", "..", "data.png/", ""):
+        assert "is a folder; add the beginning of a file's name" in fails("cluster", "--output", folder)
+    assert fails("cluster", "--plot", "data.png") == "data.png: is there already, and no plain file"
+    assert (
+        fails("cluster", "in.png", "-k", 2, "--plot", "in.png")
+        == "in.png: is the input, and would be replaced"
+    )
+    for name in ("plot", "plot.xyz"):
+        assert fails("cluster", "--plot", name).startswith("--plot: the name must end in one of .")
+    np.save("huge.npy", rows * 1e150)
+    assert (
+        fails("cluster", "huge.npy", "-k", 2, "--plot", "x.png") == "--plot cannot draw values beyond 1e+100"
+    )
+
+
+@pytest.mark.usefixtures("idle")
+def test_without_matplotlib(fails, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "numbakmeans._plot", raising=False)
+    monkeypatch.delattr(numbakmeans, "_plot", raising=False)
+    assert fails("cluster", "--plot", "x.png").startswith("for --plot, install the package matplotlib (")
+
+
+def test_without_pillow(fails, monkeypatch):
+    Path("a.png").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert fails("cluster", "a.png", "-k", 2).startswith(
+        "a.png: to read pictures, install the package pillow ("
+    )
+
+
+@pytest.mark.usefixtures("idle")
+def test_without_a_threading_layer(fails, monkeypatch):
+    def threads():
+        raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
+
+    monkeypatch.setattr(_jit, "threads", threads)
+    assert fails("cluster") == "No threading layer could be loaded. HINT: get one"
+
+
+def test_a_full_disk(fails, monkeypatch):
+    def write_centers(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_files, "write_centers", write_centers)
+    message = "cannot write x.labels.npy, x.centroids.npy: No space left on device"
+    assert fails("cluster", "--output", "x") == message
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError("Unable to allocate 9 EiB"), "not enough memory: Unable to allocate 9 EiB"),
+        (MemoryError(), "not enough memory"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied"),
+        (OSError("strange"), "strange"),
+    ],
+)
+def test_errors_of_the_machine(fails, monkeypatch, error, message):
+    def shipped(columns):
+        raise error
+
+    monkeypatch.setattr(_files, "shipped", shipped)
+    assert fails("cluster") == message
+
+
+def test_our_own_mistakes_are_not_hidden(run, monkeypatch):
+    monkeypatch.setattr(command, "_run", lambda *_arguments: {}["mistake"])
+    with pytest.raises(KeyError, match="mistake"):
+        run("cluster")
+
+
+# --- Ctrl-C, terminals and pipes
+
+
+def test_ctrl_c_while_writing(run, monkeypatch):
+    def write_centers(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_files, "write_centers", write_centers)
+    assert run("cluster", "--output", "x") == (130, "", "")
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and SIGINT are POSIX")
+def test_ctrl_c_during_the_passes(tmp_path):
+    np.save(tmp_path / "data.npy", np.random.default_rng(0).random((100_000, 8)))
+    ours, theirs = os.openpty()
+    options = ("-k", "200", "--iter", "1000000", "--output", "out", "--plot", "out.png")
+    process = subprocess.Popen(
+        [*COMMAND, "cluster", "data.npy", *options],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    deadline = time.monotonic() + 100
+    while not re.search(rb"pass \d+: \d+ rows moved", shown):
+        assert time.monotonic() < deadline, shown
+        shown += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b""
+    rest = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            break
+        if not piece:
+            break
+        rest += piece
+    os.close(ours)
+    assert b"\n" not in shown + rest
+    assert re.search(rb"\r +\r$", shown + rest)
+    assert list(tmp_path.iterdir()) == [tmp_path / "data.npy"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_one_line_that_is_cleared(run, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(command, "PROGRESS_EVERY", 0)
+    code, out, _ = run("cluster", "--seed", 1)
+    assert code == 0
+    shown = terminal.getvalue()
+    assert "\n" not in shown
+    states = shown.split("\r")
+    assert states[0] == ""
+    assert states[1] == "choosing 2 centers"
+    n_passes = int(fields(out)["passes"].split(",")[0])
+    passes = [re.fullmatch(r"pass (\d+): (\d+) rows moved *", state) for state in states[2:-2]]
+    assert [int(match[1]) for match in passes] == list(range(1, n_passes + 1))
+    assert passes[0][2] == "272"
+    assert passes[-1][2] == "0"
+    # Each state covers the one before; the last is blank.
+    widths = [len(state) for state in states[1:-1]]
+    assert widths == sorted(widths)
+    assert states[-2].strip() == states[-1] == ""
+
+
+def test_progress_is_limited_in_time(run, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(command, "PROGRESS_EVERY", 1e9)
+    assert run("cluster")[0] == 0
+    assert terminal.getvalue().split("\r")[1:] == ["choosing 2 centers", " " * len("choosing 2 centers"), ""]
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    (tmp_path / "in.csv").write_text("größe,大小\n1,2\n3,4\n", encoding="utf-8")
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*COMMAND, "cluster", "in.csv", "-k", "2"], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"gr\xf6\xdfe" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("cluster",), ("--help",), ("--version",)])
+def test_a_closed_pipe_is_no_traceback(arguments, unbuffered):
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*COMMAND, *arguments], env=environment, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_for_the_output_is_an_error():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, "cluster"], env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (2, b"numbakmeans: error: No space left on device\n")
+
+
+def test_no_standard_streams(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["cluster", "--output", "x"]) == 0
+    assert Path("x.labels.npy").exists()
+
+
+def test_as_a_module(tmp_path):
+    done = subprocess.run(
+        [*COMMAND, "cluster", "--seed", "1"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("input     Old Faithful")
+    assert list(tmp_path.iterdir()) == []
+    done = subprocess.run(
+        [*COMMAND, "cluster", "--iter", "0"], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "numbakmeans: error: argument --iter: must be at least 1, got 0\n"
+
+
+# --- info, version, help
+
+
+def test_info(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "trouble", "OSError: something odd")
+    (tmp_path / "full").mkdir()
+    for name in ("one-1", "two-2", ".half"):
+        (tmp_path / "full" / name).touch()
+    (tmp_path / "plain").touch()
+    folders = (tmp_path / "full", tmp_path / "none", tmp_path / "plain")
+    canonical_ran = run("info")  # compiles before the folders are exchanged
+    assert canonical_ran[0] == 0
+    monkeypatch.setattr(_cache, "folders", lambda: folders)
+    code, out, err = run("info")
+    assert (code, err) == (0, "")
+    lines = [re.split(r"\s{2,}", line) for line in out.splitlines()]
+    found = dict(lines)
+    assert found["numbakmeans"] == numbakmeans.__version__
+    assert found["python"].startswith(".".join(map(str, sys.version_info[:3])))
+    assert found["numpy"] == np.__version__
+    assert found["numba"] == numba.__version__
+    assert found["llvmlite"] == llvmlite.__version__
+    assert found["threading layer"] == numba.threading_layer()
+    assert found["threads"] == str(numba.get_num_threads())
+    assert found["processor"] == llvmlite.binding.get_host_cpu_name()
+    assert [value for name, value in lines if name == "code cache"] == [
+        f"{folders[0]}: 2 compiled functions",
+        f"{folders[1]}: not there",
+        f"{folders[2]}: unreadable ({os.strerror(errno.ENOTDIR)})",
+    ]
+    assert found["cache trouble"] == "OSError: something odd"
+
+
+def test_info_without_cache_and_threads(run, monkeypatch):
+    def threads():
+        raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
+
+    monkeypatch.setattr(_jit, "threads", threads)
+    monkeypatch.setattr(_cache, "folders", lambda: ())
+    monkeypatch.setattr(_cache, "trouble", "")
+    code, out, _ = run("info")
+    assert code == 0
+    assert "threading layer  none: No threading layer could be loaded. HINT: get one\n" in out
+    assert "code cache       off\n" in out
+    assert "cache trouble    none\n" in out
+
+
+def test_version(run):
+    assert run("--version") == (0, f"numbakmeans {numbakmeans.__version__}\n", "")
+
+
+def test_help_names_every_option(run):
+    code, out, err = run("cluster", "--help")
+    assert (code, err) == (0, "")
+    for option in (
+        *("-k", "--minit", "--iter", "--seed", "--dtype", "--array", "--columns"),
+        *("--output", "--format", "--plot"),
+    ):
+        assert f"  {option} " in out
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "cluster the rows" in out
+    assert "code cache" in out
+
+
+def test_help_and_wrong_usage_import_neither_numpy_nor_numba():
+    script = """
+import sys
+from numbakmeans.__main__ import main
+for arguments in (["--help"], ["cluster", "--help"], ["--version"], ["cluster", "--iter", "0"], []):
+    main(arguments)
+print("imported:", {"numpy", "numba", "matplotlib", "PIL"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert [line.split(":")[:2] for line in done.stderr.splitlines()] == [["numbakmeans", " error"]] * 2
+    assert done.stdout.splitlines()[-1] == "imported: set()"
