@@ -10,6 +10,7 @@ _algorithms  the ways to run a pass, and their table
 _samples     arrays in: dtype, layout, checks, range
 _plan        thresholds
 _kernels     nopython building blocks
+_simd        vector values inside nopython code: the register tile
 _jit         compiler options and serial twins
 _cache       where compiled code is kept
 

@@ -16,6 +16,7 @@ import hashlib
 import os
 import pickle
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -172,10 +173,19 @@ class CodeCache(_Cache):
         content = MAGIC + hashlib.sha256(body).digest() + body
         for folder in folders():
             try:
+                if not folder.exists():
+                    _remove_others(folder)
                 _write_whole(folder / name, content)
                 return
             except OSError as error:
                 _note(error)
+
+
+def _remove_others(folder: Path) -> None:
+    """Remove what earlier states of this very installation compiled; a user's folder serves several."""
+    if PACKAGE in folder.parents and folder.parent.is_dir():
+        for other in folder.parent.iterdir():
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms import ALGORITHMS, REFERENCE
+from numbakmeans._algorithms.certified import certified_nearest
 from numbakmeans._kernels import canonical
+from numbakmeans._kernels.pack import scale_for
 from numbakmeans._samples import MAX_SAMPLES, Samples, as_working, column_means, padded, update_means
 from numbakmeans._seeding import SEEDINGS
 
@@ -46,7 +48,10 @@ class FitResult(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """What `iterate` did; `centers` are padded to the kernels' features, in float64."""
+    """What `iterate` did; `centers` are padded to the kernels' features, in float64.
+
+    n_decided counts the rows, in all passes, that were labelled by the definition.
+    """
 
     centers: np.ndarray
     labels: np.ndarray
@@ -54,6 +59,7 @@ class Passes(NamedTuple):
     converged: bool
     n_empty: int
     ever_empty: bool
+    n_decided: int
 
 
 def pad_centers(centers: np.ndarray) -> np.ndarray:
@@ -64,14 +70,35 @@ def pad_centers(centers: np.ndarray) -> np.ndarray:
     return wide
 
 
+def frame(samples: Samples, wide: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the origin and the scale of packed buffers; scale 0 where the data has none.
+
+    wide : starting centers (n_clusters, padded features); the later ones lie no further out
+    """
+    n_features = samples.X.shape[1]
+    origin = np.zeros(n_features)
+    if samples.finite:
+        with np.errstate(over="ignore", invalid="ignore"):
+            # A value of the working dtype: subtracting it rounds once.
+            origin = wide[:, :n_features].mean(0).astype(samples.X.dtype).astype(np.float64)
+        return origin, scale_for(samples.ranges[0], wide, n_features, origin)
+    return origin, 0.0
+
+
 def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the label of the nearest center (int32) and D to it (float64) for every row."""
     X = samples.X
     plan = _plan.sweep(X.shape, work=X.size * len(centers))
     labels, sq_dists = np.empty(len(X), np.int32), np.empty(len(X))
-    canonical.nearest.on(plan.parallel)(
-        X, pad_centers(centers), plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists
-    )
+    wide = pad_centers(centers)
+    if _plan.algorithm(X.shape, len(centers)) != REFERENCE:
+        origin, scale = frame(samples, wide)
+        if scale:
+            run = certified_nearest.on(plan.parallel)
+            run(X, wide, origin, scale, plan.n_slots, plan.chunk_rows, labels, sq_dists)
+            return labels, sq_dists
+    run = canonical.nearest.on(plan.parallel)
+    run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists)
     return labels, sq_dists
 
 
@@ -127,7 +154,7 @@ def iterate(
     *,
     stop_on_empty: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    algorithm: str = "lloyd",
+    algorithm: str | None = None,
 ) -> Passes:
     """Make up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
 
@@ -136,27 +163,32 @@ def iterate(
     centers : (n_clusters, n_features), any float dtype; entered as float64, unrounded
     stop_on_empty : stop after the first pass that leaves a cluster empty
     progress : called with the pass and the number of rows that moved, after each pass
-    algorithm : a key of `ALGORITHMS`; each gives the same bits
+    algorithm : a key of `ALGORITHMS`, chosen by the plan unless given; each gives the same bits
     """
     X = samples.X
     n_clusters = len(centers)
     plan = _plan.sweep(X.shape, work=X.size * n_clusters)
-    run = ALGORITHMS[algorithm].on(plan.parallel)
+    wide = pad_centers(centers)
+    origin, scale = frame(samples, wide)
+    name = algorithm or _plan.algorithm(X.shape, n_clusters)
+    run = ALGORITHMS[name if scale else REFERENCE].on(plan.parallel)
     _, constants, scales = samples.grids
     sums, counts = samples.tables(n_clusters, plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
-    wide = pad_centers(centers)
-    n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
+    n_iter, moved, n_empty, ever_empty, n_decided = 0, -1, 0, False, 0
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = run(X, plan.chunk_rows, plan.n_lanes, wide, constants, scales, labels, sums, counts)
+        moved, decided = run(
+            X, plan.chunk_rows, plan.n_lanes, wide, origin, scale, constants, scales, labels, sums, counts
+        )
+        n_decided += decided
         if moved:
             sizes = update_means(samples, sums, counts, samples.single, wide)
             n_empty = n_clusters - int(np.count_nonzero(sizes))
             ever_empty = ever_empty or n_empty > 0
         if progress is not None:
             progress(n_iter, moved)
-    return Passes(wide, labels, n_iter, moved == 0, n_empty, ever_empty)
+    return Passes(wide, labels, n_iter, moved == 0, n_empty, ever_empty, n_decided)
 
 
 def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True) -> FitResult:

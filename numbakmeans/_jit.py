@@ -21,11 +21,13 @@ from numba import prange
 
 from numbakmeans._cache import CodeCache
 
-__all__ = ["Driver", "driver", "kernel", "prange", "threads"]
+__all__ = ["Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
 
 # fastmath off: the contract is about bits. error_model numpy: division never raises, and vectorises.
 SERIAL: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "parallel": False}
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True}
+# For figures that only widen a bound: sums may be reordered, so that they vectorise.
+BOUNDING: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
 
 
 class Driver(NamedTuple):
@@ -50,6 +52,11 @@ def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
 def kernel(func: Callable[..., Any]) -> Any:
     """Compile a serial function, at its first call."""
     return _compiled(func, SERIAL)
+
+
+def bounding_kernel(func: Callable[..., Any]) -> Any:
+    """Compile a serial function whose sums may be rounded in any order, as no result depends on them."""
+    return _compiled(func, BOUNDING)
 
 
 def driver(func: Any) -> Driver:

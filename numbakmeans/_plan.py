@@ -12,6 +12,9 @@ from numbakmeans._jit import threads
 #: Elementary steps (one feature of one row and center) below which one thread is faster than two.
 #: asv: kernels.ParallelThreshold. A step takes about 0.1 ns, starting the threads some microseconds.
 PARALLEL_WORK = 400_000
+#: Features, and features times clusters, from which certified scores are faster than the definition.
+#: asv: kernels.Choice. Below, what the tile costs for each row outweighs what it saves for each center.
+CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows; between 128 and 2048 nothing changes.
 CHUNK_ROWS = 512
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
@@ -43,6 +46,13 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
     share = -(-n_samples // n_threads)
     chunk_rows = min(CHUNK_ROWS, -(-share // 16) * 16)
     return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows))
+
+
+def algorithm(shape: tuple[int, ...], n_clusters: int) -> str:
+    """Return the key of `_algorithms.ALGORITHMS` that is fastest for a shape."""
+    _, n_features = shape
+    dense = n_features >= CERTIFIED_FEATURES and n_clusters * n_features >= CERTIFIED_WORK
+    return "certified" if dense else "lloyd"
 
 
 def picks_per_call(shape: tuple[int, ...]) -> int:

@@ -29,11 +29,16 @@ def matrix_cases():
 
 def answers():
     """Return the library's answers."""
-    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans._algorithms import ALGORITHMS
 
     found = {}
-    for name, (X, centers, n_iter) in matrix_cases().items():
-        found[name] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
+    chosen = _plan.algorithm
+    for algorithm in ALGORITHMS:
+        _plan.algorithm = lambda *_, forced=algorithm: forced
+        for name, (X, centers, n_iter) in matrix_cases().items():
+            found[f"{algorithm}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
+    _plan.algorithm = chosen
     for dtype in (np.float32, np.float64):
         X, centers = ugly.wide_enough(dtype)
         for minit in ("random", "points", "++"):

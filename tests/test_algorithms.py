@@ -68,6 +68,28 @@ def test_ugly_data(name, dtype, algorithm, threads, answers):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_nearest_centers_of_ugly_data(name, dtype, algorithm, threads, monkeypatch):
+    monkeypatch.setattr(_plan, "algorithm", lambda *_: algorithm)
+    X, centers = case(name, dtype)
+    with np.errstate(all="ignore"):
+        right_labels, right = oracle.assign(X, centers)
+    labels, sq_dists = nearest(Samples(X), centers)
+    assert np.array_equal(labels, right_labels)
+    assert sq_dists.tobytes() == right.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_few_rows_need_the_definition(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5000, 40)).astype(dtype)
+    certified = iterate(Samples(X), X[:50], 3, algorithm="certified")
+    assert certified.n_decided < 0.01 * 3 * len(X)
+    assert iterate(Samples(X), X[:50], 3, algorithm="lloyd").n_decided == 3 * len(X)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_many_chunks_for_each_thread(dtype, algorithm, threads, answers):
     X, centers = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size * len(centers))
@@ -107,17 +129,18 @@ def test_a_fused_multiply_add_would_be_noticed():
     assert n_fused_differ > 0
 
 
-def test_planted_faults_are_found():
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_planted_faults_are_found(algorithm):
     """Ties to the highest index, a skipped last center, a mean that is rounded on the way."""
     X, centers = ugly.cases(np.float64)["ties on a grid"]
     expected = expected_passes(X, centers)
-    assert differences(X, centers, expected, "lloyd") == []
-    assert differences(X[:-1], centers, expected, "lloyd") != []
-    assert differences(X, centers[:-1], [(c[:-1], *rest) for c, *rest in expected], "lloyd") != []
-    assert differences(X, centers[::-1], [(c[::-1], *rest) for c, *rest in expected], "lloyd") != []
+    assert differences(X, centers, expected, algorithm) == []
+    assert differences(X[:-1], centers, expected, algorithm) != []
+    assert differences(X, centers[:-1], [(c[:-1], *rest) for c, *rest in expected], algorithm) != []
+    assert differences(X, centers[::-1], [(c[::-1], *rest) for c, *rest in expected], algorithm) != []
     normal, start = ugly.cases(np.float64)["normal"]
     rounded = [(c + np.spacing(c), *rest) for c, *rest in expected_passes(normal, start)]
-    assert differences(normal, start, rounded, "lloyd") != []
+    assert differences(normal, start, rounded, algorithm) != []
 
 
 def test_the_tile_reads_every_feature_and_lane():

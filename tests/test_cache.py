@@ -139,6 +139,17 @@ def test_an_edit_anywhere_makes_a_new_cache(tmp_path):
     assert _cache.package_stamp() == _cache.package_stamp(PACKAGE)
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_code_of_earlier_states_goes_with_its_installation(inside, tmp_path, monkeypatch):
+    old, new = tmp_path / "old", tmp_path / "new"
+    monkeypatch.setattr(_cache, "PACKAGE", tmp_path if inside else tmp_path / "elsewhere")
+    for folder in (old, new):
+        monkeypatch.setattr(_cache, "folders", lambda folder=folder: (folder,))
+        assert compiled() == (0, 1)
+    assert old.exists() is not inside
+    assert len(list(new.iterdir())) == 1
+
+
 def test_options_and_settings_are_part_of_the_key(folder, monkeypatch):
     from numba.core.registry import cpu_target
 

@@ -25,6 +25,8 @@ DISPATCHERS = {
     for name, value in vars(module).items()
     if isinstance(value, Driver | numba.core.dispatcher.Dispatcher)
 }
+#: Functions whose result only widens a bound, so that their sums may be reordered.
+BOUNDING = {"numbakmeans._kernels.pack.square_norm"}
 
 
 def words_outside(pattern, home, sources):
@@ -46,7 +48,8 @@ def test_every_option_is_stated(name):
     value = DISPATCHERS[name]
     for dispatcher in value if isinstance(value, Driver) else [value]:
         options = dispatcher.targetoptions
-        assert options["fastmath"] is False
+        loose = set() if name not in BOUNDING else {"reassoc", "contract", "nsz"}
+        assert (options["fastmath"] or set()) == loose
         assert options["error_model"] == "numpy"
         assert options["nogil"] is True
         assert "parallel" in options

@@ -7,20 +7,33 @@ import sys
 from pathlib import Path
 
 import answers
+import llvmlite.binding as llvm
 import numpy as np
 import oracle
 import pytest
 
+from numbakmeans._algorithms import ALGORITHMS
+
 HERE = Path(__file__).parent
 
 
-def run(layer, threads, expected_layer=None):
+#: Processors to compile for: name and features for Numba; no feature names mean the name's own set.
+TARGETS = {
+    "native": {},
+    "512-bit vectors": {"NUMBA_CPU_NAME": "x86-64-v4", "NUMBA_CPU_FEATURES": ""},
+    "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
+    "SSE, not fused": {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""},
+}
+
+
+def run(layer, threads, expected_layer=None, **more):
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {
         **os.environ,
         "PYTHONPATH": path,
         "NUMBA_NUM_THREADS": str(threads),
         "NUMBA_THREADING_LAYER": layer,
+        **more,
     }
     if layer == "tbb":
         # The wheel of tbb keeps its library where the loader does not look.
@@ -39,7 +52,9 @@ def expected():
     for name, (X, centers, n_iter) in answers.matrix_cases().items():
         with np.errstate(all="ignore"):
             right = oracle.kmeans2(X, centers, n_iter)
-        found[name] = answers.digest(right[0], right[1])
+        for algorithm in ALGORITHMS:
+            assert f"{algorithm}: {name}" in found
+            found[f"{algorithm}: {name}"] = answers.digest(right[0], right[1])
     return found
 
 
@@ -51,6 +66,73 @@ def test_one_answer(layer, threads, expected):
     found = json.loads(result.stdout)
     assert [name for name in expected if found[name] != expected[name]] == []
     assert found.keys() == expected.keys()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_answer_on_every_target(target, threads, expected):
+    require(target)
+    result = run("workqueue", threads, **TARGETS[target])
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+PROBE = """
+import json, numpy as np
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans import _plan, kmeans2
+_plan.algorithm = lambda *_: "certified"
+for dtype in (np.float32, np.float64):
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
+    kmeans2(X, X[:3])
+assembly = "".join(ALGORITHMS["certified"].serial.inspect_asm().values())
+print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "vfmadd")}))
+"""
+
+
+def registers(**environment):
+    """Return how often the certified pass names each kind of register, and fused operations."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE.parent),
+        "NUMBAKMEANS_CACHE_DIR": "off",
+        **environment,
+    }
+    command = [sys.executable, "-c", PROBE]
+    return json.loads(
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "present", "absent"),
+    [
+        ("512-bit vectors", ["zmm", "vfmadd"], []),
+        ("AVX2", ["ymm", "vfmadd"], ["zmm"]),
+        ("SSE, not fused", ["xmm"], ["ymm", "zmm", "vfmadd"]),
+    ],
+)
+def test_the_code_is_the_targets(target, present, absent):
+    require(target)
+    counts = registers(**TARGETS[target])
+    assert [word for word in present if counts[word] < 20] == []
+    assert [word for word in absent if counts[word]] == []
+
+
+def test_a_processors_name_alone_keeps_the_hosts_features():
+    """The negative control: without NUMBA_CPU_FEATURES nothing changes but the name."""
+    require("512-bit vectors")
+    counts = registers(NUMBA_CPU_NAME="nehalem")
+    assert counts["zmm"] > 20
+    assert counts["vfmadd"] > 20
+
+
+def require(target):
+    """Skip a target whose instructions this machine has not."""
+    needs = {"512-bit vectors": "avx512f", "AVX2": "avx2", "SSE, not fused": "sse4.2"}.get(target)
+    if needs is not None and not llvm.get_host_cpu_features().get(needs, False):
+        pytest.skip(f"this machine has no {needs}")
 
 
 def test_a_hash_sees_one_bit():

@@ -10,6 +10,10 @@ def cases(dtype):
     normal = rng.normal(size=(257, 6))
     grid = rng.integers(0, 4, size=(300, 3))
     spread = normal[:120, :4] * 10.0 ** rng.integers(-30, 30, size=(120, 4))
+    mirrored = rng.normal(size=(150, 20))
+    reach = rng.normal(size=(1, 20))
+    ties = np.vstack([mirrored[:6] + reach, mirrored[:6] - reach]).astype(dtype)
+    ties = np.vstack([ties, np.nextafter(ties, dtype(9))])
     extreme = np.where(rng.random((90, 3)) < 0.5, huge, tiny) * rng.choice([-1, 0.5, 1], size=(90, 3))
     out = {
         "normal": (normal, normal[:7]),
@@ -19,6 +23,11 @@ def cases(dtype):
         "duplicate rows": (np.repeat(normal[:5], 30, axis=0), normal[:5]),
         "all rows equal": (np.ones((40, 2)), np.array([[0.0, 0], [1, 1], [2, 2]])),
         "equal centers": (normal, normal[[3, 1, 3, 3, 1]]),
+        "a thousand equal centers": (normal, np.vstack([np.repeat(normal[:2], 500, axis=0), normal[5:9]])),
+        "ties but for one bit": (mirrored, ties),
+        "ties but for one bit, offset 1e4": (mirrored + 1e4, ties + 1e4),
+        "ties but for one bit, offset 1e8": (mirrored + 1e8, ties + 1e8),
+        "many clusters": (rng.normal(size=(300, 33)), rng.normal(size=(100, 33))),
         "zeros of both signs": (np.array([[0.0], [-0.0], [0.0], [1.0]]), np.array([[-0.0], [0.0], [1.0]])),
         "empty clusters": (normal, np.vstack([normal[:3], np.full((2, 6), 1e6)])),
         "constant column": (np.column_stack([normal[:, 0], np.full(257, 3.3)]), normal[:4, :2]),

@@ -74,6 +74,21 @@ class ChunkRows(Setting):
         _fit.nearest(self.samples, self.start)
 
 
+class Choice:
+    """Three passes by each algorithm, over shapes around the limits between them."""
+
+    params = (list(ALGORITHMS), [2, 4, 8, 16, 64, 200], [3, 16, 64, 256], ["float32", "float64"])
+    param_names = ("algorithm", "n_features", "n_clusters", "dtype")
+
+    def setup(self, algorithm, n_features, n_clusters, dtype):
+        X, self.start = blobs(20_000, n_features, n_clusters, dtype)
+        self.samples = Samples(X)
+        self.time_iterate(algorithm, n_features, n_clusters, dtype)
+
+    def time_iterate(self, algorithm, n_features, n_clusters, dtype):
+        _fit.iterate(self.samples, self.start, 3, algorithm=algorithm)
+
+
 class Algorithms:
     """Ten passes by each algorithm of the table."""
 
@@ -88,6 +103,13 @@ class Algorithms:
 
     def time_iterate(self, algorithm, data, dtype):
         _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
+
+    def track_decided(self, algorithm, data, dtype):
+        """Rows, of a hundred and a pass, that were labelled by the definition."""
+        passes = _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
+        return 100 * passes.n_decided / (len(self.samples.X) * passes.n_iter)
+
+    track_decided.unit = "percent"
 
 
 class Parts:

@@ -49,7 +49,7 @@ def lloyd_chunk(X, start, stop, n_lanes, centers, constants, scales, labels, sum
 
 
 @driver
-def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
+def lloyd_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
     Parameters
@@ -57,6 +57,7 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums,
     X : (n_samples, n_features), float32 or float64, C-order
     chunk_rows, n_lanes : rows of a chunk, and of a block inside it
     centers : (n_clusters, padded features), float64
+    origin, scale : (n_features,) and number: the frame for packed buffers (`_kernels.pack`); not used here
     constants, scales : the grids of the columns (`_kernels.exact`)
     labels : INOUT (n_samples,), int32, -1 before the first pass
     sums : INOUT, tables of all slots; counts : INOUT (n_slots, n_clusters + padding), int64
@@ -64,6 +65,7 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums,
     Returns
     -------
     moved : how many rows changed their label
+    n_decided : how many rows were labelled by the definition: here all
     """
     n_samples, n_slots = X.shape[0], sums.shape[0]
     n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
@@ -74,4 +76,4 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums,
             moved += lloyd_chunk(
                 X, c * chunk_rows, stop, n_lanes, centers, constants, scales, labels, sums[s], counts[s]
             )
-    return moved
+    return moved, n_samples

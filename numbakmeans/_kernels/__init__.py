@@ -1,6 +1,8 @@
 """Nopython building blocks. No validation, no exceptions: the callers have checked everything.
 
 canonical   distances and nearest centers by their definition
+certify     nearest centers from approximate scores, where they prove enough
+pack        rows and centers as the register tile wants them
 exact       sums and means that lose nothing, for any order of the rows
 sampling    draws from a Generator, as NumPy and SciPy make them
 pairwise    NumPy's pairwise sum, in pieces

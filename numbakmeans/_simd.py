@@ -1,0 +1,244 @@
+"""Vector values inside nopython code: how wide the target's vectors are, and one register tile.
+
+The tile is the inner loop of the fast distance pass. An `intrinsic` emits it whole: Python loops, while
+the code is generated, over rows and vectors, around one emitted loop over the features. The sums live in
+stack slots, which LLVM promotes to registers.
+
+What the target can do is asked of LLVM itself, by compiling a vector operation for the very machine that
+Numba compiles for and reading the assembly: names and feature strings alone mislead.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+class Target(NamedTuple):
+    """What the vectors of a machine can do."""
+
+    vector_bytes: int
+    fused: bool
+
+
+class Tile(NamedTuple):
+    """Rows and vectors of a register tile, and elements of a vector."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+
+@functools.cache
+def _probe(machine: Any) -> Target:
+    """Return what LLVM makes of a fused multiply-add of 16 floats on a target machine."""
+    module = ir.Module()
+    vector = ir.VectorType(ir.FloatType(), 16)
+    function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "probe")
+    _allow_wide_vectors(function)
+    builder = ir.IRBuilder(function.append_basic_block())
+    x, y, z = function.args
+    builder.ret(builder.fadd(builder.fmul(x, y), z))
+    multiply = machine.emit_assembly(llvm.parse_assembly(str(module)))
+    fma = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "llvm.fma.v16f32")
+    fused = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "fused")
+    _allow_wide_vectors(fused)
+    builder = ir.IRBuilder(fused.append_basic_block())
+    builder.ret(builder.call(fma, fused.args))
+    assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
+    vector_bytes = 64 if "zmm" in multiply else 32 if "ymm" in multiply else 16
+    # Where the hardware cannot, LLVM calls a function of libm for each element.
+    return Target(vector_bytes, "fmaf" not in assembly)
+
+
+def _allow_wide_vectors(function: ir.Function) -> None:
+    """Ask for 512-bit code also on CPUs where LLVM prefers 256."""
+    for name in ("prefer-vector-width", "min-legal-vector-width"):
+        # llvmlite knows only attributes without a value.
+        set.add(function.attributes, f'"{name}"="512"')
+
+
+def target_of(context: Any) -> Target:
+    """Return what the machine that a Numba context compiles for can do."""
+    return _probe(context.codegen()._tm)
+
+
+def tile_of(target: Target, itemsize: int) -> Tile:
+    """Return the register tile for a target: 32 registers with 64-byte vectors, 16 otherwise."""
+    lanes = target.vector_bytes // itemsize
+    return Tile(14, 2, lanes) if target.vector_bytes == 64 else Tile(6, 2, lanes)
+
+
+@intrinsic
+def tile_rows(typingctx: Any, X: Any) -> Any:
+    """Rows of the register tile for the dtype of X."""
+    return _constant(X, lambda tile: tile.rows)
+
+
+@intrinsic
+def tile_columns(typingctx: Any, X: Any) -> Any:
+    """Columns (centers) of the register tile for the dtype of X: the width of a panel."""
+    return _constant(X, lambda tile: tile.vectors * tile.lanes)
+
+
+def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(I64, of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
+
+    return types.int64(X), codegen
+
+
+class _Vectors:
+    """Loads, stores and operations on the vectors of one dtype, for a builder."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+        self.builder, self.itemsize = builder, dtype.bitwidth // 8
+        self.target = target_of(context)
+        self.tile = tile_of(self.target, self.itemsize)
+        lanes = self.tile.lanes
+        self.scalar = context.get_data_type(dtype)
+        self.vector = ir.VectorType(self.scalar, lanes)
+        self.integers = ir.VectorType(I32, lanes)
+        self.suffix = f"v{lanes}f{8 * self.itemsize}"
+        _allow_wide_vectors(builder.function)
+
+    def load(self, pointer: Any, offset: Any, vector: Any) -> Any:
+        address = self.builder.gep(pointer, [offset])
+        address = self.builder.bitcast(address, vector.as_pointer())
+        # Aligned as the elements are: arrays promise no more.
+        return self.builder.load(
+            address, align=vector.element.width // 8 if vector is self.integers else self.itemsize
+        )
+
+    def store(self, value: Any, pointer: Any, offset: Any) -> None:
+        address = self.builder.gep(pointer, [offset])
+        address = self.builder.bitcast(address, value.type.as_pointer())
+        self.builder.store(value, address, align=4 if value.type is self.integers else self.itemsize)
+
+    def splat(self, value: Any, vector: Any) -> Any:
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, ir.Constant(I32, 0))
+        zeros = ir.Constant(self.integers, [0] * self.tile.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
+        """x * y + z, in one rounding where the target can."""
+        if not self.target.fused:
+            return self.builder.fadd(self.builder.fmul(x, y), z)
+        return self.builder.call(self._intrinsic("llvm.fma", 3), [x, y, z])
+
+    def smaller(self, x: Any, y: Any) -> Any:
+        """The smaller of x and y, which is y where x is NaN."""
+        return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
+
+    def _intrinsic(self, name: str, n_arguments: int) -> Any:
+        kind = ir.FunctionType(self.vector, [self.vector] * n_arguments)
+        return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, position: int) -> Any:
+    return context.make_array(signature.args[position])(context, builder, args[position]).data
+
+
+@intrinsic
+def score_tile(
+    typingctx: Any, rows: Any, panels: Any, half_norms: Any, panel: Any, best: Any, second: Any, numbers: Any
+) -> Any:
+    """Score one panel of centers for the rows of a tile, and keep the best two of each lane.
+
+    The score of row x and center c is |c|**2 / 2 - x.c; rows hold -x.
+
+    rows : (tile rows, n_features); panels : (n_panels, n_features, columns)
+    half_norms : (n_panels, columns); panel : the panel's number, int64
+    best, second : INOUT (tile rows, columns), infinities at first; numbers : INOUT, int32, the panel of best
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, rows.dtype)
+        n_rows, n_vectors, lanes = v.tile
+        columns = n_vectors * lanes
+        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 2, 4, 5, 6)]
+        rows_, panels_, norms_, best_, second_, numbers_ = arrays
+        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
+        n_features = builder.extract_value(shape, 1)
+        number = args[3]
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        norms_ = builder.gep(norms_, [builder.mul(number, at(columns))])
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), at(columns))])
+        starts = [builder.gep(rows_, [builder.mul(n_features, at(r))]) for r in range(n_rows)]
+        tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
+        sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
+        for r, j in tile:
+            builder.store(v.load(norms_, at(j * lanes), v.vector), sums[r, j])
+        with cgutils.for_range(builder, n_features) as loop:
+            line = builder.mul(loop.index, at(columns))
+            centers = [v.load(panels_, builder.add(line, at(j * lanes)), v.vector) for j in range(n_vectors)]
+            for r in range(n_rows):
+                x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
+                for j in range(n_vectors):
+                    total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
+                    builder.store(total, sums[r, j])
+        here = v.splat(builder.trunc(number, I32), v.integers)
+        for r, j in tile:
+            offset = at((r * n_vectors + j) * lanes)
+            score, known = builder.load(sums[r, j]), v.load(best_, offset, v.vector)
+            better = builder.fcmp_ordered("<", score, known)
+            other = builder.select(better, known, score)
+            v.store(builder.select(better, score, known), best_, offset)
+            v.store(v.smaller(other, v.load(second_, offset, v.vector)), second_, offset)
+            v.store(builder.select(better, here, v.load(numbers_, offset, v.integers)), numbers_, offset)
+        return context.get_dummy_value()
+
+    return types.void(rows, panels, half_norms, panel, best, second, numbers), codegen
+
+
+@intrinsic
+def smallest_two(typingctx: Any, best: Any, second: Any, row: Any) -> Any:
+    """Return the column of the smallest score of a row, that score, and the smallest of all others.
+
+    best, second : (tile rows, columns), from `score_tile`, no NaN among them; row : int64
+    """
+    result = types.Tuple((types.int64, best.dtype, best.dtype))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, best.dtype)
+        _, n_vectors, lanes = v.tile
+        best_, second_ = (_data(context, builder, signature, args, p) for p in (0, 1))
+        line = builder.mul(args[2], ir.Constant(I64, n_vectors * lanes))
+        offsets = [builder.add(line, ir.Constant(I64, j * lanes)) for j in range(n_vectors)]
+        firsts = [v.load(best_, offset, v.vector) for offset in offsets]
+        kind = ir.FunctionType(v.scalar, [v.vector])
+        reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fmin.{v.suffix}")
+        low = builder.call(reduce, [functools.reduce(v.smaller, firsts)])
+        # A mask with a bit for each column that has the smallest score; the lowest bit wins.
+        bits = ir.IntType(lanes * n_vectors)
+        mask = ir.Constant(bits, 0)
+        for j, first in enumerate(firsts):
+            equal = builder.fcmp_ordered("==", first, v.splat(low, v.vector))
+            part = builder.zext(builder.bitcast(equal, ir.IntType(lanes)), bits)
+            mask = builder.or_(mask, builder.shl(part, ir.Constant(bits, j * lanes)))
+        column = builder.cttz(mask, ir.Constant(ir.IntType(1), 0))
+        column = builder.zext(column, I64) if bits.width < 64 else column
+        # That column counts with its second score from now on, every other with its first.
+        one = builder.shl(ir.Constant(bits, 1), builder.trunc(column, bits) if bits.width < 64 else column)
+        rest = []
+        for j, first in enumerate(firsts):
+            part = builder.trunc(builder.lshr(one, ir.Constant(bits, j * lanes)), ir.IntType(lanes))
+            is_column = builder.bitcast(part, ir.VectorType(ir.IntType(1), lanes))
+            rest.append(builder.select(is_column, v.load(second_, offsets[j], v.vector), first))
+        other = builder.call(reduce, [functools.reduce(v.smaller, rest)])
+        return context.make_tuple(builder, result, [column, low, other])
+
+    return result(best, second, row), codegen

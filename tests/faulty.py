@@ -1,0 +1,21 @@
+"""Compare one algorithm with the oracle on ugly data; exit code 1 and the names of what differs."""
+
+import sys
+
+import numpy as np
+import test_algorithms
+import ugly
+
+
+def main(algorithm, dtype):
+    wrong = []
+    for name, (X, centers) in ugly.cases(dtype).items():
+        expected = test_algorithms.expected_passes(X, centers)
+        if test_algorithms.differences(X, centers, expected, algorithm):
+            wrong.append(name)
+    print(wrong)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], np.dtype(sys.argv[2]).type))

@@ -1,0 +1,67 @@
+"""The bound on the error of the scores, against fractions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from numbakmeans._jit import kernel
+from numbakmeans._kernels import certify, pack
+from numbakmeans._simd import score_tile
+
+
+@kernel
+def scores(rows, panels, half_norms, best, second, numbers):
+    score_tile(rows, panels, half_norms, 0, best, second, numbers)
+
+
+def errors_over_bounds(dtype, X, centers, origin, scale):
+    """Return, for each row and center, the true error of the score over the bound on it."""
+    n_rows, columns = pack.row_buffers(X)[2].shape
+    X, centers = X[:n_rows], centers[:columns]
+    rows, norms, best, second, numbers = pack.row_buffers(X)
+    pack.pack_rows(X, 0, len(X), origin, scale, rows, norms)
+    distinct = np.ones(len(centers), np.bool_)
+    panels, half_norms = pack.panel_buffers(X, len(centers))
+    wide = np.ascontiguousarray(centers.astype(np.float64))
+    center_norm = pack.pack_panels(wide, distinct, origin, scale, panels, half_norms)
+    best[:], second[:] = np.inf, np.inf
+    scores(rows, panels, half_norms, best, second, numbers)
+    a, b, c = certify.error_bounds(X.shape[1], dtype is np.float32, center_norm)
+    ratios = np.empty((len(X), len(centers)))
+    for i in range(len(X)):
+        x = [(Fraction(float(v)) - Fraction(o)) * Fraction(scale) for v, o in zip(X[i], origin, strict=True)]
+        bound = Fraction((a + b * norms[i] + c * norms[i] ** 2) / 2)
+        for j in range(len(centers)):
+            y = [(Fraction(v) - Fraction(o)) * Fraction(scale) for v, o in zip(wide[j], origin, strict=True)]
+            score = sum(v * v for v in y) / 2 - sum(u * v for u, v in zip(x, y, strict=True))
+            ratios[i, j] = abs(Fraction(float(best[i, j])) - score) / bound
+    return ratios
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 2, 7, 50])
+@pytest.mark.parametrize("kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive"])
+def test_scores_are_within_their_bound(dtype, n_features, kind):
+    rng = np.random.default_rng(n_features)
+    X = rng.normal(size=(40, n_features))
+    centers = rng.normal(size=(40, n_features))
+    origin = centers.mean(0).astype(dtype).astype(np.float64)
+    if kind == "offset":
+        X, centers, origin = X + 1e6, centers + 1e6, origin + 1e6
+    elif kind == "far origin":
+        origin = origin + 1e4
+    elif kind == "mixed scales":
+        X = X * 10.0 ** rng.integers(-30, 1, size=X.shape)
+        centers = centers * 10.0 ** rng.integers(-30, 1, size=X.shape)
+    elif kind == "tiny":
+        X, centers, origin = X * 1e-30, centers * 1e-30, origin * 1e-30
+    elif kind == "positive":
+        X, centers = np.abs(X), np.abs(centers)
+    X, centers = X.astype(dtype), centers.astype(dtype)
+    origin = origin.astype(dtype).astype(np.float64)
+    scale = pack.scale_for(np.abs(X.astype(float)).max(0)[None], centers.astype(float), n_features, origin)
+    ratios = errors_over_bounds(dtype, X, centers, origin, scale)
+    assert ratios.max() <= 1
+    # The negative control: a bound a thousand times smaller would be broken, where scores are rounded at all.
+    assert kind in ("mixed scales", "offset") or ratios.max() > 1e-3

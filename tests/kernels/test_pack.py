@@ -1,0 +1,82 @@
+"""Packed rows and centers, and which centers can win."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numbakmeans._kernels import pack
+
+
+def marks(centers):
+    centers = np.ascontiguousarray(centers, np.float64)
+    distinct = np.zeros(len(centers), np.bool_)
+    pack.distinct_centers(centers, centers.shape[1], distinct)
+    return distinct.tolist()
+
+
+@given(st.lists(st.lists(st.sampled_from([-0.0, 0.0, 1.0, -1.0, 1e300]), min_size=2, max_size=2), min_size=1))
+def test_the_first_of_equal_centers_is_distinct(rows):
+    expected = [all(row != other for other in rows[:j]) for j, row in enumerate(rows)]
+    assert marks(rows) == expected
+
+
+def test_thousands_of_equal_centers():
+    assert sum(marks(np.ones((5000, 3)))) == 1
+    assert sum(marks(np.arange(5000.0).reshape(-1, 1))) == 5000
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_clusters", [1, 15, 16, 17, 32, 33, 70])
+def test_panels_hold_every_center_once(dtype, n_clusters):
+    rng = np.random.default_rng(n_clusters)
+    centers = rng.integers(-8, 8, size=(n_clusters, 4)).astype(np.float64)
+    distinct = np.array(marks(centers))
+    panels, half_norms = pack.panel_buffers(np.empty((1, 3), dtype), n_clusters)
+    origin = np.array([1.0, 2.0, 3.0])
+    largest = pack.pack_panels(centers, distinct, origin, 0.5, panels, half_norms)
+    flat = panels.transpose(0, 2, 1).reshape(-1, 3)
+    norms = half_norms.reshape(-1)
+    moved = (centers[:, :3] - origin) / 2
+    # Centers that equal another in all four columns are left out; the rest stand in their order.
+    assert np.array_equal(flat[:n_clusters][distinct], moved[distinct])
+    assert np.array_equal(norms[:n_clusters][distinct], (moved[distinct] ** 2).sum(1) / 2)
+    assert np.isinf(norms[:n_clusters][~distinct]).all()
+    assert np.isinf(norms[n_clusters:]).all()
+    assert largest == np.sqrt((moved[distinct] ** 2).sum(1).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows(dtype):
+    X = np.arange(12.0).reshape(4, 3).astype(dtype)
+    rows, norms, *_ = pack.row_buffers(X)
+    pack.pack_rows(X, 1, 3, np.ones(3), 0.25, rows, norms)
+    expected = (X[1:3] - 1) / 4
+    assert np.array_equal(rows[:2], -expected)
+    assert not rows[2:].any()
+    assert np.allclose(norms[:2], np.linalg.norm(expected, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("top", "usable"),
+    [
+        (1.0, True),
+        (1e-100, True),
+        (1e100, True),
+        (0.0, False),
+        (1e-130, False),
+        (1e130, False),
+        (np.nan, False),
+    ],
+)
+@pytest.mark.parametrize("where", ["rows", "centers"])
+def test_the_scale(top, usable, where):
+    largest, centers = np.zeros((2, 3)), np.zeros((4, 4))
+    if where == "rows" and not np.isnan(top):
+        largest[1, 2] = top
+    else:
+        centers[3, 2] = -top
+    scale = pack.scale_for(largest, centers, 3, np.zeros(3))
+    assert (scale > 0) == usable
+    assert not usable or 0.5 <= top * scale <= 1
+    assert not usable or np.frexp(scale)[0] == 0.5

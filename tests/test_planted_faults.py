@@ -1,0 +1,102 @@
+"""Negative controls of the suite: faults planted in a copy of the package make its comparisons fail."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import numbakmeans
+
+HERE = Path(__file__).parent
+PACKAGE = Path(numbakmeans.__file__).parent
+
+#: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
+FAULTS = {
+    "a bound too small by 1000": ("_kernels/certify.py", "2.1 * ", "0.0021 * ", "certified", "float32"),
+    "a fused operation in the definition": (
+        "_jit.py",
+        '"fastmath": False',
+        '"fastmath": {"contract"}',
+        "lloyd",
+        "float64",
+    ),
+    "the last column skipped": (
+        "_kernels/pack.py",
+        "if j >= centers.shape[0] or",
+        "if c == columns - 1 or j >= centers.shape[0] or",
+        "certified",
+        "float32",
+    ),
+    "candidates beside the best forgotten": (
+        "_kernels/certify.py",
+        "limit = np.float64(low) + margin",
+        "limit = np.float64(low)",
+        "certified",
+        "float32",
+    ),
+    "a tie for the higher index": (
+        "_kernels/certify.py",
+        "total == sq_dist and j < label",
+        "total == sq_dist and j > label",
+        "certified",
+        "float32",
+    ),
+    "a moved row left in its old cluster": (
+        "_algorithms/certified.py",
+        "if old >= 0:",
+        "if old > 0:",
+        "certified",
+        "float32",
+    ),
+}
+
+
+def copy_with(folder, file, old, new):
+    shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "numbakmeans" / file
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+
+
+def run(folder, *command):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
+        "NUMBAKMEANS_CACHE_DIR": str(folder / "cache"),
+    }
+    return subprocess.run(
+        [sys.executable, *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(fault, tmp_path):
+    *change, algorithm, dtype = FAULTS[fault]
+    copy_with(tmp_path, *change)
+    result = run(tmp_path, str(HERE / "faulty.py"), algorithm, dtype)
+    assert result.returncode == 1, result.stderr
+    assert result.stdout.startswith("['")
+
+
+@pytest.mark.parametrize(("algorithm", "dtype"), sorted({fault[3:] for fault in FAULTS.values()}))
+def test_a_copy_without_a_fault_has_none(algorithm, dtype, tmp_path):
+    copy_with(tmp_path, "_jit.py", "fastmath", "fastmath")
+    result = run(tmp_path, str(HERE / "faulty.py"), algorithm, dtype)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "[]\n"
+
+
+def test_a_tile_that_reads_past_its_buffer_dies(tmp_path):
+    old = "with cgutils.for_range(builder, n_features) as loop:"
+    more = "with cgutils.for_range(builder, builder.add(n_features, at(1))) as loop:"
+    copy_with(tmp_path, "_simd.py", old, more)
+    test = f"{HERE / 'test_simd.py'}::test_nothing_is_read_or_written_past_the_buffers"
+    result = run(
+        tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
+    )
+    assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
