@@ -90,11 +90,17 @@ class Choice:
 
 
 class Algorithms:
-    """Ten passes by each algorithm of the table."""
+    """Ten passes by each algorithm of the table: the one to watch for regressions.
+
+    Four rounds, between which asv changes the commit, so that a busy minute of the machine does not
+    count against one of them.
+    """
 
     params = (list(ALGORITHMS), list(REAL_SIZES), ["float32", "float64"])
     param_names = ("algorithm", "data", "dtype")
     timeout = 120
+    rounds = 4
+    repeat = (3, 8, 1.0)
 
     def setup(self, algorithm, data, dtype):
         X, self.start = REAL_SIZES[data](dtype)
