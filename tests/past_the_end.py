@@ -11,6 +11,7 @@ def read(x, i):
     return x[i]
 
 
-array = before_a_protected_page((1000,), np.float64)
-print(read(array, 999))
-print(read(array, 1000))
+if __name__ == "__main__":
+    array = before_a_protected_page((1000,), np.float64)
+    print(read(array, 999))
+    print(read(array, 1000))

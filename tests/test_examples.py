@@ -1,0 +1,37 @@
+"""The examples in the docstrings and in the README."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import numbakmeans
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.parametrize("module", ["_scipy", "_fit"])
+def test_docstrings(module):
+    result = doctest.testmod(
+        importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_every_public_function_has_an_example():
+    for name in numbakmeans.__all__:
+        if callable(getattr(numbakmeans, name)) and name[0].islower():
+            assert ">>>" in getattr(numbakmeans, name).__doc__
+
+
+def test_the_readmes_code_runs():
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+    assert len(blocks) == 2
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["label"].shape == (100_000,)
+    assert names["result"].centers.shape == (100, 16)
