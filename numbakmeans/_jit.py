@@ -21,7 +21,10 @@ from numba import prange
 
 from numbakmeans._cache import CodeCache
 
-__all__ = ["Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
+__all__ = ["DISABLED", "Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
+
+#: NUMBA_DISABLE_JIT is set: everything is plain Python, and there are no vector values.
+DISABLED = bool(getattr(numba.config, "DISABLE_JIT", 0))
 
 # fastmath off: the contract is about bits. error_model numpy: division never raises, and vectorises.
 SERIAL: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "parallel": False}
@@ -44,7 +47,7 @@ class Driver(NamedTuple):
 def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
     # A copy of the options: Numba empties some of them at the first compilation.
     dispatcher = numba.njit(**options)(func)
-    if not getattr(numba.config, "DISABLE_JIT", 0):
+    if not DISABLED:
         dispatcher._cache = CodeCache(func, options)
     return dispatcher
 

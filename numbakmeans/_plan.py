@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numbakmeans._jit import threads
+from numbakmeans._jit import DISABLED, threads
 
 #: Elementary steps (one feature of one row and center) below which one thread is faster than two.
 #: asv: kernels.ParallelThreshold. A step takes about 0.1 ns, starting the threads some microseconds.
@@ -51,6 +51,8 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
 def algorithm(shape: tuple[int, ...], n_clusters: int) -> str:
     """Return the key of `_algorithms.ALGORITHMS` that is fastest for a shape."""
     _, n_features = shape
+    if DISABLED:
+        return "lloyd"
     dense = n_features >= CERTIFIED_FEATURES and n_clusters * n_features >= CERTIFIED_WORK
     return "certified" if dense else "lloyd"
 

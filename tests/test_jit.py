@@ -1,8 +1,11 @@
 """Options and twins: one home, the same bits, nothing inherited."""
 
 import importlib
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -109,6 +112,28 @@ def test_kernels_have_one_signature_for_each_working_dtype():
     twins.serial(np.empty(4))
     twins.serial(np.empty(8)[::2])
     assert len(twins.serial.signatures) == 2
+
+
+PLAIN = """
+import warnings
+import numpy as np
+from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+warnings.simplefilter("error")
+X = np.random.default_rng(0).normal(size=(60, 40))
+results = [*kmeans2(X, X[:30], iter=2), *vq(X, X[:30]), whiten(X[:9, :2]), *fit(X[:9, :2], X[:2, :2])]
+results += [*kmeans(X[:9, :2], 2, rng=0, iter=2)]
+results += [part for minit in ("points", "++", "random") for part in kmeans2(X[:30, :3], 2, minit=minit, rng=0)]
+print([np.asarray(result).tobytes().hex() for result in results])
+"""
+
+
+def test_plain_python_gives_the_same_bits():
+    def run(**more):
+        environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **more}
+        command = [sys.executable, "-c", PLAIN]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert run(NUMBA_DISABLE_JIT="1") == run()
 
 
 def test_threads():

@@ -46,7 +46,7 @@ FAULTS = {
         "float32",
     ),
     "a moved row left in its old cluster": (
-        "_algorithms/certified.py",
+        "_kernels/exact.py",
         "if old >= 0:",
         "if old > 0:",
         "certified",

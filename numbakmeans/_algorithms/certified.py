@@ -11,8 +11,9 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.certify import error_bounds, nearest_of_tile, sq_dist_to
-from numbakmeans._kernels.exact import add_row
+from numbakmeans._kernels.canonical import sq_dist_to
+from numbakmeans._kernels.certify import error_bounds, nearest_of_tile
+from numbakmeans._kernels.exact import relabel
 from numbakmeans._kernels.pack import distinct_centers, pack_panels, pack_rows, panel_buffers, row_buffers
 
 
@@ -61,16 +62,7 @@ def certified_chunk(
         end = min(first + n_rows, stop)
         pack_rows(X, first, end, origin, scale, rows, norms)
         n_decided += nearest_of_tile(X, first, end, centers, shared, buffers, new_labels)
-        for i in range(first, end):
-            old, new = labels[i], new_labels[i - first]
-            if new != old:
-                if old >= 0:
-                    add_row(X, i, -1, constants, scales, rest, sums[old])
-                    counts[old] -= 1
-                add_row(X, i, 0, constants, scales, rest, sums[new])
-                counts[new] += 1
-                labels[i] = new
-                moved += 1
+        moved += relabel(X, first, end, new_labels, constants, scales, rest, labels, sums, counts)
     return moved, n_decided
 
 

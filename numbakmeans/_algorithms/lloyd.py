@@ -13,7 +13,7 @@ import numpy as np
 
 from numbakmeans._jit import driver, kernel, prange
 from numbakmeans._kernels.canonical import nearest_tile, pack_block
-from numbakmeans._kernels.exact import add_row
+from numbakmeans._kernels.exact import relabel
 
 
 @kernel
@@ -35,16 +35,7 @@ def lloyd_chunk(X, start, stop, n_lanes, centers, constants, scales, labels, sum
         end = min(first + n_lanes, stop)
         pack_block(X, first, end, block)
         nearest_tile(block, centers, partial, lane_dists, lane_labels)
-        for i in range(first, end):
-            old, new = labels[i], lane_labels[i - first]
-            if new != old:
-                if old >= 0:
-                    add_row(X, i, -1, constants, scales, rest, sums[old])
-                    counts[old] -= 1
-                add_row(X, i, 0, constants, scales, rest, sums[new])
-                counts[new] += 1
-                labels[i] = new
-                moved += 1
+        moved += relabel(X, first, end, lane_labels, constants, scales, rest, labels, sums, counts)
     return moved
 
 

@@ -105,14 +105,20 @@ def nearest(X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
 
 
 @kernel
+def sq_dist_to(X, i, centers, j):
+    """Return D(i, j)."""
+    sq_dist = 0.0
+    for f in range(X.shape[1]):
+        difference = X[i, f] - centers[j, f]
+        sq_dist += difference * difference
+    return np.inf if np.isnan(sq_dist) else sq_dist
+
+
+@kernel
 def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
     """Chunk. Write D between each row in [start, stop) and the center of its label."""
     for i in range(start, stop):
-        sq_dist = 0.0
-        for f in range(X.shape[1]):
-            difference = X[i, f] - centers[labels[i], f]
-            sq_dist += difference * difference
-        sq_dists[i] = np.inf if np.isnan(sq_dist) else sq_dist
+        sq_dists[i] = sq_dist_to(X, i, centers, labels[i])
 
 
 @driver

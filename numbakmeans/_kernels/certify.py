@@ -26,6 +26,7 @@ N. J. Higham, "Accuracy and Stability of Numerical Algorithms", second edition, 
 import numpy as np
 
 from numbakmeans._jit import kernel
+from numbakmeans._kernels.canonical import sq_dist_to
 from numbakmeans._simd import score_tile, smallest_two
 
 #: Features up to which the bound holds as stated.
@@ -42,16 +43,6 @@ def error_bounds(n_features, single, center_norm):
     norm = center_norm
     constant = 2.1 * (tile * norm * norm / 2 + definition * norm * norm) + least * (1 + n_features)
     return constant, 2.1 * (tile * norm + 2 * definition * norm) + least * n_features, 2.1 * definition
-
-
-@kernel
-def sq_dist_to(X, i, centers, j):
-    """Return D(i, j), finite."""
-    total = 0.0
-    for f in range(X.shape[1]):
-        difference = X[i, f] - centers[j, f]
-        total += difference * difference
-    return total
 
 
 @kernel

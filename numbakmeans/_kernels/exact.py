@@ -136,7 +136,7 @@ def make_grids(largest, finest, bits):
         for p in range(n_parts):
             exponents[p, f] = max(tops[f] - (p + 1) * bits, LOWEST)
             shift = SCALE if p == 0 and tops[f] > HUGE else 0
-            constants[p, f] = math.ldexp(1.5, 52 + exponents[p, f] - shift)
+            constants[p, f] = math.ldexp(1.5, int(52 + exponents[p, f] - shift))
             if shift:
                 scales[f] = 2.0**-SCALE
     return exponents, constants, scales
@@ -174,6 +174,27 @@ def add_row(X, i, sign, constants, scales, rest, table):
             table[n_parts, f] += one if np.isnan(x) else 0
             table[n_parts + 1, f] += one if x == np.inf else 0
             table[n_parts + 2, f] += one if x == -np.inf else 0
+
+
+@kernel
+def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
+    """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
+
+    new_labels : (stop - start,), int64; rest : workspace (n_features,)
+    labels : INOUT (n_samples,), int32, -1 where a row is in no table; sums, counts : INOUT, of one slot
+    """
+    moved = 0
+    for i in range(start, stop):
+        old, new = labels[i], new_labels[i - start]
+        if new != old:
+            if old >= 0:
+                add_row(X, i, -1, constants, scales, rest, sums[old])
+                counts[old] -= 1
+            add_row(X, i, 0, constants, scales, rest, sums[new])
+            counts[new] += 1
+            labels[i] = new
+            moved += 1
+    return moved
 
 
 @kernel
@@ -235,7 +256,7 @@ def round_quotient(digits, divisor, base, precision, lowest):
             beyond = beyond or digits[t] != 0
         if beyond or mantissa & 1:
             mantissa += 1
-    return math.ldexp(np.float64(mantissa), cut + base)
+    return math.ldexp(float(mantissa), int(cut + base))
 
 
 @kernel
