@@ -122,7 +122,8 @@ warnings.simplefilter("error")
 X = np.random.default_rng(0).normal(size=(60, 40))
 results = [*kmeans2(X, X[:30], iter=2), *vq(X, X[:30]), whiten(X[:9, :2]), *fit(X[:9, :2], X[:2, :2])]
 results += [*kmeans(X[:9, :2], 2, rng=0, iter=2)]
-results += [part for minit in ("points", "++", "random") for part in kmeans2(X[:30, :3], 2, minit=minit, rng=0)]
+for minit in ("points", "++", "random"):
+    results += [*kmeans2(X[:30, :3], 2, minit=minit, rng=0)]
 print([np.asarray(result).tobytes().hex() for result in results])
 """
 

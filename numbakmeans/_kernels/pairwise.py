@@ -1,8 +1,9 @@
 """NumPy's pairwise sum of a float64 array, in pieces that can be computed apart.
 
-`numpy.sum` halves an array (at a multiple of 8) until at most 128 elements are left, and adds such a
-leaf in eight interleaved sums. Leaves are the unit of work of the seeding's distance pass: whoever
-updates the rows of a leaf adds them up while they are at hand.
+`numpy.sum` halves an array (at a multiple of 8) until at most 128 elements are left, and adds such a leaf in
+eight interleaved sums. So from NumPy 2.3 on; older ones did it for each 8192 elements, and the last bit of
+a longer sum can differ from ours. Leaves are the unit of work of the seeding's distance pass: whoever updates
+the rows of a leaf adds them up while they are at hand.
 
 References
 ----------

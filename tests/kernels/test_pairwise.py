@@ -16,15 +16,19 @@ def pairwise(values):
     return sum_leaves(sums, depths)
 
 
-@pytest.mark.parametrize("n", [*SIZES, *range(120, 300, 7)])
+#: Older releases sum buffers of so many elements, one after the other.
+NUMPYS_BUFFER = 2**62 if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else 8192
+
+
+@pytest.mark.parametrize("n", [n for n in [*SIZES, *range(120, 300, 7)] if n <= NUMPYS_BUFFER])
 def test_the_sum_is_numpys(n):
     values = np.random.default_rng(n).random(n) ** 9
     assert pairwise(values) == values.sum()
 
 
 def test_a_plain_sum_is_not():
-    """The negative control: at these sizes the order of the additions shows."""
-    values = np.random.default_rng(1).random(100_003)
+    """The negative control: the order of the additions shows."""
+    values = np.random.default_rng(1).random(4099)
     assert sum(values.tolist()) != values.sum()
 
 
