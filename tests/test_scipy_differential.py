@@ -137,7 +137,7 @@ def test_random_cases():
         n_different += different
     # The comparison compares something, and labels differ as seldom as rounding can make them.
     assert kinds["start"] > 0.9 * N_CASES
-    assert n_different < 2000
+    assert n_different <= 20
 
 
 def test_a_wrong_label_is_not_excused():
