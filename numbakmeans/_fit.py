@@ -15,7 +15,6 @@ from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._algorithms.certified import certified_nearest
 from numbakmeans._kernels import canonical
-from numbakmeans._kernels.pack import scale_for
 from numbakmeans._samples import MAX_SAMPLES, Samples, as_working, column_means, padded, update_means
 from numbakmeans._seeding import SEEDINGS
 
@@ -70,29 +69,14 @@ def pad_centers(centers: np.ndarray) -> np.ndarray:
     return wide
 
 
-def frame(samples: Samples, wide: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the origin and the scale of packed buffers; scale 0 where the data has none.
-
-    wide : starting centers (n_clusters, padded features); the later ones lie no further out
-    """
-    n_features = samples.X.shape[1]
-    origin = np.zeros(n_features)
-    if samples.finite:
-        with np.errstate(over="ignore", invalid="ignore"):
-            # A value of the working dtype: subtracting it rounds once.
-            origin = wide[:, :n_features].mean(0).astype(samples.X.dtype).astype(np.float64)
-        return origin, scale_for(samples.ranges[0], wide, n_features, origin)
-    return origin, 0.0
-
-
 def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the label of the nearest center (int32) and D to it (float64) for every row."""
     X = samples.X
     plan = _plan.sweep(X.shape, work=X.size * len(centers))
     labels, sq_dists = np.empty(len(X), np.int32), np.empty(len(X))
     wide = pad_centers(centers)
-    if _plan.algorithm(X.shape, len(centers)) != REFERENCE:
-        origin, scale = frame(samples, wide)
+    if _plan.scored(X.shape, len(centers)):
+        origin, scale = samples.frame(wide)
         if scale:
             run = certified_nearest.on(plan.parallel)
             run(X, wide, origin, scale, plan.n_slots, plan.chunk_rows, labels, sq_dists)
@@ -169,18 +153,15 @@ def iterate(
     n_clusters = len(centers)
     plan = _plan.sweep(X.shape, work=X.size * n_clusters)
     wide = pad_centers(centers)
-    origin, scale = frame(samples, wide)
-    name = algorithm or _plan.algorithm(X.shape, n_clusters)
-    run = ALGORITHMS[name if scale else REFERENCE].on(plan.parallel)
-    _, constants, scales = samples.grids
+    frame = samples.frame(wide)
+    name = algorithm or _plan.algorithm(X.shape, n_clusters, X.itemsize, max_iter)
+    lloyd = ALGORITHMS[name if frame.scale else REFERENCE](samples, plan, frame)
     sums, counts = samples.tables(n_clusters, plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     n_iter, moved, n_empty, ever_empty, n_decided = 0, -1, 0, False, 0
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved, decided = run(
-            X, plan.chunk_rows, plan.n_lanes, wide, origin, scale, constants, scales, labels, sums, counts
-        )
+        moved, decided = lloyd.run(wide, labels, sums, counts)
         n_decided += decided
         if moved:
             sizes = update_means(samples, sums, counts, samples.single, wide)
@@ -188,6 +169,7 @@ def iterate(
             ever_empty = ever_empty or n_empty > 0
         if progress is not None:
             progress(n_iter, moved)
+    lloyd.finish(labels)
     return Passes(wide, labels, n_iter, moved == 0, n_empty, ever_empty, n_decided)
 
 

@@ -20,6 +20,14 @@ CHUNK_ROWS = 512
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
+#: Most rows of a spatial block, blocks that share a first choice of centers, and rows that tell where the
+#: grid goes. asv: kernels.Blocks: blocks of 128 rows cost a tenth more, the others change little.
+BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
+#: When it pays to bring rows into spatial order: features at most, rows at least, pairs of row and center at
+#: least (from 3 features up), and passes times clusters at least. asv: kernels.Choice.
+FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = 6, 10_000, 1_000_000, 64
+#: Bytes of working memory allowed for each row, and beside that.
+ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
 STEPS_PER_CALL = 200_000_000
 #: Bytes that the partial covariance matrices of 'random' may take together.
@@ -48,13 +56,35 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
     return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows))
 
 
-def algorithm(shape: tuple[int, ...], n_clusters: int) -> str:
-    """Return the key of `_algorithms.ALGORITHMS` that is fastest for a shape."""
-    _, n_features = shape
+def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: int) -> str:
+    """Return the key of `_algorithms.ALGORITHMS` that is fastest for a problem."""
+    n_samples, n_features = shape
     if DISABLED:
         return "lloyd"
+    # A copy of the rows, some of its lanes spare, and for each row its place and label.
+    extra = n_samples * (n_features * itemsize * 5 // 4 + 8) - n_samples * ROW_BYTES
+    filtered = (
+        n_features <= FILTERED_FEATURES
+        and FILTERED_ROWS <= n_samples < 2**31
+        and (n_features <= 2 or n_samples * n_clusters >= FILTERED_PAIRS)
+        and max_iter * n_clusters >= FILTERED_TURNS
+        and extra <= SPARE_BYTES
+    )
+    if filtered:
+        return "filtering"
+    return "certified" if scored(shape, n_clusters) else "lloyd"
+
+
+def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
+    """Return whether certified scores are faster than the definition for one pass over a shape."""
+    _, n_features = shape
     dense = n_features >= CERTIFIED_FEATURES and n_clusters * n_features >= CERTIFIED_WORK
-    return "certified" if dense else "lloyd"
+    return dense and not DISABLED
+
+
+def grid_bits(n_samples: int) -> int:
+    """Return how often the grid over the data is halved: about 4 times more than blocks need on average."""
+    return max(0, min((n_samples // BLOCK_ROWS).bit_length() + 4, 20))
 
 
 def picks_per_call(shape: tuple[int, ...]) -> int:

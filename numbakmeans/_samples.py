@@ -7,13 +7,14 @@ sentence where SciPy raises too, and name the argument.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._kernels.exact import SPECIALS, add_labelled, make_grids, means, measure, part_bits
+from numbakmeans._kernels.pack import scale_for
 
 #: Rows beyond this could overflow the exact sums (`_kernels.exact`).
 MAX_SAMPLES = 2**35
@@ -21,6 +22,13 @@ MAX_SAMPLES = 2**35
 MAX_CLUSTERS = 2**31 - 1
 
 Grids = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Frame(NamedTuple):
+    """The origin (n_features,) and the scale of packed buffers; scale 0 where the data has none."""
+
+    origin: np.ndarray
+    scale: float
 
 
 def as_working(value: Any, name: str) -> np.ndarray:
@@ -86,6 +94,17 @@ class Samples:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges
         return make_grids(largest, finest, part_bits(len(self.X)))
+
+    def frame(self, wide: np.ndarray) -> Frame:
+        """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
+        n_features = self.X.shape[1]
+        origin = np.zeros(n_features)
+        if not self.finite:
+            return Frame(origin, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # A value of the working dtype: subtracting it rounds once.
+            origin = wide[:, :n_features].mean(0).astype(self.X.dtype).astype(np.float64)
+        return Frame(origin, scale_for(self.ranges[0], wide, n_features, origin))
 
     def tables(self, n_clusters: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
         """Return tables of sums and counts, all zero; `_kernels.exact` has their layout."""

@@ -242,3 +242,90 @@ def smallest_two(typingctx: Any, best: Any, second: Any, row: Any) -> Any:
         return context.make_tuple(builder, result, [column, low, other])
 
     return result(best, second, row), codegen
+
+
+#: Vectors of lanes that `nearest_lanes` holds in registers: with their labels, half of what AVX-512 has.
+LANE_VECTORS = 4
+
+
+@intrinsic
+def lanes_at_once(typingctx: Any, X: Any) -> Any:
+    """Lanes that `nearest_lanes` handles at once: blocks are multiples of it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(I64, LANE_VECTORS * target_of(context).vector_bytes // 8)
+
+    return types.int64(X), codegen
+
+
+@intrinsic
+def nearest_lanes(
+    typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any
+) -> Any:
+    """Write the nearest of some centers for each lane of a block, every distance by the definition.
+
+    block : (n_features, lanes), float32 or float64, finite; centers : (n_clusters, padded features), float64
+    candidates : (at least n_candidates,), int64, in ascending order; n_candidates : int64, at least 1
+    labels : OUT (lanes,), int64; the first candidate where no distance is finite
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, types.float64)
+        lanes = v.tile.lanes
+        single = ir.VectorType(ir.FloatType(), lanes)
+        labels_kind = ir.VectorType(I64, lanes)
+        block_, centers_, candidates_, labels_ = (
+            _data(context, builder, signature, args, p) for p in (0, 1, 2, 4)
+        )
+
+        def size(position: int, axis: int) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return builder.extract_value(array.shape, axis)
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        def rows_at(offset: Any) -> Any:
+            address = builder.gep(block_, [offset])
+            if block.dtype.bitwidth == 64:
+                return v.load(block_, offset, v.vector)
+            address = builder.bitcast(address, single.as_pointer())
+            return builder.fpext(builder.load(address, align=4), v.vector)
+
+        n_features, width, stride = size(0, 0), size(0, 1), size(1, 1)
+        sums, best, numbers = (
+            [cgutils.alloca_once(builder, kind) for _ in range(LANE_VECTORS)]
+            for kind in (v.vector, v.vector, labels_kind)
+        )
+        first = builder.load(candidates_)
+        step = LANE_VECTORS * lanes
+        with cgutils.for_range(builder, builder.udiv(width, at(step))) as group:
+            start = builder.mul(group.index, at(step))
+            for t in range(LANE_VECTORS):
+                builder.store(ir.Constant(v.vector, [float("inf")] * lanes), best[t])
+                builder.store(v.splat(first, labels_kind), numbers[t])
+            with cgutils.for_range(builder, args[3]) as loop:
+                number = builder.load(builder.gep(candidates_, [loop.index]))
+                center = builder.gep(centers_, [builder.mul(number, stride)])
+                for t in range(LANE_VECTORS):
+                    builder.store(ir.Constant(v.vector, [0.0] * lanes), sums[t])
+                with cgutils.for_range(builder, n_features) as feature:
+                    c = v.splat(builder.load(builder.gep(center, [feature.index])), v.vector)
+                    line = builder.add(builder.mul(feature.index, width), start)
+                    for t in range(LANE_VECTORS):
+                        difference = builder.fsub(rows_at(builder.add(line, at(t * lanes))), c)
+                        square = builder.fmul(difference, difference)
+                        builder.store(builder.fadd(builder.load(sums[t]), square), sums[t])
+                here = v.splat(number, labels_kind)
+                for t in range(LANE_VECTORS):
+                    sq_dist, known = builder.load(sums[t]), builder.load(best[t])
+                    nearer = builder.fcmp_ordered("<", sq_dist, known)
+                    builder.store(builder.select(nearer, sq_dist, known), best[t])
+                    builder.store(builder.select(nearer, here, builder.load(numbers[t])), numbers[t])
+            for t in range(LANE_VECTORS):
+                address = builder.gep(labels_, [builder.add(start, at(t * lanes))])
+                address = builder.bitcast(address, labels_kind.as_pointer())
+                builder.store(builder.load(numbers[t]), address, align=8)
+        return context.get_dummy_value()
+
+    return types.void(block, centers, candidates, n_candidates, labels), codegen

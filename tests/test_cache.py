@@ -198,7 +198,7 @@ from numbakmeans import _fit, kmeans2
 from numbakmeans._algorithms import ALGORITHMS
 X = np.random.default_rng(0).normal(size=(50, 3))
 result = kmeans2(X, X[:2])[0].tolist()
-stats = ALGORITHMS["lloyd"].serial.stats
+stats = ALGORITHMS["lloyd"].driver.serial.stats
 print(json.dumps([result, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
 """
 
@@ -237,6 +237,6 @@ print([name for name in ('numba', 'numpy', 'scipy') if name in sys.modules])
 import sys
 from numbakmeans import kmeans2
 from numbakmeans._algorithms import ALGORITHMS
-print('numba' in sys.modules, [d.signatures for d in ALGORITHMS['lloyd']])
+print('numba' in sys.modules, [d.signatures for d in ALGORITHMS['lloyd'].driver])
 """
     assert start("off", program).communicate()[0].strip() == "True [[], []]"

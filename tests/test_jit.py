@@ -99,7 +99,7 @@ def test_kernels_have_one_signature_for_each_working_dtype():
     from numbakmeans._algorithms import ALGORITHMS
 
     X = np.random.default_rng(0).normal(size=(40, 3))
-    serial = ALGORITHMS["lloyd"].serial
+    serial = ALGORITHMS["lloyd"].driver.serial
     kmeans2(X, X[:2])
     kmeans2(X.astype(np.float32), X[:2])
     known = len(serial.signatures)

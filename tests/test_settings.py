@@ -86,7 +86,7 @@ _plan.algorithm = lambda *_: "certified"
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
     kmeans2(X, X[:3])
-assembly = "".join(ALGORITHMS["certified"].serial.inspect_asm().values())
+assembly = "".join(ALGORITHMS["certified"].driver.serial.inspect_asm().values())
 print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "vfmadd")}))
 """
 

@@ -10,6 +10,7 @@ doi 10.1109/TIT.1982.1056489.
 
 import numpy as np
 
+from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import driver, kernel, prange
 from numbakmeans._kernels.canonical import sq_dist_to
 from numbakmeans._kernels.certify import error_bounds, nearest_of_tile
@@ -67,10 +68,14 @@ def certified_chunk(
 
 
 @driver
-def certified_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales, labels, sums, counts):
+def certified_pass(X, chunk_rows, centers, origin, scale, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
-    Arguments and results are those of `lloyd_pass`; X and centers finite, scale not 0.
+    Arguments are those of `lloyd_pass`, with the frame of the packed buffers; X and centers finite.
+
+    Returns
+    -------
+    moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
     n_samples, n_slots = X.shape[0], sums.shape[0]
     distinct, panels, half_norms, bounds = prepare(X, centers, origin, scale)
@@ -143,3 +148,16 @@ def certified_nearest(X, centers, origin, scale, n_slots, chunk_rows, labels, sq
                 labels,
                 sq_dists,
             )
+
+
+class Certified(Algorithm):
+    """Approximate scores from the register tile, and a certificate for each label."""
+
+    driver = certified_pass
+
+    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        plan, (_, constants, scales) = self.plan, self.grids
+        run = self.driver.on(plan.parallel)
+        return Pass(
+            *run(self.X, plan.chunk_rows, centers, *self.frame, constants, scales, labels, sums, counts)
+        )

@@ -11,6 +11,7 @@ doi 10.1109/TIT.1982.1056489.
 
 import numpy as np
 
+from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import driver, kernel, prange
 from numbakmeans._kernels.canonical import nearest_tile, pack_block
 from numbakmeans._kernels.exact import relabel
@@ -40,7 +41,7 @@ def lloyd_chunk(X, start, stop, n_lanes, centers, constants, scales, labels, sum
 
 
 @driver
-def lloyd_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales, labels, sums, counts):
+def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
     Parameters
@@ -48,7 +49,6 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales
     X : (n_samples, n_features), float32 or float64, C-order
     chunk_rows, n_lanes : rows of a chunk, and of a block inside it
     centers : (n_clusters, padded features), float64
-    origin, scale : (n_features,) and number: the frame for packed buffers (`_kernels.pack`); not used here
     constants, scales : the grids of the columns (`_kernels.exact`)
     labels : INOUT (n_samples,), int32, -1 before the first pass
     sums : INOUT, tables of all slots; counts : INOUT (n_slots, n_clusters + padding), int64
@@ -56,7 +56,6 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales
     Returns
     -------
     moved : how many rows changed their label
-    n_decided : how many rows were labelled by the definition: here all
     """
     n_samples, n_slots = X.shape[0], sums.shape[0]
     n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
@@ -67,4 +66,16 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, origin, scale, constants, scales
             moved += lloyd_chunk(
                 X, c * chunk_rows, stop, n_lanes, centers, constants, scales, labels, sums[s], counts[s]
             )
-    return moved, n_samples
+    return moved
+
+
+class Lloyd(Algorithm):
+    """Every distance by the definition."""
+
+    driver = lloyd_pass
+
+    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        plan, (_, constants, scales) = self.plan, self.grids
+        run = self.driver.on(plan.parallel)
+        moved = run(self.X, plan.chunk_rows, plan.n_lanes, centers, constants, scales, labels, sums, counts)
+        return Pass(moved, len(labels))

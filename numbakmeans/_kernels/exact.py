@@ -143,10 +143,10 @@ def make_grids(largest, finest, bits):
 
 
 @kernel
-def add_row(X, i, sign, constants, scales, rest, table):
-    """Tile. Add row i of X to a table of sums, or take it out again.
+def add_row(X, i, constants, scales, rest, table):
+    """Tile. Add row i of X to a table of sums.
 
-    sign : 0 adds, -1 takes out; rest : workspace (n_features,)
+    rest : workspace (n_features,)
     table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
     """
     n_parts, n_features = constants.shape
@@ -155,25 +155,89 @@ def add_row(X, i, sign, constants, scales, rest, table):
         scaled = x * scales[f]
         shifted = scaled + constant
         q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-        table[0, f] += (q ^ sign) - sign
+        table[0, f] += q
         # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
         rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
     for p in range(1, n_parts):
         for f in range(n_features):
             constant = constants[p, f]
             shifted = rest[f] + constant
-            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-            table[p, f] += (q ^ sign) - sign
+            table[p, f] += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
             rest[f] -= shifted - constant
     if table.shape[0] > n_parts:
-        # Such a value left nonsense in the sums above; its count here says that they do not matter,
-        # and taking the row out takes the same nonsense out (int64 wraps around).
-        one = 1 + 2 * sign
+        count_specials(X, i, 1, n_parts, table)
+
+
+@kernel
+def move_row(X, i, constants, scales, rest, old, new):
+    """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        x, constant = np.float64(X[i, f]), constants[0, f]
+        scaled = x * scales[f]
+        shifted = scaled + constant
+        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+        old[0, f] -= q
+        new[0, f] += q
+        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+    for p in range(1, n_parts):
         for f in range(n_features):
-            x = X[i, f]
-            table[n_parts, f] += one if np.isnan(x) else 0
-            table[n_parts + 1, f] += one if x == np.inf else 0
-            table[n_parts + 2, f] += one if x == -np.inf else 0
+            constant = constants[p, f]
+            shifted = rest[f] + constant
+            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            old[p, f] -= q
+            new[p, f] += q
+            rest[f] -= shifted - constant
+    if old.shape[0] > n_parts:
+        count_specials(X, i, -1, n_parts, old)
+        count_specials(X, i, 1, n_parts, new)
+
+
+@kernel
+def count_specials(X, i, one, n_parts, table):
+    """Tile. Count NaN, +inf and -inf of a row in the last rows of a table; one : 1 or -1.
+
+    Such a value left nonsense in the sums of its column; its count says that they do not matter, and taking
+    the row out takes the same nonsense out (int64 wraps around).
+    """
+    for f in range(table.shape[1]):
+        x = X[i, f]
+        table[n_parts, f] += one if np.isnan(x) else 0
+        table[n_parts + 1, f] += one if x == np.inf else 0
+        table[n_parts + 2, f] += one if x == -np.inf else 0
+
+
+@kernel
+def add_lanes(block, n_rows, constants, scales, table):
+    """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
+    n_parts, n_features = constants.shape
+    rest = np.empty(n_rows)
+    for f in range(n_features):
+        scale, constant = scales[f], constants[0, f]
+        total = 0
+        for r in range(n_rows):
+            x = np.float64(block[f, r])
+            scaled = x * scale
+            shifted = scaled + constant
+            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            total += q
+            rest[r] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scale)
+        table[0, f] += total
+        for p in range(1, n_parts):
+            constant, total = constants[p, f], 0
+            for r in range(n_rows):
+                shifted = rest[r] + constant
+                total += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+                rest[r] -= shifted - constant
+            table[p, f] += total
+
+
+@kernel
+def add_totals(totals, sign, table):
+    """Tile. Add the sums of many finite rows to a table of sums (sign 1), or take them out again (-1)."""
+    for p in range(totals.shape[0]):
+        for f in range(totals.shape[1]):
+            table[p, f] += sign * totals[p, f]
 
 
 @kernel
@@ -188,9 +252,10 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
         old, new = labels[i], new_labels[i - start]
         if new != old:
             if old >= 0:
-                add_row(X, i, -1, constants, scales, rest, sums[old])
+                move_row(X, i, constants, scales, rest, sums[old], sums[new])
                 counts[old] -= 1
-            add_row(X, i, 0, constants, scales, rest, sums[new])
+            else:
+                add_row(X, i, constants, scales, rest, sums[new])
             counts[new] += 1
             labels[i] = new
             moved += 1
@@ -202,7 +267,7 @@ def add_labelled_chunk(X, labels, start, stop, constants, scales, sums, counts):
     """Chunk. Add rows [start, stop) of X to the tables of their labels, in one slot."""
     rest = np.empty(X.shape[1])
     for i in range(start, stop):
-        add_row(X, i, 0, constants, scales, rest, sums[labels[i]])
+        add_row(X, i, constants, scales, rest, sums[labels[i]])
         counts[labels[i]] += 1
 
 

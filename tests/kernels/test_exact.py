@@ -77,11 +77,17 @@ def test_parts_leave_nothing_over(values):
     samples = Samples(np.array(values).reshape(-1, 1))
     exponents, constants, scales = samples.grids
     for i, value in enumerate(values):
-        table = np.zeros((len(exponents), 1), np.int64)
-        exact.add_row(samples.X, i, 0, constants, scales, np.empty(1), table)
+        table, other = np.zeros((2, len(exponents), 1), np.int64)
+        exact.add_row(samples.X, i, constants, scales, np.empty(1), table)
         parts = zip(table[:, 0].tolist(), exponents[:, 0].tolist(), strict=True)
         assert sum(q * Fraction(2) ** e for q, e in parts) == Fraction(value)
-        exact.add_row(samples.X, i, -1, constants, scales, np.empty(1), table)
+        alone = table.copy()
+        exact.move_row(samples.X, i, constants, scales, np.empty(1), table, other)
+        assert not table.any()
+        assert np.array_equal(other, alone)
+        exact.add_lanes(samples.X[i : i + 1], 1, constants, scales, table)
+        assert np.array_equal(table, alone)
+        exact.add_totals(other, -1, table)
         assert not table.any()
 
 
