@@ -13,8 +13,9 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS, REFERENCE
-from numbakmeans._algorithms.certified import certified_nearest
+from numbakmeans._algorithms.certified import certified_nearest, in_order
 from numbakmeans._kernels import canonical
+from numbakmeans._kernels.pack import panel_columns
 from numbakmeans._samples import MAX_SAMPLES, Samples, as_working, column_means, padded, update_means
 from numbakmeans._seeding import SEEDINGS
 
@@ -79,7 +80,10 @@ def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarr
         origin, scale = samples.frame(wide)
         if scale:
             run = certified_nearest.on(plan.parallel)
-            run(X, wide, origin, scale, plan.n_slots, plan.chunk_rows, labels, sq_dists)
+            members = in_order(X, len(centers))
+            n_panels = len(members) // panel_columns(X)
+            block_rows = _plan.block_rows(X.shape, X.itemsize, n_panels, plan.n_slots)
+            run(X, wide, members, origin, scale, plan.n_slots, block_rows, labels, sq_dists)
             return labels, sq_dists
     run = canonical.nearest.on(plan.parallel)
     run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists)

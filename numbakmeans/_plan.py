@@ -17,6 +17,8 @@ PARALLEL_WORK = 400_000
 CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
+#: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
+PACKED_BYTES, MIN_BLOCK_ROWS = 256 * 1024, 28
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -72,7 +74,9 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     )
     if filtered:
         return "filtering"
-    return "certified" if scored(shape, n_clusters) else "lloyd"
+    if not scored(shape, n_clusters):
+        return "lloyd"
+    return "yinyang" if max_iter > 2 else "certified"
 
 
 def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
@@ -80,6 +84,20 @@ def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
     _, n_features = shape
     dense = n_features >= CERTIFIED_FEATURES and n_clusters * n_features >= CERTIFIED_WORK
     return dense and not DISABLED
+
+
+def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int) -> int:
+    """Return how many rows a slot packs and scores at a time: what half of the second-level cache holds."""
+    n_samples, n_features = shape
+    row_bytes = n_features * itemsize + n_panels * (2 * itemsize + 4)
+    share = -(-n_samples // n_slots)
+    return max(1, min(CHUNK_ROWS, share, max(MIN_BLOCK_ROWS, PACKED_BYTES // row_bytes)))
+
+
+def groups(shape: tuple[int, ...], itemsize: int, n_panels: int) -> int:
+    """Return for how many groups of centers bounds are kept: at most a quarter of what the data takes."""
+    _, n_features = shape
+    return max(1, min(n_panels, n_features * itemsize // 16 - 1))
 
 
 def grid_bits(n_samples: int) -> int:

@@ -90,6 +90,12 @@ def tile_columns(typingctx: Any, X: Any) -> Any:
     return _constant(X, lambda tile: tile.vectors * tile.lanes)
 
 
+@intrinsic
+def tile_lanes(typingctx: Any, X: Any) -> Any:
+    """Lanes that the results of a tile take: its rows, filled up to whole vectors."""
+    return _constant(X, lambda tile: -(-tile.rows // tile.lanes) * tile.lanes)
+
+
 def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return ir.Constant(I64, of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
@@ -149,99 +155,109 @@ def _data(context: Any, builder: Any, signature: Any, args: Any, position: int) 
     return context.make_array(signature.args[position])(context, builder, args[position]).data
 
 
+def _best_two(v: _Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
+    """Return three vectors with a lane for each row: its best score, the next, the column of the best.
+
+    rows : as many as a vector has lanes, each a list of vectors of scores
+
+    A tournament: pairs of vectors meet, half of the lanes of one against the other half, and the two results
+    share a vector, until each lane holds what is left of a row.
+    """
+    builder, lanes = v.builder, v.tile.lanes
+
+    def meet(x: Any, y: Any) -> Any:
+        better = builder.fcmp_ordered("<", y[0], x[0])
+        best = builder.select(better, y[0], x[0])
+        second = builder.select(better, x[0], y[0])
+        if x[1] is not None:
+            second = v.smaller(second, v.smaller(x[1], y[1]))
+        return best, second, builder.select(better, y[2], x[2])
+
+    def play(group: list[list[Any]]) -> Any:
+        if len(group) == 1:
+            entries = [
+                (score, None, ir.Constant(v.integers, [j * lanes + t for t in range(lanes)]))
+                for j, score in enumerate(group[0])
+            ]
+            return functools.reduce(meet, entries)
+        middle = len(group) // 2
+        left, right = play(group[:middle]), play(group[middle:])
+        # Each row has `width` lanes of its vector: the first half of them meets the second half.
+        width = lanes // middle
+        firsts = [t for t in range(2 * lanes) if t % width < width // 2]
+
+        def halves(offset: int) -> Any:
+            mask = ir.Constant(v.integers, [t + offset for t in firsts])
+            return [builder.shuffle_vector(x, y, mask) for x, y in zip(left, right, strict=True)]
+
+        return meet(halves(0), halves(width // 2))
+
+    best, second, column = play(rows)
+    return best, second, column
+
+
 @intrinsic
 def score_tile(
-    typingctx: Any, rows: Any, panels: Any, half_norms: Any, panel: Any, best: Any, second: Any, numbers: Any
+    typingctx: Any,
+    rows: Any,
+    chosen: Any,
+    first: Any,
+    panels: Any,
+    half_norms: Any,
+    panel: Any,
+    best: Any,
+    second: Any,
+    columns: Any,
 ) -> Any:
-    """Score one panel of centers for the rows of a tile, and keep the best two of each lane.
+    """Score one panel of centers for the rows of a tile, and find the best two of each row.
 
     The score of row x and center c is |c|**2 / 2 - x.c; rows hold -x.
 
-    rows : (tile rows, n_features); panels : (n_panels, n_features, columns)
-    half_norms : (n_panels, columns); panel : the panel's number, int64
-    best, second : INOUT (tile rows, columns), infinities at first; numbers : INOUT, int32, the panel of best
+    rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
+    panels : (n_panels, n_features, columns); half_norms : (n_panels, columns); panel : its number, int64
+    best, second : OUT (tile lanes,), the smallest score of each row of the tile and the next one
+    columns : OUT (tile lanes,), int32, the column of the best
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = _Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
-        columns = n_vectors * lanes
-        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 2, 4, 5, 6)]
-        rows_, panels_, norms_, best_, second_, numbers_ = arrays
+        width = n_vectors * lanes
+        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 3, 4, 6, 7, 8)]
+        rows_, chosen_, panels_, norms_, *outputs = arrays
         shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
         n_features = builder.extract_value(shape, 1)
-        number = args[3]
+        number = args[5]
 
         def at(value: int) -> Any:
             return ir.Constant(I64, value)
 
-        norms_ = builder.gep(norms_, [builder.mul(number, at(columns))])
-        panels_ = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), at(columns))])
-        starts = [builder.gep(rows_, [builder.mul(n_features, at(r))]) for r in range(n_rows)]
+        norms_ = builder.gep(norms_, [builder.mul(number, at(width))])
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), at(width))])
+        places = [builder.gep(chosen_, [builder.add(args[2], at(r))]) for r in range(n_rows)]
+        starts = [builder.gep(rows_, [builder.mul(builder.load(p), n_features)]) for p in places]
         tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
         sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
         for r, j in tile:
             builder.store(v.load(norms_, at(j * lanes), v.vector), sums[r, j])
         with cgutils.for_range(builder, n_features) as loop:
-            line = builder.mul(loop.index, at(columns))
+            line = builder.mul(loop.index, at(width))
             centers = [v.load(panels_, builder.add(line, at(j * lanes)), v.vector) for j in range(n_vectors)]
             for r in range(n_rows):
                 x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
                 for j in range(n_vectors):
                     total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
                     builder.store(total, sums[r, j])
-        here = v.splat(builder.trunc(number, I32), v.integers)
-        for r, j in tile:
-            offset = at((r * n_vectors + j) * lanes)
-            score, known = builder.load(sums[r, j]), v.load(best_, offset, v.vector)
-            better = builder.fcmp_ordered("<", score, known)
-            other = builder.select(better, known, score)
-            v.store(builder.select(better, score, known), best_, offset)
-            v.store(v.smaller(other, v.load(second_, offset, v.vector)), second_, offset)
-            v.store(builder.select(better, here, v.load(numbers_, offset, v.integers)), numbers_, offset)
+        for group in range(0, n_rows, lanes):
+            # The last group is filled up with its first row.
+            group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
+            scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
+            for output, value in zip(outputs, _best_two(v, scores), strict=True):
+                v.store(value, output, at(group))
         return context.get_dummy_value()
 
-    return types.void(rows, panels, half_norms, panel, best, second, numbers), codegen
-
-
-@intrinsic
-def smallest_two(typingctx: Any, best: Any, second: Any, row: Any) -> Any:
-    """Return the column of the smallest score of a row, that score, and the smallest of all others.
-
-    best, second : (tile rows, columns), from `score_tile`, no NaN among them; row : int64
-    """
-    result = types.Tuple((types.int64, best.dtype, best.dtype))
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, best.dtype)
-        _, n_vectors, lanes = v.tile
-        best_, second_ = (_data(context, builder, signature, args, p) for p in (0, 1))
-        line = builder.mul(args[2], ir.Constant(I64, n_vectors * lanes))
-        offsets = [builder.add(line, ir.Constant(I64, j * lanes)) for j in range(n_vectors)]
-        firsts = [v.load(best_, offset, v.vector) for offset in offsets]
-        kind = ir.FunctionType(v.scalar, [v.vector])
-        reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fmin.{v.suffix}")
-        low = builder.call(reduce, [functools.reduce(v.smaller, firsts)])
-        # A mask with a bit for each column that has the smallest score; the lowest bit wins.
-        bits = ir.IntType(lanes * n_vectors)
-        mask = ir.Constant(bits, 0)
-        for j, first in enumerate(firsts):
-            equal = builder.fcmp_ordered("==", first, v.splat(low, v.vector))
-            part = builder.zext(builder.bitcast(equal, ir.IntType(lanes)), bits)
-            mask = builder.or_(mask, builder.shl(part, ir.Constant(bits, j * lanes)))
-        column = builder.cttz(mask, ir.Constant(ir.IntType(1), 0))
-        column = builder.zext(column, I64) if bits.width < 64 else column
-        # That column counts with its second score from now on, every other with its first.
-        one = builder.shl(ir.Constant(bits, 1), builder.trunc(column, bits) if bits.width < 64 else column)
-        rest = []
-        for j, first in enumerate(firsts):
-            part = builder.trunc(builder.lshr(one, ir.Constant(bits, j * lanes)), ir.IntType(lanes))
-            is_column = builder.bitcast(part, ir.VectorType(ir.IntType(1), lanes))
-            rest.append(builder.select(is_column, v.load(second_, offsets[j], v.vector), first))
-        other = builder.call(reduce, [functools.reduce(v.smaller, rest)])
-        return context.make_tuple(builder, result, [column, low, other])
-
-    return result(best, second, row), codegen
+    signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)
+    return signature, codegen
 
 
 #: Vectors of lanes that `nearest_lanes` holds in registers: with their labels, half of what AVX-512 has.

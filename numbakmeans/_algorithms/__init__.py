@@ -10,7 +10,13 @@ from numbakmeans._algorithms.base import Algorithm
 from numbakmeans._algorithms.certified import Certified
 from numbakmeans._algorithms.filtering import Filtering
 from numbakmeans._algorithms.lloyd import Lloyd
+from numbakmeans._algorithms.yinyang import Yinyang
 
 #: The one that needs nothing of the data.
 REFERENCE = "lloyd"
-ALGORITHMS: dict[str, type[Algorithm]] = {"lloyd": Lloyd, "certified": Certified, "filtering": Filtering}
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    "lloyd": Lloyd,
+    "certified": Certified,
+    "yinyang": Yinyang,
+    "filtering": Filtering,
+}

@@ -8,36 +8,60 @@ S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Informati
 doi 10.1109/TIT.1982.1056489.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import driver, kernel, prange
 from numbakmeans._kernels.canonical import sq_dist_to
-from numbakmeans._kernels.certify import error_bounds, nearest_of_tile
+from numbakmeans._kernels.certify import error_bounds, nearest_of_rows
 from numbakmeans._kernels.exact import relabel
-from numbakmeans._kernels.pack import distinct_centers, pack_panels, pack_rows, panel_buffers, row_buffers
+from numbakmeans._kernels.pack import (
+    distinct_centers,
+    pack_panels,
+    pack_rows,
+    panel_buffers,
+    panel_columns,
+    row_buffers,
+)
 
 
 @kernel
-def prepare(X, centers, origin, scale):
+def in_order(X, n_clusters):
+    """Return which center stands where in the panels: each at its index, -1 for none."""
+    columns = panel_columns(X)
+    members = np.full((n_clusters + columns - 1) // columns * columns, -1, np.int64)
+    for j in range(n_clusters):
+        members[j] = j
+    return members
+
+
+@kernel
+def prepare(X, centers, members, origin, scale):
     """Return what all chunks of a pass share: distinct, panels, half_norms, bounds."""
     n_clusters, n_features = centers.shape[0], X.shape[1]
     distinct = np.empty(n_clusters, np.bool_)
     distinct_centers(centers, n_features, distinct)
-    panels, half_norms = panel_buffers(X, n_clusters)
-    center_norm = pack_panels(centers, distinct, origin, scale, panels, half_norms)
-    return distinct, panels, half_norms, error_bounds(n_features, X.itemsize == 4, center_norm)
+    panels, half_norms, norms = panel_buffers(X, len(members) // panel_columns(X))
+    pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms)
+    bounds = np.empty((len(norms), 3))
+    error_bounds(n_features, X.itemsize == 4, norms, bounds)
+    return distinct, panels, half_norms, bounds
 
 
 @kernel
-def certified_chunk(
+def certified_slot(
     X,
-    start,
-    stop,
+    slot,
+    n_slots,
+    block_rows,
     centers,
     origin,
     scale,
     distinct,
+    members,
     panels,
     half_norms,
     bounds,
@@ -47,107 +71,120 @@ def certified_chunk(
     sums,
     counts,
 ):
-    """Chunk. Assign rows [start, stop) and move them between the sums of one slot; see `lloyd_chunk`.
+    """Assign the rows of one slot, every n-th block, and move them between its sums.
 
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
-    shared = (distinct, panels, half_norms, bounds)
-    buffers = row_buffers(X)
-    rows, norms = buffers[0], buffers[1]
-    n_rows = len(rows)
-    new_labels, rest = np.empty(n_rows, np.int64), np.empty(X.shape[1])
+    shared = (distinct, members, panels, half_norms, bounds)
+    buffers = row_buffers(X, block_rows, len(panels))
+    picks, needs = np.empty(block_rows, np.int64), np.ones((block_rows, 1), np.bool_)
+    new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
     moved, n_decided = 0, 0
-    for first in range(start, stop, n_rows):
-        end = min(first + n_rows, stop)
-        pack_rows(X, first, end, origin, scale, rows, norms)
-        n_decided += nearest_of_tile(X, first, end, centers, shared, buffers, new_labels)
-        moved += relabel(X, first, end, new_labels, constants, scales, rest, labels, sums, counts)
+    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+        stop = min(start + block_rows, len(X))
+        for i in range(start, stop):
+            picks[i - start] = i
+        pack_rows(X, picks, stop - start, origin, scale, buffers[0], buffers[1])
+        n_decided += nearest_of_rows(X, picks, stop - start, needs, centers, shared, buffers, new_labels)
+        moved += relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts)
     return moved, n_decided
 
 
 @driver
-def certified_pass(X, chunk_rows, centers, origin, scale, constants, scales, labels, sums, counts):
+def certified_pass(X, block_rows, centers, members, origin, scale, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
-    Arguments are those of `lloyd_pass`, with the frame of the packed buffers; X and centers finite.
+    Arguments are those of `lloyd_pass`, with the order of the centers (`in_order`) and the frame of the
+    packed buffers; X and centers finite.
 
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
-    n_samples, n_slots = X.shape[0], sums.shape[0]
-    distinct, panels, half_norms, bounds = prepare(X, centers, origin, scale)
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    n_slots = sums.shape[0]
+    distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
     moved, n_decided = 0, 0
     for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            chunk_moved, chunk_decided = certified_chunk(
-                X,
-                c * chunk_rows,
-                stop,
-                centers,
-                origin,
-                scale,
-                distinct,
-                panels,
-                half_norms,
-                bounds,
-                constants,
-                scales,
-                labels,
-                sums[s],
-                counts[s],
-            )
-            moved += chunk_moved
-            n_decided += chunk_decided
+        slot_moved, slot_decided = certified_slot(
+            X,
+            s,
+            n_slots,
+            block_rows,
+            centers,
+            origin,
+            scale,
+            distinct,
+            members,
+            panels,
+            half_norms,
+            bounds,
+            constants,
+            scales,
+            labels,
+            sums[s],
+            counts[s],
+        )
+        moved += slot_moved
+        n_decided += slot_decided
     return moved, n_decided
 
 
 @kernel
-def certified_nearest_chunk(
-    X, start, stop, centers, origin, scale, distinct, panels, half_norms, bounds, labels, sq_dists
+def certified_nearest_slot(
+    X,
+    slot,
+    n_slots,
+    block_rows,
+    centers,
+    origin,
+    scale,
+    distinct,
+    members,
+    panels,
+    half_norms,
+    bounds,
+    labels,
+    sq_dists,
 ):
-    """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
-    shared = (distinct, panels, half_norms, bounds)
-    buffers = row_buffers(X)
-    rows, norms = buffers[0], buffers[1]
-    n_rows = len(rows)
-    new_labels = np.empty(n_rows, np.int64)
-    for first in range(start, stop, n_rows):
-        end = min(first + n_rows, stop)
-        pack_rows(X, first, end, origin, scale, rows, norms)
-        nearest_of_tile(X, first, end, centers, shared, buffers, new_labels)
-        for i in range(first, end):
-            labels[i] = new_labels[i - first]
+    """Write label and D of the nearest center for each row of one slot."""
+    shared = (distinct, members, panels, half_norms, bounds)
+    buffers = row_buffers(X, block_rows, len(panels))
+    picks, needs = np.empty(block_rows, np.int64), np.ones((block_rows, 1), np.bool_)
+    new_labels = np.empty(block_rows, np.int64)
+    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+        stop = min(start + block_rows, len(X))
+        for i in range(start, stop):
+            picks[i - start] = i
+        pack_rows(X, picks, stop - start, origin, scale, buffers[0], buffers[1])
+        nearest_of_rows(X, picks, stop - start, needs, centers, shared, buffers, new_labels)
+        for i in range(start, stop):
+            labels[i] = new_labels[i - start]
             sq_dists[i] = sq_dist_to(X, i, centers, labels[i])
 
 
 @driver
-def certified_nearest(X, centers, origin, scale, n_slots, chunk_rows, labels, sq_dists):
+def certified_nearest(X, centers, members, origin, scale, n_slots, block_rows, labels, sq_dists):
     """Write label and D of the nearest center for every row; arguments as of `canonical.nearest`."""
-    n_samples = X.shape[0]
-    distinct, panels, half_norms, bounds = prepare(X, centers, origin, scale)
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
     for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            certified_nearest_chunk(
-                X,
-                c * chunk_rows,
-                stop,
-                centers,
-                origin,
-                scale,
-                distinct,
-                panels,
-                half_norms,
-                bounds,
-                labels,
-                sq_dists,
-            )
+        certified_nearest_slot(
+            X,
+            s,
+            n_slots,
+            block_rows,
+            centers,
+            origin,
+            scale,
+            distinct,
+            members,
+            panels,
+            half_norms,
+            bounds,
+            labels,
+            sq_dists,
+        )
 
 
 class Certified(Algorithm):
@@ -156,8 +193,11 @@ class Certified(Algorithm):
     driver = certified_pass
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        plan, (_, constants, scales) = self.plan, self.grids
-        run = self.driver.on(plan.parallel)
-        return Pass(
-            *run(self.X, plan.chunk_rows, centers, *self.frame, constants, scales, labels, sums, counts)
+        X, (_, constants, scales) = self.X, self.grids
+        members = in_order(X, len(centers))
+        block_rows = _plan.block_rows(
+            X.shape, X.itemsize, len(members) // panel_columns(X), self.plan.n_slots
         )
+        run = self.driver.on(self.plan.parallel)
+        args = (centers, members, *self.frame, constants, scales, labels, sums, counts)
+        return Pass(*run(X, block_rows, *args))

@@ -4,7 +4,7 @@ With x and c shifted and scaled (`_kernels.pack`), and s their scale, half of s*
 S = |c|**2 / 2 - x.c plus |x|**2 / 2, which all centers share. The tile computes S' in the working dtype.
 
 The bound. Let u be the unit roundoff of the working dtype (2**-24 or 2**-53), v = 2**-53, X = |x|,
-C the largest |c|, d the number of features.
+C the largest |c| of a panel, d the number of features.
 
 - Packed rows and centers are rounded once or twice: x' = x (1 + e), c' = c (1 + e), |e| <= 2u, so that
   |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of at most ((d + 3) v + u) C**2 / 2.
@@ -12,8 +12,9 @@ C the largest |c|, d the number of features.
   at most 1.01 (d + 1) 2u (X C + C**2 / 2), by Cauchy-Schwarz.
 - The definition rounds too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
 
-So with E = 1.05 ((2 d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), two centers whose S' differ by more
-than 2 E are in the same order by the definition. Tiny values that vanish in scaling or in products, and the
+So with E = 1.05 ((2 d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
+S' - E' of another, they are in this order by the definition. Each panel has its own C: a center far out
+does not blur the others. Tiny values that vanish in scaling or in products, and the
 rounding of X and C themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05 where d is
 below 2**20; `scale_for` refuses what lies beyond 2**±400. Infinite scores, of padding and of centers that
 equal another, are never smallest. Nothing here holds for NaN: callers send only finite data.
@@ -27,22 +28,57 @@ import numpy as np
 
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import sq_dist_to
-from numbakmeans._simd import score_tile, smallest_two
+from numbakmeans._simd import score_tile
 
 #: Features up to which the bound holds as stated.
 MAX_FEATURES = 1 << 20
 
 
 @kernel
-def error_bounds(n_features, single, center_norm):
-    """Return a, b, c so that 2 E <= a + b X + c X**2 for a row of norm X."""
+def error_bounds(n_features, single, center_norms, bounds):
+    """Write a, b, c of each panel, so that E <= a + b X + c X**2 for a row of norm X.
+
+    center_norms : (n_panels,), the largest norm in each panel; bounds : OUT (n_panels, 3)
+    """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
     tile = (2 * n_features + 8) * u
     least = 2.0**-140 if single else 2.0**-1000
-    norm = center_norm
-    constant = 2.1 * (tile * norm * norm / 2 + definition * norm * norm) + least * (1 + n_features)
-    return constant, 2.1 * (tile * norm + 2 * definition * norm) + least * n_features, 2.1 * definition
+    for p in range(len(center_norms)):
+        norm = center_norms[p]
+        constant = tile * norm * norm / 2 + definition * norm * norm
+        bounds[p, 0] = 1.05 * constant + least * (1 + n_features)
+        bounds[p, 1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
+        bounds[p, 2] = 1.05 * definition
+
+
+@kernel
+def score_rows(n_rows, needs, shared, buffers):
+    """Tile. Find the best two scores of each panel for packed rows.
+
+    needs : (at least n_rows, n_groups), bool, whether a row wants the panels of a group; the panels are split
+    evenly; what is not wanted is left +inf
+    """
+    panels, half_norms = shared[2], shared[3]
+    rows, _, best, second, columns, chosen, tile = buffers
+    tile_best, tile_second, tile_columns_ = tile
+    n_panels = panels.shape[0]
+    n_at_once = len(chosen) - len(rows)
+    for p in range(n_panels):
+        g = p * needs.shape[1] // n_panels
+        n_chosen = 0
+        for t in range(n_rows):
+            chosen[n_chosen] = t
+            n_chosen += 1 if needs[t, g] else 0
+            best[t, p] = np.inf
+        for t in range(n_chosen, n_chosen + n_at_once):
+            chosen[t] = chosen[0] if n_chosen > 0 else 0
+        for first in range(0, n_chosen, n_at_once):
+            score_tile(rows, chosen, first, panels, half_norms, p, tile_best, tile_second, tile_columns_)
+            for r in range(min(n_at_once, n_chosen - first)):
+                t = chosen[first + r]
+                best[t, p], second[t, p] = tile_best[r], tile_second[r]
+                columns[t, p] = tile_columns_[r]
 
 
 @kernel
@@ -55,51 +91,63 @@ def is_nearer(X, i, centers, j, sq_dist, label):
 
 
 @kernel
-def decide(X, i, centers, distinct, best, second, numbers, r, limit):
-    """Return the nearest center of row i by the definition, among those whose score is within limit.
+def decide(X, i, centers, shared, buffers, t, limit):
+    """Return the nearest center of row i by the definition, among those whose score may be below limit.
 
-    A column holds every n-th center; where only its best is within limit, only that one is a candidate.
+    t : where the row is in the buffers
     """
-    n_clusters, columns = centers.shape[0], best.shape[1]
-    sq_dist, label = np.inf, n_clusters
-    for c in range(columns):
-        if best[r, c] > limit:
+    distinct, members, bounds = shared[0], shared[1], shared[4]
+    norms, best, second, columns = buffers[1:5]
+    width = len(members) // best.shape[1]
+    sq_dist, label = np.inf, centers.shape[0]
+    for p in range(best.shape[1]):
+        error = bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norms[t]) * norms[t]
+        if best[t, p] - error > limit:
             continue
-        if second[r, c] > limit:
-            sq_dist, label = is_nearer(X, i, centers, numbers[r, c] * columns + c, sq_dist, label)
+        if second[t, p] - error > limit:
+            j = members[p * width + columns[t, p]]
+            sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
         else:
-            for j in range(c, n_clusters, columns):
-                if distinct[j]:
+            for c in range(width):
+                j = members[p * width + c]
+                if j >= 0 and distinct[j]:
                     sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
     return label
 
 
 @kernel
-def nearest_of_tile(X, start, stop, centers, shared, buffers, labels):
-    """Tile. Write the nearest center of rows [start, stop), already packed in the buffers.
+def nearest_of_rows(X, picks, n_picks, needs, centers, shared, buffers, labels):
+    """Tile. Find the nearest of the wanted centers for some rows, which stay packed in the buffers.
 
-    shared : distinct, panels, half_norms, bounds, of all centers (`pack`, `error_bounds`)
-    buffers : rows, norms, best, second, numbers (`pack.row_buffers`); labels : OUT (tile rows,), int64
+    picks : (at least n_picks,), int64, the rows; needs : which groups of panels they want (`score_rows`)
+    shared : distinct, members, panels, half_norms, bounds, of all centers (`pack`, `error_bounds`)
+    buffers : from `pack.row_buffers`; labels : OUT (at least n_picks,), int64
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
-    distinct, panels, half_norms, bounds = shared
-    rows, norms, best, second, numbers = buffers
-    best[:] = np.inf
-    second[:] = np.inf
-    for p in range(panels.shape[0]):
-        score_tile(rows, panels, half_norms, p, best, second, numbers)
+    members, bounds = shared[1], shared[4]
+    norms, best, second, columns = buffers[1:5]
+    score_rows(n_picks, needs, shared, buffers)
+    n_panels = best.shape[1]
+    width = len(members) // n_panels
     n_decided = 0
-    for r in range(stop - start):
-        column, low, other = smallest_two(best, second, r)
-        norm = norms[r]
-        margin = bounds[0] + bounds[1] * norm + bounds[2] * norm * norm
-        if np.float64(other) - np.float64(low) > margin:
-            labels[r] = numbers[r, column] * best.shape[1] + column
+    for t in range(n_picks):
+        norm = norms[t]
+        limit, winner = np.inf, 0
+        for p in range(n_panels):
+            at_most = best[t, p] + (bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm)
+            winner = p if at_most < limit else winner
+            limit = at_most if at_most < limit else limit
+        rivals = 0
+        for p in range(n_panels):
+            other = second[t, p] if p == winner else best[t, p]
+            at_least = other - (bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm)
+            rivals += 0 if at_least > limit else 1
+        if rivals == 0:
+            labels[t] = members[winner * width + columns[t, winner]]
         else:
-            limit = np.float64(low) + margin
-            labels[r] = decide(X, start + r, centers, distinct, best, second, numbers, r, limit)
+            labels[t] = decide(X, picks[t], centers, shared, buffers, t, limit)
             n_decided += 1
     return n_decided

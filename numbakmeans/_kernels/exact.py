@@ -241,24 +241,34 @@ def add_totals(totals, sign, table):
 
 
 @kernel
+def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
+    """Tile. Move row i to the table of its new label; return 1 if it changed, else 0.
+
+    rest : workspace (n_features,); labels : INOUT (n_samples,), int32, -1 where a row is in no table
+    sums, counts : INOUT, of one slot
+    """
+    old = labels[i]
+    if new == old:
+        return 0
+    if old >= 0:
+        move_row(X, i, constants, scales, rest, sums[old], sums[new])
+        counts[old] -= 1
+    else:
+        add_row(X, i, constants, scales, rest, sums[new])
+    counts[new] += 1
+    labels[i] = new
+    return 1
+
+
+@kernel
 def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
     """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
 
-    new_labels : (stop - start,), int64; rest : workspace (n_features,)
-    labels : INOUT (n_samples,), int32, -1 where a row is in no table; sums, counts : INOUT, of one slot
+    new_labels : (stop - start,), int64; the others as of `relabel_row`
     """
     moved = 0
     for i in range(start, stop):
-        old, new = labels[i], new_labels[i - start]
-        if new != old:
-            if old >= 0:
-                move_row(X, i, constants, scales, rest, sums[old], sums[new])
-                counts[old] -= 1
-            else:
-                add_row(X, i, constants, scales, rest, sums[new])
-            counts[new] += 1
-            labels[i] = new
-            moved += 1
+        moved += relabel_row(X, i, new_labels[i - start], constants, scales, rest, labels, sums, counts)
     return moved
 
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from numbakmeans._jit import bounding_kernel, kernel
-from numbakmeans._simd import tile_columns, tile_rows
+from numbakmeans._simd import tile_columns, tile_lanes, tile_rows
 
 #: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.
 LIMIT = 2.0**400
@@ -45,47 +45,45 @@ def distinct_centers(centers, n_features, distinct):
     Equal centers tie for every row, and the lowest index wins: the others never can.
     """
     n_clusters = centers.shape[0]
-    keys = np.empty(n_clusters, np.int64)
+    size = 2
+    while size < 2 * n_clusters:
+        size *= 2
+    # A hash table of center indices: those met in one slot are compared, and there is always a free one.
+    table = np.full(size, -1, np.int64)
     for j in range(n_clusters):
         key = np.int64(0)
         for f in range(n_features):
             # 0.0 + turns -0.0 into 0.0.
             bits = np.float64(0.0 + centers[j, f]).view(np.int64)
             key = (key ^ (bits ^ (bits >> 29))) * np.int64(0x5851F42D4C957F2D)
-        keys[j] = key
-    order = np.argsort(keys, kind="mergesort")
-    for t in range(n_clusters):
-        j = order[t]
+        slot = (key ^ (key >> 32)) & (size - 1)
         distinct[j] = True
-        # Only centers of the same key can be equal; those with a lower index stand before this one.
-        b = t - 1
-        while b >= 0 and keys[order[b]] == keys[j]:
-            i = order[b]
-            b -= 1
-            if distinct[i]:
-                same = True
-                for f in range(n_features):
-                    if centers[i, f] != centers[j, f]:
-                        same = False
-                        break
-                if same:
-                    distinct[j] = False
+        while distinct[j] and table[slot] >= 0:
+            i, same = table[slot], True
+            for f in range(n_features):
+                if centers[i, f] != centers[j, f]:
+                    same = False
                     break
+            distinct[j] = not same
+            slot = (slot + 1) & (size - 1)
+        if distinct[j]:
+            table[slot] = j
 
 
 @kernel
-def pack_panels(centers, distinct, origin, scale, panels, half_norms):
-    """Write the centers as panels, and half their squared norms; return the largest norm.
+def pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms):
+    """Write the centers as panels, half their squared norms, and the largest norm of each panel.
 
+    members : (n_panels * columns,), int64, which center stands where, -1 for none
     panels : OUT (n_panels, n_features, columns); half_norms : OUT (n_panels, columns), +inf where there is
-    no center, or one that cannot win
+    no center, or one that cannot win; norms : OUT (n_panels,), float64
     """
     n_panels, n_features, columns = panels.shape
-    largest = 0.0
     for p in range(n_panels):
+        largest = 0.0
         for c in range(columns):
-            j = p * columns + c
-            if j >= centers.shape[0] or not distinct[j]:
+            j = members[p * columns + c]
+            if j < 0 or not distinct[j]:
                 half_norms[p, c] = np.inf
                 for f in range(n_features):
                     panels[p, f, c] = 0.0
@@ -97,7 +95,7 @@ def pack_panels(centers, distinct, origin, scale, panels, half_norms):
                 panels[p, f, c] = x
             half_norms[p, c] = 0.5 * square
             largest = max(largest, square)
-    return math.sqrt(largest)
+        norms[p] = math.sqrt(largest)
 
 
 @bounding_kernel
@@ -111,29 +109,39 @@ def square_norm(rows, r):
 
 
 @kernel
-def pack_rows(X, start, stop, origin, scale, rows, norms):
-    """Write rows [start, stop) of X, negated, and their norms.
+def pack_rows(X, picks, n_picks, origin, scale, rows, norms):
+    """Write some rows of X, negated, and their norms.
 
-    rows : OUT (tile rows, n_features); norms : OUT (tile rows,), float64
+    picks : (at least n_picks,), int64, the rows
+    rows : OUT (at least n_picks, n_features); norms : OUT (at least n_picks,), float64
     """
-    for i in range(start, stop):
+    for t in range(n_picks):
+        i = picks[t]
         for f in range(X.shape[1]):
-            rows[i - start, f] = (origin[f] - X[i, f]) * scale
-        norms[i - start] = np.sqrt(square_norm(rows, i - start))
+            rows[t, f] = (origin[f] - X[i, f]) * scale
+        norms[t] = np.sqrt(square_norm(rows, t))
 
 
 @kernel
-def row_buffers(X):
-    """Return the buffers of one register tile: rows, norms, best, second, numbers."""
-    n_rows, columns = tile_rows(X), tile_columns(X)
-    rows = np.zeros((n_rows, X.shape[1]), X.dtype)
-    best, second = np.empty((n_rows, columns), X.dtype), np.empty((n_rows, columns), X.dtype)
-    return rows, np.zeros(n_rows), best, second, np.empty((n_rows, columns), np.int32)
+def panel_columns(X):
+    """Return how many centers a panel holds."""
+    return tile_columns(X)
 
 
 @kernel
-def panel_buffers(X, n_clusters):
-    """Return the buffers of all centers: panels, half norms."""
+def panel_buffers(X, n_panels):
+    """Return the buffers of all centers: panels, half norms, norms."""
     columns = tile_columns(X)
-    n_panels = (n_clusters + columns - 1) // columns
-    return np.empty((n_panels, X.shape[1], columns), X.dtype), np.empty((n_panels, columns), X.dtype)
+    panels = np.empty((n_panels, X.shape[1], columns), X.dtype)
+    return panels, np.empty((n_panels, columns), X.dtype), np.empty(n_panels)
+
+
+@kernel
+def row_buffers(X, n_rows, n_panels):
+    """Return the buffers for n_rows rows: rows, norms, best, second, columns, and those of a tile."""
+    rows, norms = np.empty((n_rows, X.shape[1]), X.dtype), np.empty(n_rows)
+    best, second = np.empty((n_rows, n_panels), X.dtype), np.empty((n_rows, n_panels), X.dtype)
+    columns = np.empty((n_rows, n_panels), np.int32)
+    chosen, lanes = np.empty(n_rows + tile_rows(X), np.int64), tile_lanes(X)
+    tile = np.empty(lanes, X.dtype), np.empty(lanes, X.dtype), np.empty(lanes, np.int32)
+    return rows, norms, best, second, columns, chosen, tile
