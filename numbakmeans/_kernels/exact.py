@@ -18,6 +18,8 @@ References
 ----------
 J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
 doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until nothing is left.
+T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
+1971, doi 10.1007/BF01397083: sums and quotients in two pieces.
 """
 
 import math
@@ -37,6 +39,11 @@ SPECIALS = 3
 DIGIT = 28
 #: Zero digits appended to the dividend: 140 bits, more than divisor and mantissa need together.
 EXTRA = 5
+
+#: Splits a float64 into two halves whose products are exact (Veltkamp).
+SPLIT = 2.0**27 + 1.0
+#: Between these, no step of a quick mean overflows or loses a bit.
+QUICK_LOW, QUICK_HIGH = 2.0**-800, 2.0**800
 
 
 @kernel
@@ -379,37 +386,116 @@ def digits_needed(exponents):
 
 
 @kernel
+def quick_means(parts, weights, count, single, work, means, certain):
+    """Divide the sums of one cluster by its count in double-double arithmetic, and say which are certain.
+
+    A sum is added up as hi + lo, its quotient found as q + r with r the remainder over the count. Both err
+    by less than 2**-96 of the terms and 2**-48 of r: where q + r - error and q + r + error round to the same
+    number, so does the true mean. For float32 the error is taken as 2**-50, so that what float64 rounds to
+    the middle of two float32 is not trusted. All of it vectorises.
+
+    parts : (n_parts, n_features), int64; weights : the same shape, 2**exponents
+    work : workspace (3, n_features); means : OUT (n_features,); certain : OUT (n_features,), bool
+    """
+    n_parts, n_features = parts.shape
+    for f in range(n_features):
+        work[0, f], work[1, f], work[2, f] = 0.0, 0.0, 0.0
+    for p in range(n_parts):
+        for f in range(n_features):
+            # Two halves of a part, each exact as a float64.
+            upper = np.float64(parts[p, f] >> 31) * (weights[p, f] * 2.0**31)
+            lower = np.float64(parts[p, f] & ((1 << 31) - 1)) * weights[p, f]
+            hi = work[0, f]
+            one = hi + upper
+            back = one - hi
+            lost = (hi - (one - back)) + (upper - back)
+            two = one + lower
+            back = two - one
+            work[0, f] = two
+            work[1, f] += lost + ((one - (two - back)) + (lower - back))
+            work[2, f] += abs(upper) + lower
+    divisor = np.float64(count)
+    upper = divisor * SPLIT
+    c_hi = upper - (upper - divisor)
+    c_lo = divisor - c_hi
+    inverse = 1.0 / divisor
+    for f in range(n_features):
+        hi, size = work[0, f], work[2, f]
+        q = hi / divisor
+        upper = q * SPLIT
+        q_hi = upper - (upper - q)
+        q_lo = q - q_hi
+        product = q * divisor
+        lost = ((q_hi * c_hi - product) + q_hi * c_lo + q_lo * c_hi) + q_lo * c_lo
+        r = (((hi - product) - lost) + work[1, f]) * inverse
+        error = abs(r) * 2.0**-48 + (abs(q) + size * inverse) * 2.0**-96
+        coarse = abs(q) * 2.0**-50
+        error = coarse if single and coarse > error else error
+        above, below = q + (r + error), q + (r - error)
+        work[0, f], work[1, f] = above, below
+        # Written so that nothing of an overflow is trusted.
+        inside = abs(q) > QUICK_LOW and abs(q) < QUICK_HIGH and size < QUICK_HIGH
+        work[2, f] = -1.0 if inside else size
+    for f in range(n_features):
+        above, below = work[0, f], work[1, f]
+        if single:
+            above, below = np.float64(np.float32(above)), np.float64(np.float32(below))
+        certain[f] = above == below and work[2, f] < 0.0
+        means[f] = above
+        if work[2, f] == 0.0:
+            # No term at all.
+            means[f], certain[f] = 0.0, True
+
+
+@kernel
 def means_chunk(sums, counts, exponents, precision, lowest, start, stop, centers, sizes):
     """Chunk. Replace centers [start, stop) by the means of their rows; arguments as in `means`."""
     n_slots = sums.shape[0]
     n_parts, n_features = exponents.shape
-    parts = np.empty(n_parts, np.int64)
+    parts = np.empty((n_parts, n_features), np.int64)
+    weights = np.empty((n_parts, n_features))
+    for p in range(n_parts):
+        for f in range(n_features):
+            weights[p, f] = math.ldexp(1.0, int(exponents[p, f]))
     digits = np.empty(digits_needed(exponents), np.int64)
+    work, certain = np.empty((3, n_features)), np.empty(n_features, np.bool_)
     for j in range(start, stop):
         sizes[j] = 0
         for s in range(n_slots):
             sizes[j] += counts[s, j]
-        for f in range(n_features):
-            if sizes[j] == 0:
+        if sizes[j] == 0:
+            for f in range(n_features):
                 kept = centers[j, f]
                 centers[j, f] = np.float64(np.float32(kept)) if precision == 24 else kept
-                continue
-            nans, ups, downs = 0, 0, 0
-            if sums.shape[2] > n_parts:
-                for s in range(n_slots):
-                    nans += sums[s, j, n_parts, f]
-                    ups += sums[s, j, n_parts + 1, f]
-                    downs += sums[s, j, n_parts + 2, f]
-            if nans > 0 or (ups > 0 and downs > 0):
-                centers[j, f] = np.nan
-            elif ups > 0 or downs > 0:
-                centers[j, f] = np.inf if ups > 0 else -np.inf
-            else:
-                for p in range(n_parts):
-                    parts[p] = 0
-                    for s in range(n_slots):
-                        parts[p] += sums[s, j, p, f]
-                centers[j, f] = exact_mean(parts, exponents[:, f], sizes[j], precision, lowest, digits)
+            continue
+        for p in range(n_parts):
+            for f in range(n_features):
+                parts[p, f] = sums[0, j, p, f]
+            for s in range(1, n_slots):
+                for f in range(n_features):
+                    parts[p, f] += sums[s, j, p, f]
+        quick_means(parts, weights, sizes[j], precision == 24, work, centers[j], certain)
+        for f in range(n_features):
+            if not certain[f]:
+                column = parts[:, f]
+                centers[j, f] = exact_mean(column, exponents[:, f], sizes[j], precision, lowest, digits)
+        if sums.shape[2] > n_parts:
+            special_means(sums, j, n_parts, centers)
+
+
+@kernel
+def special_means(sums, j, n_parts, centers):
+    """Tile. Replace the means of center j over columns where NaN or infinities were counted."""
+    for f in range(sums.shape[3]):
+        nans, ups, downs = 0, 0, 0
+        for s in range(sums.shape[0]):
+            nans += sums[s, j, n_parts, f]
+            ups += sums[s, j, n_parts + 1, f]
+            downs += sums[s, j, n_parts + 2, f]
+        if nans > 0 or (ups > 0 and downs > 0):
+            centers[j, f] = np.nan
+        elif ups > 0 or downs > 0:
+            centers[j, f] = np.inf if ups > 0 else -np.inf
 
 
 @driver
