@@ -19,6 +19,11 @@ CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
 PACKED_BYTES, MIN_BLOCK_ROWS = 256 * 1024, 28
+#: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
+#: they may leave open and still be used in the next pass. asv: kernels.Heads.
+HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 4, 0.6
+#: Rows that tell along which directions heads are taken.
+HEAD_SAMPLE = 2048
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -94,10 +99,21 @@ def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: in
     return max(1, min(CHUNK_ROWS, share, max(MIN_BLOCK_ROWS, PACKED_BYTES // row_bytes)))
 
 
-def groups(shape: tuple[int, ...], itemsize: int, n_panels: int) -> int:
-    """Return for how many groups of centers bounds are kept: at most a quarter of what the data takes."""
-    _, n_features = shape
-    return max(1, min(n_panels, n_features * itemsize // 16 - 1))
+class Bounds(NamedTuple):
+    """What is kept for each row between passes: groups of centers, and directions of its head, 0 for none."""
+
+    n_groups: int
+    n_directions: int
+
+
+def bounds(shape: tuple[int, ...], itemsize: int, n_panels: int) -> Bounds:
+    """Plan the bounds: all groups and heads that memory allows, a quarter of the data or `SPARE_BYTES`."""
+    n_samples, n_features = shape
+    floats = max(n_features * itemsize // 16, SPARE_BYTES // (4 * n_samples) + 4)
+    n_groups = max(1, min(n_panels, floats // 3))
+    n_directions = min(n_features // 3, n_samples // 2, floats - n_groups - 4)
+    pays = n_features >= HEAD_FEATURES and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
+    return Bounds(n_groups, n_directions if pays else 0)
 
 
 def grid_bits(n_samples: int) -> int:

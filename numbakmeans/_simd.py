@@ -196,6 +196,58 @@ def _best_two(v: _Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
     return best, second, column
 
 
+def _products(
+    v: _Vectors, rows: Any, chosen: Any, first: Any, panel: Any, n_features: Any, begin: list[Any]
+) -> dict[tuple[int, int], Any]:
+    """Emit the products of the rows of a tile with a panel, added to `begin`; return where they are.
+
+    rows, chosen, panel : pointers; the other arguments are those of `score_tile`
+    """
+    builder, (n_rows, n_vectors, lanes) = v.builder, v.tile
+    places = [builder.gep(chosen, [builder.add(first, ir.Constant(I64, r))]) for r in range(n_rows)]
+    starts = [builder.gep(rows, [builder.mul(builder.load(place), n_features)]) for place in places]
+    tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
+    sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
+    for r, j in tile:
+        builder.store(begin[j], sums[r, j])
+    with cgutils.for_range(builder, n_features) as loop:
+        line = builder.mul(loop.index, ir.Constant(I64, n_vectors * lanes))
+        offsets = [builder.add(line, ir.Constant(I64, j * lanes)) for j in range(n_vectors)]
+        centers = [v.load(panel, offset, v.vector) for offset in offsets]
+        for r in range(n_rows):
+            x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
+            for j in range(n_vectors):
+                total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
+                builder.store(total, sums[r, j])
+    return sums
+
+
+@intrinsic
+def product_tile(
+    typingctx: Any, rows: Any, chosen: Any, first: Any, panels: Any, panel: Any, out: Any
+) -> Any:
+    """Write the products of the rows of a tile with the columns of a panel.
+
+    rows, chosen, first, panels, panel : as in `score_tile`; out : OUT (tile rows, columns)
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, rows.dtype)
+        _, n_vectors, lanes = v.tile
+        rows_, chosen_, panels_, out_ = (_data(context, builder, signature, args, p) for p in (0, 1, 3, 5))
+        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
+        n_features = builder.extract_value(shape, 1)
+        width = ir.Constant(I64, n_vectors * lanes)
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[4], n_features), width)])
+        zeros = [ir.Constant(v.vector, [0.0] * lanes)] * n_vectors
+        sums = _products(v, rows_, chosen_, args[2], panels_, n_features, zeros)
+        for (r, j), slot in sums.items():
+            v.store(builder.load(slot), out_, ir.Constant(I64, (r * n_vectors + j) * lanes))
+        return context.get_dummy_value()
+
+    return types.void(rows, chosen, first, panels, panel, out), codegen
+
+
 @intrinsic
 def score_tile(
     typingctx: Any,
@@ -234,20 +286,8 @@ def score_tile(
 
         norms_ = builder.gep(norms_, [builder.mul(number, at(width))])
         panels_ = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), at(width))])
-        places = [builder.gep(chosen_, [builder.add(args[2], at(r))]) for r in range(n_rows)]
-        starts = [builder.gep(rows_, [builder.mul(builder.load(p), n_features)]) for p in places]
-        tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
-        sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
-        for r, j in tile:
-            builder.store(v.load(norms_, at(j * lanes), v.vector), sums[r, j])
-        with cgutils.for_range(builder, n_features) as loop:
-            line = builder.mul(loop.index, at(width))
-            centers = [v.load(panels_, builder.add(line, at(j * lanes)), v.vector) for j in range(n_vectors)]
-            for r in range(n_rows):
-                x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
-                for j in range(n_vectors):
-                    total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
-                    builder.store(total, sums[r, j])
+        begin = [v.load(norms_, at(j * lanes), v.vector) for j in range(n_vectors)]
+        sums = _products(v, rows_, chosen_, args[2], panels_, n_features, begin)
         for group in range(0, n_rows, lanes):
             # The last group is filled up with its first row.
             group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]

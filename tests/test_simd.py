@@ -16,43 +16,60 @@ from numbakmeans._jit import kernel
 
 
 @kernel
-def run_tile(rows, panels, half_norms, best, second, numbers, out):
+def run_tile(rows, chosen, panels, half_norms, best, second, columns, out):
     for p in range(panels.shape[0]):
-        _simd.score_tile(rows, panels, half_norms, p, best, second, numbers)
-    for r in range(rows.shape[0]):
-        column, low, other = _simd.smallest_two(best, second, r)
-        out[r, 0], out[r, 1], out[r, 2] = numbers[r, column] * best.shape[1] + column, low, other
+        _simd.score_tile(rows, chosen, 0, panels, half_norms, p, best, second, columns)
+        for r in range(len(chosen)):
+            out[p, r, 0], out[p, r, 1], out[p, r, 2] = columns[r], best[r], second[r]
+
+
+@kernel
+def multiply_tile(rows, chosen, panels, out):
+    for p in range(panels.shape[0]):
+        _simd.product_tile(rows, chosen, 0, panels, p, out[p])
 
 
 @kernel
 def shape_of(X):
-    return _simd.tile_rows(X), _simd.tile_columns(X)
+    return _simd.tile_rows(X), _simd.tile_columns(X), _simd.tile_lanes(X)
 
 
 def buffers(dtype, n_features, n_panels, allocate=np.empty):
-    n_rows, columns = shape_of(np.empty((1, 1), dtype))
+    n_rows, columns, lanes = shape_of(np.empty((1, 1), dtype))
     return (
         allocate((n_rows, n_features), dtype),
+        allocate((n_rows,), np.int64),
         allocate((n_panels, n_features, columns), dtype),
         allocate((n_panels, columns), dtype),
-        allocate((n_rows, columns), dtype),
-        allocate((n_rows, columns), dtype),
-        allocate((n_rows, columns), np.int32),
+        allocate((lanes,), dtype),
+        allocate((lanes,), dtype),
+        allocate((lanes,), np.int32),
     )
 
 
-def fill(rows, panels, half_norms, best, second, numbers):
+def fill(rows, chosen, panels, half_norms):
     # Small integers: every order of the additions gives the same score.
     rng = np.random.default_rng(rows.shape[1])
     for array in (rows, panels, half_norms):
         array[...] = rng.integers(-9, 9, size=array.shape)
-    best[...], second[...], numbers[...] = np.inf, np.inf, -1
+    chosen[...] = rng.integers(0, len(rows), size=len(chosen))
 
 
-def expected(rows, panels, half_norms):
-    scores = half_norms[:, None, :] + np.einsum("rf,pfc->prc", rows, panels)
-    scores = scores.transpose(1, 0, 2).reshape(len(rows), -1)
-    return scores, np.sort(scores, axis=1)[:, :2]
+def expected(rows, chosen, panels, half_norms):
+    return half_norms[:, None, :] + np.einsum("rf,pfc->prc", rows[chosen], panels)
+
+
+def check(arrays):
+    rows, chosen, panels, half_norms = arrays[:4]
+    out = np.empty((len(panels), len(rows), 3))
+    run_tile(*arrays, out)
+    scores = expected(rows, chosen, panels, half_norms)
+    assert np.array_equal(out[:, :, 1:], np.sort(scores, axis=2)[:, :, :2])
+    columns = out[:, :, 0].astype(int)
+    assert np.array_equal(np.take_along_axis(scores, columns[:, :, None], 2)[:, :, 0], out[:, :, 1])
+    products = np.empty((len(panels), len(rows), panels.shape[2]), rows.dtype)
+    multiply_tile(rows, chosen, panels, products)
+    assert np.array_equal(products, scores - half_norms[:, None, :])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -60,29 +77,48 @@ def expected(rows, panels, half_norms):
 @pytest.mark.parametrize("n_panels", [1, 2, 5])
 def test_scores_of_a_tile(dtype, n_features, n_panels):
     arrays = buffers(dtype, n_features, n_panels)
-    fill(*arrays)
-    out = np.empty((len(arrays[0]), 3))
-    run_tile(*arrays, out)
-    scores, two = expected(*arrays[:3])
-    assert np.array_equal(out[:, 1:], two)
-    chosen = out[:, 0].astype(int)
-    assert np.array_equal(scores[np.arange(len(scores)), chosen], two[:, 0])
+    fill(*arrays[:4])
+    check(arrays)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_row_column_and_feature_counts(dtype):
     arrays = buffers(dtype, 5, 2)
-    n_rows, columns = arrays[3].shape
+    n_rows, columns, _ = shape_of(arrays[0])
     for r in range(n_rows):
         for c in range(2 * columns):
-            for array in arrays[:3]:
+            for array in arrays[:4]:
                 array[...] = 0
-            arrays[0][r, c % 5], arrays[1][c // columns, c % 5, c % columns] = 1, -1
-            arrays[3][...], arrays[4][...] = np.inf, np.inf
-            out = np.empty((n_rows, 3))
+            arrays[1][:] = np.arange(n_rows)
+            arrays[0][r, c % 5], arrays[2][c // columns, c % 5, c % columns] = 1, -1
+            out = np.empty((2, n_rows, 3))
             run_tile(*arrays, out)
-            assert out[r].tolist() == [c, -1, 0]
-            assert np.delete(out[:, 1], r).tolist() == [0] * (n_rows - 1)
+            assert out[c // columns, r].tolist() == [c % columns, -1, 0]
+            out[c // columns, r] = 0
+            assert not out[:, :, 1:].any()
+
+
+@kernel
+def nearest_of_block(block, centers, candidates, labels):
+    _simd.nearest_lanes(block, centers, candidates, len(candidates), labels)
+
+
+@kernel
+def lanes_of(X):
+    return _simd.lanes_at_once(X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 3, 8])
+def test_nearest_of_some_centers(dtype, n_features):
+    rng = np.random.default_rng(n_features)
+    block = rng.integers(-3, 3, size=(n_features, 3 * lanes_of(np.empty(0, dtype)))).astype(dtype)
+    centers = rng.integers(-3, 3, size=(40, n_features + 2)).astype(np.float64)
+    for candidates in (np.array([7]), np.array([0, 39]), np.arange(40), np.array([3, 5, 8, 21])):
+        labels = np.full(block.shape[1], -1)
+        nearest_of_block(block, centers, candidates, labels)
+        sq_dists = ((block.T[:, None, :] - centers[candidates][None, :, :n_features]) ** 2).sum(2)
+        assert np.array_equal(labels, candidates[sq_dists.argmin(1)])
 
 
 def before_a_protected_page(shape, dtype):
@@ -102,10 +138,21 @@ def before_a_protected_page(shape, dtype):
 @pytest.mark.parametrize("n_features", [1, 3, 64])
 def test_nothing_is_read_or_written_past_the_buffers(dtype, n_features):
     arrays = buffers(dtype, n_features, 2, before_a_protected_page)
-    fill(*arrays)
-    out = np.empty((len(arrays[0]), 3))
-    run_tile(*arrays, out)
-    assert np.array_equal(out[:, 1:], expected(*arrays[:3])[1])
+    fill(*arrays[:4])
+    check(arrays)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_lanes_are_not_read_or_written_past_the_block(dtype, n_features):
+    block = before_a_protected_page((n_features, lanes_of(np.empty(0, dtype))), dtype)
+    centers = before_a_protected_page((2, n_features), np.float64)
+    candidates = before_a_protected_page((2,), np.int64)
+    labels = before_a_protected_page((block.shape[1],), np.int64)
+    block[...], centers[0], centers[1], candidates[:] = 1, 0, 1, [0, 1]
+    nearest_of_block(block, centers, candidates, labels)
+    assert labels.tolist() == [1] * len(labels)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")

@@ -24,7 +24,7 @@ from numbakmeans._kernels.pack import (
     pack_rows,
     panel_buffers,
     panel_columns,
-    row_buffers,
+    score_buffers,
 )
 
 
@@ -77,17 +77,20 @@ def certified_slot(
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
-    shared = (distinct, members, panels, half_norms, bounds)
-    buffers = row_buffers(X, block_rows, len(panels))
-    picks, needs = np.empty(block_rows, np.int64), np.ones((block_rows, 1), np.bool_)
+    shared = (distinct, members, panels, half_norms, bounds, np.zeros(len(panels), np.int64))
+    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
+    scores, work = score_buffers(X, block_rows, len(panels)), np.empty((3, block_rows))
+    picks, needs = np.empty(block_rows, np.int64), np.ones((1, block_rows), np.bool_)
     new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
         for i in range(start, stop):
             picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, buffers[0], buffers[1])
-        n_decided += nearest_of_rows(X, picks, stop - start, needs, centers, shared, buffers, new_labels)
+        pack_rows(X, picks, stop - start, origin, scale, rows, norms)
+        n_decided += nearest_of_rows(
+            X, picks, stop - start, needs, centers, shared, rows, norms, scores, work, new_labels
+        )
         moved += relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts)
     return moved, n_decided
 
@@ -149,16 +152,17 @@ def certified_nearest_slot(
     sq_dists,
 ):
     """Write label and D of the nearest center for each row of one slot."""
-    shared = (distinct, members, panels, half_norms, bounds)
-    buffers = row_buffers(X, block_rows, len(panels))
-    picks, needs = np.empty(block_rows, np.int64), np.ones((block_rows, 1), np.bool_)
+    shared = (distinct, members, panels, half_norms, bounds, np.zeros(len(panels), np.int64))
+    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
+    scores, work = score_buffers(X, block_rows, len(panels)), np.empty((3, block_rows))
+    picks, needs = np.empty(block_rows, np.int64), np.ones((1, block_rows), np.bool_)
     new_labels = np.empty(block_rows, np.int64)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
         for i in range(start, stop):
             picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, buffers[0], buffers[1])
-        nearest_of_rows(X, picks, stop - start, needs, centers, shared, buffers, new_labels)
+        pack_rows(X, picks, stop - start, origin, scale, rows, norms)
+        nearest_of_rows(X, picks, stop - start, needs, centers, shared, rows, norms, scores, work, new_labels)
         for i in range(start, stop):
             labels[i] = new_labels[i - start]
             sq_dists[i] = sq_dist_to(X, i, centers, labels[i])

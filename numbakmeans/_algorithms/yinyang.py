@@ -30,14 +30,17 @@ from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._algorithms.certified import prepare
 from numbakmeans._jit import bounding_kernel, driver, kernel, prange
-from numbakmeans._kernels.certify import nearest_of_rows
+from numbakmeans._kernels.certify import error_of, nearest_of_rows, score_rows
 from numbakmeans._kernels.exact import relabel_row
-from numbakmeans._kernels.pack import pack_rows, panel_columns, row_buffers
+from numbakmeans._kernels.heads import head_panels, heads_of_rows, slack
+from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 
-#: What a bound is widened by, relative to itself.
-WIDEN = 2.0**-19
+#: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
+WIDEN, NOTHING = 2.0**-19, 2.0**-100
+#: The norm of a head over that of its row, at most.
+HEAD_REACH = 1.01
 
 
 @bounding_kernel
@@ -48,6 +51,13 @@ def distance(X, i, centers, j):
         difference = X[i, f] - centers[j, f]
         square += difference * difference
     return np.sqrt(square)
+
+
+@kernel
+def safe_root(square):
+    """Return the root of a lower bound on a square, rounded down; 0 where a float32 could not hold it."""
+    root = np.sqrt(max(square, 0.0)) * (1.0 - WIDEN)
+    return root if root > NOTHING else 0.0
 
 
 @kernel
@@ -64,69 +74,139 @@ def drifts_of(centers, before, groups, scale, drifts, group_drifts):
 
 
 @kernel
-def pick_rows(
-    X, start, stop, centers, scale, groups, drifts, group_drifts, labels, upper, lower, picks, needs
-):
-    """Tile. Bring the bounds of rows [start, stop) up to date; find rows and groups that must be scored.
+def pick_rows(X, start, stop, centers, scale, drifts, group_drifts, labels, upper, lower, picks, needs):
+    """Tile. Bring the bounds of rows [start, stop) up to date; find rows and groups that are in doubt.
 
-    upper, lower : INOUT (n_samples,), (n_samples, n_groups), float32
-    picks : OUT (rows,), int64; needs : OUT (rows, n_groups), bool
+    upper : INOUT (n_samples,), float32; lower : INOUT (n_groups, block rows), float32, of these rows
+    picks : OUT (rows,), int64; needs : OUT (n_groups, rows), bool
 
     Returns
     -------
-    n_picks : how many rows must be scored
+    n_picks : how many rows are in doubt
     """
     n_groups = len(group_drifts)
-    shrink = np.float32(1.0 - WIDEN)
+    shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
+    nearest = np.full(stop - start, np.inf, np.float32)
+    for g in range(n_groups):
+        moved = group_drifts[g]
+        for r in range(stop - start):
+            bound = (lower[g, r] - moved) * shrink
+            bound = bound if bound > tiny else np.float32(0.0)
+            lower[g, r] = bound
+            nearest[r] = bound if bound < nearest[r] else nearest[r]
     n_picks = 0
     for i in range(start, stop):
         own = labels[i]
-        bound = upper[i] + drifts[own]
-        bound += bound * WIDEN
-        nearest = np.float32(np.inf)
-        for g in range(n_groups):
-            moved = (lower[i, g] - group_drifts[g]) * shrink
-            lower[i, g] = moved
-            nearest = moved if moved < nearest else nearest
+        bound = (upper[i] + drifts[own]) * (1.0 + WIDEN)
+        if not bound < nearest[i - start]:
+            bound = distance(X, i, centers, own) * scale * (1.0 + WIDEN)
+            if not bound < nearest[i - start]:
+                picks[n_picks] = i
+                n_picks += 1
         upper[i] = bound
-        if bound < nearest:
-            continue
-        bound = distance(X, i, centers, own) * scale
-        bound += bound * WIDEN
-        upper[i] = bound
-        if bound < nearest:
-            continue
-        picks[n_picks] = i
-        for g in range(n_groups):
-            needs[n_picks, g] = not bound < lower[i, g]
-        needs[n_picks, groups[own]] = True
-        n_picks += 1
+    for g in range(n_groups):
+        for t in range(n_picks):
+            i = picks[t]
+            needs[g, t] = not upper[i] < lower[g, i - start]
     return n_picks
 
 
 @kernel
-def bound_row(X, i, t, label, centers, scale, places, needs, shared, buffers, upper, lower):
-    """Tile. Write the bounds of a row that was scored; t : where it is in the buffers."""
-    members, bounds = shared[1], shared[4]
-    norms, best, second, columns = buffers[1:5]
-    n_panels, n_groups = best.shape[1], lower.shape[1]
-    width = len(members) // n_panels
-    bound = distance(X, i, centers, label) * scale
-    upper[i] = bound + bound * WIDEN
-    own_panel, own_column = places[label] // width, places[label] % width
-    norm = norms[t]
-    square = norm * norm * (1.0 - WIDEN / 2)
+def doubt_by_heads(
+    start, picks, n_picks, heads, head_norms, loss, head_shared, twins, scores, upper, lower, needs
+):
+    """Tile. Raise lower bounds by the heads' distances, and take back needs that they settle.
+
+    The scores have been computed; head_shared : panels, half_norms, bounds, slacks and groups of panels
+    """
+    bounds, slacks, panel_groups = head_shared[2], head_shared[3], head_shared[4]
+    best = scores[0]
+    n_panels, n_groups = best.shape[0], needs.shape[0]
+    raised = np.empty(n_picks)
+    own_slack = np.empty(n_picks)
+    for t in range(n_picks):
+        i = picks[t]
+        own_slack[t] = slack(head_norms[i], -np.float64(heads[i, heads.shape[1] - 1]), loss)
+    p = 0
     for g in range(n_groups):
-        if not needs[t, g]:
-            continue
-        least = np.inf
-        for p in range(
-            (g * n_panels + n_groups - 1) // n_groups, ((g + 1) * n_panels + n_groups - 1) // n_groups
-        ):
-            score = second[t, p] if p == own_panel and columns[t, p] == own_column else best[t, p]
-            error = bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm
-            least = min(least, 2.0 * (score - error) + square)
-        lower[i, g] = np.sqrt(max(least, 0.0)) * (1.0 - WIDEN)
+        raised[:] = np.inf
+        while p < n_panels and panel_groups[p] == g:
+            for t in range(n_picks):
+                norm = head_norms[picks[t]]
+                square = 2.0 * (best[p, t] - error_of(bounds, p, norm * HEAD_REACH)) + norm * norm * (
+                    1.0 - WIDEN
+                )
+                bound = safe_root(square) - slacks[p] - own_slack[t]
+                raised[t] = min(raised[t], bound)
+            p += 1
+        for t in range(n_picks):
+            i = picks[t]
+            if needs[g, t] and raised[t] > lower[g, i - start]:
+                bound = np.float32(raised[t] * (1.0 - WIDEN))
+                needs[g, t] = not upper[i] < bound
+                lower[g, i - start] = 0.0 if twins[g] else bound
+
+
+@kernel
+def keep_doubtful(picks, n_picks, groups, labels, needs):
+    """Tile. Drop the rows that need no group any more; the others need that of their center, too."""
+    n_groups = needs.shape[0]
+    n_kept = 0
+    for t in range(n_picks):
+        wanted = False
+        for g in range(n_groups):
+            wanted |= needs[g, t]
+        if wanted:
+            for g in range(n_groups):
+                needs[g, n_kept] = needs[g, t]
+            picks[n_kept] = picks[t]
+            needs[groups[labels[picks[t]]], n_kept] = True
+            n_kept += 1
+    return n_kept
+
+
+@kernel
+def bound_rows(
+    X,
+    start,
+    picks,
+    n_picks,
+    new_labels,
+    centers,
+    scale,
+    places,
+    needs,
+    shared,
+    twins,
+    norms,
+    scores,
+    upper,
+    lower,
+):
+    """Tile. Write the bounds of rows that were scored: of their groups, and of their new labels."""
+    bounds, panel_groups = shared[4], shared[5]
+    best, second, columns = scores[0], scores[1], scores[2]
+    n_panels, n_groups = best.shape[0], needs.shape[0]
+    width = len(shared[1]) // n_panels
+    own_panel, own_column = np.empty(n_picks, np.int64), np.empty(n_picks, np.int64)
+    for t in range(n_picks):
+        place = places[new_labels[t]]
+        own_panel[t], own_column[t] = place // width, place % width
+        upper[picks[t]] = distance(X, picks[t], centers, new_labels[t]) * scale * (1.0 + WIDEN)
+    least = np.empty(n_picks)
+    p = 0
+    for g in range(n_groups):
+        least[:] = np.inf
+        while p < n_panels and panel_groups[p] == g:
+            for t in range(n_picks):
+                own = own_panel[t] == p and own_column[t] == columns[p, t]
+                score = second[p, t] if own else best[p, t]
+                least[t] = min(least[t], score - error_of(bounds, p, norms[t]))
+            p += 1
+        for t in range(n_picks):
+            if needs[g, t]:
+                square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
+                lower[g, picks[t] - start] = 0.0 if twins[g] else safe_root(square)
 
 
 @kernel
@@ -145,8 +225,18 @@ def yinyang_slot(
     panels,
     half_norms,
     bounds,
+    panel_groups,
     drifts,
     group_drifts,
+    twins,
+    heads,
+    head_norms,
+    loss,
+    head_groups,
+    head_panels_,
+    head_half_norms,
+    head_bounds,
+    head_slacks,
     constants,
     scales,
     labels,
@@ -156,17 +246,22 @@ def yinyang_slot(
     counts,
 ):
     """Assign the rows of one slot, every n-th block; see `yinyang_pass`."""
-    shared = (distinct, members, panels, half_norms, bounds)
-    buffers = row_buffers(X, block_rows, len(panels))
-    picks, needs = np.empty(block_rows, np.int64), np.ones((block_rows, lower.shape[1]), np.bool_)
+    shared = (distinct, members, panels, half_norms, bounds, panel_groups)
+    head_shared = (head_panels_, head_half_norms, head_bounds, head_slacks, head_groups)
+    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
+    scores, work = score_buffers(X, block_rows, len(panels)), np.empty((3, block_rows))
+    head_scores = score_buffers(heads, block_rows, len(head_panels_))
+    picks, needs = np.empty(block_rows, np.int64), np.empty((lower.shape[1], block_rows), np.bool_)
     new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
-    moved, n_decided, n_scored = 0, 0, 0
+    moved, n_decided, n_scored, n_doubted = 0, 0, 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
+        bounds_below = lower[start // block_rows]
         if labels[start] < 0:
             n_picks = stop - start
             for i in range(start, stop):
                 picks[i - start] = i
+            needs[:] = True
         else:
             n_picks = pick_rows(
                 X,
@@ -174,24 +269,69 @@ def yinyang_slot(
                 stop,
                 centers,
                 scale,
-                groups,
                 drifts,
                 group_drifts,
                 labels,
                 upper,
-                lower,
+                bounds_below,
                 picks,
                 needs,
             )
-        pack_rows(X, picks, n_picks, origin, scale, buffers[0], buffers[1])
-        n_decided += nearest_of_rows(X, picks, n_picks, needs, centers, shared, buffers, new_labels)
+            n_doubted += count_needs(needs, n_picks)
+            if len(heads) > 0:
+                score_rows(
+                    heads, picks, n_picks, needs, head_panels_, head_half_norms, head_groups, head_scores
+                )
+                doubt_by_heads(
+                    start,
+                    picks,
+                    n_picks,
+                    heads,
+                    head_norms,
+                    loss,
+                    head_shared,
+                    twins,
+                    head_scores,
+                    upper,
+                    bounds_below,
+                    needs,
+                )
+            n_picks = keep_doubtful(picks, n_picks, groups, labels, needs)
+        n_scored += count_needs(needs, n_picks)
+        pack_rows(X, picks, n_picks, origin, scale, rows, norms)
+        n_decided += nearest_of_rows(
+            X, picks, n_picks, needs, centers, shared, rows, norms, scores, work, new_labels
+        )
+        bound_rows(
+            X,
+            start,
+            picks,
+            n_picks,
+            new_labels,
+            centers,
+            scale,
+            places,
+            needs,
+            shared,
+            twins,
+            norms,
+            scores,
+            upper,
+            bounds_below,
+        )
         for t in range(n_picks):
-            i, label = picks[t], new_labels[t]
-            bound_row(X, i, t, label, centers, scale, places, needs, shared, buffers, upper, lower)
-            moved += relabel_row(X, i, label, constants, scales, rest, labels, sums, counts)
-            for g in range(lower.shape[1]):
-                n_scored += 1 if needs[t, g] else 0
-    return moved, n_decided, n_scored
+            moved += relabel_row(X, picks[t], new_labels[t], constants, scales, rest, labels, sums, counts)
+    return moved, n_decided, n_doubted, n_scored
+
+
+@kernel
+def count_needs(needs, n_picks):
+    """Return how many pairs of row and group are in doubt."""
+    total = 0
+    for g in range(needs.shape[0]):
+        for t in range(n_picks):
+            total += 1 if needs[g, t] else 0
+    return total
 
 
 @driver
@@ -203,8 +343,14 @@ def yinyang_pass(
     members,
     places,
     groups,
+    panel_groups,
+    head_groups,
     origin,
     scale,
+    heads,
+    head_norms,
+    basis,
+    loss,
     constants,
     scales,
     labels,
@@ -219,22 +365,32 @@ def yinyang_pass(
     ----------
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, places, groups : which center stands where in the panels, where each stands, and its group
-    upper, lower : INOUT (n_samples,), (n_samples, n_groups), float32; not looked at before the first labels
+    panel_groups, head_groups : the group of each panel, and of each panel of heads
+    heads, head_norms, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
+    upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32; not looked
+    at before the first labels
 
     The others are those of `certified_pass`.
 
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    n_scored : pairs of row and group that were scored
+    n_doubted, n_scored : pairs of row and group that the bounds left open, and that the heads did
     """
     n_slots = sums.shape[0]
     distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
     drifts, group_drifts = np.empty(len(centers)), np.empty(lower.shape[1], np.float32)
     drifts_of(centers, before, groups, scale, drifts, group_drifts)
-    moved, n_decided, n_scored = 0, 0, 0
+    # Centers that equal another have no score of their own in this pass: no bound of their groups is kept.
+    twins = np.zeros(lower.shape[1], np.bool_)
+    for j in range(len(centers)):
+        twins[groups[j]] |= not distinct[j]
+    head_panels_, head_half_norms, head_bounds, head_slacks = head_panels(
+        centers, distinct, members, origin, scale, basis, heads.shape[1] - 1, loss
+    )
+    moved, n_decided, n_doubted, n_scored = 0, 0, 0, 0
     for s in prange(n_slots):
-        slot_moved, slot_decided, slot_scored = yinyang_slot(
+        slot_moved, slot_decided, slot_doubted, slot_scored = yinyang_slot(
             X,
             s,
             n_slots,
@@ -249,8 +405,18 @@ def yinyang_pass(
             panels,
             half_norms,
             bounds,
+            panel_groups,
             drifts,
             group_drifts,
+            twins,
+            heads,
+            head_norms,
+            loss,
+            head_groups,
+            head_panels_,
+            head_half_norms,
+            head_bounds,
+            head_slacks,
             constants,
             scales,
             labels,
@@ -261,8 +427,9 @@ def yinyang_pass(
         )
         moved += slot_moved
         n_decided += slot_decided
+        n_doubted += slot_doubted
         n_scored += slot_scored
-    return moved, n_decided, n_scored
+    return moved, n_decided, n_doubted, n_scored
 
 
 def gather(centers: np.ndarray, columns: int) -> np.ndarray:
@@ -290,6 +457,21 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
     return members
 
 
+def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions (n_features, n_directions) along which points spread most, float32.
+
+    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
+    points: how good they are changes no result.
+    """
+    points = points - points.mean(0)
+    basis = points[:: max(1, len(points) // n_directions)][:n_directions].T
+    for _ in range(3):
+        basis = points.T @ (points @ np.linalg.qr(basis)[0])
+    basis = np.linalg.qr(basis)[0].astype(np.float32)
+    exact = basis.astype(np.float64)
+    return basis, float(np.linalg.norm(exact.T @ exact - np.eye(basis.shape[1])))
+
+
 class Yinyang(Algorithm):
     """Certified scores where bounds on the distances leave a doubt."""
 
@@ -297,28 +479,63 @@ class Yinyang(Algorithm):
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
-        self.members = np.empty(0, np.int64)
+        self.begun = False
 
     def _begin(self, centers: np.ndarray) -> None:
-        X = self.X
-        columns = panel_columns(X)
-        self.members = gather(centers[:, : X.shape[1]] * self.frame.scale, columns)
-        n_panels = len(self.members) // columns
-        n_groups = _plan.groups(X.shape, X.itemsize, n_panels)
-        self.places = np.empty(len(centers), np.int64)
-        self.places[self.members[: len(centers)]] = np.arange(len(centers))
-        self.groups = self.places // columns * n_groups // n_panels
-        self.upper, self.lower = np.empty(len(X), np.float32), np.empty((len(X), n_groups), np.float32)
+        X, (origin, scale), plan = self.X, self.frame, self.plan
+        n_samples, n_features = X.shape
+        n_clusters = len(centers)
+        columns, head_columns = panel_columns(X), panel_columns(_NO_HEADS)
+        points = (centers[:, :n_features] - origin) * scale
+        self.members = gather(points, head_columns)
+        n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
+        sizes = _plan.bounds(X.shape, X.itemsize, n_head_panels)
+        self.places = np.empty(n_clusters, np.int64)
+        self.places[self.members[:n_clusters]] = np.arange(n_clusters)
+        self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
+        self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
+        self.groups = self.head_groups[self.places // head_columns]
+        self.block_rows = _plan.block_rows(X.shape, X.itemsize, n_panels, plan.n_slots)
+        n_blocks = -(-n_samples // self.block_rows)
+        self.upper = np.empty(n_samples, np.float32)
+        self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
-        self.block_rows = _plan.block_rows(X.shape, X.itemsize, n_panels, self.plan.n_slots)
+        self.heads, self.basis, self.loss = _NO_HEADS, _NO_BASIS, 0.0
+        self.head_norms = np.empty(0)
+        if sizes.n_directions > 0:
+            self._make_heads(sizes.n_directions)
+        self.begun = True
+
+    def _make_heads(self, n_directions: int) -> None:
+        X, (origin, scale) = self.X, self.frame
+        (n_samples, n_features), columns = X.shape, panel_columns(_NO_HEADS)
+        some = X[:: max(1, n_samples // _plan.HEAD_SAMPLE)].astype(np.float64)
+        basis, off = directions(((some - origin) * scale).astype(np.float32), n_directions)
+        n_panels = -(-n_directions // columns)
+        wide = np.zeros((n_features, n_panels * columns), np.float32)
+        wide[:, :n_directions] = basis
+        self.basis = np.ascontiguousarray(wide.reshape(n_features, n_panels, columns).transpose(1, 0, 2))
+        self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
+        self.heads = np.empty((n_samples, n_directions + 1), np.float32)
+        self.head_norms = np.empty(n_samples)
+        run = heads_of_rows.on(self.plan.parallel)
+        run(X, self.plan.n_slots, self.block_rows, origin, scale, self.basis, self.heads, self.head_norms)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        if len(self.members) == 0:
+        if not self.begun:
             self._begin(centers)
         _, constants, scales = self.grids
-        order = (self.members, self.places, self.groups)
+        order = (self.members, self.places, self.groups, self.panel_groups, self.head_groups)
+        heads = (self.heads, self.head_norms, self.basis, self.loss)
         tables = (constants, scales, labels, self.upper, self.lower, sums, counts)
         run = self.driver.on(self.plan.parallel)
-        moved, n_decided, _ = run(self.X, self.block_rows, centers, self.before, *order, *self.frame, *tables)
+        moved, n_decided, n_doubted, n_scored = run(
+            self.X, self.block_rows, centers, self.before, *order, *self.frame, *heads, *tables
+        )
         self.before[:] = centers
+        if n_doubted and n_scored > _plan.HEADS_PAY * n_doubted:
+            self.heads, self.head_norms = _NO_HEADS, np.empty(0)
         return Pass(moved, n_decided)
+
+
+_NO_HEADS, _NO_BASIS = np.empty((0, 1), np.float32), np.empty((0, 1, 1), np.float32)

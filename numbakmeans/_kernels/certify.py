@@ -53,32 +53,39 @@ def error_bounds(n_features, single, center_norms, bounds):
 
 
 @kernel
-def score_rows(n_rows, needs, shared, buffers):
-    """Tile. Find the best two scores of each panel for packed rows.
+def error_of(bounds, p, norm):
+    """Return E for the scores of panel p and a row of some norm."""
+    return bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm
 
-    needs : (at least n_rows, n_groups), bool, whether a row wants the panels of a group; the panels are split
-    evenly; what is not wanted is left +inf
+
+@kernel
+def score_rows(rows, numbers, n_rows, needs, panels, half_norms, panel_groups, scores):
+    """Tile. Find the best two scores of each panel for some rows.
+
+    rows : (rows, n_features), packed; numbers : (at least n_rows,), int64, where each row is among them
+    needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
+    want is left +inf; panel_groups : (n_panels,), int64, the group of each panel
+    scores : from `pack.score_buffers`
     """
-    panels, half_norms = shared[2], shared[3]
-    rows, _, best, second, columns, chosen, tile = buffers
-    tile_best, tile_second, tile_columns_ = tile
+    best, second, columns, places, chosen, tile_best, tile_second, tile_columns_ = scores
     n_panels = panels.shape[0]
-    n_at_once = len(chosen) - len(rows)
+    n_at_once = len(chosen) - len(places)
     for p in range(n_panels):
-        g = p * needs.shape[1] // n_panels
+        g = panel_groups[p]
         n_chosen = 0
         for t in range(n_rows):
-            chosen[n_chosen] = t
-            n_chosen += 1 if needs[t, g] else 0
-            best[t, p] = np.inf
+            places[n_chosen] = t
+            chosen[n_chosen] = numbers[t]
+            n_chosen += 1 if needs[g, t] else 0
+            best[p, t] = np.inf
         for t in range(n_chosen, n_chosen + n_at_once):
             chosen[t] = chosen[0] if n_chosen > 0 else 0
         for first in range(0, n_chosen, n_at_once):
             score_tile(rows, chosen, first, panels, half_norms, p, tile_best, tile_second, tile_columns_)
             for r in range(min(n_at_once, n_chosen - first)):
-                t = chosen[first + r]
-                best[t, p], second[t, p] = tile_best[r], tile_second[r]
-                columns[t, p] = tile_columns_[r]
+                t = places[first + r]
+                best[p, t], second[p, t] = tile_best[r], tile_second[r]
+                columns[p, t] = tile_columns_[r]
 
 
 @kernel
@@ -91,21 +98,21 @@ def is_nearer(X, i, centers, j, sq_dist, label):
 
 
 @kernel
-def decide(X, i, centers, shared, buffers, t, limit):
+def decide(X, i, centers, shared, scores, t, norm, limit):
     """Return the nearest center of row i by the definition, among those whose score may be below limit.
 
-    t : where the row is in the buffers
+    t : where the row is in the scores; norm : of the packed row
     """
     distinct, members, bounds = shared[0], shared[1], shared[4]
-    norms, best, second, columns = buffers[1:5]
-    width = len(members) // best.shape[1]
+    best, second, columns = scores[0], scores[1], scores[2]
+    width = len(members) // best.shape[0]
     sq_dist, label = np.inf, centers.shape[0]
-    for p in range(best.shape[1]):
-        error = bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norms[t]) * norms[t]
-        if best[t, p] - error > limit:
+    for p in range(best.shape[0]):
+        error = error_of(bounds, p, norm)
+        if best[p, t] - error > limit:
             continue
-        if second[t, p] - error > limit:
-            j = members[p * width + columns[t, p]]
+        if second[p, t] - error > limit:
+            j = members[p * width + columns[p, t]]
             sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
         else:
             for c in range(width):
@@ -116,38 +123,41 @@ def decide(X, i, centers, shared, buffers, t, limit):
 
 
 @kernel
-def nearest_of_rows(X, picks, n_picks, needs, centers, shared, buffers, labels):
-    """Tile. Find the nearest of the wanted centers for some rows, which stay packed in the buffers.
+def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scores, work, labels):
+    """Tile. Find the nearest of the wanted centers for some packed rows.
 
-    picks : (at least n_picks,), int64, the rows; needs : which groups of panels they want (`score_rows`)
-    shared : distinct, members, panels, half_norms, bounds, of all centers (`pack`, `error_bounds`)
-    buffers : from `pack.row_buffers`; labels : OUT (at least n_picks,), int64
+    picks : (at least n_picks,), int64, the rows of X; needs : which groups of panels they want (`score_rows`)
+    shared : distinct, members, panels, half_norms, bounds, panel_groups, of all centers (`pack`)
+    rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`, left with the scores
+    work : workspace (3, at least n_picks); labels : OUT (at least n_picks,), int64
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
     members, bounds = shared[1], shared[4]
-    norms, best, second, columns = buffers[1:5]
-    score_rows(n_picks, needs, shared, buffers)
-    n_panels = best.shape[1]
+    best, second, columns = scores[0], scores[1], scores[2]
+    n_panels = best.shape[0]
+    for t in range(n_picks):
+        work[0, t], work[1, t], work[2, t] = np.inf, 0.0, 0.0
+    score_rows(rows, np.arange(n_picks), n_picks, needs, shared[2], shared[3], shared[5], scores)
+    # The smallest upper end of all scores; then how many other scores reach below it.
+    for p in range(n_panels):
+        for t in range(n_picks):
+            at_most = best[p, t] + error_of(bounds, p, norms[t])
+            work[1, t] = p if at_most < work[0, t] else work[1, t]
+            work[0, t] = at_most if at_most < work[0, t] else work[0, t]
+    for p in range(n_panels):
+        for t in range(n_picks):
+            other = second[p, t] if work[1, t] == p else best[p, t]
+            work[2, t] += 0.0 if other - error_of(bounds, p, norms[t]) > work[0, t] else 1.0
     width = len(members) // n_panels
     n_decided = 0
     for t in range(n_picks):
-        norm = norms[t]
-        limit, winner = np.inf, 0
-        for p in range(n_panels):
-            at_most = best[t, p] + (bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm)
-            winner = p if at_most < limit else winner
-            limit = at_most if at_most < limit else limit
-        rivals = 0
-        for p in range(n_panels):
-            other = second[t, p] if p == winner else best[t, p]
-            at_least = other - (bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm)
-            rivals += 0 if at_least > limit else 1
-        if rivals == 0:
-            labels[t] = members[winner * width + columns[t, winner]]
+        if work[2, t] == 0.0:
+            winner = int(work[1, t])
+            labels[t] = members[winner * width + columns[winner, t]]
         else:
-            labels[t] = decide(X, picks[t], centers, shared, buffers, t, limit)
+            labels[t] = decide(X, picks[t], centers, shared, scores, t, norms[t], work[0, t])
             n_decided += 1
     return n_decided

@@ -112,12 +112,12 @@ def square_norm(rows, r):
 def pack_rows(X, picks, n_picks, origin, scale, rows, norms):
     """Write some rows of X, negated, and their norms.
 
-    picks : (at least n_picks,), int64, the rows
+    X : (n_samples, at least n_features); picks : (at least n_picks,), int64, the rows
     rows : OUT (at least n_picks, n_features); norms : OUT (at least n_picks,), float64
     """
     for t in range(n_picks):
         i = picks[t]
-        for f in range(X.shape[1]):
+        for f in range(rows.shape[1]):
             rows[t, f] = (origin[f] - X[i, f]) * scale
         norms[t] = np.sqrt(square_norm(rows, t))
 
@@ -137,11 +137,11 @@ def panel_buffers(X, n_panels):
 
 
 @kernel
-def row_buffers(X, n_rows, n_panels):
-    """Return the buffers for n_rows rows: rows, norms, best, second, columns, and those of a tile."""
-    rows, norms = np.empty((n_rows, X.shape[1]), X.dtype), np.empty(n_rows)
-    best, second = np.empty((n_rows, n_panels), X.dtype), np.empty((n_rows, n_panels), X.dtype)
-    columns = np.empty((n_rows, n_panels), np.int32)
-    chosen, lanes = np.empty(n_rows + tile_rows(X), np.int64), tile_lanes(X)
-    tile = np.empty(lanes, X.dtype), np.empty(lanes, X.dtype), np.empty(lanes, np.int32)
-    return rows, norms, best, second, columns, chosen, tile
+def score_buffers(X, n_rows, n_panels):
+    """Return the buffers of `certify.score_rows` for n_rows rows: scores in the dtype of X, and workspace."""
+    best, second = np.empty((n_panels, n_rows), X.dtype), np.empty((n_panels, n_rows), X.dtype)
+    columns = np.empty((n_panels, n_rows), np.int32)
+    places, chosen = np.empty(n_rows, np.int64), np.empty(n_rows + tile_rows(X), np.int64)
+    lanes = tile_lanes(X)
+    tile_best, tile_second = np.empty(lanes, X.dtype), np.empty(lanes, X.dtype)
+    return best, second, columns, places, chosen, tile_best, tile_second, np.empty(lanes, np.int32)

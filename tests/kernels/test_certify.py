@@ -5,34 +5,36 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from numbakmeans._jit import kernel
 from numbakmeans._kernels import certify, pack
-from numbakmeans._simd import score_tile
-
-
-@kernel
-def scores(rows, panels, half_norms, best, second, numbers):
-    score_tile(rows, panels, half_norms, 0, best, second, numbers)
 
 
 def errors_over_bounds(dtype, X, centers, origin, scale):
     """Return, for each row and center, the true error of the score over the bound on it."""
-    n_rows, columns = pack.row_buffers(X)[2].shape
-    X, centers = X[:n_rows], centers[:columns]
-    rows, norms, best, second, numbers = pack.row_buffers(X)
-    pack.pack_rows(X, 0, len(X), origin, scale, rows, norms)
-    distinct = np.ones(len(centers), np.bool_)
-    panels, half_norms = pack.panel_buffers(X, len(centers))
+    columns = pack.panel_columns(X)
     wide = np.ascontiguousarray(centers.astype(np.float64))
-    center_norm = pack.pack_panels(wide, distinct, origin, scale, panels, half_norms)
-    best[:], second[:] = np.inf, np.inf
-    scores(rows, panels, half_norms, best, second, numbers)
-    a, b, c = certify.error_bounds(X.shape[1], dtype is np.float32, center_norm)
+    n_rows, n_features = X.shape
+    rows, norms = np.empty((n_rows, n_features), dtype), np.empty(n_rows)
+    pack.pack_rows(X, np.arange(n_rows), n_rows, origin, scale, rows, norms)
+    best = np.empty((n_rows, len(centers)))
+    bounds = np.empty((len(centers), 3))
+    for j in range(len(centers)):
+        # A panel for each center, so that its best score is that center's.
+        members = np.full(columns, -1)
+        members[j % columns] = j
+        panels, half_norms, panel_norms = pack.panel_buffers(X, 1)
+        distinct = np.ones(len(centers), np.bool_)
+        pack.pack_panels(wide, distinct, members, origin, scale, panels, half_norms, panel_norms)
+        certify.error_bounds(n_features, dtype is np.float32, panel_norms, bounds[j : j + 1])
+        scores = pack.score_buffers(X, n_rows, 1)
+        wanted, groups = np.ones((1, n_rows), np.bool_), np.zeros(1, np.int64)
+        certify.score_rows(rows, np.arange(n_rows), n_rows, wanted, panels, half_norms, groups, scores)
+        best[:, j] = scores[0][0]
     ratios = np.empty((len(X), len(centers)))
     for i in range(len(X)):
         x = [(Fraction(float(v)) - Fraction(o)) * Fraction(scale) for v, o in zip(X[i], origin, strict=True)]
-        bound = Fraction((a + b * norms[i] + c * norms[i] ** 2) / 2)
         for j in range(len(centers)):
+            a, b, c = bounds[j]
+            bound = Fraction(a + b * norms[i] + c * norms[i] ** 2)
             y = [(Fraction(v) - Fraction(o)) * Fraction(scale) for v, o in zip(wide[j], origin, strict=True)]
             score = sum(v * v for v in y) / 2 - sum(u * v for u, v in zip(x, y, strict=True))
             ratios[i, j] = abs(Fraction(float(best[i, j])) - score) / bound

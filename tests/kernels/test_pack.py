@@ -32,26 +32,34 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     rng = np.random.default_rng(n_clusters)
     centers = rng.integers(-8, 8, size=(n_clusters, 4)).astype(np.float64)
     distinct = np.array(marks(centers))
-    panels, half_norms = pack.panel_buffers(np.empty((1, 3), dtype), n_clusters)
+    columns = pack.panel_columns(np.empty(0, dtype))
+    n_panels = -(-n_clusters // columns)
+    members = np.full(n_panels * columns, -1)
+    members[:n_clusters] = rng.permutation(n_clusters)
+    panels, half_norms, largest = pack.panel_buffers(np.empty((1, 3), dtype), n_panels)
     origin = np.array([1.0, 2.0, 3.0])
-    largest = pack.pack_panels(centers, distinct, origin, 0.5, panels, half_norms)
+    pack.pack_panels(centers, distinct, members, origin, 0.5, panels, half_norms, largest)
+    places = np.argsort(members[:n_clusters])
     flat = panels.transpose(0, 2, 1).reshape(-1, 3)
     norms = half_norms.reshape(-1)
+    assert np.isinf(norms[n_clusters:]).all()
+    flat, norms = flat[places], norms[places]
     moved = (centers[:, :3] - origin) / 2
-    # Centers that equal another in all four columns are left out; the rest stand in their order.
+    # Centers that equal another in all four columns are left out.
     assert np.array_equal(flat[:n_clusters][distinct], moved[distinct])
     assert np.array_equal(norms[:n_clusters][distinct], (moved[distinct] ** 2).sum(1) / 2)
     assert np.isinf(norms[:n_clusters][~distinct]).all()
-    assert np.isinf(norms[n_clusters:]).all()
-    assert largest == np.sqrt((moved[distinct] ** 2).sum(1).max())
+    squares = np.where(distinct, (moved**2).sum(1), 0)[members[:n_clusters]]
+    squares = np.append(squares, np.zeros(len(members) - n_clusters)).reshape(n_panels, columns)
+    assert np.array_equal(largest, np.sqrt(squares.max(1)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows(dtype):
     X = np.arange(12.0).reshape(4, 3).astype(dtype)
-    rows, norms, *_ = pack.row_buffers(X)
-    pack.pack_rows(X, 1, 3, np.ones(3), 0.25, rows, norms)
-    expected = (X[1:3] - 1) / 4
+    rows, norms = np.zeros((4, 3), dtype), np.zeros(4)
+    pack.pack_rows(X, np.array([3, 1]), 2, np.ones(3), 0.25, rows, norms)
+    expected = (X[[3, 1]] - 1) / 4
     assert np.array_equal(rows[:2], -expected)
     assert not rows[2:].any()
     assert np.allclose(norms[:2], np.linalg.norm(expected, axis=1))

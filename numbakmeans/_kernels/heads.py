@@ -1,0 +1,114 @@
+"""Heads: a few numbers for each row and center whose distances are never above the true ones.
+
+With V a few orthonormal directions, the head of x is V'x and one more number, the length of what V leaves
+of x. Then |head(x) - head(c)| <= |x - c|: the first part is a projection, and the lengths of two vectors
+differ by no more than the vectors do. Heads go through the same register tile as rows and centers.
+
+Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row or center x has its products with V off by
+at most 1.05 sqrt(h) (2 d + 6) u |x|, u = 2**-24, and so the first part by e |x|, e being that plus e1. The
+square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r by
+the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `slack` is the sum: what |head(x) - head(c)| may be too large
+by is the slack of the one and of the other.
+
+References
+----------
+J. Drake, G. Hamerly, "Accelerated k-means with adaptive distance bounds", OPT workshop at NIPS 2012, bounds
+distances by differences of norms; L. Kuffo, E. Krippner, P. Boncz, "PDX: a data layout for vector similarity
+search", SIGMOD 2025, prunes by some of the dimensions after a rotation.
+"""
+
+import numpy as np
+
+from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._kernels.certify import error_bounds
+from numbakmeans._kernels.pack import pack_panels, pack_rows, panel_buffers, square_norm
+from numbakmeans._simd import product_tile, tile_columns, tile_rows
+
+
+@kernel
+def slack(norm, rest, loss):
+    """Return how far a head may be off; norm of the row, length of the rest, and the loss e for one unit."""
+    if norm == 0.0:
+        return 0.0
+    worst = np.sqrt(3.0 * loss) * norm
+    return loss * norm + min(worst, 3.0 * loss * norm * norm / rest) + 2.0**-22 * rest
+
+
+@kernel
+def head_rows(rows, norms, n_rows, basis, heads):
+    """Tile. Write the negated heads of packed (negated) rows.
+
+    basis : (n_panels, n_features, columns), float32, the directions as panels
+    heads : OUT (at least n_rows, n_directions + 1), float32
+    """
+    n_at_once, columns = tile_rows(rows), tile_columns(rows)
+    n_directions = heads.shape[1] - 1
+    out = np.empty((n_at_once, columns), rows.dtype)
+    chosen = np.empty(n_rows + n_at_once, np.int64)
+    for t in range(len(chosen)):
+        chosen[t] = min(t, max(n_rows - 1, 0))
+    for p in range(basis.shape[0]):
+        width = min(columns, n_directions - p * columns)
+        for first in range(0, n_rows, n_at_once):
+            product_tile(rows, chosen, first, basis, p, out)
+            for r in range(min(n_at_once, n_rows - first)):
+                for c in range(width):
+                    heads[first + r, p * columns + c] = out[r, c]
+    for t in range(n_rows):
+        heads[t, n_directions] = 0.0
+        rest = norms[t] * norms[t] - square_norm(heads, t)
+        heads[t, n_directions] = -np.sqrt(max(rest, 0.0))
+
+
+@driver
+def heads_of_rows(X, n_slots, block_rows, origin, scale, basis, heads, norms):
+    """Write the negated heads of all rows, and the norms of the packed rows.
+
+    heads : OUT (n_samples, n_directions + 1), float32; norms : OUT (n_samples,), float64
+    """
+    for s in prange(n_slots):
+        heads_of_slot(X, s, n_slots, block_rows, origin, scale, basis, heads, norms)
+
+
+@kernel
+def heads_of_slot(X, slot, n_slots, block_rows, origin, scale, basis, heads, norms):
+    """Write the heads and norms of the rows of one slot, every n-th block."""
+    rows, picks = np.empty((block_rows, X.shape[1]), np.float32), np.empty(block_rows, np.int64)
+    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+        stop = min(start + block_rows, len(X))
+        for i in range(start, stop):
+            picks[i - start] = i
+        pack_rows(X, picks, stop - start, origin, scale, rows, norms[start:])
+        head_rows(rows, norms[start:], stop - start, basis, heads[start:])
+
+
+@kernel
+def head_panels(centers, distinct, members, origin, scale, basis, n_directions, loss):
+    """Return the heads of the centers as panels, half norms, bounds (`certify`), and slack of each panel.
+
+    Without directions there are none.
+    """
+    n_clusters, n_features = len(centers), len(origin)
+    if n_directions == 0:
+        n_clusters = 0
+    rows, norms = np.empty((n_clusters, n_features), np.float32), np.empty(n_clusters)
+    heads = np.empty((n_clusters, n_directions + 1), np.float32)
+    pack_rows(centers, np.arange(n_clusters), n_clusters, origin, scale, rows, norms)
+    head_rows(rows, norms, n_clusters, basis, heads)
+    positive = np.empty(heads.shape)
+    for j in range(n_clusters):
+        for f in range(n_directions + 1):
+            positive[j, f] = -heads[j, f]
+    columns = tile_columns(rows)
+    n_panels = len(members) // columns if n_directions > 0 else 0
+    panels, half_norms, panel_norms = panel_buffers(heads, n_panels)
+    zeros = np.zeros(n_directions + 1)
+    pack_panels(positive, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
+    bounds, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)
+    error_bounds(n_directions + 1, True, panel_norms, bounds)
+    for t in range(n_panels * columns):
+        if members[t] >= 0:
+            j = members[t]
+            p = t // columns
+            slacks[p] = max(slacks[p], slack(norms[j], positive[j, n_directions], loss))
+    return panels, half_norms, bounds, slacks
