@@ -9,9 +9,9 @@ import ugly
 
 from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._fit import iterate, nearest
+from numbakmeans._fit import iterate, nearest, pad_centers
 from numbakmeans._kernels import canonical
-from numbakmeans._samples import Samples
+from numbakmeans._samples import Samples, update_means
 
 DTYPES = [np.float32, np.float64]
 PASSES = 4
@@ -77,6 +77,60 @@ def test_nearest_centers_of_ugly_data(name, dtype, algorithm, threads, monkeypat
     labels, sq_dists = nearest(Samples(X), centers)
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
+
+
+def broken_bounds(X, centers, n_passes, spoil=1.0):
+    """Return how many bounds of the last pass do not hold, and whether heads were used."""
+    samples = Samples(X)
+    wide = pad_centers(centers)
+    plan = _plan.sweep(X.shape, X.size * len(centers))
+    frame = samples.frame(wide)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, frame)
+    sums, counts = samples.tables(len(centers), plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    n_broken, heads_used = 0, False
+    for _ in range(n_passes):
+        algorithm.run(wide, labels, sums, counts)
+        heads_used |= len(algorithm.heads) > 0
+        rows = X.astype(np.float64)
+        used = wide[:, : X.shape[1]]
+        distances = np.sqrt(((rows[:, None, :] - used[None]) ** 2).sum(2)) * frame.scale
+        own = distances[np.arange(len(X)), labels].copy()
+        distances[np.arange(len(X)), labels] = np.inf
+        lower = algorithm.lower.transpose(0, 2, 1).reshape(-1, algorithm.lower.shape[1])[: len(X)]
+        n_broken += int((algorithm.upper < own * spoil).sum())
+        for g in range(lower.shape[1]):
+            others = distances[:, algorithm.groups == g].min(1)
+            n_broken += int((lower[:, g] * spoil > others).sum())
+        update_means(samples, sums, counts, samples.single, wide)
+    return n_broken, heads_used
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
+def test_bounds_hold_in_every_pass(name, dtype):
+    X, centers = case(name, dtype)
+    n_broken, heads_used = broken_bounds(X, centers, 6)
+    assert n_broken == 0
+    assert heads_used == ("panels" in name)
+    # The negative control: they are not so loose that a tenth more would still hold.
+    assert broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [16, 70])
+def test_long_runs_agree(dtype, n_features, threads):
+    """To the fixed point, with many panels; bounds live long."""
+    rng = np.random.default_rng(n_features)
+    means = rng.normal(size=(40, n_features)) * 2
+    X = (means[rng.integers(40, size=3000)] + rng.normal(size=(3000, n_features))).astype(dtype)
+    right = iterate(Samples(X), X[:200], 60, algorithm="lloyd")
+    for algorithm in ALGORITHMS:
+        got = iterate(Samples(X), X[:200], 60, algorithm=algorithm)
+        assert np.array_equal(got.labels, right.labels)
+        assert got.centers.tobytes() == right.centers.tobytes()
+        assert got.n_iter == right.n_iter
+    assert right.n_iter > 5
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

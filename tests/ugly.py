@@ -14,6 +14,13 @@ def cases(dtype):
     reach = rng.normal(size=(1, 20))
     ties = np.vstack([mirrored[:6] + reach, mirrored[:6] - reach]).astype(dtype)
     ties = np.vstack([ties, np.nextafter(ties, dtype(9))])
+    blobs = rng.normal(size=(60, 48)) * 3
+    crowd = blobs[rng.integers(60, size=600)] + rng.normal(size=(600, 48)) * 0.7
+    pairs = rng.normal(size=(2, 70, 48))
+    between = np.repeat((pairs[0] + pairs[1]) / 2, 4, axis=0).astype(dtype)
+    between[1::4] = np.nextafter(between[1::4], dtype(9))
+    between[2::4] += rng.normal(size=(70, 48)) * 1e-3
+    one_place = np.repeat(ties[:1] - reach, 300, axis=0)
     extreme = np.where(rng.random((90, 3)) < 0.5, huge, tiny) * rng.choice([-1, 0.5, 1], size=(90, 3))
     out = {
         "normal": (normal, normal[:7]),
@@ -27,6 +34,13 @@ def cases(dtype):
         "ties but for one bit": (mirrored, ties),
         "ties but for one bit, offset 1e4": (mirrored + 1e4, ties + 1e4),
         "ties but for one bit, offset 1e8": (mirrored + 1e8, ties + 1e8),
+        "many panels": (crowd, crowd[:150]),
+        "many panels, offset and a center far out": (
+            crowd + 1e4,
+            np.vstack([crowd[:130] + 1e4, [[-1e7] * 48], crowd[7:9] + 1e4]),
+        ),
+        "many panels, rows between two centers": (between, pairs.reshape(-1, 48)),
+        "ties but for one bit, in one place": (one_place, ties),
         "many clusters": (rng.normal(size=(300, 33)), rng.normal(size=(100, 33))),
         "zeros of both signs": (np.array([[0.0], [-0.0], [0.0], [1.0]]), np.array([[-0.0], [0.0], [1.0]])),
         "empty clusters": (normal, np.vstack([normal[:3], np.full((2, 6), 1e6)])),
