@@ -6,17 +6,17 @@ Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scip
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, REFERENCE
+from numbakmeans._algorithms import ALGORITHMS, FRAMED, REFERENCE
+from numbakmeans._algorithms.base import Progress
 from numbakmeans._algorithms.certified import certified_nearest, in_order
 from numbakmeans._kernels import canonical
 from numbakmeans._kernels.pack import panel_columns
-from numbakmeans._samples import MAX_SAMPLES, Samples, as_working, column_means, padded, update_means
+from numbakmeans._samples import MAX_SAMPLES, UNFRAMED, Samples, as_working, column_means, padded
 from numbakmeans._seeding import SEEDINGS
 
 
@@ -141,7 +141,7 @@ def iterate(
     max_iter: int,
     *,
     stop_on_empty: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
     algorithm: str | None = None,
 ) -> Passes:
     """Make up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
@@ -157,24 +157,12 @@ def iterate(
     n_clusters = len(centers)
     plan = _plan.sweep(X.shape, work=X.size * n_clusters)
     wide = pad_centers(centers)
-    frame = samples.frame(wide)
     name = algorithm or _plan.algorithm(X.shape, n_clusters, X.itemsize, max_iter)
-    lloyd = ALGORITHMS[name if frame.scale else REFERENCE](samples, plan, frame)
-    sums, counts = samples.tables(n_clusters, plan.n_slots)
+    frame = samples.frame(wide) if name in FRAMED else UNFRAMED
+    chosen = ALGORITHMS[REFERENCE if name in FRAMED and not frame.scale else name]
     labels = np.full(len(X), -1, np.int32)
-    n_iter, moved, n_empty, ever_empty, n_decided = 0, -1, 0, False, 0
-    while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
-        n_iter += 1
-        moved, decided = lloyd.run(wide, labels, sums, counts)
-        n_decided += decided
-        if moved:
-            sizes = update_means(samples, sums, counts, samples.single, wide)
-            n_empty = n_clusters - int(np.count_nonzero(sizes))
-            ever_empty = ever_empty or n_empty > 0
-        if progress is not None:
-            progress(n_iter, moved)
-    lloyd.finish(labels)
-    return Passes(wide, labels, n_iter, moved == 0, n_empty, ever_empty, n_decided)
+    run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    return Passes(wide, labels, *run)
 
 
 def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True) -> FitResult:

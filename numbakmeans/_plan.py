@@ -12,6 +12,11 @@ from numbakmeans._jit import DISABLED, threads
 #: Elementary steps (one feature of one row and center) below which one thread is faster than two.
 #: asv: kernels.ParallelThreshold. A step takes about 0.1 ns, starting the threads some microseconds.
 PARALLEL_WORK = 400_000
+#: Values of the data up to which rows stay packed between passes (they fit into the second-level cache), and
+#: passes made in one call at most, so that Ctrl-C is answered. asv: kernels.Choice.
+RESIDENT_VALUES, RESIDENT_PASSES = 130_000, 1000
+#: Elementary steps of a pass from which bounds pay for their upkeep. asv: kernels.Choice.
+BOUNDED_WORK = 4_000_000
 #: Features, and features times clusters, from which certified scores are faster than the definition.
 #: asv: kernels.Choice. Below, what the tile costs for each row outweighs what it saves for each center.
 CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
@@ -79,9 +84,11 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     )
     if filtered:
         return "filtering"
-    if not scored(shape, n_clusters):
-        return "lloyd"
-    return "yinyang" if max_iter > 2 else "certified"
+    if scored(shape, n_clusters) and n_samples * n_features * n_clusters >= PARALLEL_WORK:
+        pays = max_iter > 2 and n_samples * n_features * n_clusters >= BOUNDED_WORK
+        return "yinyang" if pays else "certified"
+    small = n_samples * n_features <= RESIDENT_VALUES and max_iter <= RESIDENT_PASSES
+    return "resident" if small else "lloyd"
 
 
 def scored(shape: tuple[int, ...], n_clusters: int) -> bool:

@@ -31,6 +31,9 @@ class Frame(NamedTuple):
     scale: float
 
 
+UNFRAMED = Frame(np.empty(0), 0.0)
+
+
 def as_working(value: Any, name: str) -> np.ndarray:
     """Return value as an aligned C-ordered array of its working dtype, float32 or float64.
 

@@ -10,13 +10,17 @@ from numbakmeans._algorithms.base import Algorithm
 from numbakmeans._algorithms.certified import Certified
 from numbakmeans._algorithms.filtering import Filtering
 from numbakmeans._algorithms.lloyd import Lloyd
+from numbakmeans._algorithms.resident import Resident
 from numbakmeans._algorithms.yinyang import Yinyang
 
 #: The one that needs nothing of the data.
 REFERENCE = "lloyd"
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "lloyd": Lloyd,
+    "resident": Resident,
     "certified": Certified,
     "yinyang": Yinyang,
     "filtering": Filtering,
 }
+#: Those that take only data with a frame: finite, and of moderate size.
+FRAMED = frozenset({"certified", "yinyang", "filtering"})

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from numbakmeans._jit import Driver
 from numbakmeans._plan import Plan
-from numbakmeans._samples import Frame, Grids, Samples
+from numbakmeans._samples import Frame, Grids, Samples, update_means
+
+#: Called with the pass and the number of rows that moved, after each pass.
+Progress = Callable[[int, int], None] | None
 
 
 class Pass(NamedTuple):
     """What one pass did: rows that changed their label, and rows that were labelled by the definition."""
 
     moved: int
+    n_decided: int
+
+
+class Run(NamedTuple):
+    """What all passes did; n_decided counts the rows that were labelled by the definition in all of them."""
+
+    n_iter: int
+    converged: bool
+    n_empty: int
+    ever_empty: bool
     n_decided: int
 
 
@@ -28,7 +42,7 @@ class Algorithm:
     driver: Driver
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        self.X, self.plan, self.frame = samples.X, plan, frame
+        self.samples, self.X, self.plan, self.frame = samples, samples.X, plan, frame
         self.grids: Grids = samples.grids
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
@@ -45,3 +59,25 @@ class Algorithm:
 
     def finish(self, labels: np.ndarray) -> None:
         """Write to labels what `run` kept elsewhere; called once, after the last pass."""
+
+    def run_all(
+        self, centers: np.ndarray, labels: np.ndarray, max_iter: int, stop_on_empty: bool, progress: Progress
+    ) -> Run:
+        """Make up to max_iter passes, and stop at the fixed point; the arguments are those of `_fit.iterate`.
+
+        centers : INOUT, labels : INOUT, as for `run`
+        """
+        sums, counts = self.samples.tables(len(centers), self.plan.n_slots)
+        n_iter, moved, n_empty, ever_empty, n_decided = 0, -1, 0, False, 0
+        while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
+            n_iter += 1
+            moved, decided = self.run(centers, labels, sums, counts)
+            n_decided += decided
+            if moved:
+                sizes = update_means(self.samples, sums, counts, self.samples.single, centers)
+                n_empty = len(centers) - int(np.count_nonzero(sizes))
+                ever_empty = ever_empty or n_empty > 0
+            if progress is not None:
+                progress(n_iter, moved)
+        self.finish(labels)
+        return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided)

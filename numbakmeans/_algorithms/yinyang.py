@@ -320,7 +320,10 @@ def yinyang_slot(
             bounds_below,
         )
         for t in range(n_picks):
-            moved += relabel_row(X, picks[t], new_labels[t], constants, scales, rest, labels, sums, counts)
+            i, new = picks[t], new_labels[t]
+            if new != labels[i]:
+                relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
+                moved += 1
     return moved, n_decided, n_doubted, n_scored
 
 

@@ -249,14 +249,12 @@ def add_totals(totals, sign, table):
 
 @kernel
 def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
-    """Tile. Move row i to the table of its new label; return 1 if it changed, else 0.
+    """Tile. Move row i to the table of its new label, which is not its old one.
 
     rest : workspace (n_features,); labels : INOUT (n_samples,), int32, -1 where a row is in no table
     sums, counts : INOUT, of one slot
     """
     old = labels[i]
-    if new == old:
-        return 0
     if old >= 0:
         move_row(X, i, constants, scales, rest, sums[old], sums[new])
         counts[old] -= 1
@@ -264,7 +262,6 @@ def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
         add_row(X, i, constants, scales, rest, sums[new])
     counts[new] += 1
     labels[i] = new
-    return 1
 
 
 @kernel
@@ -275,7 +272,11 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
     """
     moved = 0
     for i in range(start, stop):
-        moved += relabel_row(X, i, new_labels[i - start], constants, scales, rest, labels, sums, counts)
+        # Looked at here: a call for each row would cost more than most of them need.
+        new = new_labels[i - start]
+        if new != labels[i]:
+            relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
+            moved += 1
     return moved
 
 

@@ -1,0 +1,124 @@
+"""Few rows: every distance by the definition, on rows that stay packed, and all passes in one call.
+
+What `lloyd` does, for problems so small that calling compiled code costs as much as running it.
+
+References
+----------
+S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28, 1982,
+doi 10.1109/TIT.1982.1056489.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
+from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._kernels.canonical import pack_block
+from numbakmeans._kernels.exact import means_chunk, relabel
+from numbakmeans._plan import Plan
+from numbakmeans._samples import Frame, Samples, precision
+from numbakmeans._simd import lanes_at_once, nearest_lanes
+
+
+@kernel
+def pack_all(X):
+    """Return all rows as blocks (n_blocks, n_features, rows of a block), float64, filled up with zeros."""
+    block_rows = 4 * lanes_at_once(X)
+    blocks = np.zeros(((len(X) + block_rows - 1) // block_rows, X.shape[1], block_rows))
+    for b in range(len(blocks)):
+        pack_block(X, b * block_rows, min((b + 1) * block_rows, len(X)), blocks[b])
+    return blocks
+
+
+@kernel
+def resident_slot(X, blocks, slot, n_slots, centers, constants, scales, labels, sums, counts):
+    """Assign the rows of one slot, every n-th block, and move them between its sums; return how many."""
+    block_rows = blocks.shape[2]
+    new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
+    candidates = np.arange(len(centers))
+    moved = 0
+    for b in range(slot, len(blocks), n_slots):
+        nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
+        start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
+        moved += relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts)
+    return moved
+
+
+@driver
+def resident_pass(X, blocks, centers, constants, scales, labels, sums, counts):
+    """Assign every row to its nearest center; arguments as of `lloyd_pass`, blocks from `pack_all`."""
+    n_slots = sums.shape[0]
+    moved = 0
+    for s in prange(n_slots):
+        moved += resident_slot(X, blocks, s, n_slots, centers, constants, scales, labels, sums[s], counts[s])
+    return moved
+
+
+@kernel
+def resident_run(
+    X,
+    max_iter,
+    stop_on_empty,
+    exponents,
+    constants,
+    scales,
+    bits,
+    lowest,
+    centers,
+    labels,
+    sums,
+    counts,
+    sizes,
+):
+    """Make up to max_iter passes, with one thread.
+
+    bits, lowest : precision of the working dtype; sizes : OUT (n_clusters,), int64
+
+    Returns
+    -------
+    n_iter, moved, n_empty, ever_empty : as in `base.Run`
+    """
+    blocks = pack_all(X)
+    n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
+    while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
+        n_iter += 1
+        moved = resident_slot(X, blocks, 0, 1, centers, constants, scales, labels, sums[0], counts[0])
+        if moved != 0:
+            means_chunk(sums, counts, exponents, bits, lowest, 0, len(centers), centers, sizes)
+            n_empty = 0
+            for j in range(len(centers)):
+                n_empty += 1 if sizes[j] == 0 else 0
+            ever_empty = ever_empty or n_empty > 0
+    return n_iter, moved, n_empty, ever_empty
+
+
+class Resident(Algorithm):
+    """Every distance by the definition, rows packed once; alone, all passes in one call."""
+
+    driver = resident_pass
+
+    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
+        super().__init__(samples, plan, frame)
+        self.blocks: np.ndarray | None = None
+
+    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        if self.blocks is None:
+            self.blocks = pack_all(self.X)
+        _, constants, scales = self.grids
+        run = self.driver.on(self.plan.parallel)
+        return Pass(run(self.X, self.blocks, centers, constants, scales, labels, sums, counts), len(labels))
+
+    def run_all(
+        self, centers: np.ndarray, labels: np.ndarray, max_iter: int, stop_on_empty: bool, progress: Progress
+    ) -> Run:
+        if self.plan.parallel or progress is not None:
+            return super().run_all(centers, labels, max_iter, stop_on_empty, progress)
+        sums, counts = self.samples.tables(len(centers), 1)
+        bits = precision(self.samples.single)
+        sizes = np.empty(len(centers), np.int64)
+        outputs = (centers, labels, sums, counts, sizes)
+        n_iter, moved, n_empty, ever_empty = resident_run(
+            self.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
+        )
+        return Run(n_iter, moved == 0, n_empty, ever_empty, n_iter * len(labels))
