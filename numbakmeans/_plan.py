@@ -42,6 +42,10 @@ FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = 6, 10_000, 1_
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
 STEPS_PER_CALL = 200_000_000
+#: Picks of '++', and elementary steps, from which sketches pay. asv: seeding.Sketches.
+SKETCHED_PICKS, SKETCHED_WORK = 5, 1_000_000
+#: Values that tell where the steps of sketches go, and rows at least. asv: seeding.SketchSample.
+SKETCH_SAMPLE, SKETCH_ROWS = 65_536, 64
 #: Bytes that the partial covariance matrices of 'random' may take together.
 SCATTER_BYTES = 32 * 1024 * 1024
 
@@ -132,6 +136,23 @@ def picks_per_call(shape: tuple[int, ...]) -> int:
     """Return how many picks of '++' one call makes."""
     n_samples, n_features = shape
     return max(1, STEPS_PER_CALL // (n_samples * n_features))
+
+
+def sketched(shape: tuple[int, ...], n_clusters: int) -> bool:
+    """Return whether '++' keeps a byte for each value of the data, to pass by rows that a pick leaves.
+
+    That is a quarter of float32 data (an eighth of float64), and up to a quarter of that more where leaves
+    do not fill their lanes: without it every pick reads all of the data.
+    """
+    n_samples, n_features = shape
+    worth = n_clusters >= SKETCHED_PICKS and n_samples * n_features * n_clusters >= SKETCHED_WORK
+    return worth and not DISABLED
+
+
+def sketch_step(shape: tuple[int, ...]) -> int:
+    """Return how far apart the rows are that tell where the steps of sketches go."""
+    n_samples, n_features = shape
+    return max(1, min(n_samples * n_features // SKETCH_SAMPLE, n_samples // SKETCH_ROWS))
 
 
 def scatter_chunks(shape: tuple[int, ...]) -> tuple[int, int]:

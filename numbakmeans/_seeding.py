@@ -25,9 +25,18 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.canonical import pack_block, sq_dist_tile
+from numbakmeans._kernels.canonical import sq_dist_tile
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.sampling import choose_without_replacement
+from numbakmeans._kernels.sketch import (
+    GROUP_LANES,
+    STEPS,
+    limit_of,
+    near_rows,
+    pack_leaf,
+    sketch_leaf,
+    sketch_point,
+)
 from numbakmeans._samples import Samples, column_means, padded
 
 Draws = tuple[np.ndarray, np.ndarray]
@@ -125,50 +134,179 @@ def pick_row(sq_dists, starts, leaf_sums, total, uniform):
 
 
 @kernel
-def approach_chunk(X, center, starts, first_leaf, last_leaf, sq_dists, leaf_sums):
-    """Chunk. Lower D of the rows of some leaves to that of one more center, and add the leaves up."""
+def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
+    """Tile. Lower D of all rows of a leaf, packed into block, to that of one more center."""
+    sq_dist_tile(block, center, lane_dists)
+    for i in range(start, stop):
+        # Written so that a NaN, which counts as +inf, changes nothing.
+        sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
+
+
+@kernel
+def approach_rows(X, start, rows, n_rows, center, lane_dists):
+    """Tile. D of some rows of a leaf and one center; four at a time, as each waits for its last addition.
+
+    rows : (lanes,), int64, counted from start, n_rows of them; lane_dists : OUT (lanes,), in their order
+    """
+    for first in range(0, n_rows, 4):
+        last = n_rows - 1
+        i0, i1 = start + rows[first], start + rows[min(first + 1, last)]
+        i2, i3 = start + rows[min(first + 2, last)], start + rows[min(first + 3, last)]
+        d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+        for f in range(X.shape[1]):
+            c = center[f]
+            e0, e1, e2, e3 = X[i0, f] - c, X[i1, f] - c, X[i2, f] - c, X[i3, f] - c
+            d0, d1, d2, d3 = d0 + e0 * e0, d1 + e1 * e1, d2 + e2 * e2, d3 + e3 * e3
+        lane_dists[first], lane_dists[min(first + 1, last)] = d0, d1
+        lane_dists[min(first + 2, last)], lane_dists[min(first + 3, last)] = d2, d3
+
+
+@kernel
+def approach_chunk(
+    X,
+    center,
+    starts,
+    first_leaf,
+    last_leaf,
+    new,
+    near,
+    point,
+    origin,
+    scale,
+    sketches,
+    errors,
+    limits,
+    sq_dists,
+    leaf_sums,
+):
+    """Chunk. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
+
+    new : make the sketches; near : only rows that their sketch does not rule out; others as in `pick_rows`
+    """
+    n_features = X.shape[1]
     block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
+    hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS + 1, np.int64)
     for leaf in range(first_leaf, last_leaf):
         start, stop = starts[leaf], starts[leaf + 1]
-        pack_block(X, start, stop, block)
-        sq_dist_tile(block, center, lane_dists)
-        for i in range(start, stop):
-            # Written so that a NaN, which counts as +inf, changes nothing.
-            sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
+        if near:
+            n_near = near_rows(sketches[leaf], point, limits[leaf], hits, rows)
+            if n_near == 0:
+                continue
+            approach_rows(X, start, rows, n_near, center, lane_dists)
+            for t in range(n_near):
+                r, sq_dist = rows[t], lane_dists[t]
+                if sq_dist < sq_dists[start + r]:
+                    sq_dists[start + r] = sq_dist
+                    limits[leaf, r] = limit_of(sq_dist, errors[leaf, r], scale, n_features)
+        else:
+            pack_leaf(X, start, stop, block)
+            approach_leaf(block, center, start, stop, lane_dists, sq_dists)
+            if new:
+                sketch_leaf(block, stop - start, n_features, origin, scale, sketches[leaf], errors[leaf])
+            if scale > 0.0:
+                for i in range(start, stop):
+                    error = errors[leaf, i - start]
+                    limits[leaf, i - start] = limit_of(sq_dists[i], error, scale, n_features)
         leaf_sums[leaf] = sum_leaf(sq_dists, start, stop)
 
 
 @driver
-def pick_rows(X, n_slots, n_padded, starts, depths, uniforms, first, last, sq_dists, leaf_sums, picks):
+def pick_rows(
+    X,
+    n_slots,
+    n_padded,
+    starts,
+    depths,
+    origin,
+    scale,
+    uniforms,
+    first,
+    last,
+    sketches,
+    errors,
+    limits,
+    sq_dists,
+    leaf_sums,
+    picks,
+):
     """Make picks[first:last] by '++', first >= 1.
 
-    starts, depths : leaves of n_samples; sq_dists : INOUT (n_samples,), infinities before the first pick
-    leaf_sums : workspace (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
+    starts, depths : leaves of n_samples; origin (n_features,), scale : of the sketches; scale 0 for none
+    sketches : INOUT (n_leaves, n_features, lanes); errors, limits : INOUT (n_leaves, lanes), zeros at first
+    sq_dists : INOUT (n_samples,), infinities before the first pick
+    leaf_sums : INOUT (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
     """
     n_leaves = len(depths)
-    center = np.zeros(n_padded)
+    center, point = np.zeros(n_padded), np.zeros(X.shape[1], np.float32)
     for p in range(first, last):
         for f in range(X.shape[1]):
             center[f] = X[picks[p - 1], f]
+        new, near = scale > 0.0 and p == 1, False
+        if scale > 0.0 and p > 1:
+            near = sketch_point(X, picks[p - 1], origin, scale, point)
         for s in prange(n_slots):
             first_leaf, last_leaf = s * n_leaves // n_slots, (s + 1) * n_leaves // n_slots
-            approach_chunk(X, center, starts, first_leaf, last_leaf, sq_dists, leaf_sums)
+            approach_chunk(
+                X,
+                center,
+                starts,
+                first_leaf,
+                last_leaf,
+                new,
+                near,
+                point,
+                origin,
+                scale,
+                sketches,
+                errors,
+                limits,
+                sq_dists,
+                leaf_sums,
+            )
         picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
+
+
+def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
+    """Return origin and scale of sketches, from some of the rows; scale 0 where there is nothing to gain.
+
+    The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
+    have a large error instead, where they would make that of all the others large.
+    """
+    X = samples.X
+    n_features = X.shape[1]
+    if not samples.finite:
+        return np.zeros(n_features), 0.0
+    rows = X[:: _plan.sketch_step(X.shape)].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2]
+        distances = np.abs(rows - origin)
+        nth = len(rows) * 99 // 100
+        wide, widest = np.partition(distances, nth, axis=0)[nth].max(), distances.max()
+        scale = (min(2.0 * wide, widest) if wide else widest) / STEPS
+    return origin, float(scale) if 1e-140 <= scale <= 1e140 else 0.0
 
 
 def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     X = samples.X
+    n_samples, n_features = X.shape
     picks = np.empty(n_clusters, np.int64)
     picks[0] = first[0]
-    starts, depths = leaves_of(len(X))
-    sq_dists, leaf_sums = np.full(len(X), np.inf), np.empty(len(depths))
+    starts, depths = leaves_of(n_samples)
+    sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
+    origin, scale = np.zeros(n_features), 0.0
+    if _plan.sketched(X.shape, n_clusters):
+        origin, scale = sketch_frame(samples)
+    n_leaves = len(depths) if scale else 0
+    lanes = -(-int(np.diff(starts).max()) // GROUP_LANES) * GROUP_LANES
+    sketches = np.empty((n_leaves, n_features, lanes), np.int8)
+    errors, limits = np.zeros((n_leaves, lanes), np.float32), np.zeros((n_leaves, lanes), np.float32)
     plan = _plan.sweep(X.shape, work=X.size * (n_clusters - 1))
     pick = pick_rows.on(plan.parallel)
     step = _plan.picks_per_call(X.shape)
+    leaves = (padded(n_features), starts, depths, origin, scale)
+    work = (sketches, errors, limits, sq_dists, leaf_sums, picks)
     for begin in range(1, n_clusters, step):
-        end = min(begin + step, n_clusters)
-        work = (sq_dists, leaf_sums, picks)
-        pick(X, plan.n_slots, padded(X.shape[1]), starts, depths, uniforms, begin, end, *work)
+        pick(X, plan.n_slots, *leaves, uniforms, begin, min(begin + step, n_clusters), *work)
     return X[picks].astype(np.float64)
 
 

@@ -106,11 +106,11 @@ def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
 class _Vectors:
     """Loads, stores and operations on the vectors of one dtype, for a builder."""
 
-    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+    def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int = 0) -> None:
         self.builder, self.itemsize = builder, dtype.bitwidth // 8
         self.target = target_of(context)
         self.tile = tile_of(self.target, self.itemsize)
-        lanes = self.tile.lanes
+        lanes = lanes or self.tile.lanes
         self.scalar = context.get_data_type(dtype)
         self.vector = ir.VectorType(self.scalar, lanes)
         self.integers = ir.VectorType(I32, lanes)
@@ -133,7 +133,7 @@ class _Vectors:
     def splat(self, value: Any, vector: Any) -> Any:
         undefined = ir.Constant(vector, ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.Constant(I32, 0))
-        zeros = ir.Constant(self.integers, [0] * self.tile.lanes)
+        zeros = ir.Constant(self.integers, [0] * self.integers.count)
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
@@ -385,3 +385,53 @@ def nearest_lanes(
         return context.get_dummy_value()
 
     return types.void(block, centers, candidates, n_candidates, labels), codegen
+
+
+@intrinsic
+def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -> Any:
+    """Mark the lanes of a block whose squared distance from a point, in float32, is below their limit.
+
+    block : (n_features, lanes), int8, lanes a multiple of 16; point : (n_features,), float32
+    limits : (lanes,), float32
+    hits : OUT (lanes // 16,), int64, a bit for each lane, the lowest for the first
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
+        v = _Vectors(context, builder, types.float32, lanes=16)
+        bytes_kind = ir.VectorType(ir.IntType(8), 16)
+        block_, point_, limits_, hits_ = (_data(context, builder, signature, args, p) for p in range(4))
+        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
+        n_features, width = builder.extract_value(shape, 0), builder.extract_value(shape, 1)
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        def mark(start: Any, n_vectors: int) -> None:
+            sums = [cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)]
+            for total in sums:
+                builder.store(ir.Constant(v.vector, [0.0] * 16), total)
+            with cgutils.for_range(builder, n_features) as feature:
+                c = v.splat(builder.load(builder.gep(point_, [feature.index])), v.vector)
+                line = builder.add(builder.mul(feature.index, width), start)
+                for t, total in enumerate(sums):
+                    address = builder.gep(block_, [builder.add(line, at(16 * t))])
+                    values = builder.load(builder.bitcast(address, bytes_kind.as_pointer()), align=1)
+                    x = builder.sitofp(builder.sext(values, v.integers), v.vector)
+                    difference = builder.fsub(x, c)
+                    builder.store(v.multiply_add(difference, difference, builder.load(total)), total)
+            for t, total in enumerate(sums):
+                offset = builder.add(start, at(16 * t))
+                below = builder.fcmp_ordered("<", builder.load(total), v.load(limits_, offset, v.vector))
+                bits = builder.zext(builder.bitcast(below, ir.IntType(16)), I64)
+                builder.store(bits, builder.gep(hits_, [builder.udiv(offset, at(16))]))
+
+        pairs = builder.udiv(width, at(32))
+        with cgutils.for_range(builder, pairs) as pair:
+            mark(builder.mul(pair.index, at(32)), 2)
+        rest = builder.mul(pairs, at(32))
+        with builder.if_then(builder.icmp_unsigned("<", rest, width)):
+            mark(rest, 1)
+        return context.get_dummy_value()
+
+    return types.void(block, point, limits, hits), codegen

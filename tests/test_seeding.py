@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -9,12 +10,21 @@ import pytest
 import ugly
 from hypothesis import given
 from hypothesis import strategies as st
+from test_planted_faults import copy_with, run
 
 from numbakmeans import _plan
 from numbakmeans import _seeding as seeding
 from numbakmeans._fit import seed
+from numbakmeans._kernels import sketch
 from numbakmeans._kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._samples import Samples
+from numbakmeans._samples import Samples, padded
+
+
+@pytest.fixture(params=["sketches", "no sketches"])
+def sketches(request, monkeypatch):
+    """Use sketches whatever the number of picks, or none."""
+    monkeypatch.setattr(_plan, "SKETCHED_PICKS", 0 if request.param == "sketches" else 10**9)
+    monkeypatch.setattr(_plan, "SKETCHED_WORK", 0)
 
 
 def picks_of(X, first, uniforms):
@@ -30,14 +40,14 @@ def pick_case(X, first, uniforms):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_plus_plus_on_ugly_data(name, dtype, threads):
+def test_plus_plus_on_ugly_data(name, dtype, sketches, threads):
     X, centers = ugly.cases(dtype)[name]
     rng = np.random.default_rng(4)
     assert pick_case(X, int(rng.integers(len(X))), rng.random(len(centers)).tolist())
 
 
 @pytest.mark.parametrize("edge", [0.0, 1e-300, 0.5, np.nextafter(1, 0)])
-def test_plus_plus_at_the_edges_of_the_draw(edge, threads):
+def test_plus_plus_at_the_edges_of_the_draw(edge, sketches, threads):
     X, _ = ugly.cases(np.float64)["normal"]
     assert pick_case(X, 3, [edge] * 5)
     # Where rounding leaves the last running sum below the draw, SciPy raises IndexError.
@@ -56,7 +66,7 @@ def test_some_data_leaves_the_last_running_sum_below_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_plus_plus_over_many_leaves(dtype, threads):
+def test_plus_plus_over_many_leaves(dtype, sketches, threads):
     X, _ = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
     assert plan.n_slots == threads
@@ -64,9 +74,129 @@ def test_plus_plus_over_many_leaves(dtype, threads):
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
-def test_fewer_distinct_rows_than_picks(threads):
+def test_fewer_distinct_rows_than_picks(sketches, threads):
     X = np.repeat(np.eye(3), 20, axis=0)
     assert pick_case(X, 0, [0.2, 0.9, 0.3, 0.7, 0.1])
+
+
+def all_sq_dists(X, picks):
+    """D after all these picks, as '++' leaves it by way of the sketches, and the sums of the leaves."""
+    samples = Samples(X)
+    origin, scale = seeding.sketch_frame(samples)
+    starts, depths = leaves_of(len(X))
+    lanes = -(-int(np.diff(starts).max()) // sketch.GROUP_LANES) * sketch.GROUP_LANES
+    sketches = np.empty((len(depths), X.shape[1], lanes), np.int8)
+    errors, limits = np.zeros((2, len(depths), lanes), np.float32)
+    sq_dists, leaf_sums = np.full(len(X), np.inf), np.empty(len(depths))
+    center, point = np.zeros(padded(X.shape[1])), np.zeros(X.shape[1], np.float32)
+    for p, pick in enumerate(picks):
+        center[: X.shape[1]] = X[pick]
+        near = scale > 0 and p > 0 and bool(sketch.sketch_point(samples.X, pick, origin, scale, point))
+        leaves = (samples.X, center, starts, 0, len(depths), scale > 0 and p == 0, near, point, origin, scale)
+        seeding.approach_chunk(*leaves, sketches, errors, limits, sq_dists, leaf_sums)
+    return sq_dists, leaf_sums
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_sketches_pass_by_no_row_that_changes(name, dtype):
+    """Every D, and so every sum of a leaf, not just the picks that they lead to."""
+    X, _ = ugly.cases(dtype)[name]
+    picks = np.random.default_rng(9).integers(len(X), size=40)
+    sq_dists, leaf_sums = all_sq_dists(X, picks)
+    right = oracle.sq_dists(X, X[picks]).min(1)
+    assert sq_dists.tobytes() == right.tobytes()
+    with np.errstate(over="ignore"):
+        assert leaf_sums.tobytes() == leaf_sums_of(right)[1].tobytes()
+
+
+def near_marks(X, c, sq_dists, forget=0.0):
+    """Which rows of one leaf their sketches do not rule out for row c; `forget` that share of the errors."""
+    origin, scale = seeding.sketch_frame(Samples(X))
+    n, d = X.shape
+    lanes = -(-n // sketch.GROUP_LANES) * sketch.GROUP_LANES
+    block = np.zeros((padded(d), 128))
+    block[:d, :n] = X.T
+    sketched, errors = np.empty((d, lanes), np.int8), np.zeros(lanes, np.float32)
+    sketch.sketch_leaf(block, n, d, origin, scale, sketched, errors)
+    limits, point = np.zeros(lanes, np.float32), np.zeros(d, np.float32)
+    limits[:n] = [
+        sketch.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
+    ]
+    assert sketch.sketch_point(X, c, origin, scale, point)
+    hits, rows = np.empty(lanes // sketch.GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
+    n_near = sketch.near_rows(sketched, point, limits, hits, rows)
+    return np.isin(np.arange(n), rows[:n_near])
+
+
+def sketch_case(number, n, d, dtype):
+    rng = np.random.default_rng(number)
+    X = (rng.normal(size=(n, d)) * 10.0 ** rng.integers(-3, 4, size=d) + rng.normal() * 1e3).astype(dtype)
+    if number % 3 == 0:
+        # Some far out, beyond the last step.
+        X[rng.integers(n, size=3)] *= 50
+    c = int(rng.integers(n))
+    X.flags.writeable = False
+    return X, c, oracle.sq_dists(X, X[[c]])[:, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "d"), [(128, 1), (97, 2), (128, 7), (100, 64), (5, 1), (33, 300)])
+def test_a_row_that_comes_nearer_by_one_bit_is_near(n, d, dtype):
+    for number in range(12):
+        X, c, D = sketch_case(number, n, d, dtype)
+        assert near_marks(X, c, np.nextafter(D, np.inf)).all()
+        assert not near_marks(X, c, np.zeros(n)).any()
+
+
+def test_without_their_errors_rows_are_passed_by():
+    """The negative control, and what sketches are good for: D half of the new one is ruled out."""
+    X, c, D = sketch_case(1, 100, 40, np.float64)
+    assert near_marks(X, c, np.nextafter(D, np.inf)).all()
+    assert near_marks(X, c, np.nextafter(D, np.inf), forget=1.0).sum() < 80
+    assert near_marks(X, c, D / 2).sum() <= 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [(" + error", ""), ("length * length * ", "length * length * 0.999 * "), ("hit >>= 1", "hit >>= 2")],
+    ids=["no error", "a limit too low", "rows forgotten"],
+)
+def test_a_fault_in_the_sketches_is_found(change, tmp_path):
+    copy_with(tmp_path, "_kernels/sketch.py", *change)
+    test = f"{Path(__file__)}::test_a_row_that_comes_nearer_by_one_bit_is_near"
+    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "AssertionError" in result.stdout
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+def test_data_that_is_not_finite_has_no_sketches(special):
+    X = np.random.default_rng(1).normal(size=(50, 3))
+    X[7, 1] = special
+    assert seeding.sketch_frame(Samples(X))[1] == 0
+    assert seeding.sketch_frame(Samples(X[8:]))[1] > 0
+
+
+def test_a_pick_out_of_reach_is_compared_with_every_row():
+    X = np.random.default_rng(1).normal(size=(2000, 3))
+    X[77] = 1e9
+    point = np.zeros(3, np.float32)
+    origin, scale = seeding.sketch_frame(Samples(X))
+    assert not sketch.sketch_point(Samples(X).X, 77, origin, scale, point)
+    assert sketch.sketch_point(Samples(X).X, 78, origin, scale, point)
+    picks = [5, 77, 78, 9]
+    assert all_sq_dists(X, picks)[0].tobytes() == oracle.sq_dists(X, X[picks]).min(1).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 2, 16, 200])
+def test_picks_are_scipys(dtype, n_features, sketches):
+    vq = pytest.importorskip("scipy.cluster.vq")
+    for number in range(8):
+        X, _, _ = sketch_case(number, 3000, n_features, dtype)
+        right = vq._kpp(X, 30, np.random.default_rng(number), np)
+        assert seed(Samples(X), 30, "++", np.random.default_rng(number)).tobytes() == right.tobytes()
 
 
 def leaf_sums_of(D):

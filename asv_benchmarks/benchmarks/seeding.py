@@ -1,0 +1,64 @@
+"""Placing the starting centers of '++', without the pass after it: with sketches and without."""
+
+import numpy as np
+
+from numbakmeans._samples import Samples
+from numbakmeans._seeding import SEEDINGS
+
+from .data import REAL_SIZES, blobs
+from .kernels import Setting
+
+
+class PlusPlus:
+    """The regression to watch: data of real sizes."""
+
+    params = (list(REAL_SIZES), ["float32", "float64"])
+    param_names = ("data", "dtype")
+    timeout = 120
+    rounds = 4
+    repeat = (3, 8, 1.0)
+
+    def setup(self, data, dtype):
+        X, start = REAL_SIZES[data](dtype)
+        self.samples, self.n_clusters = Samples(X), len(start)
+        self.draws = SEEDINGS["++"].draw(np.random.default_rng(0), len(X), len(start), X.shape[1])
+        self.time_place(data, dtype)
+
+    def time_place(self, data, dtype):
+        SEEDINGS["++"].place(self.samples, self.n_clusters, *self.draws)
+
+
+class Sketches(Setting):
+    """Few picks and many, with sketches and without: from how many picks on they pay."""
+
+    name = "SKETCHED_PICKS"
+    params = (["sketches", "none"], [2, 3, 5, 10, 30], [2, 16, 128])
+    param_names = ("sketches", "n_clusters", "n_features")
+
+    def setup(self, sketches, n_clusters, n_features):
+        self.change(0 if sketches == "sketches" else 10**9)  # the work is above SKETCHED_WORK
+        X, _ = blobs(3_200_000 // n_features // 2, n_features, 30, "float64")
+        self.samples, self.n_clusters = Samples(X), n_clusters
+        self.draws = SEEDINGS["++"].draw(np.random.default_rng(0), len(X), n_clusters, n_features)
+        self.time_place(sketches, n_clusters, n_features)
+
+    def time_place(self, sketches, n_clusters, n_features):
+        SEEDINGS["++"].place(self.samples, self.n_clusters, *self.draws)
+
+
+class SketchSample(Setting):
+    """Heavy tails: how well the steps fit, by the number of values that tell where they go."""
+
+    name = "SKETCH_SAMPLE"
+    params = [4096, 16_384, 65_536, 262_144]
+    param_names = ("sample",)
+
+    def setup(self, sample):
+        self.change(sample)
+        X = np.random.default_rng(0).standard_t(3, size=(50_000, 32))
+        self.samples = Samples(X)
+        self.draws = SEEDINGS["++"].draw(np.random.default_rng(0), len(X), 50, X.shape[1])
+        self.time_place(sample)
+
+    def time_place(self, sample):
+        SEEDINGS["++"].place(self.samples, 50, *self.draws)
