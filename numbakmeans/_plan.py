@@ -42,8 +42,9 @@ FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = 6, 10_000, 1_
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
 STEPS_PER_CALL = 200_000_000
-#: Picks of '++', and elementary steps, from which sketches pay. asv: seeding.Sketches.
-SKETCHED_PICKS, SKETCHED_WORK = 5, 1_000_000
+#: Picks of '++', picks times features, and elementary steps, from which sketches pay. asv: seeding.Sketches:
+#: with 2 features 16 picks are slower by a quarter, 64 faster by a fifth.
+SKETCHED_PICKS, SKETCHED_TERMS, SKETCHED_WORK = 5, 64, 1_000_000
 #: Values that tell where the steps of sketches go, and rows at least. asv: seeding.SketchSample.
 SKETCH_SAMPLE, SKETCH_ROWS = 65_536, 64
 #: Bytes that the partial covariance matrices of 'random' may take together.
@@ -145,8 +146,9 @@ def sketched(shape: tuple[int, ...], n_clusters: int) -> bool:
     do not fill their lanes: without it every pick reads all of the data.
     """
     n_samples, n_features = shape
-    worth = n_clusters >= SKETCHED_PICKS and n_samples * n_features * n_clusters >= SKETCHED_WORK
-    return worth and not DISABLED
+    terms = n_features * n_clusters
+    worth = terms >= SKETCHED_TERMS and n_samples * terms >= SKETCHED_WORK
+    return n_clusters >= SKETCHED_PICKS and worth and not DISABLED
 
 
 def sketch_step(shape: tuple[int, ...]) -> int:

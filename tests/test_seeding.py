@@ -24,6 +24,7 @@ from numbakmeans._samples import Samples, padded
 def sketches(request, monkeypatch):
     """Use sketches whatever the number of picks, or none."""
     monkeypatch.setattr(_plan, "SKETCHED_PICKS", 0 if request.param == "sketches" else 10**9)
+    monkeypatch.setattr(_plan, "SKETCHED_TERMS", 0)
     monkeypatch.setattr(_plan, "SKETCHED_WORK", 0)
 
 
