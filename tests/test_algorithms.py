@@ -66,11 +66,11 @@ def test_ugly_data(name, dtype, algorithm, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), algorithm) == []
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("scored", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_nearest_centers_of_ugly_data(name, dtype, algorithm, threads, monkeypatch):
-    monkeypatch.setattr(_plan, "algorithm", lambda *_: algorithm)
+def test_nearest_centers_of_ugly_data(name, dtype, scored, threads, monkeypatch):
+    monkeypatch.setattr(_plan, "scored", lambda *_: scored)
     X, centers = case(name, dtype)
     with np.errstate(all="ignore"):
         right_labels, right = oracle.assign(X, centers)

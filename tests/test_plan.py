@@ -35,3 +35,32 @@ def test_chunks_of_the_covariance_cover_the_rows(shape):
 def test_calls_of_the_seeding_are_bounded():
     assert _plan.picks_per_call((10**9, 50)) == 1
     assert _plan.picks_per_call((1000, 10)) * 10_000 <= _plan.STEPS_PER_CALL
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_clusters", "max_iter", "expected"),
+    [
+        ((150, 4), 3, 10, "resident"),
+        ((20_000, 2), 16, 10, "filtering"),
+        ((20_000, 2), 16, 1, "resident"),
+        ((1_000_000, 2), 16, 1, "lloyd"),
+        ((50_000, 128), 1000, 10, "yinyang"),
+        ((50_000, 128), 1000, 1, "certified"),
+        ((1_000_000, 7), 5, 10, "lloyd"),
+        ((2**31, 2), 16, 10, "lloyd"),
+    ],
+)
+def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
+    assert _plan.algorithm(shape, n_clusters, 8, max_iter) == expected
+
+
+@pytest.mark.parametrize("n_samples", [1000, 10**5, 10**7, 10**9])
+@pytest.mark.parametrize("n_features", [8, 64, 400])
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("n_panels", [1, 7, 1000])
+def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsize, n_panels):
+    n_groups, n_directions = _plan.bounds((n_samples, n_features), itemsize, n_panels)
+    assert 1 <= n_groups <= n_panels
+    # The upper bound, the norm and the length of the rest come with the heads.
+    row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
+    assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + _plan.SPARE_BYTES

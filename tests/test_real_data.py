@@ -1,0 +1,44 @@
+"""The same bits on real data: digits, and the pixels of two photographs."""
+
+import numpy as np
+import oracle
+import pytest
+from sklearn.datasets import load_digits, load_sample_image
+
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._fit import iterate
+from numbakmeans._samples import Samples
+
+DATA = {
+    "digits": lambda: load_digits().data,
+    "china": lambda: load_sample_image("china.jpg").reshape(-1, 3)[::7],
+    "flower": lambda: load_sample_image("flower.jpg").reshape(-1, 3)[::7],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", DATA)
+def test_every_algorithm_gives_the_same_bits(name, dtype, threads):
+    X = DATA[name]().astype(dtype)
+    distinct = np.unique(X, axis=0)
+    centers = distinct[np.random.default_rng(0).choice(len(distinct), 40, replace=False)]
+    right = iterate(Samples(X), centers, 8, algorithm="lloyd")
+    some = np.random.default_rng(1).choice(len(X), 500, replace=False)
+    before = iterate(Samples(X), centers, 7, algorithm="lloyd").centers[:, : X.shape[1]]
+    assert np.array_equal(right.labels[some], oracle.assign(X[some], before)[0])
+    for algorithm in ALGORITHMS:
+        got = iterate(Samples(X), centers, 8, algorithm=algorithm)
+        assert np.array_equal(got.labels, right.labels)
+        assert got.centers.tobytes() == right.centers.tobytes()
+        # The negative control: one pass fewer gives other bits.
+        assert (
+            iterate(Samples(X), centers, 7, algorithm=algorithm).centers.tobytes() != right.centers.tobytes()
+        )
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_less_than_a_hundredth_of_the_rows_needs_the_definition(name):
+    X = DATA[name]().astype(np.float32)
+    centers = np.unique(X, axis=0)[::97][:100]
+    passes = iterate(Samples(X), centers, 10, algorithm="certified")
+    assert passes.n_decided < 0.01 * passes.n_iter * len(X)
