@@ -16,6 +16,14 @@ def blobs(n_samples, n_features, n_clusters, dtype):
 
 
 @functools.cache
+def uniform(n_samples, n_features, n_clusters, dtype):
+    """Return rows without any clusters, and starting centers among them."""
+    rng = np.random.default_rng(0)
+    X = rng.random((n_samples, n_features)).astype(dtype)
+    return X, X[rng.choice(n_samples, n_clusters, replace=False)].copy()
+
+
+@functools.cache
 def photo(n_clusters, dtype):
     """Return the pixels of scikit-learn's china.jpg (273,280 x 3), and starting centers among them."""
     from sklearn.datasets import load_sample_image

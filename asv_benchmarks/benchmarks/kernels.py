@@ -7,7 +7,7 @@ from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._samples import Samples, labelled_means
 
-from .data import REAL_SIZES, blobs
+from .data import REAL_SIZES, blobs, uniform
 
 
 class Setting:
@@ -87,6 +87,74 @@ class Choice:
 
     def time_iterate(self, algorithm, n_features, n_clusters, dtype):
         _fit.iterate(self.samples, self.start, 3, algorithm=algorithm)
+
+
+class Blocks(Setting):
+    """Ten passes in spatial order, with blocks of different sizes."""
+
+    name = "BLOCK_ROWS"
+    params = ([64, 128, 256, 512], [2, 3], [16, 256])
+    param_names = ("block_rows", "n_features", "n_clusters")
+
+    def setup(self, block_rows, n_features, n_clusters):
+        self.change(block_rows)
+        X, self.start = blobs(200_000, n_features, n_clusters, "float64")
+        self.samples = Samples(X)
+        self.time_iterate(block_rows, n_features, n_clusters)
+
+    def time_iterate(self, block_rows, n_features, n_clusters):
+        _fit.iterate(self.samples, self.start, 10, algorithm="filtering")
+
+
+class PackedBytes(Setting):
+    """One pass with more or fewer rows packed at a time."""
+
+    name = "PACKED_BYTES"
+    params = ([2**15, 2**16, 2**17, 2**18, 2**19], [32, 128, 384])
+    param_names = ("packed_bytes", "n_features")
+
+    def setup(self, packed_bytes, n_features):
+        self.change(packed_bytes)
+        X, self.start = blobs(20_000, n_features, 500, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(packed_bytes, n_features)
+
+    def time_iterate(self, packed_bytes, n_features):
+        _fit.iterate(self.samples, self.start, 1, algorithm="certified")
+
+
+class Heads(Setting):
+    """Ten passes with heads of rows, and without."""
+
+    name = "HEAD_FEATURES"
+    params = (["heads", "none"], ["blobs", "uniform"], [48, 128, 384])
+    param_names = ("heads", "data", "n_features")
+    timeout = 120
+
+    def setup(self, heads, data, n_features):
+        self.change(0 if heads == "heads" else 10**9)
+        X, self.start = (blobs if data == "blobs" else uniform)(20_000, n_features, 300, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(heads, data, n_features)
+
+    def time_iterate(self, heads, data, n_features):
+        _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
+
+
+class Pruning:
+    """Ten passes with bounds against ten without, on data that bounds help and on data that they do not."""
+
+    params = (["certified", "yinyang"], ["blobs", "uniform"], [16, 32, 128], [100, 1000])
+    param_names = ("algorithm", "data", "n_features", "n_clusters")
+    timeout = 120
+
+    def setup(self, algorithm, data, n_features, n_clusters):
+        X, self.start = (blobs if data == "blobs" else uniform)(50_000, n_features, n_clusters, "float32")
+        self.samples = Samples(X)
+        _fit.iterate(self.samples, self.start, 1, algorithm=algorithm)
+
+    def time_iterate(self, algorithm, data, n_features, n_clusters):
+        _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
 
 
 class Algorithms:
