@@ -12,6 +12,7 @@ _plan        thresholds
 _kernels     nopython building blocks
 _simd        vector values inside nopython code: the register tile
 _jit         compiler options and serial twins
+_runtime     what threads and forks need
 _cache       where compiled code is kept
 
 Nothing is imported before a name is used: `import numbakmeans` costs next to nothing.

@@ -435,7 +435,7 @@ def _threading() -> tuple[str, str]:
 
     try:
         # Numba chooses the layer when the first parallel function runs.
-        canonical.roots_single.parallel(np.ones(2), 2, np.empty(2, np.float32))
+        canonical.roots_single.on(True)(np.ones(2), 2, np.empty(2, np.float32))
         return str(numba.threading_layer()), str(threads())  # type: ignore[attr-defined]
     except ValueError as error:
         return "none: " + " ".join(str(error).split()), "none"

@@ -13,15 +13,18 @@ Every option that Numba would otherwise inherit from the first caller is stated.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numba
 from numba import prange
 
+from numbakmeans import _runtime
 from numbakmeans._cache import CodeCache
+from numbakmeans._runtime import threads
 
-__all__ = ["DISABLED", "Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
+__all__ = ["DISABLED", "DRIVERS", "Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
 
 #: NUMBA_DISABLE_JIT is set: everything is plain Python, and there are no vector values.
 DISABLED = bool(getattr(numba.config, "DISABLE_JIT", 0))
@@ -40,8 +43,12 @@ class Driver(NamedTuple):
     serial: Callable[..., Any]
 
     def on(self, parallel: bool) -> Callable[..., Any]:
-        """Return the twin to call."""
-        return self.parallel if parallel else self.serial
+        """Return what to call: the serial twin, or the parallel one as far as it is safe at that moment."""
+        return partial(_runtime.run, self.parallel, self.serial) if parallel else self.serial
+
+
+#: Every driver there is: what ``numbakmeans warmup`` compiles.
+DRIVERS: list[Driver] = []
 
 
 def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
@@ -70,9 +77,5 @@ def driver(func: Any) -> Driver:
     )
     twin.__qualname__ = f"{func.__qualname__}_serial"
     twin.__module__, twin.__doc__ = func.__module__, func.__doc__
-    return Driver(_compiled(func, PARALLEL), _compiled(twin, SERIAL))
-
-
-def threads() -> int:
-    """Return how many threads a parallel kernel would use now."""
-    return int(numba.get_num_threads())
+    DRIVERS.append(Driver(_compiled(func, PARALLEL), _compiled(twin, SERIAL)))
+    return DRIVERS[-1]

@@ -6,8 +6,8 @@ sentence where SciPy raises too, and name the argument.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,21 @@ MAX_SAMPLES = 2**35
 MAX_CLUSTERS = 2**31 - 1
 
 Grids = tuple[np.ndarray, np.ndarray, np.ndarray]
+T = TypeVar("T")
+
+
+class computed_once(Generic[T]):  # noqa: N801, a decorator
+    """`functools.cached_property` without the lock that all instances share in Python 3.11.
+
+    Threads would wait for each other's sweeps, and a forked child for a thread that it does not have.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute, self._name = compute, compute.__name__
+
+    def __get__(self, instance: Any, _owner: type) -> T:
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
 
 
 class Frame(NamedTuple):
@@ -77,7 +92,7 @@ class Samples:
         self.X.flags.writeable = False
         self.single = array.dtype == np.float32
 
-    @cached_property
+    @computed_once
     def ranges(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Largest magnitude and finest bit of each column (n_slots, n_features); all values finite?"""
         X = self.X
@@ -92,7 +107,7 @@ class Samples:
     def finite(self) -> bool:
         return self.ranges[2]
 
-    @cached_property
+    @computed_once
     def grids(self) -> Grids:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges

@@ -82,10 +82,10 @@ def fill(out):
 
 def test_twins_are_distinct():
     twins = driver(fill)
-    assert twins.on(True) is twins.parallel
+    assert twins.on(True).args == (twins.parallel, twins.serial)
     assert twins.on(False) is twins.serial
     assert twins.parallel.py_func.__qualname__ != twins.serial.py_func.__qualname__
-    for twin in twins:
+    for twin in (*twins, twins.on(True)):
         out = np.empty(1000)
         twin(out)
         assert np.array_equal(out, np.arange(1000))

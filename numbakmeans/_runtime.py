@@ -1,0 +1,100 @@
+"""Safety at run time: kernels called from several Python threads, and processes that fork.
+
+What can go wrong is a matter of Numba's threading layer, which Numba chooses for the whole process:
+
+workqueue
+    Two Python threads in parallel kernels at once end the process: kernels run one at a time.
+omp
+    A forked child is ended at its first parallel kernel (GNU OpenMP): it runs the serial twins.
+tbb
+    A child forked while other threads live may wait for ever: it runs the serial twins, too.
+
+Under each of them a fork waits until no other thread is compiling or choosing the layer (and, under
+workqueue, until no kernel runs): the child would find a lock held by a thread that it does not have.
+The twins give the same bits, so that none of this shows in a result. The number of threads is the
+caller's: it is read, and never set.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.ufunc import parallel as numba_parallel
+
+#: One for all copies of this package in the process, each of which may hold kernels under workqueue.
+KERNEL_LOCK = vars(numba_parallel).setdefault("_numbakmeans_kernel_lock", threading.RLock())
+#: What a fork waits for, in the order in which threads take them.
+FORK_LOCKS: tuple[Any, ...] = (KERNEL_LOCK, global_compiler_lock, numba_parallel._backend_init_thread_lock)
+
+
+class _State:
+    """What is known of this process.
+
+    one_at_a_time : must kernels take turns? None: the layer is not chosen yet
+    serial : does this process, a forked child, run the serial twins?
+    """
+
+    one_at_a_time: bool | None = None
+    serial = False
+
+
+_held: list[Any] = []
+_other_threads = False
+
+
+def layer() -> str | None:
+    """Return the name of Numba's threading layer, None as long as it is not chosen."""
+    try:
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
+    except ValueError:
+        return None
+
+
+def threads() -> int:
+    """Return how many threads a parallel kernel would use now."""
+    return 1 if _State.serial else int(numba.get_num_threads())
+
+
+def run(parallel: Callable[..., Any], serial: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a parallel kernel, or its serial twin where this process cannot run threads any more."""
+    if _State.serial:
+        return serial(*arguments)
+    if _State.one_at_a_time is None:
+        numba.get_num_threads()  # chooses the layer
+        _State.one_at_a_time = layer() == "workqueue"
+    if _State.one_at_a_time:
+        with KERNEL_LOCK:
+            return parallel(*arguments)
+    return parallel(*arguments)
+
+
+def _before_fork() -> None:
+    global _other_threads
+    for lock in FORK_LOCKS:
+        lock.acquire()
+        _held.append(lock)
+    _other_threads = threading.active_count() > 1
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
+    _after_fork_in_parent()
+    unusable = {"omp": True, "tbb": _other_threads}
+    _State.serial = _State.serial or unusable.get(layer() or "", False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

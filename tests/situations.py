@@ -1,0 +1,311 @@
+"""Situations in which programs that use Numba die: a program that other processes run.
+
+``python situations.py NAME [GUARD ...]`` runs one and ends with 0 where every answer in it was right.
+Guards that are named are taken away first: the negative controls, which must end otherwise.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+
+#: Seconds after which a forked child counts as hanging.
+CHILD = 20
+
+
+def data(dtype=np.float64):
+    # Enough work for threads: `require_parallel` checks.
+    return np.random.default_rng(0).normal(size=(60_000, 4)).astype(dtype)
+
+
+def answer(which=0):
+    """Return one answer of the library: several kinds, in float32 and float64."""
+    from numbakmeans import fit, kmeans2, vq
+
+    X = data(np.float32 if which % 2 else np.float64)
+    kind = which // 2 % 3
+    if kind == 0:
+        return kmeans2(X, 9, iter=2, minit="++", rng=which)
+    if kind == 1:
+        return vq(X, X[:50])
+    return fit(X, X[:9], max_iter=2)[:3]
+
+
+KINDS = 6
+
+
+def same(found, expected):
+    return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def require_parallel():
+    """Check that the situation is the one meant: several threads, and kernels that use them."""
+    import numba
+
+    from numbakmeans import _plan
+
+    plan = _plan.sweep((60_000, 4), work=60_000 * 4 * 9)
+    assert plan.parallel
+    assert plan.n_slots == numba.get_num_threads() > 1
+    wanted = os.environ["NUMBA_THREADING_LAYER"]
+    assert numba.threading_layer() == wanted, (numba.threading_layer(), wanted)
+
+
+def in_child(check, limit=CHILD):
+    """Fork, and return how the child ended: 0 where check() is true there, -n after signal n."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(limit)
+        code = 9
+        try:
+            code = 0 if check() else 8
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def is_serial():
+    from numbakmeans import _runtime
+
+    return _runtime._State.serial
+
+
+# --- Threads
+
+
+def thread_pools():
+    """Many Python threads and asyncio at once; nobody's number of threads changes."""
+    import numba
+
+    expected = [answer(which) for which in range(KINDS)]
+    require_parallel()
+    numba.set_num_threads(2)
+
+    def work(which):
+        numba.set_num_threads(1 + which % 3)
+        right = same(answer(which % KINDS), expected[which % KINDS])
+        return right and numba.get_num_threads() == 1 + which % 3
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(40)))
+
+    async def serve():
+        return await asyncio.gather(*(asyncio.to_thread(work, which) for which in range(16)))
+
+    assert all(asyncio.run(serve()))
+    assert numba.get_num_threads() == 2
+    return True
+
+
+def other_pools():
+    """The pools of OpenMP in scikit-learn, of BLAS and, where it is installed, of torch, at the same time."""
+    from sklearn.cluster import KMeans
+
+    expected = [answer(which) for which in range(KINDS)]
+    require_parallel()
+    X = data()
+    stop = threading.Event()
+    rounds = dict.fromkeys(("scikit-learn", "BLAS"), 0)
+
+    def scikit_learn():
+        KMeans(9, init=X[:9], n_init=1, max_iter=2).fit(X[:20_000])
+
+    def blas():
+        square = np.random.default_rng(0).normal(size=(300, 300))
+        assert np.allclose(square @ square, square @ square)  # its last bits differ from call to call
+
+    jobs = {"scikit-learn": scikit_learn, "BLAS": blas}
+    with contextlib.suppress(ImportError):
+        import torch
+
+        rounds["torch"] = 0
+        jobs["torch"] = lambda: torch.rand(300, 300) @ torch.rand(300, 300)
+
+    def busy(name):
+        while not stop.is_set():
+            jobs[name]()
+            rounds[name] += 1
+
+    others = [threading.Thread(target=busy, args=(name,), daemon=True) for name in jobs]
+    for thread in others:
+        thread.start()
+    with ThreadPoolExecutor(3) as pool:
+        right = list(
+            pool.map(lambda which: same(answer(which % KINDS), expected[which % KINDS]), range(4 * KINDS))
+        )
+    stop.set()
+    for thread in others:
+        thread.join(CHILD)
+        assert not thread.is_alive()
+    assert min(rounds.values()) > 0, rounds
+    print(rounds)
+    return all(right)
+
+
+# --- Forks
+
+
+def fork_after_use():
+    """Children, and their children, of a process that has used threads; and the parent afterwards."""
+    expected = answer()
+    require_parallel()
+    layer = os.environ["NUMBA_THREADING_LAYER"]
+
+    def check():
+        return same(answer(), expected) and is_serial() == (layer == "omp")
+
+    ends = [in_child(check) for _ in range(2)]
+    ends.append(in_child(lambda: check() and in_child(check) == 0))
+    assert ends == [0, 0, 0], ends
+    assert not is_serial()
+    return same(answer(), expected)
+
+
+def _pooled(which):
+    return answer(which)
+
+
+def process_pools():
+    """Pools of forked processes (multiprocessing, concurrent.futures, joblib), spawn and forkserver."""
+    import joblib
+
+    expected = [answer(which) for which in range(2)]
+    require_parallel()
+
+    def right(found):
+        found = list(found)
+        return len(found) == 2 and all(map(same, found, expected))
+
+    ends = {}
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(2) as pool:
+        ends["multiprocessing"] = right(pool.map(_pooled, range(2)))
+    with ProcessPoolExecutor(2, mp_context=fork) as pool:
+        ends["concurrent.futures"] = right(pool.map(_pooled, range(2)))
+    for backend in ("multiprocessing", "loky", "threading"):
+        jobs = (joblib.delayed(_pooled)(which) for which in range(2))
+        ends[backend] = right(joblib.Parallel(2, backend=backend)(jobs))
+    for method in ("spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            ends[method] = right(pool.map(_pooled, range(2)))
+    assert all(ends.values()), ends
+    return True
+
+
+def fork_while_running():
+    """A server that forks while other threads are in the middle of kernels."""
+    expected = [answer(which) for which in range(KINDS)]
+    require_parallel()
+    stop = threading.Event()
+
+    def work(which):
+        while not stop.is_set():
+            assert same(answer(which), expected[which])
+
+    workers = [threading.Thread(target=work, args=(which,)) for which in (0, 3)]
+    for worker in workers:
+        worker.start()
+    serial = os.environ["NUMBA_THREADING_LAYER"] in ("omp", "tbb")
+    ends = []
+    for which in range(12):
+        time.sleep(0.01)
+        ends.append(in_child(lambda w=which % KINDS: same(answer(w), expected[w]) and is_serial() == serial))
+    stop.set()
+    for worker in workers:
+        worker.join()
+    assert ends == [0] * 12, ends
+    return same(answer(), expected[0])
+
+
+def fork_while_compiling():
+    """A fork while another thread compiles; the child has something to compile, too."""
+    import numba
+    from numba.core.compiler_lock import global_compiler_lock
+
+    from numbakmeans._jit import kernel
+
+    expected = answer()
+
+    @numba.njit
+    def other(x):
+        return np.sin(x)
+
+    @kernel
+    def mine(x):
+        return x + 1
+
+    # So that the fork is in the middle: the thread goes on holding the lock after that.
+    began = threading.Event()
+
+    def compile_other():
+        with global_compiler_lock:
+            began.set()
+            other(1.0)
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=compile_other)
+    thread.start()
+    began.wait()
+    end = in_child(lambda: mine(1.0) == 2.0 and same(answer(), expected), limit=5)
+    thread.join()
+    assert end == 0, end
+    return mine(1) == 2
+
+
+def fork_while_starting():
+    """A fork while another thread chooses the threading layer."""
+    from numba.np.ufunc import parallel
+
+    from numbakmeans import _runtime
+
+    began = threading.Event()
+
+    def hold():
+        with parallel._backend_init_thread_lock:
+            began.set()
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    began.wait()
+    end = in_child(lambda: _runtime.threads() > 1, limit=5)
+    thread.join()
+    assert end == 0, end
+    return same(answer(), answer())
+
+
+# --- Guards, to be taken away
+
+
+def without_kernel_lock():
+    from numbakmeans import _runtime
+
+    _runtime.KERNEL_LOCK = contextlib.nullcontext()
+
+
+def without_fork_handlers():
+    os.register_at_fork = lambda **_: None
+
+
+GUARDS = {"kernel lock": without_kernel_lock, "fork handlers": without_fork_handlers}
+
+
+def main(name, *guards):
+    # Children die with this process, whatever happens to it.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    for guard in guards:
+        GUARDS[guard]()
+    return 0 if globals()[name]() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""Programs with threads, pools and forks, each as a real process under each threading layer.
+
+`situations.py` holds the situations. Each must pass, and each must fail once its guard is taken away.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+#: Seconds after which a situation counts as hanging.
+LIMIT = 240
+LAYERS = ("omp", "workqueue", "tbb")
+SITUATIONS = (
+    "thread_pools",
+    "other_pools",
+    "fork_after_use",
+    "process_pools",
+    "fork_while_running",
+    "fork_while_compiling",
+    "fork_while_starting",
+)
+
+
+def run(layer, *arguments):
+    """Run a situation, and return its exit code (None after the time limit) and what it printed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
+        "NUMBA_THREADING_LAYER": layer,
+        "NUMBA_NUM_THREADS": "4",
+    }
+    if layer == "tbb":
+        # The wheel of tbb keeps its library where the loader does not look.
+        libraries = str(Path(sys.prefix) / "lib")
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
+    command = [sys.executable, str(HERE / "situations.py"), *arguments]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+    return process.returncode, output
+
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_survives(situation, layer):
+    code, output = run(layer, situation)
+    assert code == 0, output
+
+
+#: What happens without the guard: exit code or a part of the output.
+CONTROLS = {
+    ("thread_pools", "workqueue", "kernel lock"): (-signal.SIGABRT, "Concurrent access has been detected"),
+    ("other_pools", "workqueue", "kernel lock"): (-signal.SIGABRT, "Concurrent access has been detected"),
+    ("fork_after_use", "omp", "fork handlers"): (
+        1,
+        f"[{-signal.SIGTERM}, {-signal.SIGTERM}, {-signal.SIGTERM}]",
+    ),
+    ("fork_while_running", "omp", "fork handlers"): (1, f"{-signal.SIGTERM}"),
+    ("fork_while_running", "tbb", "fork handlers"): (1, "[8"),
+    ("fork_while_compiling", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
+    ("fork_while_starting", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
+}
+
+
+@pytest.mark.parametrize(("situation", "layer", "guard"), CONTROLS)
+def test_dies_without_its_guard(situation, layer, guard):
+    code, output = run(layer, situation, guard)
+    expected, words = CONTROLS[situation, layer, guard]
+    assert code == expected, output
+    assert words in output
