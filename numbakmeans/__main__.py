@@ -1,4 +1,4 @@
-"""The command line: ``numbakmeans cluster`` and ``numbakmeans info``.
+"""The command line: ``numbakmeans cluster``, ``numbakmeans warmup`` and ``numbakmeans info``.
 
 Exit codes: 0, 2 after an error (one line), 130 after Ctrl-C, 141 where nobody reads the output any more.
 NumPy and Numba are imported only once a command runs, so that ``--help`` is quick.
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"numbakmeans {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="{cluster,info}", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="{cluster,warmup,info}", required=True)
 
     cluster = commands.add_parser(
         "cluster",
@@ -174,6 +174,15 @@ def _parser() -> argparse.ArgumentParser:
         help="draw the first two columns, a histogram of a single one, or the picture in K colors; needs "
         "Matplotlib",
     )
+
+    warmup = commands.add_parser(
+        "warmup",
+        allow_abbrev=False,
+        help="compile everything now, so that no first call has to",
+        description="Compile everything the package can need and keep it in the code cache, as a step of "
+        "building a container image, say. The code is for processors like this one.",
+    )
+    warmup.set_defaults(run=_warmup)
 
     info = commands.add_parser(
         "info",
@@ -395,6 +404,29 @@ def _cluster_lines(result: FitResult, heads: Sequence[str]) -> list[str]:
     return lines
 
 
+# --- warmup
+
+
+def _warmup(_arguments: argparse.Namespace) -> None:
+    from numbakmeans import _cache
+    from numbakmeans._jit import DISABLED
+    from numbakmeans._warmup import warm_up
+
+    if DISABLED:
+        raise UsageError("nothing is compiled while NUMBA_DISABLE_JIT is set")
+    if not _cache.folders():
+        raise UsageError(f"there is no code cache: {_cache.trouble or 'NUMBAKMEANS_CACHE_DIR is off'}")
+    _require_threads()
+    began = time.perf_counter()
+    with _progress() as show:
+        warm_up(show)
+    if _cache.lost:
+        raise UsageError(f"{_count(_cache.lost, 'compiled function')} could not be kept: {_cache.trouble}")
+    seconds = time.perf_counter() - began
+    lines = [f"compiled         {_count(_cache.stored, 'function')} in {seconds:.3g} s", *_cache_lines()]
+    _say("\n".join(lines) + "\n")
+
+
 # --- info
 
 
@@ -418,9 +450,7 @@ def _info(_arguments: argparse.Namespace) -> None:
         f"threads          {n_threads}",
         f"processor        {llvmlite.binding.get_host_cpu_name()}",
     ]
-    lines += [f"code cache       {folder}: {_entries(folder)}" for folder in _cache.folders()]
-    if not _cache.folders():
-        lines.append("code cache       off")
+    lines += _cache_lines()
     lines.append(f"cache trouble    {_cache.trouble or 'none'}")
     _say("\n".join(lines) + "\n")
 
@@ -441,11 +471,20 @@ def _threading() -> tuple[str, str]:
         return "none: " + " ".join(str(error).split()), "none"
 
 
+def _cache_lines() -> list[str]:
+    """Return the folders of the code cache and what they hold."""
+    from numbakmeans import _cache
+
+    folders = [f"{folder}: {_entries(folder)}" for folder in _cache.folders()]
+    return [f"code cache       {line}" for line in folders or ["off"]]
+
+
 def _entries(folder: Path) -> str:
     """Return how much compiled code a folder holds."""
     try:
         # What starts with a dot is being written just now.
-        return _count(sum(not path.name.startswith(".") for path in folder.iterdir()), "compiled function")
+        sizes = [path.stat().st_size for path in folder.iterdir() if not path.name.startswith(".")]
+        return f"{_count(len(sizes), 'compiled function')}, {sum(sizes) / 1e6:.1f} MB"
     except FileNotFoundError:
         return "not there"
     except OSError as error:

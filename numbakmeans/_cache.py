@@ -16,9 +16,9 @@ import hashlib
 import os
 import pickle
 import platform
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ PACKAGE = Path(__file__).resolve().parent
 
 #: What went wrong last, one line; empty as long as nothing did.
 trouble = ""
+#: Compiled functions that were stored, and that no folder took.
+stored, lost = 0, 0
 
 
 def package_stamp(package: Path = PACKAGE) -> str:
@@ -108,7 +110,9 @@ class CodeCache(_Cache):
         self._name = py_func.__qualname__
         self._impl = CompileResultCacheImpl(py_func)
         code = hashlib.sha256(py_func.__code__.co_code).hexdigest()
-        self._identity = (py_func.__module__, self._name, code, sorted(options.items()))
+        # Sets are sorted: their order in one process is not that in another.
+        stated = [(name, sorted(v) if isinstance(v, set) else v) for name, v in sorted(options.items())]
+        self._identity = (py_func.__module__, self._name, code, stated)
         self._enabled = True
 
     @property
@@ -166,6 +170,7 @@ class CodeCache(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Store a compiled result in the first folder that takes it."""
+        global stored, lost
         if not self._enabled or not folders() or not self._impl.check_cachable(data):
             return
         key, name = self._key(sig, data.codegen)
@@ -176,9 +181,11 @@ class CodeCache(_Cache):
                 if not folder.exists():
                     _remove_others(folder)
                 _write_whole(folder / name, content)
+                stored += 1
                 return
             except OSError as error:
                 _note(error)
+        lost += 1
 
 
 def _remove_others(folder: Path) -> None:
@@ -191,11 +198,12 @@ def _remove_others(folder: Path) -> None:
 def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that no reader ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    # Not tempfile: only the user who filled the cache of an image could read it.
+    temporary = path.parent / f".{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

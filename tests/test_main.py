@@ -210,7 +210,7 @@ def test_huge_values_are_clustered_without_warnings(run, values):
 
 def test_errors_of_usage(fails, rows):
     np.save("data.npy", rows)
-    assert fails() == "the following arguments are required: {cluster,info}"
+    assert fails() == "the following arguments are required: {cluster,warmup,info}"
     assert "invalid choice: 'frobnicate'" in fails("frobnicate")
     assert fails("cluster", "data.npy") == "-k is required with a FILE"
     assert fails("cluster", "--array", "x") == "--array needs a FILE"
@@ -506,7 +506,7 @@ def test_info(run, tmp_path, monkeypatch):
     assert found["threads"] == str(numba.get_num_threads())
     assert found["processor"] == llvmlite.binding.get_host_cpu_name()
     assert [value for name, value in lines if name == "code cache"] == [
-        f"{folders[0]}: 2 compiled functions",
+        f"{folders[0]}: 2 compiled functions, 0.0 MB",
         f"{folders[1]}: not there",
         f"{folders[2]}: unreadable ({os.strerror(errno.ENOTDIR)})",
     ]

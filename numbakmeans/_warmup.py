@@ -1,0 +1,53 @@
+"""Compile everything that the package can need, so that no later call has to.
+
+Small calls reach every kernel once for each working dtype, and each driver's other twin is compiled for the
+same signatures: what is compiled does not depend on the number of threads of the machine at hand.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._fit import fit, iterate, seed
+from numbakmeans._jit import DRIVERS
+from numbakmeans._samples import Samples
+from numbakmeans._scipy import kmeans, vq, whiten
+from numbakmeans._seeding import SEEDINGS
+
+
+def small_calls() -> Iterator[Callable[[], object]]:
+    """Return calls that together compile one twin of every driver, and all other kernels."""
+    for dtype in (np.float64, np.float32):
+        # Shapes on both sides of `_plan.algorithm`.
+        for n_features, n_clusters in ((2, 2), (16, 64)):
+            X = np.random.default_rng(0).normal(size=(80, n_features)).astype(dtype)
+            centers, samples = X[:n_clusters], Samples(X)
+            for name in ALGORITHMS:
+                yield partial(iterate, samples, centers, 2, algorithm=name)
+            yield partial(vq, X, centers)
+            yield partial(fit, X, centers, max_iter=2)
+        for method in SEEDINGS:
+            yield partial(seed, samples, 2, method, np.random.default_rng(0))
+        yield partial(kmeans, X, 2, iter=1, rng=0)
+        yield partial(whiten, X)
+
+
+def warm_up(show: Callable[[str], None]) -> None:
+    """Compile everything, or load what the cache has of it; show: called with the state of affairs."""
+    calls = list(small_calls())
+    steps = len(calls) + len(DRIVERS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # empty clusters
+        for n, call in enumerate(calls, 1):
+            show(f"step {n} of {steps}")
+            call()
+    for n, twins in enumerate(DRIVERS, len(calls) + 1):
+        show(f"step {n} of {steps}")
+        for signature in {*twins.parallel.signatures, *twins.serial.signatures}:  # type: ignore[attr-defined]
+            for twin in twins:
+                twin.compile(signature)  # type: ignore[attr-defined]
