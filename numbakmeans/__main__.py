@@ -29,6 +29,7 @@ MAX_LISTED_CLUSTERS = 12
 MAX_LISTED_COLUMNS = 8
 #: Seconds between two states of the progress line.
 PROGRESS_EVERY = 0.1
+BAR_WIDTH = 20
 
 
 class UsageError(Exception):
@@ -320,10 +321,15 @@ def _run(samples: Samples, n_clusters: int, arguments: argparse.Namespace) -> tu
             samples,
             start,
             arguments.iter,
-            progress=lambda n, moved: show(f"pass {n}: {moved} rows moved"),
+            progress=lambda n, moved: show(f"{_bar(n, arguments.iter)} {moved} rows moved"),
         )
         result = as_result(samples, passes)
     return result, seed_used, time.perf_counter() - began
+
+
+def _bar(done: int, of: int) -> str:
+    filled = BAR_WIDTH * done // of
+    return f"pass {done} of {of} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}]"
 
 
 @contextmanager

@@ -165,7 +165,14 @@ def iterate(
     return Passes(wide, labels, *run)
 
 
-def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True) -> FitResult:
+def fit(
+    X: Any,
+    centers: Any,
+    *,
+    max_iter: int = 300,
+    check_finite: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> FitResult:
     """Run Lloyd's algorithm from given centers, and say how it ended.
 
     Parameters
@@ -178,6 +185,9 @@ def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True)
         Passes at most. The fit stops earlier at the fixed point, once no label changes.
     check_finite : bool
         Whether to refuse NaN and infinities. Without the check a NaN distance counts as +inf.
+    progress : callable, optional
+        Called after each pass with its number, from 1, and the number of rows that changed their label. What
+        it raises ends the fit and reaches the caller.
 
     Returns
     -------
@@ -187,7 +197,7 @@ def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True)
     Raises
     ------
     TypeError
-        `X` or `centers` do not hold real numbers, or `max_iter` is no integer.
+        `X` or `centers` do not hold real numbers, `max_iter` is no integer, or `progress` not callable.
     ValueError
         Wrong shapes, an empty array, NaN or infinities, `max_iter` below 1.
 
@@ -216,12 +226,14 @@ def fit(X: Any, centers: Any, *, max_iter: int = 300, check_finite: bool = True)
         raise TypeError(f"max_iter must be an integer, got {max_iter!r}") from None
     if passes_at_most < 1:
         raise ValueError(f"max_iter must be at least 1, got {max_iter}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {progress!r}")
     samples = Samples(rows)
     if check_finite:
         for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
             if not finite:
                 raise ValueError(f"{name} must not contain infs or NaNs")
-    passes = iterate(samples, start, passes_at_most)
+    passes = iterate(samples, start, passes_at_most, progress=progress)
     return as_result(samples, passes)
 
 

@@ -56,6 +56,7 @@ def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = numba.njit(**options)(func)
     if not DISABLED:
         dispatcher._cache = CodeCache(func, options)
+        dispatcher.compile = _runtime.keeps_interrupts(dispatcher.compile)
     return dispatcher
 
 

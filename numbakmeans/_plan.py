@@ -133,10 +133,9 @@ def grid_bits(n_samples: int) -> int:
     return max(0, min((n_samples // BLOCK_ROWS).bit_length() + 4, 20))
 
 
-def picks_per_call(shape: tuple[int, ...]) -> int:
-    """Return how many picks of '++' one call makes."""
-    n_samples, n_features = shape
-    return max(1, STEPS_PER_CALL // (n_samples * n_features))
+def per_call(work: int) -> int:
+    """Return how many pieces that take `work` elementary steps each one call of the seeding does."""
+    return max(1, STEPS_PER_CALL // work)
 
 
 def sketched(shape: tuple[int, ...], n_clusters: int) -> bool:

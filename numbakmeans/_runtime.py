@@ -1,4 +1,4 @@
-"""Safety at run time: kernels called from several Python threads, and processes that fork.
+"""Safety at run time: kernels called from several Python threads, processes that fork, Ctrl-C.
 
 What can go wrong is a matter of Numba's threading layer, which Numba chooses for the whole process:
 
@@ -13,13 +13,20 @@ Under each of them a fork waits until no other thread is compiling or choosing t
 workqueue, until no kernel runs): the child would find a lock held by a thread that it does not have.
 The twins give the same bits, so that none of this shows in a result. The number of threads is the
 caller's: it is read, and never set.
+
+Ctrl-C is answered between two kernels. While one is compiled, a quarter of them would be lost: LLVM hands
+its code to a Python callback, and what is raised there is printed and forgotten.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numba
@@ -98,3 +105,40 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
+
+
+def keeps_interrupts(compile: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a SIGINT that arrives inside of a callback of LLVM wait until compile() has returned."""
+
+    @functools.wraps(compile)
+    def wrapper(*arguments: Any) -> Any:
+        handler = signal.getsignal(signal.SIGINT)
+        # Only the main thread is interrupted, and only it may change the handler.
+        if not callable(handler) or threading.current_thread() is not threading.main_thread():
+            return compile(*arguments)
+        waiting = False
+
+        def keep(number: int, frame: FrameType | None) -> None:
+            nonlocal waiting
+            if _in_callback(frame):
+                waiting = True
+            else:
+                handler(number, frame)
+
+        signal.signal(signal.SIGINT, keep)
+        try:
+            return compile(*arguments)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+            if waiting:
+                handler(signal.SIGINT, sys._getframe())
+
+    return wrapper
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name.startswith("_raw_object_cache"):  # llvmlite's
+            return True
+        frame = frame.f_back
+    return False

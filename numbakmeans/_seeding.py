@@ -302,7 +302,7 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     errors, limits = np.zeros((n_leaves, lanes), np.float32), np.zeros((n_leaves, lanes), np.float32)
     plan = _plan.sweep(X.shape, work=X.size * (n_clusters - 1))
     pick = pick_rows.on(plan.parallel)
-    step = _plan.picks_per_call(X.shape)
+    step = _plan.per_call(X.size)
     leaves = (padded(n_features), starts, depths, origin, scale)
     work = (sketches, errors, limits, sq_dists, leaf_sums, picks)
     for begin in range(1, n_clusters, step):
@@ -345,22 +345,27 @@ def scatter_chunk(X, start, stop, mean, scatter):
 
 
 @driver
-def scatter_matrices(X, mean, chunk_rows, scatters):
-    """Write the products of centered columns of each chunk; scatters : INOUT (n_chunks, d, d), zeros."""
+def scatter_matrices(X, mean, chunk_rows, first, last, scatters):
+    """Add the products of centered columns of rows [first, last) of each chunk.
+
+    first : a multiple of 4, as rows are added in fours; scatters : INOUT (n_chunks, d, d), zeros before
+    """
     for c in prange(scatters.shape[0]):
-        stop = min((c + 1) * chunk_rows, X.shape[0])
-        scatter_chunk(X, c * chunk_rows, stop, mean, scatters[c])
+        stop = min(c * chunk_rows + min(last, chunk_rows), X.shape[0])
+        scatter_chunk(X, c * chunk_rows + first, stop, mean, scatters[c])
 
 
 @kernel
-def factor(matrix):
+def factor(matrix, first, last):
     """Overwrite the upper triangle of a positive semidefinite matrix by U, where U.T @ U is the matrix.
+
+    first, last : the rows to bring to their end in this call; those before are
 
     A pivot that is not above the rounding of its diagonal element belongs to a column that depends on
     those before it: its row of U is zero, where LAPACK would give up or divide by noise.
     """
     n = matrix.shape[0]
-    for j in range(n):
+    for j in range(first, min(last, n)):
         diagonal = matrix[j, j]
         for p in range(j):
             diagonal += matrix[p, j] * matrix[p, j]
@@ -406,14 +411,19 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     chunk_rows, n_chunks = _plan.scatter_chunks(X.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
     parallel = _plan.sweep(X.shape, work=X.size * n_features).parallel
-    scatter_matrices.on(parallel)(X, mean, chunk_rows, scatters)
+    rows_per_call = max(4, _plan.per_call(n_chunks * n_features * n_features) // 4 * 4)
+    for first in range(0, chunk_rows, rows_per_call):
+        scatter_matrices.on(parallel)(X, mean, chunk_rows, first, first + rows_per_call, scatters)
     upper = scatters[0]
     for scatter in scatters[1:]:
         upper += scatter
     upper /= freedom
-    factor(upper)
     centers = np.empty((n_clusters, n_features))
-    color(normals, upper, mean, centers)
+    step = _plan.per_call(n_features * n_features)
+    for first in range(0, n_features, step):
+        factor(upper, first, first + step)
+    for first in range(0, n_clusters, step):
+        color(normals[first : first + step], upper, mean, centers[first : first + step])
     return centers
 
 

@@ -282,6 +282,121 @@ def fork_while_starting():
     return same(answer(), answer())
 
 
+# --- Ctrl-C
+
+
+def interrupted(call, after=0.4):
+    """Send SIGINT while call() runs, and check what it leaves; return the seconds it took to end."""
+    import numba
+
+    from numbakmeans import _runtime, vq
+
+    X = data()
+    expected = vq(X[:500], X[:9])
+    numba.set_num_threads(3)
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(after, send)
+    timer.start()
+    try:
+        call()
+    except KeyboardInterrupt:
+        seconds = time.perf_counter() - sent[0]
+    else:
+        raise AssertionError("was done before it could be interrupted")
+    timer.join()
+    assert numba.get_num_threads() == 3
+    # Nothing is locked: another thread, and a forked child, can go on.
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(lambda: (vq(X[:500], X[:9]), answer())).result(CHILD)
+    assert same(found[0], expected)
+    assert in_child(lambda: same(vq(X[:500], X[:9]), expected)) == 0
+    assert np.array_equal(X, data())
+    assert not _runtime._held
+    print(f"{seconds:.3f} s after the signal")
+    return seconds
+
+
+def interrupt_passes():
+    from numbakmeans import fit
+
+    X = np.random.default_rng(0).normal(size=(200_000, 8))
+    before = X.copy()
+    fit(X, X[:300], max_iter=1)
+    began = time.perf_counter()
+    fit(X, X[:300], max_iter=1)
+    one_pass = time.perf_counter() - began
+    seconds = interrupted(lambda: fit(X, X[:300], max_iter=10**6))
+    assert np.array_equal(X, before)
+    return seconds < 10 * max(0.3, one_pass)
+
+
+def interrupt_seeding():
+    """'++' with many clusters, and the covariance and the factor of 'random' for many features."""
+    from numbakmeans import kmeans2
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(50_000, 4))
+    wide = rng.normal(size=(4000, 3000))
+    for X, k, minit, after in (
+        (rows, 50_000, "++", 0.5),
+        (wide, 2, "random", 0.5),
+        (wide[:3000], 2, "random", 2.0),
+    ):
+        generator = np.random.default_rng(1)
+        before = X.copy()
+        seconds = interrupted(
+            lambda: kmeans2(X, k, iter=1, minit=minit, rng=generator),  # noqa: B023, called at once
+            after,
+        )
+        assert np.array_equal(X, before)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(generator.random).result(CHILD)  # its lock is free
+        assert seconds < 2
+    return True
+
+
+def interrupt_compiling():
+    """In the middle of a compilation: somewhere, and in the callback in which LLVM hands over its code."""
+    from numba.core.codegen import CPUCodeLibrary
+
+    hook, interrupting = CPUCodeLibrary._object_compiled_hook, False
+
+    def interrupting_hook(*arguments):
+        nonlocal interrupting
+        if interrupting:
+            interrupting = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return hook(*arguments)
+
+    # Before the first compilation: the engine takes it then.
+    CPUCodeLibrary._object_compiled_hook = interrupting_hook
+
+    from numbakmeans import _jit
+
+    def compile_sort():
+        kernel = _jit.kernel(lambda x: np.sort(x)[0] + np.median(x) + np.argsort(x)[0])
+        kernel._cache.disable()
+        return kernel(np.ones(3))
+
+    def somewhere():
+        while True:
+            compile_sort()
+
+    seconds = interrupted(somewhere)
+    interrupting = True
+    try:
+        compile_sort()
+    except KeyboardInterrupt:
+        assert not interrupting
+        return compile_sort() == 2.0 and seconds < 5
+    raise AssertionError("an interrupt was lost")
+
+
 # --- Guards, to be taken away
 
 
@@ -295,7 +410,24 @@ def without_fork_handlers():
     os.register_at_fork = lambda **_: None
 
 
-GUARDS = {"kernel lock": without_kernel_lock, "fork handlers": without_fork_handlers}
+def without_steps():
+    from numbakmeans import _plan
+
+    _plan.STEPS_PER_CALL = 10**18
+
+
+def without_keeping():
+    from numbakmeans import _runtime
+
+    _runtime.keeps_interrupts = lambda compile: compile
+
+
+GUARDS = {
+    "keeping": without_keeping,
+    "kernel lock": without_kernel_lock,
+    "fork handlers": without_fork_handlers,
+    "steps": without_steps,
+}
 
 
 def main(name, *guards):

@@ -77,3 +77,21 @@ def test_bad_input(kwargs, error, words):
     arguments = {"X": X, "centers": X[:2], **kwargs}
     with pytest.raises(error, match=words):
         fit(**arguments)
+
+
+def test_progress_is_told_each_pass_and_may_end_the_fit():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    told = []
+    result = fit(X, X[:5], progress=lambda *state: told.append(state))
+    assert [n for n, _ in told] == list(range(1, result.n_iter + 1))
+    assert told[0][1] == len(X)
+    assert told[-1][1] == 0
+
+    def enough(n, _):
+        if n == 2:
+            raise TimeoutError("enough")
+
+    with pytest.raises(TimeoutError, match="enough"):
+        fit(X, X[:5], progress=enough)
+    with pytest.raises(TypeError, match="progress must be callable, got 3"):
+        fit(X, X[:5], progress=3)

@@ -372,7 +372,7 @@ def test_ctrl_c_during_the_passes(tmp_path):
     os.close(theirs)
     shown = b""
     deadline = time.monotonic() + 100
-    while not re.search(rb"pass \d+: \d+ rows moved", shown):
+    while not re.search(rb"pass \d+ of 1000000 \[-{20}\] \d+ rows moved", shown):
         assert time.monotonic() < deadline, shown
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
@@ -411,10 +411,13 @@ def test_progress_is_one_line_that_is_cleared(run, monkeypatch):
     assert states[0] == ""
     assert states[1] == "choosing 2 centers"
     n_passes = int(fields(out)["passes"].split(",")[0])
-    passes = [re.fullmatch(r"pass (\d+): (\d+) rows moved *", state) for state in states[2:-2]]
+    passes = [
+        re.fullmatch(r"pass (\d+) of 100 \[(#*)-*\] (\d+) rows moved *", state) for state in states[2:-2]
+    ]
     assert [int(match[1]) for match in passes] == list(range(1, n_passes + 1))
-    assert passes[0][2] == "272"
-    assert passes[-1][2] == "0"
+    assert [len(match[2]) for match in passes] == [n // 5 for n in range(1, n_passes + 1)]
+    assert passes[0][3] == "272"
+    assert passes[-1][3] == "0"
     # Each state covers the one before; the last is blank.
     widths = [len(state) for state in states[1:-1]]
     assert widths == sorted(widths)

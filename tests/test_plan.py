@@ -33,8 +33,8 @@ def test_chunks_of_the_covariance_cover_the_rows(shape):
 
 
 def test_calls_of_the_seeding_are_bounded():
-    assert _plan.picks_per_call((10**9, 50)) == 1
-    assert _plan.picks_per_call((1000, 10)) * 10_000 <= _plan.STEPS_PER_CALL
+    assert _plan.per_call(10**9 * 50) == 1
+    assert 1 < _plan.per_call(10_000) <= _plan.STEPS_PER_CALL / 10_000
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_the_lock_is_held_while_drawing(method, monkeypatch):
 
 def factor_of(matrix):
     upper = matrix.copy()
-    seeding.factor(upper)
+    seeding.factor(upper, 0, len(upper))
     return np.triu(upper)
 
 
@@ -287,6 +287,14 @@ def test_the_factor_of_a_singular_matrix(dependent):
     upper = factor_of(matrix)
     assert np.allclose(upper.T @ upper, matrix, rtol=1e-10, atol=1e-10)
     assert not factor_of(np.zeros((3, 3))).any()
+
+
+@pytest.mark.parametrize("method", seeding.SEEDINGS)
+def test_work_in_pieces_gives_the_same_bits(method, monkeypatch):
+    X = np.random.default_rng(2).normal(size=(3000, 6))
+    whole = seed(Samples(X), 9, method, np.random.default_rng(0))
+    monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)
+    assert np.array_equal(seed(Samples(X), 9, method, np.random.default_rng(0)), whole)
 
 
 def test_one_row_has_no_spread():

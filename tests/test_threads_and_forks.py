@@ -1,4 +1,4 @@
-"""Programs with threads, pools and forks, each as a real process under each threading layer.
+"""Programs with threads, pools, forks and Ctrl-C, each as a real process under each threading layer.
 
 `situations.py` holds the situations. Each must pass, and each must fail once its guard is taken away.
 """
@@ -58,6 +58,13 @@ def run(layer, *arguments):
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
+@pytest.mark.parametrize("situation", ["interrupt_passes", "interrupt_seeding", "interrupt_compiling"])
+def test_ctrl_c(situation):
+    # Under this layer there is a lock, too, that must be free afterwards.
+    code, output = run("workqueue", situation)
+    assert code == 0, output
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_survives(situation, layer):
@@ -77,6 +84,8 @@ CONTROLS = {
     ("fork_while_running", "tbb", "fork handlers"): (1, "[8"),
     ("fork_while_compiling", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_starting", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
+    ("interrupt_seeding", "workqueue", "steps"): (1, "s after the signal"),
+    ("interrupt_compiling", "workqueue", "keeping"): (1, "an interrupt was lost"),
 }
 
 
