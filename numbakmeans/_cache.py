@@ -97,6 +97,14 @@ def _note(error: Exception) -> None:
     trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
+class _Results(CompileResultCacheImpl):
+    """How Numba packs and unpacks a compiled result."""
+
+    def __init__(self) -> None:
+        # Numba's constructor raises where neither the function's folder nor the user's home is writable.
+        pass
+
+
 class CodeCache(_Cache):
     """The cache of one dispatcher, in the form that Numba's dispatchers expect.
 
@@ -108,7 +116,7 @@ class CodeCache(_Cache):
 
     def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]) -> None:
         self._name = py_func.__qualname__
-        self._impl = CompileResultCacheImpl(py_func)
+        self._impl = _Results()
         code = hashlib.sha256(py_func.__code__.co_code).hexdigest()
         # Sets are sorted: their order in one process is not that in another.
         stated = [(name, sorted(v) if isinstance(v, set) else v) for name, v in sorted(options.items())]
@@ -171,7 +179,7 @@ class CodeCache(_Cache):
     def save_overload(self, sig: Any, data: Any) -> None:
         """Store a compiled result in the first folder that takes it."""
         global stored, lost
-        if not self._enabled or not folders() or not self._impl.check_cachable(data):
+        if not self._enabled or not folders() or data.library.has_dynamic_globals:
             return
         key, name = self._key(sig, data.codegen)
         body = pickle.dumps((key, serialize.dumps(self._impl.reduce(data))))

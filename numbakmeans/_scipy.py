@@ -344,6 +344,8 @@ def kmeans(
     ------
     TypeError
         Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+    OverflowError
+        `iter` is infinite, as in SciPy.
     ValueError
         Shapes that do not fit, fewer than one code, more codes than observations, `iter` below 1,
         a negative or NaN `thresh`, NaN or infinities.
@@ -476,6 +478,8 @@ def kmeans2(
         A cluster is empty and `missing` is 'raise'. The generator has been drawn from.
     TypeError
         Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+    OverflowError
+        `iter` is infinite, as in SciPy.
     ValueError
         Shapes that do not fit, empty input, an unknown `minit` or `missing`, `iter` or `k` below 1,
         ``minit='points'`` with more clusters than observations, NaN or infinities. The generator is

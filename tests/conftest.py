@@ -9,12 +9,24 @@ import numba
 import pytest
 from hypothesis import HealthCheck, settings
 
-from numbakmeans import _plan
+from numbakmeans import _plan, _runtime
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--serial-twins", action="store_true", help="run no parallel kernel; for NUMBA_BOUNDSCHECK=1"
+    )
+
+
+def pytest_configure(config):
+    # Inside a parallel kernel an exception would be swallowed.
+    if config.getoption("--serial-twins"):
+        _runtime._State.serial = True
 
 
 @pytest.fixture(params=[1, 2, 3, 8])

@@ -397,6 +397,48 @@ def interrupt_compiling():
     raise AssertionError("an interrupt was lost")
 
 
+# --- Inputs that change
+
+
+def changing_input():
+    """Another thread writes to the data while they are read: results mean nothing, but are whole."""
+    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+
+    X, few = np.random.default_rng(0).normal(size=(20_000, 16)), data()[:20_000]
+    centers = X[:80].copy()
+    stop = threading.Event()
+
+    def change():
+        rng = np.random.default_rng(1)
+        while not stop.is_set():
+            for array in (X, few):
+                array[:: rng.integers(1, 5)] = rng.choice(
+                    [np.nan, np.inf, -np.inf, 1.7e308, 5e-324, 0.0, 1e9]
+                )
+                time.sleep(0.0005)
+                array[...] = rng.normal(size=array.shape)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(6):
+            for array, book in ((X, centers), (few, centers[:, :4])):
+                k = len(book)
+                for minit in ("random", "points", "++"):
+                    found = kmeans2(array, k, 3, minit=minit, check_finite=False, rng=0)
+                    assert 0 <= found[1].min() <= found[1].max() < k
+                labels = vq(array, book, check_finite=False)[0]
+                assert 0 <= labels.min() <= labels.max() < k
+                result = fit(array, book, max_iter=4, check_finite=False)
+                assert 0 <= result.labels.min() <= result.labels.max() < k
+                kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
+                whiten(array, check_finite=False)
+    finally:
+        stop.set()
+        thread.join()
+    return True
+
+
 # --- Guards, to be taken away
 
 

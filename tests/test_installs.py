@@ -99,7 +99,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
         "root": site,
         "before": mounted(read_only, str(site), str(home)),
         "HOME": str(home),
-        "XDG_CACHE_HOME": "",
+        "XDG_CACHE_HOME": str(home / "cache"),
         "NUMBAKMEANS_CACHE_DIR": "",
     }
     found, stored, lost, trouble = run("float64", "vq", **surroundings)
@@ -111,6 +111,11 @@ def test_read_only_install_and_no_home(tmp_path, expected):
     found, error = finish(start("float64", "vq", "intolerant", **surroundings))
     assert found is None
     assert "Read-only file system" in error
+    # What Numba's own constructor of a cache does here.
+    numbas = PROGRAM.replace("X = np", "_cache.CompileResultCacheImpl(_cache._user_cache)\nX = np")
+    found, error = finish(start("float64", "vq", **{**surroundings, "program": numbas}))
+    assert found is None
+    assert "cannot cache function" in error
 
 
 @needs_mount

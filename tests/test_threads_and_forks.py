@@ -65,6 +65,11 @@ def test_ctrl_c(situation):
     assert code == 0, output
 
 
+def test_inputs_that_change_meanwhile():
+    code, output = run("omp", "changing_input")
+    assert code == 0, output
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_survives(situation, layer):

@@ -1,0 +1,77 @@
+"""Longer checks than `.ci/run`'s: ``nox`` for all of them, ``nox -s soak`` for one.
+
+Interpreters that are not there are skipped.
+"""
+
+import re
+from pathlib import Path
+
+import nox
+
+nox.options.error_on_missing_interpreters = False
+PYTHONS = ["3.11", "3.12", "3.13"]
+LAYERS = ["omp", "workqueue", "tbb"]
+#: What does not need SciPy and scikit-learn.
+CORE = (
+    "tests/kernels",
+    "tests/test_algorithms.py",
+    "tests/test_fit.py",
+    "tests/test_seeding.py",
+    "tests/test_sizes.py",
+)
+
+
+@nox.session(python=PYTHONS)
+def tests(session):
+    """Run the whole suite."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session):
+    """Run the core of the suite with the lowest declared NumPy and Numba."""
+    bounds = re.findall(r'^  "(numpy|numba)>=([0-9.]+)"', Path("pyproject.toml").read_text(), flags=re.M)
+    assert len(bounds) == 2
+    session.install("pytest", "hypothesis", *(f"{name}=={version}.*" for name, version in bounds))
+    session.install("--no-deps", ".")
+    session.run("pytest", *CORE, "tests/test_cache.py")
+
+
+@nox.session(python=PYTHONS[0])
+@nox.parametrize("layer", LAYERS)
+def layers(session, layer):
+    """Run the whole suite under one threading layer."""
+    session.install("-e", ".[test]")
+    environment = {"NUMBA_THREADING_LAYER": layer}
+    if layer == "tbb":
+        environment["LD_LIBRARY_PATH"] = str(Path(session.virtualenv.location) / "lib")
+    session.run("pytest", *session.posargs, env=environment)
+
+
+@nox.session(python=PYTHONS[0])
+def bounds(session):
+    """Run the suite with checked array bounds, on the serial twins, from an empty cache."""
+    session.install("-e", ".[test]")
+    environment = {
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()) / "cache"),
+    }
+    # Processes of their own choose their layers, and parallel kernels swallow exceptions.
+    left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache")
+    ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
+    session.run("pytest", "--serial-twins", *ignored, *session.posargs, env=environment)
+
+
+@nox.session(python=PYTHONS[0])
+def fuzz(session):
+    """Throw 100,000 cases at everything public, guided by coverage."""
+    session.install("-e", ".[test]", "atheris")
+    session.run("python", "tests/fuzz.py", *(session.posargs or ("--cases", "100000")))
+
+
+@nox.session(python=PYTHONS[0])
+def soak(session):
+    """Mix calls for half an hour."""
+    session.install("-e", ".[test]")
+    session.run("python", "tests/soak.py", *(session.posargs or ("--minutes", "30")))

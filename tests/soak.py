@@ -1,0 +1,127 @@
+"""Mixed calls for a long time: ``python tests/soak.py --minutes 30``.
+
+Every answer must equal the first of its kind, and neither memory nor threads nor open files may grow. Exit
+code 0: all of that held. Linux.
+"""
+
+import argparse
+import gc
+import hashlib
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+#: Growth that counts as flat: pages come and go by some hundred kilobytes.
+SLACK = 8 << 20
+#: Share of the time after which everything has been used once, and the process has its final size.
+WARM = 0.3
+
+
+def digest(results):
+    parts = [(str(np.asarray(a).dtype), np.asarray(a).shape, np.asarray(a).tobytes()) for a in results]
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
+def kinds():
+    """Return calls by name: functions, dtypes, layouts, sizes on both sides of the thresholds, and errors."""
+    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+
+    def refused():
+        try:
+            kmeans2([[np.nan, 1.0]], 1)
+        except ValueError as error:
+            return [np.array(str(error))]
+        raise AssertionError("not refused")
+
+    calls = {"refused": refused}
+    for dtype in ("float32", "float64", "int16"):
+        for n, d, k in ((30, 2, 3), (3000, 3, 8), (40_000, 2, 16), (4000, 20, 60)):
+            X = (np.random.default_rng(n).normal(size=(n, d)) * 50).astype(dtype)
+            name = f"{n} x {d}, {dtype}"
+            for minit in ("random", "points", "++"):
+                calls[f"kmeans2 {minit} {name}"] = lambda X=X, k=k, m=minit: kmeans2(X, k, 3, minit=m, rng=1)
+            calls[f"vq {name}"] = lambda X=X, k=k: vq(X[::2], X[:k])
+            calls[f"fit {name}"] = lambda X=X, k=k: fit(X[:, ::-1], X[:k, ::-1], max_iter=3)
+            calls[f"whiten {name}"] = lambda X=X: [whiten(X)]
+            calls[f"kmeans {name}"] = lambda X=X, k=k: kmeans(X[:1000], k, iter=1, thresh=1.0, rng=2)
+    return calls
+
+
+def sizes():
+    """Return resident bytes, threads and open files."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return (
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        len(list(Path("/proc/self/task").iterdir())),
+        len(list(Path("/proc/self/fd").iterdir())),
+    )
+
+
+def leaking(fault):
+    """Return what to do after each call for a fault to be found; see ``--fault``."""
+    kept = []
+    wait = threading.Event()
+    return {
+        None: lambda results: results,
+        "memory": lambda results: kept.append(np.ones(50_000)) or results,
+        "thread": lambda results: threading.Thread(target=wait.wait, daemon=True).start() or results,
+        "file": lambda results: kept.append(os.dup(0)) or results,
+        "answer": lambda results: [np.asarray(r) + (random.random() < 0.05) for r in results],
+    }[fault]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fault", choices=("memory", "thread", "file", "answer"), help="a fault to be found")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    after = leaking(options.fault)
+    calls = kinds()
+    first = {name: digest(call()) for name, call in calls.items()}
+    draw = random.Random(options.seed)
+    names = list(calls)
+    wrong = []
+
+    def ask(name):
+        results = calls[name]()
+        if options.fault is None or name != "refused":
+            results = after(results)
+        if digest(results) != first[name]:
+            wrong.append(name)
+
+    began, warm, done = time.monotonic(), None, 0
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, names))
+        while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1 and not wrong:
+            # Sometimes alone, sometimes from four threads.
+            if draw.random() < 0.5:
+                list(pool.map(ask, draw.choices(names, k=8)))
+            else:
+                list(map(ask, draw.choices(names, k=8)))
+            done += 8
+            if warm is None and share > WARM:
+                warm = sizes()
+        assert warm is not None or wrong, "too few minutes"
+        now = sizes()
+    grown = [] if wrong else [b - a for a, b in zip(warm, now, strict=True)]
+    print(f"{done} calls of {len(names)} kinds in {time.monotonic() - began:.0f} s, seed {options.seed}")
+    print(f"wrong answers: {wrong or 'none'}")
+    if grown:
+        print(f"after the warm-up: {grown[0] / 1e6:+.1f} MB, {grown[1]:+d} threads, {grown[2]:+d} files")
+    return 1 if wrong or grown[0] > SLACK or grown[1] > 0 or grown[2] > 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
