@@ -464,7 +464,22 @@ def without_keeping():
     _runtime.keeps_interrupts = lambda compile: compile
 
 
+def with_a_wild_label():
+    """Not a guard, but a fault: the label that a NaN would get without its rule."""
+    from numbakmeans import _scipy
+
+    nearest = _scipy.nearest
+
+    def wild(samples, centers):
+        labels, sq_dists = nearest(samples, centers)
+        labels[-1] = len(centers)
+        return labels, sq_dists
+
+    _scipy.nearest = wild
+
+
 GUARDS = {
+    "sound labels": with_a_wild_label,
     "keeping": without_keeping,
     "kernel lock": without_kernel_lock,
     "fork handlers": without_fork_handlers,

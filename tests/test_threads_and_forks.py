@@ -89,6 +89,7 @@ CONTROLS = {
     ("fork_while_running", "tbb", "fork handlers"): (1, "[8"),
     ("fork_while_compiling", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_starting", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
+    ("changing_input", "omp", "sound labels"): (1, "assert 0 <= labels.min() <= labels.max() < k"),
     ("interrupt_seeding", "workqueue", "steps"): (1, "s after the signal"),
     ("interrupt_compiling", "workqueue", "keeping"): (1, "an interrupt was lost"),
 }
