@@ -58,7 +58,7 @@ def bounds(session):
         "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()) / "cache"),
     }
     # Processes of their own choose their layers, and parallel kernels swallow exceptions.
-    left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache")
+    left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
     ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
     session.run("pytest", "--serial-twins", *ignored, *session.posargs, env=environment)
 

@@ -171,7 +171,7 @@ def fit(
     *,
     max_iter: int = 300,
     check_finite: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> FitResult:
     """Run Lloyd's algorithm from given centers, and say how it ended.
 

@@ -28,7 +28,8 @@ def small_calls() -> Iterator[Callable[[], object]]:
             X = np.random.default_rng(0).normal(size=(80, n_features)).astype(dtype)
             centers, samples = X[:n_clusters], Samples(X)
             for name in ALGORITHMS:
-                yield partial(iterate, samples, centers, 2, algorithm=name)
+                for progress in (None, lambda *_: None):  # all passes in one call, and one by one
+                    yield partial(iterate, samples, centers, 2, algorithm=name, progress=progress)
             yield partial(vq, X, centers)
             yield partial(fit, X, centers, max_iter=2)
         for method in SEEDINGS:
