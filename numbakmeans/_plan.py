@@ -26,9 +26,9 @@ CHUNK_ROWS = 512
 PACKED_BYTES, MIN_BLOCK_ROWS = 256 * 1024, 28
 #: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
 #: they may leave open and still be used in the next pass. asv: kernels.Heads.
-HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 4, 0.6
+HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
 #: Rows that tell along which directions heads are taken.
-HEAD_SAMPLE = 2048
+HEAD_SAMPLE = 1024
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024

@@ -29,7 +29,7 @@ DISPATCHERS = {
     if isinstance(value, Driver | numba.core.dispatcher.Dispatcher)
 }
 #: Functions whose result only widens a bound, so that their sums may be reordered.
-BOUNDING = {"square_norm", "distance"}
+BOUNDING = {"square_norm", "distance", "orthonormalize", "off_orthonormal"}
 
 
 def words_outside(pattern, home, sources):

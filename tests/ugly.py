@@ -34,10 +34,10 @@ def cases(dtype):
         "ties but for one bit": (mirrored, ties),
         "ties but for one bit, offset 1e4": (mirrored + 1e4, ties + 1e4),
         "ties but for one bit, offset 1e8": (mirrored + 1e8, ties + 1e8),
-        "many panels": (crowd, crowd[:150]),
+        "many panels": (crowd, crowd[:390]),
         "many panels, offset and a center far out": (
             crowd + 1e4,
-            np.vstack([crowd[:130] + 1e4, [[-1e7] * 48], crowd[7:9] + 1e4]),
+            np.vstack([crowd[:387] + 1e4, [[-1e7] * 48], crowd[7:9] + 1e4]),
         ),
         "many panels, rows between two centers": (between, pairs.reshape(-1, 48)),
         "ties but for one bit, in one place": (one_place, ties),

@@ -133,7 +133,7 @@ class Heads(Setting):
 
     def setup(self, heads, data, n_features):
         self.change(0 if heads == "heads" else 10**9)
-        X, self.start = (blobs if data == "blobs" else uniform)(20_000, n_features, 300, "float32")
+        X, self.start = (blobs if data == "blobs" else uniform)(20_000, n_features, 500, "float32")
         self.samples = Samples(X)
         self.time_iterate(heads, data, n_features)
 

@@ -32,7 +32,7 @@ from numbakmeans._algorithms.certified import prepare
 from numbakmeans._jit import bounding_kernel, driver, kernel, prange
 from numbakmeans._kernels.certify import error_of, nearest_of_rows, score_rows
 from numbakmeans._kernels.exact import relabel_row
-from numbakmeans._kernels.heads import head_panels, heads_of_rows, slack
+from numbakmeans._kernels.heads import directions, head_panels, heads_of_rows, panels_of, slack
 from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
@@ -460,21 +460,6 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
     return members
 
 
-def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
-    """Return orthonormal directions (n_features, n_directions) along which points spread most, float32.
-
-    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
-    points: how good they are changes no result.
-    """
-    points = points - points.mean(0)
-    basis = points[:: max(1, len(points) // n_directions)][:n_directions].T
-    for _ in range(3):
-        basis = points.T @ (points @ np.linalg.qr(basis)[0])
-    basis = np.linalg.qr(basis)[0].astype(np.float32)
-    exact = basis.astype(np.float64)
-    return basis, float(np.linalg.norm(exact.T @ exact - np.eye(basis.shape[1])))
-
-
 class Yinyang(Algorithm):
     """Certified scores where bounds on the distances leave a doubt."""
 
@@ -511,13 +496,10 @@ class Yinyang(Algorithm):
 
     def _make_heads(self, n_directions: int) -> None:
         X, (origin, scale) = self.X, self.frame
-        (n_samples, n_features), columns = X.shape, panel_columns(_NO_HEADS)
+        n_samples, n_features = X.shape
         some = X[:: max(1, n_samples // _plan.HEAD_SAMPLE)].astype(np.float64)
         basis, off = directions(((some - origin) * scale).astype(np.float32), n_directions)
-        n_panels = -(-n_directions // columns)
-        wide = np.zeros((n_features, n_panels * columns), np.float32)
-        wide[:, :n_directions] = basis
-        self.basis = np.ascontiguousarray(wide.reshape(n_features, n_panels, columns).transpose(1, 0, 2))
+        self.basis = panels_of(basis)
         self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
         self.heads = np.empty((n_samples, n_directions + 1), np.float32)
         self.head_norms = np.empty(n_samples)

@@ -19,10 +19,82 @@ search", SIGMOD 2025, prunes by some of the dimensions after a rotation.
 
 import numpy as np
 
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import bounding_kernel, driver, kernel, prange
 from numbakmeans._kernels.certify import error_bounds
 from numbakmeans._kernels.pack import pack_panels, pack_rows, panel_buffers, square_norm
 from numbakmeans._simd import product_tile, tile_columns, tile_rows
+
+
+@kernel
+def panels_of(vectors):
+    """Return float32 vectors (n_vectors, n_features) as panels, filled up with zeros."""
+    n_vectors, n_features = vectors.shape
+    columns = tile_columns(vectors)
+    panels = np.zeros(((n_vectors + columns - 1) // columns, n_features, columns), np.float32)
+    for t in range(n_vectors):
+        for f in range(n_features):
+            panels[t // columns, f, t % columns] = vectors[t, f]
+    return panels
+
+
+@kernel
+def products(rows, vectors):
+    """Return the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors)."""
+    out = np.zeros((len(rows), len(vectors) + 1), np.float32)
+    multiply_rows(rows, len(rows), panels_of(vectors), out)
+    return out[:, : len(vectors)].copy()
+
+
+@bounding_kernel
+def orthonormalize(vectors):
+    """Make vectors (n_vectors, n_features) orthonormal, one by one; one that depends on others becomes 0."""
+    n_vectors, n_features = vectors.shape
+    for t in range(n_vectors):
+        before = square_norm(vectors, t)
+        # Twice is enough, for what the first time leaves by rounding.
+        for _ in range(2):
+            for s in range(t):
+                along = np.float32(0.0)
+                for f in range(n_features):
+                    along += vectors[t, f] * vectors[s, f]
+                for f in range(n_features):
+                    vectors[t, f] -= along * vectors[s, f]
+        square = square_norm(vectors, t)
+        factor = np.float32(1.0 / np.sqrt(square) if square > 1e-6 * before else 0.0)
+        for f in range(n_features):
+            vectors[t, f] *= factor
+
+
+@bounding_kernel
+def off_orthonormal(vectors):
+    """Return the Frobenius norm of V'V - I for nonzero vectors V; zeros only shorten heads."""
+    square = 0.0
+    for t in range(len(vectors)):
+        for s in range(t + 1):
+            product = 0.0
+            for f in range(vectors.shape[1]):
+                product += np.float64(vectors[t, f]) * np.float64(vectors[s, f])
+            if t == s:
+                square += (product - 1.0) * (product - 1.0) if product > 0.0 else 0.0
+            else:
+                square += 2.0 * product * product
+    return np.sqrt(square)
+
+
+def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
+
+    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
+    points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
+    """
+    points = points - points.mean(0)
+    columns = np.ascontiguousarray(points.T)
+    basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
+    for _ in range(2):
+        orthonormalize(basis)
+        basis = products(np.ascontiguousarray(products(points, basis).T), columns)
+    orthonormalize(basis)
+    return basis, off_orthonormal(basis)
 
 
 @kernel
@@ -35,25 +107,35 @@ def slack(norm, rest, loss):
 
 
 @kernel
+def multiply_rows(rows, n_rows, panels, out):
+    """Tile. Write the products of some rows with the vectors of panels.
+
+    out : OUT (at least n_rows, n_vectors + 1), the last column left as it is
+    """
+    n_at_once, columns = tile_rows(rows), tile_columns(rows)
+    n_vectors = out.shape[1] - 1
+    tile = np.empty((n_at_once, columns), rows.dtype)
+    chosen = np.empty(n_rows + n_at_once, np.int64)
+    for t in range(len(chosen)):
+        chosen[t] = min(t, max(n_rows - 1, 0))
+    for p in range(panels.shape[0]):
+        width = min(columns, n_vectors - p * columns)
+        for first in range(0, n_rows, n_at_once):
+            product_tile(rows, chosen, first, panels, p, tile)
+            for r in range(min(n_at_once, n_rows - first)):
+                for c in range(width):
+                    out[first + r, p * columns + c] = tile[r, c]
+
+
+@kernel
 def head_rows(rows, norms, n_rows, basis, heads):
     """Tile. Write the negated heads of packed (negated) rows.
 
     basis : (n_panels, n_features, columns), float32, the directions as panels
     heads : OUT (at least n_rows, n_directions + 1), float32
     """
-    n_at_once, columns = tile_rows(rows), tile_columns(rows)
     n_directions = heads.shape[1] - 1
-    out = np.empty((n_at_once, columns), rows.dtype)
-    chosen = np.empty(n_rows + n_at_once, np.int64)
-    for t in range(len(chosen)):
-        chosen[t] = min(t, max(n_rows - 1, 0))
-    for p in range(basis.shape[0]):
-        width = min(columns, n_directions - p * columns)
-        for first in range(0, n_rows, n_at_once):
-            product_tile(rows, chosen, first, basis, p, out)
-            for r in range(min(n_at_once, n_rows - first)):
-                for c in range(width):
-                    heads[first + r, p * columns + c] = out[r, c]
+    multiply_rows(rows, n_rows, basis, heads)
     for t in range(n_rows):
         heads[t, n_directions] = 0.0
         rest = norms[t] * norms[t] - square_norm(heads, t)
