@@ -23,7 +23,7 @@ CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
-PACKED_BYTES, MIN_BLOCK_ROWS = 256 * 1024, 28
+PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
 #: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
 #: they may leave open and still be used in the next pass. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
@@ -104,7 +104,7 @@ def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int) -> int:
-    """Return how many rows a slot packs and scores at a time: what half of the second-level cache holds."""
+    """Return how many rows a slot packs and scores at a time: about what the second-level cache holds."""
     n_samples, n_features = shape
     row_bytes = n_features * itemsize + n_panels * (2 * itemsize + 4)
     share = -(-n_samples // n_slots)

@@ -192,7 +192,13 @@ def bound_rows(
     for t in range(n_picks):
         place = places[new_labels[t]]
         own_panel[t], own_column[t] = place // width, place % width
-        upper[picks[t]] = distance(X, picks[t], centers, new_labels[t]) * scale * (1.0 + WIDEN)
+        p, norm = own_panel[t], norms[t]
+        if columns[p, t] == own_column[t]:
+            square = 2.0 * (best[p, t] + error_of(bounds, p, norm)) + norm * norm * (1.0 + WIDEN)
+            bound = np.sqrt(max(square, 0.0))
+        else:
+            bound = distance(X, picks[t], centers, new_labels[t]) * scale
+        upper[picks[t]] = bound * (1.0 + WIDEN)
     least = np.empty(n_picks)
     p = 0
     for g in range(n_groups):
