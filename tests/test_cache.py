@@ -199,10 +199,10 @@ PROGRAM = """
 import json, sys
 import numpy as np
 from numbakmeans import _fit, kmeans2
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms.resident import resident_run
 X = np.random.default_rng(0).normal(size=(50, 3))
 result = kmeans2(X, X[:2])[0].tolist()
-stats = ALGORITHMS["lloyd"].driver.serial.stats
+stats = resident_run.stats
 print(json.dumps([result, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
 """
 

@@ -32,7 +32,9 @@ def number_chunk(X, start, stop, origin, steps, limits, bits, cells, histogram):
         cell = 0
         for f in range(X.shape[1]):
             place = (np.float64(X[i, f]) - origin[f]) * steps[f]
-            cell += bits[f, int(min(max(place, 0.0), limits[f]))]
+            # Conditions that a NaN passes, too, should another thread change the data.
+            place = place if place > 0.0 else 0.0
+            cell += bits[f, int(place if place < limits[f] else limits[f])]
         cells[i] = cell
         histogram[cell] += 1
 

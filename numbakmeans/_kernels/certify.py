@@ -77,7 +77,7 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, panel_groups, s
             places[n_chosen] = t
             chosen[n_chosen] = numbers[t]
             n_chosen += 1 if needs[g, t] else 0
-            best[p, t] = np.inf
+            best[p, t], second[p, t], columns[p, t] = np.inf, np.inf, 0
         for t in range(n_chosen, n_chosen + n_at_once):
             chosen[t] = chosen[0] if n_chosen > 0 else 0
         for first in range(0, n_chosen, n_at_once):
@@ -109,7 +109,7 @@ def decide(X, i, centers, shared, scores, t, norm, limit):
     sq_dist, label = np.inf, centers.shape[0]
     for p in range(best.shape[0]):
         error = error_of(bounds, p, norm)
-        if best[p, t] - error > limit:
+        if best[p, t] - error > limit or best[p, t] == np.inf:
             continue
         if second[p, t] - error > limit:
             j = members[p * width + columns[p, t]]
@@ -119,7 +119,8 @@ def decide(X, i, centers, shared, scores, t, norm, limit):
                 j = members[p * width + c]
                 if j >= 0 and distinct[j]:
                     sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
-    return label
+    # Data that another thread changes may leave none.
+    return label if label < centers.shape[0] else 0
 
 
 @kernel
@@ -154,7 +155,8 @@ def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scor
     width = len(members) // n_panels
     n_decided = 0
     for t in range(n_picks):
-        if work[2, t] == 0.0:
+        # Without a finite limit the row has changed since it was checked: nothing is certain.
+        if work[2, t] == 0.0 and work[0, t] < np.inf:
             winner = int(work[1, t])
             labels[t] = members[winner * width + columns[winner, t]]
         else:
