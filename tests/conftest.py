@@ -29,7 +29,7 @@ def pytest_configure(config):
         _runtime._State.serial = True
 
 
-@pytest.fixture(params=[1, 2, 3, 8])
+@pytest.fixture(params=[1, 3, 8])
 def threads(request, monkeypatch):
     """Run with this many threads, in parallel kernels whatever the size (but for one thread)."""
     before = numba.get_num_threads()
