@@ -212,6 +212,6 @@ def _write_whole(path: Path, content: bytes) -> None:
         with temporary.open("xb") as file:
             file.write(content)
         temporary.replace(path)
-    except BaseException:
+    finally:
+        # There only if something came between, a full disk or Ctrl-C.
         temporary.unlink(missing_ok=True)
-        raise

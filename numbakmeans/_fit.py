@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, FRAMED, REFERENCE
+from numbakmeans._algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._algorithms.base import Progress
-from numbakmeans._algorithms.certified import certified_nearest, in_order
+from numbakmeans._algorithms.certified import Certified
 from numbakmeans._kernels import canonical
-from numbakmeans._kernels.pack import panel_columns
 from numbakmeans._samples import MAX_SAMPLES, UNFRAMED, Samples, as_working, column_means, padded
 from numbakmeans._seeding import SEEDINGS
 
@@ -77,13 +76,13 @@ def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarr
     labels, sq_dists = np.empty(len(X), np.int32), np.empty(len(X))
     wide = pad_centers(centers)
     if _plan.scored(X.shape, len(centers)):
-        origin, scale = samples.frame(wide)
-        if scale:
-            run = certified_nearest.on(plan.parallel)
-            members = in_order(X, len(centers))
-            n_panels = len(members) // panel_columns(X)
-            block_rows = _plan.block_rows(X.shape, X.itemsize, n_panels, plan.n_slots)
-            run(X, wide, members, origin, scale, plan.n_slots, block_rows, labels, sq_dists)
+        frame = samples.frame(wide)
+        if frame.scale:
+            labels.fill(-1)
+            Certified(samples, plan, frame).run(wide, labels, *samples.tables(len(centers), plan.n_slots))
+            canonical.label_sq_dists.on(plan.parallel)(
+                X, wide, labels, plan.n_slots, plan.chunk_rows, sq_dists
+            )
             return labels, sq_dists
     run = canonical.nearest.on(plan.parallel)
     run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists)
@@ -157,9 +156,10 @@ def iterate(
     n_clusters = len(centers)
     plan = _plan.sweep(X.shape, work=X.size * n_clusters)
     wide = pad_centers(centers)
-    name = algorithm or _plan.algorithm(X.shape, n_clusters, X.itemsize, max_iter)
-    frame = samples.frame(wide) if name in FRAMED else UNFRAMED
-    chosen = ALGORITHMS[REFERENCE if name in FRAMED and not frame.scale else name]
+    chosen = ALGORITHMS[algorithm or _plan.algorithm(X.shape, n_clusters, X.itemsize, max_iter)]
+    frame = samples.frame(wide) if chosen.framed else UNFRAMED
+    if chosen.framed and not frame.scale:
+        chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(X), -1, np.int32)
     run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
     return Passes(wide, labels, *run)

@@ -89,9 +89,9 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     )
     if filtered:
         return "filtering"
-    if scored(shape, n_clusters) and n_samples * n_features * n_clusters >= PARALLEL_WORK:
-        pays = max_iter > 2 and n_samples * n_features * n_clusters >= BOUNDED_WORK
-        return "yinyang" if pays else "certified"
+    work = n_samples * n_features * n_clusters
+    if scored(shape, n_clusters) and work >= PARALLEL_WORK:
+        return "yinyang" if max_iter > 2 and work >= BOUNDED_WORK else "certified"
     small = n_samples * n_features <= RESIDENT_VALUES and max_iter <= RESIDENT_PASSES
     return "resident" if small else "lloyd"
 

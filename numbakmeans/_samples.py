@@ -13,6 +13,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._kernels.canonical import GROUP
+from numbakmeans._kernels.certify import MAX_FEATURES
 from numbakmeans._kernels.exact import SPECIALS, add_labelled, make_grids, means, measure, part_bits
 from numbakmeans._kernels.pack import scale_for
 
@@ -117,7 +118,7 @@ class Samples:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
         n_features = self.X.shape[1]
         origin = np.zeros(n_features)
-        if not self.finite:
+        if not self.finite or n_features > MAX_FEATURES:
             return Frame(origin, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             # A value of the working dtype: subtracting it rounds once.

@@ -25,7 +25,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.canonical import sq_dist_tile
+from numbakmeans._kernels.canonical import pack_block, sq_dist_tile
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.sampling import choose_without_replacement
 from numbakmeans._kernels.sketch import (
@@ -33,7 +33,6 @@ from numbakmeans._kernels.sketch import (
     STEPS,
     limit_of,
     near_rows,
-    pack_leaf,
     sketch_leaf,
     sketch_point,
 )
@@ -199,7 +198,7 @@ def approach_chunk(
                     sq_dists[start + r] = sq_dist
                     limits[leaf, r] = limit_of(sq_dist, errors[leaf, r], scale, n_features)
         else:
-            pack_leaf(X, start, stop, block)
+            pack_block(X, start, stop, block)
             approach_leaf(block, center, start, stop, lane_dists, sq_dists)
             if new:
                 sketch_leaf(block, stop - start, n_features, origin, scale, sketches[leaf], errors[leaf])

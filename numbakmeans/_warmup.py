@@ -32,6 +32,9 @@ def small_calls() -> Iterator[Callable[[], object]]:
                     yield partial(iterate, samples, centers, 2, algorithm=name, progress=progress)
             yield partial(vq, X, centers)
             yield partial(fit, X, centers, max_iter=2)
+        # As many panels as heads want.
+        X = np.random.default_rng(0).normal(size=(400, 48)).astype(dtype)
+        yield partial(iterate, Samples(X), X[:390], 3, algorithm="yinyang")
         for method in SEEDINGS:
             yield partial(seed, samples, 2, method, np.random.default_rng(0))
         yield partial(kmeans, X, 2, iter=1, rng=0)

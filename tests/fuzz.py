@@ -370,12 +370,13 @@ def run_one(target, cases, seed, fault, blind):
         return
     draw = random.Random(seed)
     for case in range(cases):
-        content = draw.randbytes(draw.randrange(LENGTH))
+        content, passed = draw.randbytes(draw.randrange(LENGTH)), False
         try:
             run(content)
-        except BaseException:
-            print(f"case {case}: {content!r}", file=sys.stderr)
-            raise
+            passed = True
+        finally:
+            if not passed:
+                print(f"case {case}: {content!r}", file=sys.stderr)
     print(f"Done {cases} cases", file=sys.stderr)
 
 

@@ -282,6 +282,10 @@ for _plan.PARALLEL_WORK in (0, 10**18):
             Y = X.astype(np.float64 if dtype == np.int32 else dtype)
             Y[3] = np.nan
             kmeans2(Y, Y[:3], check_finite=False)
+_plan.algorithm = lambda *_: "yinyang"
+for dtype in (np.float32, np.float64):
+    X = np.random.default_rng(0).normal(size=(450, 50)).astype(dtype)
+    fit(X, X[:400], max_iter=3)
 print(json.dumps([_cache.stored, _cache.lost, _cache.trouble]))
 """
 

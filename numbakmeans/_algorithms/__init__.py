@@ -22,5 +22,3 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "yinyang": Yinyang,
     "filtering": Filtering,
 }
-#: Those that take only data with a frame: finite, and of moderate size.
-FRAMED = frozenset({"certified", "yinyang", "filtering"})

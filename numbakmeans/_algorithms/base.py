@@ -40,6 +40,8 @@ class Algorithm:
 
     #: What runs one pass.
     driver: Driver
+    #: Whether it takes only data with a frame: finite, and of moderate size.
+    framed = True
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         self.samples, self.X, self.plan, self.frame = samples, samples.X, plan, frame

@@ -15,7 +15,6 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.canonical import sq_dist_to
 from numbakmeans._kernels.certify import error_bounds, nearest_of_rows
 from numbakmeans._kernels.exact import relabel
 from numbakmeans._kernels.pack import (
@@ -132,63 +131,6 @@ def certified_pass(X, block_rows, centers, members, origin, scale, constants, sc
         moved += slot_moved
         n_decided += slot_decided
     return moved, n_decided
-
-
-@kernel
-def certified_nearest_slot(
-    X,
-    slot,
-    n_slots,
-    block_rows,
-    centers,
-    origin,
-    scale,
-    distinct,
-    members,
-    panels,
-    half_norms,
-    bounds,
-    labels,
-    sq_dists,
-):
-    """Write label and D of the nearest center for each row of one slot."""
-    shared = (distinct, members, panels, half_norms, bounds, np.zeros(len(panels), np.int64))
-    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
-    scores, work = score_buffers(X, block_rows, len(panels)), np.empty((3, block_rows))
-    picks, needs = np.empty(block_rows, np.int64), np.ones((1, block_rows), np.bool_)
-    new_labels = np.empty(block_rows, np.int64)
-    for start in range(slot * block_rows, len(X), n_slots * block_rows):
-        stop = min(start + block_rows, len(X))
-        for i in range(start, stop):
-            picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, rows, norms)
-        nearest_of_rows(X, picks, stop - start, needs, centers, shared, rows, norms, scores, work, new_labels)
-        for i in range(start, stop):
-            labels[i] = new_labels[i - start]
-            sq_dists[i] = sq_dist_to(X, i, centers, labels[i])
-
-
-@driver
-def certified_nearest(X, centers, members, origin, scale, n_slots, block_rows, labels, sq_dists):
-    """Write label and D of the nearest center for every row; arguments as of `canonical.nearest`."""
-    distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
-    for s in prange(n_slots):
-        certified_nearest_slot(
-            X,
-            s,
-            n_slots,
-            block_rows,
-            centers,
-            origin,
-            scale,
-            distinct,
-            members,
-            panels,
-            half_norms,
-            bounds,
-            labels,
-            sq_dists,
-        )
 
 
 class Certified(Algorithm):

@@ -73,6 +73,7 @@ class Lloyd(Algorithm):
     """Every distance by the definition."""
 
     driver = lloyd_pass
+    framed = False
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         plan, (_, constants, scales) = self.plan, self.grids

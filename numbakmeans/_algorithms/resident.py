@@ -97,6 +97,7 @@ class Resident(Algorithm):
     """Every distance by the definition, rows packed once; alone, all passes in one call."""
 
     driver = resident_pass
+    framed = False
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)

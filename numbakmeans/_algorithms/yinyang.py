@@ -32,7 +32,15 @@ from numbakmeans._algorithms.certified import prepare
 from numbakmeans._jit import bounding_kernel, driver, kernel, prange
 from numbakmeans._kernels.certify import error_of, nearest_of_rows, score_rows
 from numbakmeans._kernels.exact import relabel_row
-from numbakmeans._kernels.heads import directions, head_panels, heads_of_rows, panels_of, slack
+from numbakmeans._kernels.heads import (
+    head_panels,
+    heads_of_rows,
+    off_orthonormal,
+    orthonormalize,
+    panels_of,
+    products,
+    slack,
+)
 from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
@@ -464,6 +472,22 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
     members = np.full(-(-n_clusters // columns) * columns, -1)
     members[:n_clusters] = order
     return members
+
+
+def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
+
+    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
+    points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
+    """
+    points = points - points.mean(0)
+    columns = np.ascontiguousarray(points.T)
+    basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
+    for _ in range(2):
+        orthonormalize(basis)
+        basis = products(np.ascontiguousarray(products(points, basis).T), columns)
+    orthonormalize(basis)
+    return basis, off_orthonormal(basis)
 
 
 class Yinyang(Algorithm):

@@ -15,16 +15,27 @@ from numbakmeans._jit import driver, kernel, prange
 
 #: Features added in one sweep over the lanes; blocks and centers are padded to a multiple of it.
 GROUP = 4
+#: Features copied in one sweep over the rows of a block: a line of the cache.
+PACKED_FEATURES = 8
 
 
 @kernel
 def pack_block(X, start, stop, block):
-    """Tile. Copy rows [start, stop) of X into the lanes of block, as float64.
+    """Tile. Copy rows [start, stop) of X into the lanes of block, as float64, some features at a time.
+
+    Neighbours in a column of block are a power of two apart: all features of a row at once would evict each
+    other from the first cache.
 
     X : (n_samples, n_features); block : OUT (padded features, lanes), padding already zero
     """
+    n_features = X.shape[1]
+    whole = n_features - n_features % PACKED_FEATURES
+    for first in range(0, whole, PACKED_FEATURES):
+        for i in range(start, stop):
+            for f in range(first, first + PACKED_FEATURES):
+                block[f, i - start] = X[i, f]
     for i in range(start, stop):
-        for f in range(X.shape[1]):
+        for f in range(whole, n_features):
             block[f, i - start] = X[i, f]
 
 

@@ -111,14 +111,11 @@ def decide(X, i, centers, shared, scores, t, norm, limit):
         error = error_of(bounds, p, norm)
         if best[p, t] - error > limit or best[p, t] == np.inf:
             continue
-        if second[p, t] - error > limit:
-            j = members[p * width + columns[p, t]]
-            sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
-        else:
-            for c in range(width):
-                j = members[p * width + c]
-                if j >= 0 and distinct[j]:
-                    sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
+        only_best = second[p, t] - error > limit
+        for c in range(width):
+            j = members[p * width + c]
+            if j >= 0 and distinct[j] and (c == columns[p, t] or not only_best):
+                sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
     # Data that another thread changes may leave none.
     return label if label < centers.shape[0] else 0
 

@@ -81,22 +81,6 @@ def off_orthonormal(vectors):
     return np.sqrt(square)
 
 
-def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
-    """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
-
-    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
-    points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
-    """
-    points = points - points.mean(0)
-    columns = np.ascontiguousarray(points.T)
-    basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
-    for _ in range(2):
-        orthonormalize(basis)
-        basis = products(np.ascontiguousarray(products(points, basis).T), columns)
-    orthonormalize(basis)
-    return basis, off_orthonormal(basis)
-
-
 @kernel
 def slack(norm, rest, loss):
     """Return how far a head may be off; norm of the row, length of the rest, and the loss e for one unit."""

@@ -29,8 +29,6 @@ from numbakmeans._simd import near_lanes
 
 #: Lanes of a leaf are a multiple of it: what `near_lanes` marks in one word.
 GROUP_LANES = 16
-#: Features copied in one sweep over the rows of a leaf: a line of the cache.
-PACKED_FEATURES = 8
 #: Bytes of a sketch span this many steps on each side of the origin.
 STEPS = 127
 #: Largest root mean square of the values of a pick's t, and the rounding to float32 of such a one.
@@ -39,25 +37,8 @@ SLACK = REACH * 2.0**-23
 
 
 @kernel
-def pack_leaf(X, start, stop, block):
-    """Tile. As `canonical.pack_block`, some features at a time: a row's all at once evict each other.
-
-    Neighbours in a column of block are a power of two apart, so that few of them fit into the first cache.
-    """
-    n_features = X.shape[1]
-    whole = n_features - n_features % PACKED_FEATURES
-    for first in range(0, whole, PACKED_FEATURES):
-        for i in range(start, stop):
-            for f in range(first, first + PACKED_FEATURES):
-                block[f, i - start] = X[i, f]
-    for i in range(start, stop):
-        for f in range(whole, n_features):
-            block[f, i - start] = X[i, f]
-
-
-@kernel
 def sketch_leaf(block, n_rows, n_features, origin, scale, sketch, errors):
-    """Tile. Sketch the rows in the lanes of a block, as `pack_leaf` leaves it.
+    """Tile. Sketch the rows in the lanes of a block, as `canonical.pack_block` leaves it.
 
     sketch : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds of E
 
