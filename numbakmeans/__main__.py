@@ -223,9 +223,9 @@ def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
         table = _files.read(arguments.file, array=arguments.array, columns=arguments.columns)
     n_clusters = 2 if arguments.k is None else arguments.k
     samples = _as_samples(table, arguments.dtype)
-    if arguments.minit == "points" and n_clusters > len(samples.X):
-        raise UsageError(f"--minit points: {n_clusters} clusters (-k), but only {len(samples.X)} rows")
-    if plot is not None and float(max(samples.X.max(), -samples.X.min())) > plot.LARGEST:
+    if arguments.minit == "points" and n_clusters > len(samples):
+        raise UsageError(f"--minit points: {n_clusters} clusters (-k), but only {len(samples)} rows")
+    if plot is not None and float(max(samples.array.max(), -samples.array.min())) > plot.LARGEST:
         raise UsageError(f"--plot cannot draw values beyond {plot.LARGEST:g}")
 
     result, seed, seconds = _run(samples, n_clusters, arguments)
@@ -236,7 +236,7 @@ def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
                 _files.write_labels(files[0], result.labels, arguments.format)
                 _files.write_centers(files[1], result.centers, table.names, arguments.format)
             if plot is not None:
-                figure = plot.draw(samples.X, result, table.heads, table.picture)
+                figure = plot.draw(samples.array, result, table.heads, table.picture)
                 plot.save(figure, files[-1], arguments.plot.suffix)
     _say(_summary(arguments, table, samples, result, seed, seconds, outputs))
 
@@ -365,9 +365,9 @@ def _summary(
 ) -> str:
     from numbakmeans._jit import threads
 
-    n_rows, n_columns = samples.X.shape
+    n_rows, n_columns = samples.shape
     source = "Old Faithful (comes with the package)" if arguments.file is None else str(arguments.file)
-    shape = f"{_count(n_rows, 'row')} of {_count(n_columns, 'column')}, {samples.X.dtype}"
+    shape = f"{_count(n_rows, 'row')} of {_count(n_columns, 'column')}, {samples.dtype}"
     if table.picture is not None:
         height, width = table.picture
         shape = f"{width} x {height} pixels, {shape}"

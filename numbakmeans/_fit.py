@@ -15,7 +15,15 @@ from numbakmeans._algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._algorithms.base import Progress
 from numbakmeans._algorithms.certified import Certified
 from numbakmeans._kernels import canonical
-from numbakmeans._samples import MAX_SAMPLES, UNFRAMED, Samples, as_working, column_means, padded
+from numbakmeans._samples import (
+    MAX_SAMPLES,
+    UNFRAMED,
+    Samples,
+    as_real,
+    as_working,
+    column_means,
+    padded,
+)
 from numbakmeans._seeding import SEEDINGS
 
 
@@ -71,22 +79,29 @@ def pad_centers(centers: np.ndarray) -> np.ndarray:
 
 def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the label of the nearest center (int32) and D to it (float64) for every row."""
-    X = samples.X
-    plan = _plan.sweep(X.shape, work=X.size * len(centers))
-    labels, sq_dists = np.empty(len(X), np.int32), np.empty(len(X))
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    labels = np.full(len(samples), -1, np.int32)
     wide = pad_centers(centers)
-    if _plan.scored(X.shape, len(centers)):
+    if _plan.scored(samples.shape, len(centers)):
         frame = samples.frame(wide)
         if frame.scale:
-            labels.fill(-1)
             Certified(samples, plan, frame).run(wide, labels, *samples.tables(len(centers), plan.n_slots))
-            canonical.label_sq_dists.on(plan.parallel)(
-                X, wide, labels, plan.n_slots, plan.chunk_rows, sq_dists
-            )
-            return labels, sq_dists
+            return labels, _label_sq_dists(samples, wide, labels)
+    sq_dists = np.empty(len(samples))
     run = canonical.nearest.on(plan.parallel)
-    run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels, sq_dists)
+    for rows, X in samples.slabs():
+        run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels[rows], sq_dists[rows])
     return labels, sq_dists
+
+
+def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return D between every row and the center (padded) of its label."""
+    plan = _plan.sweep(samples.shape, work=8 * samples.size)
+    sq_dists = np.empty(len(samples))
+    run = canonical.label_sq_dists.on(plan.parallel)
+    for rows, X in samples.slabs():
+        run(X, wide, labels[rows], plan.n_slots, plan.chunk_rows, sq_dists[rows])
+    return sq_dists
 
 
 def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
@@ -112,11 +127,7 @@ def exact_average(values: np.ndarray) -> np.floating:
 
 def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
     """Return the exact sum of D between rows and the centers (padded) of their labels."""
-    X = samples.X
-    plan = _plan.sweep(X.shape, work=8 * X.size)
-    sq_dists = np.empty(len(X))
-    canonical.label_sq_dists.on(plan.parallel)(X, centers, labels, plan.n_slots, plan.chunk_rows, sq_dists)
-    return exact_sum(sq_dists)
+    return exact_sum(_label_sq_dists(samples, centers, labels))
 
 
 def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray:
@@ -125,7 +136,7 @@ def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray
     method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState; its lock is held while drawing
     """
     row = SEEDINGS[method]
-    shape = (len(samples.X), n_clusters, samples.X.shape[1])
+    shape = (len(samples), n_clusters, samples.shape[1])
     if isinstance(rng, np.random.Generator):
         with rng.bit_generator.lock:
             integers, reals = row.draw(rng, *shape)
@@ -152,15 +163,15 @@ def iterate(
     progress : called with the pass and the number of rows that moved, after each pass
     algorithm : a key of `ALGORITHMS`, chosen by the plan unless given; each gives the same bits
     """
-    X = samples.X
     n_clusters = len(centers)
-    plan = _plan.sweep(X.shape, work=X.size * n_clusters)
+    plan = _plan.sweep(samples.shape, work=samples.size * n_clusters)
     wide = pad_centers(centers)
-    chosen = ALGORITHMS[algorithm or _plan.algorithm(X.shape, n_clusters, X.itemsize, max_iter)]
+    best = _plan.algorithm(samples.shape, n_clusters, samples.dtype.itemsize, max_iter, samples.memory)
+    chosen = ALGORITHMS[algorithm or best]
     frame = samples.frame(wide) if chosen.framed else UNFRAMED
-    if chosen.framed and not frame.scale:
+    if (chosen.framed and not frame.scale) or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
-    labels = np.full(len(X), -1, np.int32)
+    labels = np.full(len(samples), -1, np.int32)
     run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
     return Passes(wide, labels, *run)
 
@@ -212,7 +223,7 @@ def fit(
     >>> result.n_iter, result.converged, result.n_empty
     (3, True, 0)
     """
-    rows, start = as_working(X, "X"), as_working(centers, "centers")
+    rows, start = as_real(X, "X"), as_working(centers, "centers")
     for name, array in (("X", rows), ("centers", start)):
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name} must be a non-empty 2-D array, got shape {array.shape}")
@@ -240,5 +251,5 @@ def fit(
 def as_result(samples: Samples, passes: Passes) -> FitResult:
     """Return passes in the caller's shape and dtype, with the inertia of these centers and labels."""
     inertia = inertia_of(samples, passes.centers, passes.labels)
-    centers = passes.centers[:, : samples.X.shape[1]].astype(samples.X.dtype)
+    centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     return FitResult(centers, passes.labels, inertia, passes.n_iter, passes.converged, passes.n_empty)

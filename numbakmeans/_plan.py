@@ -5,6 +5,7 @@ No figure here changes a result, only the time it takes. Each names the benchmar
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from numbakmeans._jit import DISABLED, threads
@@ -40,6 +41,11 @@ BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
 FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = 6, 10_000, 1_000_000, 64
 #: Bytes of working memory allowed for each row, and beside that.
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
+#: Bytes up to which data of another dtype or layout is copied whole, and of a slab beyond: of that, rows are
+#: converted again for every pass. asv: kernels.Layouts.
+COPY_BYTES, SLAB_BYTES = 32 * 1024 * 1024, 16 * 1024 * 1024
+#: Rows of a slab at least: no leaf of '++' is larger.
+SLAB_ROWS = 128
 #: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
 STEPS_PER_CALL = 200_000_000
 #: Picks of '++', picks times features, and elementary steps, from which sketches pay. asv: seeding.Sketches:
@@ -73,7 +79,43 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
     return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows))
 
 
-def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: int) -> str:
+class Memory(NamedTuple):
+    """What is kept between passes, or picks, may take `ROW_BYTES` a row and `spare`; where more: `share`.
+
+    spare : bytes; share : bytes, a quarter of the caller's data; whole : are the rows there all at once?
+    lean : is nothing to be kept?
+    """
+
+    spare: int
+    share: int
+    whole: bool
+    lean: bool
+
+
+def lean() -> bool:
+    """Return whether the user wants nothing kept that only saves time: ``NUMBAKMEANS_LEAN=1``."""
+    return os.environ.get("NUMBAKMEANS_LEAN", "") not in ("", "0")
+
+
+def intake(shape: tuple[int, ...], itemsize: int, working_itemsize: int, ready: bool) -> tuple[int, Memory]:
+    """Return the rows of a slab, all of them where they are used or copied whole, and the memory left.
+
+    ready : whether kernels can read the caller's array as it is
+    """
+    n_samples, n_features = shape
+    spare, share = SPARE_BYTES, n_samples * n_features * itemsize // 4
+    row_bytes = n_features * working_itemsize
+    whole = ready or n_samples * row_bytes <= COPY_BYTES
+    slab_rows = n_samples
+    if not whole:
+        slab_rows = min(max(SLAB_BYTES // row_bytes, SLAB_ROWS), n_samples)
+        whole = slab_rows == n_samples
+    if not ready:
+        spare -= slab_rows * row_bytes
+    return slab_rows, Memory(max(spare, 0), share, whole, lean())
+
+
+def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: int, memory: Memory) -> str:
     """Return the key of `_algorithms.ALGORITHMS` that is fastest for a problem."""
     n_samples, n_features = shape
     if DISABLED:
@@ -85,15 +127,18 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
         and FILTERED_ROWS <= n_samples < 2**31
         and (n_features <= 2 or n_samples * n_clusters >= FILTERED_PAIRS)
         and max_iter * n_clusters >= FILTERED_TURNS
-        and extra <= SPARE_BYTES
+        and memory.whole
+        and not memory.lean
+        and extra <= memory.spare
     )
     if filtered:
         return "filtering"
     work = n_samples * n_features * n_clusters
     if scored(shape, n_clusters) and work >= PARALLEL_WORK:
-        return "yinyang" if max_iter > 2 and work >= BOUNDED_WORK else "certified"
+        bounded = max_iter > 2 and work >= BOUNDED_WORK and not memory.lean
+        return "yinyang" if bounded else "certified"
     small = n_samples * n_features <= RESIDENT_VALUES and max_iter <= RESIDENT_PASSES
-    return "resident" if small else "lloyd"
+    return "resident" if small and memory.whole else "lloyd"
 
 
 def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
@@ -118,10 +163,10 @@ class Bounds(NamedTuple):
     n_directions: int
 
 
-def bounds(shape: tuple[int, ...], itemsize: int, n_panels: int) -> Bounds:
-    """Plan the bounds: all groups and heads that memory allows, a quarter of the data or `SPARE_BYTES`."""
+def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
+    """Plan the bounds: all groups and heads that memory allows."""
     n_samples, n_features = shape
-    floats = max(n_features * itemsize // 16, SPARE_BYTES // (4 * n_samples) + 4)
+    floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
     n_groups = max(1, min(n_panels, floats // 3))
     n_directions = min(n_features // 3, n_samples // 2, floats - n_groups - 4)
     pays = n_features >= HEAD_FEATURES and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
@@ -138,16 +183,19 @@ def per_call(work: int) -> int:
     return max(1, STEPS_PER_CALL // work)
 
 
-def sketched(shape: tuple[int, ...], n_clusters: int) -> bool:
-    """Return whether '++' keeps a byte for each value of the data, to pass by rows that a pick leaves.
+def sketched_leaves(
+    shape: tuple[int, ...], n_clusters: int, n_leaves: int, lanes: int, memory: Memory
+) -> int:
+    """Return of how many leaves '++' keeps a byte for each value, to pass by rows that a pick leaves.
 
-    That is a quarter of float32 data (an eighth of float64), and up to a quarter of that more where leaves
-    do not fill their lanes: without it every pick reads all of the data.
+    Without it every pick reads all of the data. Rows that come in slabs are converted for each pick anyway.
     """
     n_samples, n_features = shape
     terms = n_features * n_clusters
     worth = terms >= SKETCHED_TERMS and n_samples * terms >= SKETCHED_WORK
-    return n_clusters >= SKETCHED_PICKS and worth and not DISABLED
+    if n_clusters < SKETCHED_PICKS or not worth or not memory.whole or memory.lean or DISABLED:
+        return 0
+    return min(n_leaves, max(memory.spare, memory.share) // (lanes * n_features))
 
 
 def sketch_step(shape: tuple[int, ...]) -> int:

@@ -1,12 +1,13 @@
 """Arrays in: whatever the caller has becomes samples in the working dtype, measured once.
 
-Here, and nowhere else, dtypes, layouts, ranks and finiteness are checked. Messages start with SciPy's
-sentence where SciPy raises too, and name the argument.
+Here, and nowhere else, dtypes and layouts are dealt with. Kernels see aligned C-ordered float32 or float64
+alone: the caller's own memory where it is that, a copy where one is small, and otherwise one slab of rows
+after the other, so that no large array is ever copied as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -50,8 +51,8 @@ class Frame(NamedTuple):
 UNFRAMED = Frame(np.empty(0), 0.0)
 
 
-def as_working(value: Any, name: str) -> np.ndarray:
-    """Return value as an aligned C-ordered array of its working dtype, float32 or float64.
+def as_real(value: Any, name: str) -> np.ndarray:
+    """Return value as an array of real numbers, of any dtype and layout: no copy of an array.
 
     Raises
     ------
@@ -65,13 +66,24 @@ def as_working(value: Any, name: str) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} cannot be read as an array: {error}") from error
     kind, size = array.dtype.kind, array.dtype.itemsize
-    dtype = np.float64 if kind in "biu" or size == 8 else np.float32
     if kind not in "biuf" or (kind == "f" and (size > 8 or array.dtype.char == "g")):
         raise TypeError(
             f"{name} must hold real numbers (bool, integer, float16, float32 or float64), "
             f"got dtype {array.dtype}"
         )
-    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    return array
+
+
+def working_dtype(array: np.ndarray) -> np.dtype:
+    """Return float32 for float16 and float32, float64 for all other real numbers."""
+    single = array.dtype.kind == "f" and array.dtype.itemsize < 8
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def as_working(value: Any, name: str) -> np.ndarray:
+    """Return value as an aligned C-ordered array of its working dtype; errors as in `as_real`."""
+    array = as_real(value, name)
+    return np.require(array, working_dtype(array), ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def padded(n_features: int) -> int:
@@ -79,29 +91,84 @@ def padded(n_features: int) -> int:
     return max(GROUP, -(-n_features // GROUP) * GROUP)
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    # Kernels know read-only arrays alone: one signature to compile for each working dtype.
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 class Samples:
-    """Rows in the working dtype, read-only, and what a sweep over them found.
+    """Rows in the working dtype, and what a sweep over them found.
 
     Parameters
     ----------
-    array : (n_samples, n_features), float32 or float64, C-order, at least one element
+    array : (n_samples, n_features), any real numbers in any layout, at least one element
+
+    Attributes
+    ----------
+    shape : (n_samples, n_features)
+    dtype, single : the working dtype, and whether it is float32
+    X : all rows, read-only; None where they come in slabs
+    memory : what others may still take (`_plan.Memory`)
     """
 
     def __init__(self, array: np.ndarray) -> None:
-        # Kernels know read-only arrays alone: one signature to compile for each working dtype.
-        self.X = array.view()
-        self.X.flags.writeable = False
-        self.single = array.dtype == np.float32
+        self.array, self.shape, self.size = array, array.shape, array.size
+        self.dtype = working_dtype(array)
+        self.single = self.dtype == np.float32
+        ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
+        self.slab_rows, self.memory = _plan.intake(array.shape, array.itemsize, self.dtype.itemsize, ready)
+        self.X: np.ndarray | None = None
+        if self.slab_rows == len(array):
+            self.X = _read_only(np.require(array, self.dtype, ["C_CONTIGUOUS", "ALIGNED"]))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def rows(self, index: Any) -> np.ndarray:
+        """Return a float64 copy of some rows."""
+        return self.array[index].astype(self.dtype).astype(np.float64)
+
+    @computed_once
+    def _buffer(self) -> np.ndarray:
+        return np.empty((self.slab_rows, self.shape[1]), self.dtype)
+
+    def converted(self, *parts: slice) -> np.ndarray:
+        """Return rows of the caller's array, one part after the other, until the next call."""
+        filled = 0
+        for part in parts:
+            rows = self.array[part]
+            np.copyto(self._buffer[filled : filled + len(rows)], rows)
+            filled += len(rows)
+        return _read_only(self._buffer[:filled])
+
+    def slabs(self, edges: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+        """Find all rows once, in slabs: where they are, and the rows, read-only, until the next slab.
+
+        edges : ascending, from 0 to n_samples, where a slab may end; no more than `slab_rows` apart
+        """
+        if self.X is not None:
+            yield slice(0, len(self)), self.X
+            return
+        start = 0
+        while start < len(self):
+            stop = min(start + self.slab_rows, len(self))
+            if edges is not None:
+                stop = int(edges[np.searchsorted(edges, stop, side="right") - 1])
+            yield slice(start, stop), self.converted(slice(start, stop))
+            start = stop
 
     @computed_once
     def ranges(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Largest magnitude and finest bit of each column (n_slots, n_features); all values finite?"""
-        X = self.X
-        plan = _plan.sweep(X.shape, work=8 * X.size)
-        largest = np.zeros((plan.n_slots, X.shape[1]))
-        finest = np.full((plan.n_slots, X.shape[1]), np.inf)
+        n_features = self.shape[1]
+        plan = _plan.sweep(self.shape, work=8 * self.size)
+        largest = np.zeros((plan.n_slots, n_features))
+        finest = np.full((plan.n_slots, n_features), np.inf)
         finite = np.ones(plan.n_slots, np.bool_)
-        measure.on(plan.parallel)(X, plan.chunk_rows, largest, finest, finite)
+        for _, X in self.slabs():
+            measure.on(plan.parallel)(X, plan.chunk_rows, largest, finest, finite)
         return largest, finest, bool(finite.all())
 
     @property
@@ -112,17 +179,17 @@ class Samples:
     def grids(self) -> Grids:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges
-        return make_grids(largest, finest, part_bits(len(self.X)))
+        return make_grids(largest, finest, part_bits(len(self)))
 
     def frame(self, wide: np.ndarray) -> Frame:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
-        n_features = self.X.shape[1]
+        n_features = self.shape[1]
         origin = np.zeros(n_features)
         if not self.finite or n_features > MAX_FEATURES:
             return Frame(origin, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             # A value of the working dtype: subtracting it rounds once.
-            origin = wide[:, :n_features].mean(0).astype(self.X.dtype).astype(np.float64)
+            origin = wide[:, :n_features].mean(0).astype(self.dtype).astype(np.float64)
         return Frame(origin, scale_for(self.ranges[0], wide, n_features, origin))
 
     def tables(self, n_clusters: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,11 +224,11 @@ def labelled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tup
 
     The mean of no rows is 0.
     """
-    X = samples.X
+    n_features = samples.shape[1]
     sums, counts = _labelled_sums(samples, labels, n_clusters)
-    centers = np.zeros((n_clusters, padded(X.shape[1])))
+    centers = np.zeros((n_clusters, padded(n_features)))
     sizes = update_means(samples, sums, counts, samples.single, centers)
-    return centers[:, : X.shape[1]].astype(X.dtype), sizes
+    return centers[:, :n_features].astype(samples.dtype), sizes
 
 
 def column_means(samples: Samples, single: bool = False, divisor: int | None = None) -> np.ndarray:
@@ -169,20 +236,19 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 
     divisor : what to divide the sums by, the number of rows unless given
     """
-    X = samples.X
-    sums, counts = _labelled_sums(samples, np.zeros(len(X), np.int32), 1)
+    sums, counts = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1)
     if divisor is not None:
         counts[:, 0] = 0
         counts[0, 0] = divisor
-    centers = np.zeros((1, X.shape[1]))
+    centers = np.zeros((1, samples.shape[1]))
     update_means(samples, sums, counts, single, centers)
     return centers[0]
 
 
 def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
-    X = samples.X
-    plan = _plan.sweep(X.shape, work=8 * X.size)
+    plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sums, counts = samples.tables(n_clusters, plan.n_slots)
     _, constants, scales = samples.grids
-    add_labelled.on(plan.parallel)(X, labels, plan.chunk_rows, constants, scales, sums, counts)
+    for rows, X in samples.slabs():
+        add_labelled.on(plan.parallel)(X, labels[rows], plan.chunk_rows, constants, scales, sums, counts)
     return sums, counts

@@ -23,9 +23,11 @@ from numbakmeans._samples import (
     MAX_CLUSTERS,
     MAX_SAMPLES,
     Samples,
+    as_real,
     as_working,
     column_means,
     labelled_means,
+    working_dtype,
 )
 from numbakmeans._seeding import SEEDINGS
 
@@ -97,8 +99,10 @@ def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
 
 def _require_finite(samples: Samples, name: str) -> None:
     if not samples.finite:
-        row, column = np.argwhere(~np.isfinite(samples.X))[0]
-        raise ValueError(f"{NOT_FINITE}: {name} has {samples.X[row, column]} in row {row}, column {column}")
+        for rows, X in samples.slabs():
+            for row, column in np.argwhere(~np.isfinite(X)):
+                where = f"row {rows.start + row}, column {column}"
+                raise ValueError(f"{NOT_FINITE}: {name} has {X[row, column]} in {where}")
 
 
 def _require_size(array: np.ndarray, name: str) -> None:
@@ -188,17 +192,17 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
            [3.29956009, 2.93273208, 9.33380951],
            [1.75976538, 0.7038557 , 7.21248917]])
     """
-    array = as_working(obs, "obs")
+    array = as_real(obs, "obs")
     if array.ndim == 0:
         raise ValueError("obs must have at least one dimension, got a scalar")
     _require_size(array, "obs")
     if array.size == 0:
-        return array.copy()
+        return array.astype(working_dtype(array))
     samples = Samples(array.reshape(len(array), -1))
     checked = check_finite is None or check_finite
     if checked:
         _require_finite(samples, "obs")
-    deviations = _deviations(samples).astype(array.dtype)
+    deviations = _deviations(samples).astype(samples.dtype)
     constant = deviations == 0
     if checked and constant.any():
         warnings.warn(
@@ -207,16 +211,24 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
             stacklevel=2,
         )
     deviations[constant] = 1
+    result = np.empty(samples.shape, samples.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        return (samples.X / deviations).reshape(array.shape)
+        for rows, X in samples.slabs():
+            np.divide(X, deviations, out=result[rows])
+    return result.reshape(array.shape)
 
 
 def _deviations(samples: Samples) -> np.ndarray:
     """Return the standard deviation of each column, in float64."""
-    variances = np.empty(samples.X.shape[1])
+    means = column_means(samples)
+    variances = np.empty(len(means))
     with np.errstate(over="ignore", invalid="ignore"):
-        for f, mean in enumerate(column_means(samples)):
-            variances[f] = exact_average((samples.X[:, f] - mean) ** 2)
+        # A few columns at a time: all at once would be a copy of the data.
+        for some in (slice(f, f + 4) for f in range(0, len(means), 4)):
+            squares = samples.rows((slice(None), some))
+            squares -= means[some]
+            squares *= squares
+            variances[some] = column_means(Samples(squares))
         return np.sqrt(variances)
 
 
@@ -264,11 +276,11 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     >>> vq(features, code_book)
     (array([1, 1, 0], dtype=int32), array([0.43588989, 0.73484692, 0.83066239]))
     """
-    rows, book = as_working(obs, "obs"), as_working(code_book, "code_book")
+    rows, book = as_real(obs, "obs"), as_working(code_book, "code_book")
     if rows.ndim == 0 and book.ndim == 0:
         rows, book = rows.reshape(1), book.reshape(1)
     _require_codes(rows, book, "code_book")
-    result = np.result_type(rows, book)
+    result = np.result_type(working_dtype(rows), book)
     if rows.size == 0:
         return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
     samples = Samples(_as_columns(rows))
@@ -362,7 +374,7 @@ def kmeans(
     >>> print(f"{distortion:.6f}")
     0.405639
     """
-    rows, guess = as_working(obs, "obs"), as_working(k_or_guess, "k_or_guess")
+    rows, guess = as_real(obs, "obs"), as_working(k_or_guess, "k_or_guess")
     if rows.ndim not in (1, 2):
         raise ValueError(f"ndim different than 1 or 2 are not supported: obs has shape {rows.shape}")
     if rows.size == 0:
@@ -518,7 +530,7 @@ def kmeans2(
     if not isinstance(minit, str) or minit not in methods:
         raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
     _as_thresh(thresh)
-    rows = as_working(data, "data")
+    rows = as_real(data, "data")
     if rows.ndim not in (1, 2):
         raise ValueError(
             f"Input of rank > 2 is not supported. data has shape {rows.shape}, not (M, N) or (M,)"
@@ -548,7 +560,7 @@ def kmeans2(
     passes = iterate(samples, start, n_iter, stop_on_empty=missing == "raise")
     if passes.ever_empty:
         _report_empty(passes, missing)
-    centroids = passes.centers[:, : samples.X.shape[1]].astype(rows.dtype)
+    centroids = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     return _like(centroids, rows), passes.labels
 
 

@@ -64,7 +64,7 @@ def draw_points_legacy(state: Any, n_samples: int, n_clusters: int, n_features: 
 
 
 def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.ndarray) -> np.ndarray:
-    return samples.X[rows].astype(np.float64)
+    return samples.rows(rows)
 
 
 # --- '++': each next row with a probability proportional to its D to the nearest pick
@@ -164,6 +164,7 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 def approach_chunk(
     X,
     center,
+    begin,
     starts,
     first_leaf,
     last_leaf,
@@ -180,29 +181,31 @@ def approach_chunk(
 ):
     """Chunk. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
 
-    new : make the sketches; near : only rows that their sketch does not rule out; others as in `pick_rows`
+    begin : the first row in X; new : make the sketches; near : where there are sketches, look only at rows
+    that these do not rule out; others as in `pick_rows`
     """
     n_features = X.shape[1]
     block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
     hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS + 1, np.int64)
     for leaf in range(first_leaf, last_leaf):
         start, stop = starts[leaf], starts[leaf + 1]
-        if near:
+        sketched = leaf < len(sketches)
+        if near and sketched:
             n_near = near_rows(sketches[leaf], point, limits[leaf], hits, rows)
             if n_near == 0:
                 continue
-            approach_rows(X, start, rows, n_near, center, lane_dists)
+            approach_rows(X, start - begin, rows, n_near, center, lane_dists)
             for t in range(n_near):
                 r, sq_dist = rows[t], lane_dists[t]
                 if sq_dist < sq_dists[start + r]:
                     sq_dists[start + r] = sq_dist
                     limits[leaf, r] = limit_of(sq_dist, errors[leaf, r], scale, n_features)
         else:
-            pack_block(X, start, stop, block)
+            pack_block(X, start - begin, stop - begin, block)
             approach_leaf(block, center, start, stop, lane_dists, sq_dists)
-            if new:
+            if new and sketched:
                 sketch_leaf(block, stop - start, n_features, origin, scale, sketches[leaf], errors[leaf])
-            if scale > 0.0:
+            if sketched:
                 for i in range(start, stop):
                     error = errors[leaf, i - start]
                     limits[leaf, i - start] = limit_of(sq_dists[i], error, scale, n_features)
@@ -213,8 +216,10 @@ def approach_chunk(
 def pick_rows(
     X,
     n_slots,
-    n_padded,
+    center,
     starts,
+    first_leaf,
+    last_leaf,
     depths,
     origin,
     scale,
@@ -228,30 +233,34 @@ def pick_rows(
     leaf_sums,
     picks,
 ):
-    """Make picks[first:last] by '++', first >= 1.
+    """Make picks[first:last] by '++', first >= 1; the last leaf of all makes the pick.
 
-    starts, depths : leaves of n_samples; origin (n_features,), scale : of the sketches; scale 0 for none
-    sketches : INOUT (n_leaves, n_features, lanes); errors, limits : INOUT (n_leaves, lanes), zeros at first
+    X : the rows of leaves [first_leaf, last_leaf); where these are not all, last is first + 1
+    center : INOUT (padded features,), row first - 1, then the one before the last
+    starts, depths : leaves of n_samples; origin (n_features,), scale : of the sketches
+    sketches : INOUT (n_sketched, n_features, lanes), of the first leaves; errors, limits : INOUT
+    (n_sketched, lanes), zeros at first
     sq_dists : INOUT (n_samples,), infinities before the first pick
     leaf_sums : INOUT (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
     """
-    n_leaves = len(depths)
-    center, point = np.zeros(n_padded), np.zeros(X.shape[1], np.float32)
+    n_leaves, begin = last_leaf - first_leaf, starts[first_leaf]
+    point = np.zeros(X.shape[1], np.float32)
     for p in range(first, last):
-        for f in range(X.shape[1]):
-            center[f] = X[picks[p - 1], f]
-        new, near = scale > 0.0 and p == 1, False
-        if scale > 0.0 and p > 1:
-            near = sketch_point(X, picks[p - 1], origin, scale, point)
+        if p > first:
+            for f in range(X.shape[1]):
+                center[f] = X[picks[p - 1], f]
+        near = False
+        if len(sketches) > 0 and p > 1:
+            near = sketch_point(center, origin, scale, point)
         for s in prange(n_slots):
-            first_leaf, last_leaf = s * n_leaves // n_slots, (s + 1) * n_leaves // n_slots
             approach_chunk(
                 X,
                 center,
+                begin,
                 starts,
-                first_leaf,
-                last_leaf,
-                new,
+                first_leaf + s * n_leaves // n_slots,
+                first_leaf + (s + 1) * n_leaves // n_slots,
+                p == 1,
                 near,
                 point,
                 origin,
@@ -262,7 +271,8 @@ def pick_rows(
                 sq_dists,
                 leaf_sums,
             )
-        picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
+        if last_leaf == len(depths):
+            picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
 
 
 def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
@@ -271,11 +281,9 @@ def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
     The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
     have a large error instead, where they would make that of all the others large.
     """
-    X = samples.X
-    n_features = X.shape[1]
     if not samples.finite:
-        return np.zeros(n_features), 0.0
-    rows = X[:: _plan.sketch_step(X.shape)].astype(np.float64)
+        return np.zeros(samples.shape[1]), 0.0
+    rows = samples.rows(slice(None, None, _plan.sketch_step(samples.shape)))
     with np.errstate(over="ignore", invalid="ignore"):
         origin = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2]
         distances = np.abs(rows - origin)
@@ -286,27 +294,29 @@ def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
 
 
 def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    X = samples.X
-    n_samples, n_features = X.shape
+    shape, (n_samples, n_features) = samples.shape, samples.shape
     picks = np.empty(n_clusters, np.int64)
     picks[0] = first[0]
     starts, depths = leaves_of(n_samples)
     sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
-    origin, scale = np.zeros(n_features), 0.0
-    if _plan.sketched(X.shape, n_clusters):
-        origin, scale = sketch_frame(samples)
-    n_leaves = len(depths) if scale else 0
     lanes = -(-int(np.diff(starts).max()) // GROUP_LANES) * GROUP_LANES
-    sketches = np.empty((n_leaves, n_features, lanes), np.int8)
-    errors, limits = np.zeros((n_leaves, lanes), np.float32), np.zeros((n_leaves, lanes), np.float32)
-    plan = _plan.sweep(X.shape, work=X.size * (n_clusters - 1))
+    n_sketched = _plan.sketched_leaves(shape, n_clusters, len(depths), lanes, samples.memory)
+    origin, scale = sketch_frame(samples) if n_sketched else (np.zeros(n_features), 0.0)
+    n_sketched = n_sketched if scale else 0
+    sketches = np.empty((n_sketched, n_features, lanes), np.int8)
+    errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
+    plan = _plan.sweep(shape, work=samples.size * (n_clusters - 1))
     pick = pick_rows.on(plan.parallel)
-    step = _plan.per_call(X.size)
-    leaves = (padded(n_features), starts, depths, origin, scale)
+    center = np.zeros(padded(n_features))
+    step = _plan.per_call(samples.size) if samples.X is not None else 1
+    frame = (depths, origin, scale, uniforms)
     work = (sketches, errors, limits, sq_dists, leaf_sums, picks)
-    for begin in range(1, n_clusters, step):
-        pick(X, plan.n_slots, *leaves, uniforms, begin, min(begin + step, n_clusters), *work)
-    return X[picks].astype(np.float64)
+    for p in range(1, n_clusters, step):
+        center[:n_features] = samples.rows(picks[p - 1])
+        for rows, X in samples.slabs(starts):
+            leaves = np.searchsorted(starts, (rows.start, rows.stop))
+            pick(X, plan.n_slots, center, starts, *leaves, *frame, p, min(p + step, n_clusters), *work)
+    return samples.rows(picks)
 
 
 # --- 'random': a Gaussian with the data's mean and covariance
@@ -399,20 +409,28 @@ def color(normals, upper, mean, centers):
 
 
 def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    X = samples.X
-    n_samples, n_features = X.shape
+    n_samples, n_features = samples.shape
     mean = column_means(samples)
     normals = normals.reshape(n_clusters, min(n_samples, n_features))
     # One row has no spread; SciPy divides by zero there.
     freedom = max(n_samples - 1, 1)
     if n_features > n_samples:
-        return _place_in_row_space(X - mean, freedom, normals) + mean
-    chunk_rows, n_chunks = _plan.scatter_chunks(X.shape)
+        return _place_in_row_space(samples.rows(slice(None)) - mean, freedom, normals) + mean
+    chunk_rows, n_chunks = _plan.scatter_chunks(samples.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
-    parallel = _plan.sweep(X.shape, work=X.size * n_features).parallel
-    rows_per_call = max(4, _plan.per_call(n_chunks * n_features * n_features) // 4 * 4)
-    for first in range(0, chunk_rows, rows_per_call):
-        scatter_matrices.on(parallel)(X, mean, chunk_rows, first, first + rows_per_call, scatters)
+    add = scatter_matrices.on(_plan.sweep(samples.shape, work=samples.size * n_features).parallel)
+    step = _plan.per_call(n_chunks * n_features * n_features)
+    if samples.X is None:
+        step = min(step, samples.slab_rows // n_chunks)
+    step = max(4, step // 4 * 4)
+    for first in range(0, chunk_rows, step):
+        if samples.X is not None:
+            add(samples.X, mean, chunk_rows, first, first + step, scatters)
+            continue
+        # The same rows of every chunk, each chunk shorter.
+        ends = [min((c + 1) * chunk_rows, c * chunk_rows + first + step) for c in range(n_chunks)]
+        parts = [slice(c * chunk_rows + first, end) for c, end in enumerate(ends)]
+        add(samples.converted(*parts), mean, min(step, chunk_rows - first), 0, step, scatters)
     upper = scatters[0]
     for scatter in scatters[1:]:
         upper += scatter

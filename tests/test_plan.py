@@ -51,7 +51,8 @@ def test_calls_of_the_seeding_are_bounded():
     ],
 )
 def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
-    assert _plan.algorithm(shape, n_clusters, 8, max_iter) == expected
+    _, memory = _plan.intake(shape, 8, 8, ready=True)
+    assert _plan.algorithm(shape, n_clusters, 8, max_iter, memory) == expected
 
 
 @pytest.mark.parametrize("n_samples", [1000, 10**5, 10**7, 10**9])
@@ -59,7 +60,8 @@ def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("n_panels", [1, 7, 1000])
 def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsize, n_panels):
-    n_groups, n_directions = _plan.bounds((n_samples, n_features), itemsize, n_panels)
+    _, memory = _plan.intake((n_samples, n_features), itemsize, itemsize, ready=True)
+    n_groups, n_directions = _plan.bounds((n_samples, n_features), n_panels, memory)
     assert 1 <= n_groups <= n_panels
     # The upper bound, the norm and the length of the rest come with the heads.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)

@@ -92,9 +92,10 @@ def all_sq_dists(X, picks):
     center, point = np.zeros(padded(X.shape[1])), np.zeros(X.shape[1], np.float32)
     for p, pick in enumerate(picks):
         center[: X.shape[1]] = X[pick]
-        near = scale > 0 and p > 0 and bool(sketch.sketch_point(samples.X, pick, origin, scale, point))
-        leaves = (samples.X, center, starts, 0, len(depths), scale > 0 and p == 0, near, point, origin, scale)
-        seeding.approach_chunk(*leaves, sketches, errors, limits, sq_dists, leaf_sums)
+        near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
+        leaves = (samples.X, center, 0, starts, 0, len(depths))
+        how = (scale > 0 and p == 0, near, point, origin, scale)
+        seeding.approach_chunk(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums)
     return sq_dists, leaf_sums
 
 
@@ -124,7 +125,7 @@ def near_marks(X, c, sq_dists, forget=0.0):
     limits[:n] = [
         sketch.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
     ]
-    assert sketch.sketch_point(X, c, origin, scale, point)
+    assert sketch.sketch_point(X[c].astype(np.float64), origin, scale, point)
     hits, rows = np.empty(lanes // sketch.GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
     n_near = sketch.near_rows(sketched, point, limits, hits, rows)
     return np.isin(np.arange(n), rows[:n_near])
@@ -184,8 +185,8 @@ def test_a_pick_out_of_reach_is_compared_with_every_row():
     X[77] = 1e9
     point = np.zeros(3, np.float32)
     origin, scale = seeding.sketch_frame(Samples(X))
-    assert not sketch.sketch_point(Samples(X).X, 77, origin, scale, point)
-    assert sketch.sketch_point(Samples(X).X, 78, origin, scale, point)
+    assert not sketch.sketch_point(X[77], origin, scale, point)
+    assert sketch.sketch_point(X[78], origin, scale, point)
     picks = [5, 77, 78, 9]
     assert all_sq_dists(X, picks)[0].tobytes() == oracle.sq_dists(X, X[picks]).min(1).tobytes()
 

@@ -3,6 +3,8 @@
 These reach below the public face, and follow it when it changes.
 """
 
+import numpy as np
+
 from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._samples import Samples, labelled_means
@@ -157,6 +159,27 @@ class Pruning:
         _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
 
 
+class Layouts(Setting):
+    """Ten passes over data that kernels cannot read in place: copied whole, and converted slab by slab."""
+
+    name = "COPY_BYTES"
+    params = (["copied", "slabs"], ["in place", "Fortran order", "float16", "int32"], [16, 128])
+    param_names = ("rows", "given", "n_features")
+
+    def setup(self, rows, given, n_features):
+        self.change(2**40 if rows == "copied" else 0)
+        X, self.start = blobs(100_000, n_features, 100, "float32")
+        if given == "Fortran order":
+            X = np.asfortranarray(X)
+        elif given != "in place":
+            X = (100 * X).astype(given)
+        self.X = X
+        self.time_iterate(rows, given, n_features)
+
+    def time_iterate(self, rows, given, n_features):
+        _fit.iterate(Samples(self.X), self.start, 10)
+
+
 class Algorithms:
     """Ten passes by each algorithm of the table: the one to watch for regressions.
 
@@ -181,7 +204,7 @@ class Algorithms:
     def track_decided(self, algorithm, data, dtype):
         """Rows, of a hundred and a pass, that were labelled by the definition."""
         passes = _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
-        return 100 * passes.n_decided / (len(self.samples.X) * passes.n_iter)
+        return 100 * passes.n_decided / (len(self.samples) * passes.n_iter)
 
     track_decided.unit = "percent"
 

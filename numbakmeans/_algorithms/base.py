@@ -42,9 +42,11 @@ class Algorithm:
     driver: Driver
     #: Whether it takes only data with a frame: finite, and of moderate size.
     framed = True
+    #: Whether it wants all rows at once, and not in slabs.
+    whole = False
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        self.samples, self.X, self.plan, self.frame = samples, samples.X, plan, frame
+        self.samples, self.plan, self.frame = samples, plan, frame
         self.grids: Grids = samples.grids
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:

@@ -28,9 +28,8 @@ from numbakmeans._kernels.pack import (
 
 
 @kernel
-def in_order(X, n_clusters):
-    """Return which center stands where in the panels: each at its index, -1 for none."""
-    columns = panel_columns(X)
+def in_order(columns, n_clusters):
+    """Return which center stands where in panels of some columns: each at its index, -1 for none."""
     members = np.full((n_clusters + columns - 1) // columns * columns, -1, np.int64)
     for j in range(n_clusters):
         members[j] = j
@@ -139,11 +138,16 @@ class Certified(Algorithm):
     driver = certified_pass
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        X, (_, constants, scales) = self.X, self.grids
-        members = in_order(X, len(centers))
+        samples, (_, constants, scales) = self.samples, self.grids
+        columns = panel_columns(np.empty((0, 0), samples.dtype))
+        members = in_order(columns, len(centers))
         block_rows = _plan.block_rows(
-            X.shape, X.itemsize, len(members) // panel_columns(X), self.plan.n_slots
+            samples.shape, samples.dtype.itemsize, len(members) // columns, self.plan.n_slots
         )
         run = self.driver.on(self.plan.parallel)
-        args = (centers, members, *self.frame, constants, scales, labels, sums, counts)
-        return Pass(*run(X, block_rows, *args))
+        shared = (centers, members, *self.frame, constants, scales)
+        moved, n_decided = 0, 0
+        for rows, X in samples.slabs():
+            done = run(X, block_rows, *shared, labels[rows], sums, counts)
+            moved, n_decided = moved + done[0], n_decided + done[1]
+        return Pass(moved, n_decided)

@@ -253,10 +253,10 @@ def filtered_pass(
     return moved, n_decided
 
 
-def lay_grid(X: np.ndarray, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return a grid of 2**n_bits cells over the bulk of X: the arguments of `cells.number_chunk`."""
-    n_samples, n_features = X.shape
-    sample = np.sort(X[:: max(1, n_samples // _plan.GRID_SAMPLE)].astype(np.float64), axis=0)
+def lay_grid(samples: Samples, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a grid of 2**n_bits cells over the bulk of the rows: the arguments of `cells.number_chunk`."""
+    n_samples, n_features = samples.shape
+    sample = np.sort(samples.rows(slice(None, None, max(1, n_samples // _plan.GRID_SAMPLE))), axis=0)
     # A few rows far out must not stretch the cells of all others; they go to the cells at the rim.
     rim = len(sample) // 200
     origin, end = sample[rim], sample[-1 - rim]
@@ -282,23 +282,23 @@ class Filtering(Algorithm):
     """Rows in spatial blocks, and for each block the centers that can win in it."""
 
     driver = filtered_pass
+    whole = True
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
-        X = self.X
-        n_samples, n_features = X.shape
+        X, (n_samples, n_features) = samples.X, samples.shape
         exponents, self.constants, self.scales = self.grids
         n_bits = _plan.grid_bits(n_samples)
         self.order = np.empty(n_samples, np.int32)
         self.labels = np.empty(n_samples, np.int32)
         ends = np.zeros((plan.n_slots, 2**n_bits), np.int32)
-        sort_rows.on(plan.parallel)(X, *lay_grid(X, n_bits), ends, self.labels, self.order)
+        sort_rows.on(plan.parallel)(X, *lay_grid(samples, n_bits), ends, self.labels, self.order)
         self.labels.fill(-1)
         starts = np.empty(min(n_samples, ends.shape[1] + n_samples // _plan.BLOCK_ROWS) + 1, np.int64)
         n_blocks = cut_blocks(ends[-1], _plan.BLOCK_ROWS, starts)
         self.starts = starts[: n_blocks + 1].copy()
         self.widths = widths_of(self.starts, n_blocks, X)
-        self.data = np.empty(self.widths[-1] * n_features, X.dtype)
+        self.data = np.empty(self.widths[-1] * n_features, samples.dtype)
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
         self.totals = np.zeros((n_blocks, *exponents.shape), np.int64)
         self.owners = np.full(n_blocks, NOBODY, np.int32)
@@ -317,7 +317,7 @@ class Filtering(Algorithm):
         )
 
     def run(self, centers: np.ndarray, _: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        table = np.ascontiguousarray(centers[:, : self.X.shape[1]].T)
+        table = np.ascontiguousarray(centers[:, : self.samples.shape[1]].T)
         done = self.driver.on(self.plan.parallel)(
             _plan.CHUNK_BLOCKS,
             self.starts,

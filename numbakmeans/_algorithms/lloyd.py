@@ -78,5 +78,8 @@ class Lloyd(Algorithm):
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         plan, (_, constants, scales) = self.plan, self.grids
         run = self.driver.on(plan.parallel)
-        moved = run(self.X, plan.chunk_rows, plan.n_lanes, centers, constants, scales, labels, sums, counts)
+        tables = (constants, scales)
+        moved = 0
+        for rows, X in self.samples.slabs():
+            moved += run(X, plan.chunk_rows, plan.n_lanes, centers, *tables, labels[rows], sums, counts)
         return Pass(moved, len(labels))

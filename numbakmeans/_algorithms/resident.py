@@ -98,6 +98,7 @@ class Resident(Algorithm):
 
     driver = resident_pass
     framed = False
+    whole = True
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
@@ -105,10 +106,11 @@ class Resident(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if self.blocks is None:
-            self.blocks = pack_all(self.X)
+            self.blocks = pack_all(self.samples.X)
         _, constants, scales = self.grids
         run = self.driver.on(self.plan.parallel)
-        return Pass(run(self.X, self.blocks, centers, constants, scales, labels, sums, counts), len(labels))
+        args = (centers, constants, scales, labels, sums, counts)
+        return Pass(run(self.samples.X, self.blocks, *args), len(labels))
 
     def run_all(
         self, centers: np.ndarray, labels: np.ndarray, max_iter: int, stop_on_empty: bool, progress: Progress
@@ -120,6 +122,6 @@ class Resident(Algorithm):
         sizes = np.empty(len(centers), np.int64)
         outputs = (centers, labels, sums, counts, sizes)
         n_iter, moved, n_empty, ever_empty = resident_run(
-            self.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
+            self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
         )
         return Run(n_iter, moved == 0, n_empty, ever_empty, n_iter * len(labels))

@@ -500,21 +500,24 @@ class Yinyang(Algorithm):
         self.begun = False
 
     def _begin(self, centers: np.ndarray) -> None:
-        X, (origin, scale), plan = self.X, self.frame, self.plan
-        n_samples, n_features = X.shape
+        samples, (origin, scale), plan = self.samples, self.frame, self.plan
+        n_samples, n_features = samples.shape
         n_clusters = len(centers)
-        columns, head_columns = panel_columns(X), panel_columns(_NO_HEADS)
+        columns = panel_columns(np.empty((0, 0), samples.dtype))
+        head_columns = panel_columns(_NO_HEADS)
         points = (centers[:, :n_features] - origin) * scale
         self.members = gather(points, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
-        sizes = _plan.bounds(X.shape, X.itemsize, n_head_panels)
+        sizes = _plan.bounds(samples.shape, n_head_panels, samples.memory)
         self.places = np.empty(n_clusters, np.int64)
         self.places[self.members[:n_clusters]] = np.arange(n_clusters)
         self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
         self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
         self.groups = self.head_groups[self.places // head_columns]
-        self.block_rows = _plan.block_rows(X.shape, X.itemsize, n_panels, plan.n_slots)
+        block_rows = _plan.block_rows(samples.shape, samples.dtype.itemsize, n_panels, plan.n_slots)
+        self.block_rows = min(block_rows, samples.slab_rows)
         n_blocks = -(-n_samples // self.block_rows)
+        self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
         self.upper = np.empty(n_samples, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
@@ -525,28 +528,32 @@ class Yinyang(Algorithm):
         self.begun = True
 
     def _make_heads(self, n_directions: int) -> None:
-        X, (origin, scale) = self.X, self.frame
-        n_samples, n_features = X.shape
-        some = X[:: max(1, n_samples // _plan.HEAD_SAMPLE)].astype(np.float64)
+        samples, (origin, scale) = self.samples, self.frame
+        n_samples, n_features = samples.shape
+        some = samples.rows(slice(None, None, max(1, n_samples // _plan.HEAD_SAMPLE)))
         basis, off = directions(((some - origin) * scale).astype(np.float32), n_directions)
         self.basis = panels_of(basis)
         self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
         self.heads = np.empty((n_samples, n_directions + 1), np.float32)
         self.head_norms = np.empty(n_samples)
         run = heads_of_rows.on(self.plan.parallel)
-        run(X, self.plan.n_slots, self.block_rows, origin, scale, self.basis, self.heads, self.head_norms)
+        for rows, X in samples.slabs(self.edges):
+            heads, norms = self.heads[rows], self.head_norms[rows]
+            run(X, self.plan.n_slots, self.block_rows, origin, scale, self.basis, heads, norms)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if not self.begun:
             self._begin(centers)
         _, constants, scales = self.grids
         order = (self.members, self.places, self.groups, self.panel_groups, self.head_groups)
-        heads = (self.heads, self.head_norms, self.basis, self.loss)
-        tables = (constants, scales, labels, self.upper, self.lower, sums, counts)
         run = self.driver.on(self.plan.parallel)
-        moved, n_decided, n_doubted, n_scored = run(
-            self.X, self.block_rows, centers, self.before, *order, *self.frame, *heads, *tables
-        )
+        done = np.zeros(4, np.int64)
+        for rows, X in self.samples.slabs(self.edges):
+            blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
+            heads = (self.heads[rows], self.head_norms[rows], self.basis, self.loss)
+            tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
+            done += run(X, self.block_rows, centers, self.before, *order, *self.frame, *heads, *tables)
+        moved, n_decided, n_doubted, n_scored = (int(count) for count in done)
         self.before[:] = centers
         if n_doubted and n_scored > _plan.HEADS_PAY * n_doubted:
             self.heads, self.head_norms = _NO_HEADS, np.empty(0)

@@ -67,18 +67,19 @@ def sketch_leaf(block, n_rows, n_features, origin, scale, sketch, errors):
 
 
 @kernel
-def sketch_point(X, i, origin, scale, point):
-    """Write t of row i; return whether it is within reach, |t| <= REACH * sqrt(n_features).
+def sketch_point(center, origin, scale, point):
+    """Write t of a pick, center; return whether it is within reach, |t| <= REACH * sqrt(n_features).
 
+    center : (at least n_features,), float64
     point : OUT (n_features,), float32. Each value is off by a factor of at most 1 +- 2**-24 (1 + 2**-27):
     two operations in float64 and the rounding to float32. So the length of e' is below SLACK * sqrt(n).
     """
     square = 0.0
-    for f in range(X.shape[1]):
-        t = (X[i, f] - origin[f]) / scale
+    for f in range(len(point)):
+        t = (center[f] - origin[f]) / scale
         square += t * t
         point[f] = np.float32(t)
-    return square <= REACH * REACH * X.shape[1]
+    return square <= REACH * REACH * len(point)
 
 
 @kernel

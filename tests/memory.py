@@ -1,0 +1,83 @@
+"""How much memory a call takes beyond the process and its arguments: run by `test_memory.py`.
+
+    python tests/memory.py CALL GIVEN [whole]
+
+Prints the bytes taken, the bytes allowed (32 a row, 64 MB, and 48 for each value of the centroids and thread;
+for pruning a quarter of the data more), and the bytes that a copy of the data in the working dtype would be.
+``whole`` is the control: data of any size is copied whole. Linux alone. Where the data is mapped from a file,
+the process cannot have more than what is allowed: the data is several times larger.
+"""
+
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+
+N_CLUSTERS = 32
+SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5)}
+CALLS = {
+    "points": lambda X: kmeans2(X, N_CLUSTERS, iter=3, minit="points", rng=0),
+    "++": lambda X: kmeans2(X, N_CLUSTERS, iter=1, minit="++", rng=0),
+    "random": lambda X: kmeans2(X, N_CLUSTERS, iter=1, minit="random", rng=0),
+    "fit": lambda X: fit(X, X[:N_CLUSTERS], max_iter=4),
+    "vq": lambda X: vq(X, X[:N_CLUSTERS]),
+    "kmeans": lambda X: kmeans(X, X[:N_CLUSTERS], thresh=1e9),
+    "whiten": whiten,
+}
+
+
+def status(field):
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def taken(call):
+    """Return the bytes of memory that call() had at its peak, above what the process had before."""
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    call()
+    return status("VmHWM") - before
+
+
+def data(given, n_samples, n_features):
+    """Return rows as 'shape, layout dtype' says; not all different, but quickly made."""
+    layout, dtype = given.split()
+    block = np.random.default_rng(0).integers(0, 99, size=(1000, n_features)).astype(dtype)
+    if layout == "mapped":
+        with tempfile.TemporaryFile() as file:
+            for _ in range(n_samples // 1000):
+                file.write(block.tobytes())
+            file.flush()
+            return np.memmap(file, dtype, "r", shape=(n_samples, n_features))
+    order = "F" if layout == "F" else "C"
+    step = 2 if layout == "strided" else 1
+    X = np.empty((n_samples, n_features * step), dtype, order)[:, ::step]
+    for start in range(0, n_samples, 1000):
+        X[start : start + 1000] = block
+    return X
+
+
+def main(name, given, control=""):
+    shape, given = given.split(", ")
+    call, (n_samples, n_features) = CALLS[name], SHAPES[shape]
+    if control == "whole":
+        _plan.COPY_BYTES = 2**40
+    call(data(given, 20_000, n_features))  # compiles
+    X = data(given, n_samples, n_features)
+    working = 4 if X.dtype in (np.float16, np.float32) else 8
+    threads = 2
+    allowed = 32 * n_samples + 64 * 2**20 + 48 * N_CLUSTERS * n_features * threads + X.nbytes // 4
+    if name == "whiten":  # the result
+        allowed += X.size * working
+    if given.startswith("mapped"):
+        X.max()  # pages of the file count as the process's own
+        resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + allowed, resource.RLIM_INFINITY))
+    print(taken(lambda: call(X)), allowed, X.size * working)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

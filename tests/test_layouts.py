@@ -1,0 +1,171 @@
+"""Any dtype and layout gives the bits of its values in the working dtype, also where it is not copied."""
+
+import numpy as np
+import pytest
+import ugly
+
+from numbakmeans import ClusterError, _plan, fit, kmeans, kmeans2, vq, whiten
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._fit import iterate, nearest, seed
+from numbakmeans._samples import Samples, labelled_means
+
+DTYPES = [np.float32, np.float64]
+ITERATING = [name for name, algorithm in ALGORITHMS.items() if not algorithm.whole]
+
+
+@pytest.fixture
+def slabs(monkeypatch):
+    """Slabs as small as can be, for all that is not used as it is."""
+    monkeypatch.setattr(_plan, "COPY_BYTES", 0)
+    monkeypatch.setattr(_plan, "SLAB_BYTES", 0)
+
+
+def unaligned(X):
+    raw = np.zeros(X.nbytes + 1, np.uint8)
+    raw[1:] = X.ravel().view(np.uint8)
+    return raw[1:].view(X.dtype).reshape(X.shape)
+
+
+LAYOUTS = {
+    "Fortran order": np.asfortranarray,
+    "every other column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "backwards": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+    "another byte order": lambda X: X.astype(X.dtype.newbyteorder()),
+    "unaligned": unaligned,
+    "a column of a record": lambda X: np.dstack([X, X]).view([("a", X.dtype), ("b", X.dtype)])["a"][..., 0],
+}
+
+
+def passes(samples, centers, algorithm):
+    """Centers, labels, and how it ended, as bytes and numbers."""
+    made = iterate(samples, centers, 3, algorithm=algorithm)
+    return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
+def test_passes_in_slabs(name, dtype, slabs):
+    X, centers = {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
+    for algorithm in ITERATING:
+        right = passes(Samples(X), centers, algorithm)
+        assert passes(Samples(LAYOUTS["another byte order"](X)), centers, algorithm) == right, algorithm
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout, dtype, slabs):
+    X = np.random.default_rng(7).normal(size=(300, 3)).astype(dtype)
+    array = LAYOUTS[layout](X)
+    array.flags.writeable = False
+    assert Samples(array).X is None
+    assert whole_face(array) == whole_face(X)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_many_slabs_and_threads(dtype, slabs, threads):
+    X, centers = ugly.wide_enough(dtype)
+    samples = Samples(np.asfortranarray(X))
+    assert len(list(samples.slabs())) > 3 * threads
+    for algorithm in ITERATING:
+        assert passes(samples, centers, algorithm) == passes(Samples(X), centers, algorithm)
+    labels, sq_dists = nearest(Samples(X), centers)
+    for ours, right in zip(nearest(samples, centers), (labels, sq_dists), strict=True):
+        assert ours.tobytes() == right.tobytes()
+    means, sizes = labelled_means(samples, labels, len(centers))
+    right_means, right_sizes = labelled_means(Samples(X), labels, len(centers))
+    assert means.tobytes() == right_means.tobytes()
+    assert sizes.tolist() == right_sizes.tolist()
+
+
+@pytest.mark.parametrize("method", ["points", "++", "random"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_seeding_in_slabs(dtype, method, slabs, threads):
+    X = np.random.default_rng(3).normal(size=(5003, 9)).astype(dtype)
+    for array in (np.asfortranarray(X), X[:, ::-1].copy()[:, ::-1]):
+        right = seed(Samples(X), 20, method, np.random.default_rng(5))
+        assert seed(Samples(array), 20, method, np.random.default_rng(5)).tobytes() == right.tobytes()
+
+
+def whole_face(X):
+    """What every public function makes of X, 300 rows."""
+    centroid, label = kmeans2(X, 4, minit="++", rng=1)
+    code, dist = vq(X, X[:5])
+    book, distortion = kmeans(X, 3, iter=2, rng=1)
+    result = fit(X, X[:4])
+    parts = (centroid, label, code, dist, book, distortion, *result, whiten(X))
+    return [(np.asarray(part).dtype, np.asarray(part).tobytes()) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("given", "working"),
+    [
+        (np.float16, np.float32),
+        (bool, np.float64),
+        *((np.dtype(f"{kind}{size}"), np.float64) for kind in "iu" for size in (1, 2, 4, 8)),
+        (np.dtype(">i4"), np.float64),
+        (np.dtype(">f8"), np.float64),
+        (np.dtype(">f2"), np.float32),
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_dtypes(given, working, order, copied, slabs, monkeypatch):
+    if copied:
+        monkeypatch.setattr(_plan, "COPY_BYTES", 10**6)
+    X = np.random.default_rng(7).integers(0, 100, size=(300, 3)) % (2 if given is bool else 100)
+    assert (Samples(X.astype(given, order)).X is None) != copied
+    assert whole_face(X.astype(given, order)) == whole_face(X.astype(working))
+
+
+def test_integers_beyond_2_to_53_are_rounded(slabs):
+    X = 2**60 + np.random.default_rng(2).integers(0, 2**40, size=(300, 2))
+    assert whole_face(X) == whole_face(X.astype(np.float64))
+
+
+def test_a_bad_value_in_a_later_slab(slabs):
+    X = np.zeros((300, 2), order="F")
+    X[200, 1] = np.inf
+    with pytest.raises(ValueError, match="data has inf in row 200, column 1"):
+        kmeans2(X, X[:2])
+    with pytest.raises(ClusterError):
+        kmeans2(X[:200], np.zeros((2, 2)), missing="raise")
+
+
+@pytest.mark.parametrize("given", [np.float32, np.float16, np.int16])
+def test_data_from_a_file(given, tmp_path, slabs):
+    X = np.random.default_rng(7).integers(0, 100, size=(300, 3)).astype(given)
+    X.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", given, "r", shape=X.shape)
+    assert whole_face(mapped) == whole_face(X)
+
+
+def test_a_slab_that_is_passed_by_is_noticed(slabs, monkeypatch):
+    """The control: slabs that leave out a row each."""
+    X, centers = ugly.wide_enough(np.float64)
+    array, right = np.asfortranarray(X), passes(Samples(X), centers, "certified")
+    assert passes(Samples(array), centers, "certified") == right
+    found = Samples.slabs
+
+    def fewer(self, edges=None):
+        for rows, part in found(self, edges):
+            yield slice(rows.start, rows.stop - 1), part[:-1]
+
+    monkeypatch.setattr(Samples, "slabs", fewer)
+    assert passes(Samples(array), centers, "certified") != right
+
+
+def test_lean_keeps_nothing_that_only_saves_time(monkeypatch):
+    shape = (100_000, 64)
+    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    assert _plan.algorithm(shape, 100, 4, 10, memory) == "yinyang"
+    assert _plan.sketched_leaves(shape, 100, 1000, 112, memory) > 0
+    monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
+    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    assert _plan.algorithm(shape, 100, 4, 10, memory) == "certified"
+    assert _plan.sketched_leaves(shape, 100, 1000, 112, memory) == 0
+    assert _plan.algorithm((100_000, 2), 100, 4, 10, memory) == "lloyd"
+    X = np.random.default_rng(0).normal(size=(20_000, 2))
+    lean = kmeans2(X, X[:50])
+    monkeypatch.setenv("NUMBAKMEANS_LEAN", "0")
+    for ours, right in zip(lean, kmeans2(X, X[:50]), strict=True):
+        assert ours.tobytes() == right.tobytes()

@@ -1,0 +1,57 @@
+"""Beside its arguments and results a call takes 32 bytes a row and 64 MB, and where it prunes some more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def memory(*arguments):
+    program = Path(__file__).parent / "memory.py"
+    return subprocess.run(
+        [sys.executable, program, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def figures(*arguments):
+    done = memory(*arguments)
+    assert done.returncode == 0, done.stderr
+    return tuple(int(word) for word in done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        ("points", "wide, C float32"),
+        ("++", "wide, C float32"),
+        ("fit", "wide, F float32"),
+        ("vq", "wide, C int8"),
+        ("++", "wide, strided float32"),
+        ("random", "wide, F float64"),
+        ("kmeans", "wide, C float16"),
+        ("whiten", "wide, F float32"),
+        ("fit", "flat, C float32"),
+        ("vq", "flat, F float64"),
+        ("fit", "wide, mapped float32"),
+        ("points", "wide, mapped float16"),
+    ],
+)
+def test_memory_of_a_call(call, given):
+    taken, allowed, _ = figures(call, given)
+    assert taken <= allowed
+
+
+def test_a_copy_would_be_noticed():
+    """The control."""
+    taken, allowed, copy = figures("fit", "wide, F float32", "whole")
+    assert taken > allowed
+    assert taken > copy
+
+
+def test_a_copy_of_mapped_data_would_not_find_the_memory():
+    done = memory("points", "wide, mapped float16", "whole")
+    assert done.returncode != 0
+    assert "MemoryError" in done.stderr
