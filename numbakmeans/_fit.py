@@ -57,7 +57,7 @@ class FitResult(NamedTuple):
 class Passes(NamedTuple):
     """What `iterate` did; `centers` are padded to the kernels' features, in float64.
 
-    n_decided counts the rows, in all passes, that were labelled by the definition.
+    n_decided, n_pairs and kept_bytes are those of `_algorithms.base.Run`.
     """
 
     centers: np.ndarray
@@ -67,6 +67,8 @@ class Passes(NamedTuple):
     n_empty: int
     ever_empty: bool
     n_decided: int
+    n_pairs: int
+    kept_bytes: int
 
 
 def pad_centers(centers: np.ndarray) -> np.ndarray:

@@ -25,6 +25,9 @@ CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
 PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
+#: What it costs to ask the bounds of a row, and for each feature, in scores of one feature; and what heads
+#: cost of all scores. asv: kernels.Pruning.
+ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35
 #: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
 #: they may leave open and still be used in the next pass. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
@@ -171,6 +174,12 @@ def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
     n_directions = min(n_features // 3, n_samples // 2, floats - n_groups - 4)
     pays = n_features >= HEAD_FEATURES and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
     return Bounds(n_groups, n_directions if pays else 0)
+
+
+def bounds_pay(n_features: int, n_clusters: int, heads: bool) -> float:
+    """Return which share of the pairs of row and group may be left open, so that asking the bounds pays."""
+    cost = (ASKING + ASKING_FEATURE * n_features) / (n_features * n_clusters)
+    return 1.0 - cost - (HEADS_SHARE if heads else 0.0)
 
 
 def grid_bits(n_samples: int) -> int:

@@ -117,6 +117,22 @@ def test_bounds_hold_in_every_pass(name, dtype):
     assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
+@pytest.mark.parametrize("limit", [-1.0, 0.3])
+def test_bounds_that_are_not_asked(limit, monkeypatch, threads):
+    """One block of sixteen is asked, and while little is open the others; bounds stay right for the next."""
+    monkeypatch.setattr(_plan, "bounds_pay", lambda *_: limit)
+    monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
+    right = iterate(Samples(X), X[:50], 20, algorithm="lloyd")
+    got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
+    assert np.array_equal(got.labels, right.labels)
+    assert got.centers.tobytes() == right.centers.tobytes()
+    share = got.n_pairs / right.n_pairs
+    monkeypatch.setattr(_plan, "bounds_pay", lambda *_: 1.0)
+    assert iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs / right.n_pairs < share < 1
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [16, 70])
 def test_long_runs_agree(dtype, n_features, threads):

@@ -54,8 +54,8 @@ FAULTS = {
     ),
     "bounds without the error of the scores": (
         "_algorithms/yinyang.py",
-        "score - error_of(bounds, p, norms[t])",
-        "score + 1000 * error_of(bounds, p, norms[t])",
+        "(two if winner[t] == own else one) - (",
+        "(two if winner[t] == own else one) + 1000 * (",
         "yinyang",
         "float32",
     ),
@@ -68,8 +68,8 @@ FAULTS = {
     ),
     "bounds of centers that had a twin": (
         "_algorithms/yinyang.py",
-        "0.0 if twins[g] else safe_root(square)",
-        "safe_root(square)",
+        "np.inf if twins[g] else NOTHING",
+        "NOTHING",
         "yinyang",
         "float32",
     ),

@@ -203,10 +203,32 @@ class Algorithms:
 
     def track_decided(self, algorithm, data, dtype):
         """Rows, of a hundred and a pass, that were labelled by the definition."""
-        passes = _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
+        passes = self._passes(algorithm)
         return 100 * passes.n_decided / (len(self.samples) * passes.n_iter)
 
     track_decided.unit = "percent"
+
+    def track_distances(self, algorithm, data, dtype):
+        """Pairs of row and center, of a hundred and a pass, whose distance was computed."""
+        passes = self._passes(algorithm)
+        return 100 * passes.n_pairs / (len(self.samples) * len(self.start) * passes.n_iter)
+
+    track_distances.unit = "percent"
+
+    def track_passes(self, algorithm, data, dtype):
+        """Passes to the fixed point, a hundred at most."""
+        return self._passes(algorithm, 100).n_iter
+
+    track_passes.unit = "passes"
+
+    def track_memory(self, algorithm, data, dtype):
+        """Bytes that are kept between passes, of a hundred of the data."""
+        return 100 * self._passes(algorithm).kept_bytes / self.samples.array.nbytes
+
+    track_memory.unit = "percent"
+
+    def _passes(self, algorithm, max_iter=10):
+        return _fit.iterate(self.samples, self.start, max_iter, algorithm=algorithm)
 
 
 class Parts:

@@ -16,20 +16,27 @@ Progress = Callable[[int, int], None] | None
 
 
 class Pass(NamedTuple):
-    """What one pass did: rows that changed their label, and rows that were labelled by the definition."""
+    """What one pass did.
+
+    moved, n_decided : rows that changed their label, and rows that were labelled by the definition
+    n_pairs : pairs of row and center whose distance was computed, exactly or as a score
+    """
 
     moved: int
     n_decided: int
+    n_pairs: int
 
 
 class Run(NamedTuple):
-    """What all passes did; n_decided counts the rows that were labelled by the definition in all of them."""
+    """What all passes did; n_decided and n_pairs add up, kept_bytes is what was kept between them."""
 
     n_iter: int
     converged: bool
     n_empty: int
     ever_empty: bool
     n_decided: int
+    n_pairs: int
+    kept_bytes: int
 
 
 class Algorithm:
@@ -72,11 +79,11 @@ class Algorithm:
         centers : INOUT, labels : INOUT, as for `run`
         """
         sums, counts = self.samples.tables(len(centers), self.plan.n_slots)
-        n_iter, moved, n_empty, ever_empty, n_decided = 0, -1, 0, False, 0
+        n_iter, moved, n_empty, ever_empty, n_decided, n_pairs = 0, -1, 0, False, 0, 0
         while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
             n_iter += 1
-            moved, decided = self.run(centers, labels, sums, counts)
-            n_decided += decided
+            moved, decided, pairs = self.run(centers, labels, sums, counts)
+            n_decided, n_pairs = n_decided + decided, n_pairs + pairs
             if moved:
                 sizes = update_means(self.samples, sums, counts, self.samples.single, centers)
                 n_empty = len(centers) - int(np.count_nonzero(sizes))
@@ -84,4 +91,5 @@ class Algorithm:
             if progress is not None:
                 progress(n_iter, moved)
         self.finish(labels)
-        return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided)
+        kept = sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
+        return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided, n_pairs, kept)

@@ -150,4 +150,4 @@ class Certified(Algorithm):
         for rows, X in samples.slabs():
             done = run(X, block_rows, *shared, labels[rows], sums, counts)
             moved, n_decided = moved + done[0], n_decided + done[1]
-        return Pass(moved, n_decided)
+        return Pass(moved, n_decided, len(labels) * len(centers))

@@ -159,7 +159,7 @@ def filtered_chunk(
         for c in range(n_near):
             near_table[f, c] = table[f, near[c]]
     rest, lane_labels = np.empty(n_features), np.empty(widest, np.int64)
-    moved, n_decided = 0, 0
+    moved, n_decided, n_pairs = 0, 0, 0
     for b in range(first, last):
         n_candidates = contenders(lows[b], highs[b], near_table, n_near, work, found)
         for c in range(n_candidates):
@@ -193,7 +193,8 @@ def filtered_chunk(
             )
             moved += block_moved
             n_decided += size
-    return moved, n_decided
+            n_pairs += size * n_candidates
+    return moved, n_decided, n_pairs
 
 
 @driver
@@ -227,10 +228,10 @@ def filtered_pass(
     """
     n_blocks, n_slots = len(owners), sums.shape[0]
     n_chunks = (n_blocks + chunk_blocks - 1) // chunk_blocks
-    moved, n_decided = 0, 0
+    moved, n_decided, n_pairs = 0, 0, 0
     for s in prange(n_slots):
         for c in range(s, n_chunks, n_slots):
-            chunk_moved, chunk_decided = filtered_chunk(
+            chunk_moved, chunk_decided, chunk_pairs = filtered_chunk(
                 c * chunk_blocks,
                 min((c + 1) * chunk_blocks, n_blocks),
                 starts,
@@ -250,7 +251,8 @@ def filtered_pass(
             )
             moved += chunk_moved
             n_decided += chunk_decided
-    return moved, n_decided
+            n_pairs += chunk_pairs
+    return moved, n_decided, n_pairs
 
 
 def lay_grid(samples: Samples, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

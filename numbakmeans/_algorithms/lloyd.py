@@ -82,4 +82,4 @@ class Lloyd(Algorithm):
         moved = 0
         for rows, X in self.samples.slabs():
             moved += run(X, plan.chunk_rows, plan.n_lanes, centers, *tables, labels[rows], sums, counts)
-        return Pass(moved, len(labels))
+        return Pass(moved, len(labels), len(labels) * len(centers))

@@ -110,7 +110,8 @@ class Resident(Algorithm):
         _, constants, scales = self.grids
         run = self.driver.on(self.plan.parallel)
         args = (centers, constants, scales, labels, sums, counts)
-        return Pass(run(self.samples.X, self.blocks, *args), len(labels))
+        moved = run(self.samples.X, self.blocks, *args)
+        return Pass(moved, len(labels), len(labels) * len(centers))
 
     def run_all(
         self, centers: np.ndarray, labels: np.ndarray, max_iter: int, stop_on_empty: bool, progress: Progress
@@ -124,4 +125,5 @@ class Resident(Algorithm):
         n_iter, moved, n_empty, ever_empty = resident_run(
             self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
         )
-        return Run(n_iter, moved == 0, n_empty, ever_empty, n_iter * len(labels))
+        n_decided = n_iter * len(labels)
+        return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided, n_decided * len(centers), 0)

@@ -7,6 +7,9 @@ shrink by the most that a center of the group moved. While the upper bound stays
 label cannot change, and the row is not even read. Where it does not, it is replaced by the true distance;
 and where that is not enough, only the groups are scored whose bound it passes, and the row's own.
 
+Where the bounds leave nearly everything open, as in the first passes over data without clusters, looking at
+them is for nothing: only a block now and then is asked, and the others are scored and bounded anew at once.
+
 Invariants, in units of the frame (`_samples.Frame`), with a the label of row x and c any other center:
 
     |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
@@ -47,6 +50,8 @@ from numbakmeans._samples import Frame, Samples
 
 #: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
 WIDEN, NOTHING = 2.0**-19, 2.0**-100
+#: Of so many blocks one is always asked for its bounds.
+ASKED = 16
 #: The norm of a head over that of its row, at most.
 HEAD_REACH = 1.01
 
@@ -177,6 +182,7 @@ def keep_doubtful(picks, n_picks, groups, labels, needs):
 def bound_rows(
     X,
     start,
+    n_rows,
     picks,
     n_picks,
     new_labels,
@@ -188,39 +194,60 @@ def bound_rows(
     twins,
     norms,
     scores,
+    work,
     upper,
     lower,
 ):
-    """Tile. Write the bounds of rows that were scored: of their groups, and of their new labels."""
+    """Tile. Write the bounds of rows that were scored: of their groups, and of their new labels.
+
+    n_rows : of the block, of which n_picks were scored; work : as `nearest_of_rows` leaves it; overwritten
+    """
     bounds, panel_groups = shared[4], shared[5]
     best, second, columns = scores[0], scores[1], scores[2]
     n_panels, n_groups = best.shape[0], needs.shape[0]
     width = len(shared[1]) // n_panels
-    own_panel, own_column = np.empty(n_picks, np.int64), np.empty(n_picks, np.int64)
+    root, winner, least = work[0], work[1], work[2]
+    # Loops without branches, so that they vectorise.
     for t in range(n_picks):
-        place = places[new_labels[t]]
-        own_panel[t], own_column[t] = place // width, place % width
-        p, norm = own_panel[t], norms[t]
-        if columns[p, t] == own_column[t]:
-            square = 2.0 * (best[p, t] + error_of(bounds, p, norm)) + norm * norm * (1.0 + WIDEN)
-            bound = np.sqrt(max(square, 0.0))
-        else:
-            bound = distance(X, picks[t], centers, new_labels[t]) * scale
-        upper[picks[t]] = bound * (1.0 + WIDEN)
-    least = np.empty(n_picks)
+        square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
+        root[t] = np.sqrt(square if square > 0.0 else 0.0)
+    for t in range(n_picks):
+        if least[t] != 0.0:
+            # Decided by the definition: the best score of the panel may be another center's.
+            place = places[new_labels[t]]
+            p = place // width
+            winner[t] = p if columns[p, t] == place % width else -1.0
+            root[t] = distance(X, picks[t], centers, new_labels[t]) * scale
+        upper[picks[t]] = root[t] * (1.0 + WIDEN)
     p = 0
     for g in range(n_groups):
-        least[:] = np.inf
+        first = p
         while p < n_panels and panel_groups[p] == g:
-            for t in range(n_picks):
-                own = own_panel[t] == p and own_column[t] == columns[p, t]
-                score = second[p, t] if own else best[p, t]
-                least[t] = min(least[t], score - error_of(bounds, p, norms[t]))
             p += 1
+        n_wanted = 0
+        for t in range(n_picks):
+            n_wanted += needs[g, t]
+        if n_wanted == 0:
+            continue
+        nothing = np.inf if twins[g] else NOTHING
+        least[:] = np.inf
+        for q in range(first, p):
+            own, e0, e1, e2 = float(q), bounds[q, 0], bounds[q, 1], bounds[q, 2]
+            for t in range(n_picks):
+                one, two, norm = np.float64(best[q, t]), np.float64(second[q, t]), norms[t]
+                score = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
+                least[t] = score if score < least[t] else least[t]
+        for t in range(n_picks):
+            square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
+            bound = np.sqrt(square if square > 0.0 else 0.0) * (1.0 - WIDEN)
+            least[t] = bound if bound > nothing else 0.0
+        if n_wanted == n_rows:
+            for t in range(n_rows):
+                lower[g, t] = least[t]
+            continue
         for t in range(n_picks):
             if needs[g, t]:
-                square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
-                lower[g, picks[t] - start] = 0.0 if twins[g] else safe_root(square)
+                lower[g, picks[t] - start] = least[t]
 
 
 @kernel
@@ -229,6 +256,7 @@ def yinyang_slot(
     slot,
     n_slots,
     block_rows,
+    limit,
     centers,
     origin,
     scale,
@@ -267,11 +295,12 @@ def yinyang_slot(
     head_scores = score_buffers(heads, block_rows, len(head_panels_))
     picks, needs = np.empty(block_rows, np.int64), np.empty((lower.shape[1], block_rows), np.bool_)
     new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
-    moved, n_decided, n_scored, n_doubted = 0, 0, 0, 0
-    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+    moved, n_decided, n_asked, n_doubted, n_open, n_scored = 0, 0, 0, 0, 0, 0
+    for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
         stop = min(start + block_rows, len(X))
         bounds_below = lower[start // block_rows]
-        if labels[start] < 0:
+        ask = labels[start] >= 0 and (turn % ASKED == 0 or n_open <= limit * n_asked)
+        if not ask:
             n_picks = stop - start
             for i in range(start, stop):
                 picks[i - start] = i
@@ -291,6 +320,7 @@ def yinyang_slot(
                 picks,
                 needs,
             )
+            n_asked += (stop - start) * needs.shape[0]
             n_doubted += count_needs(needs, n_picks)
             if len(heads) > 0:
                 score_rows(
@@ -311,6 +341,7 @@ def yinyang_slot(
                     needs,
                 )
             n_picks = keep_doubtful(picks, n_picks, groups, labels, needs)
+            n_open += count_needs(needs, n_picks)
         n_scored += count_needs(needs, n_picks)
         pack_rows(X, picks, n_picks, origin, scale, rows, norms)
         n_decided += nearest_of_rows(
@@ -319,6 +350,7 @@ def yinyang_slot(
         bound_rows(
             X,
             start,
+            stop - start,
             picks,
             n_picks,
             new_labels,
@@ -330,6 +362,7 @@ def yinyang_slot(
             twins,
             norms,
             scores,
+            work,
             upper,
             bounds_below,
         )
@@ -338,7 +371,7 @@ def yinyang_slot(
             if new != labels[i]:
                 relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
                 moved += 1
-    return moved, n_decided, n_doubted, n_scored
+    return moved, n_decided, n_doubted, n_open, n_scored
 
 
 @kernel
@@ -355,6 +388,7 @@ def count_needs(needs, n_picks):
 def yinyang_pass(
     X,
     block_rows,
+    limit,
     centers,
     before,
     members,
@@ -380,19 +414,20 @@ def yinyang_pass(
 
     Parameters
     ----------
+    limit : share of the pairs of row and group that bounds may leave open for their upkeep to pay
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, places, groups : which center stands where in the panels, where each stands, and its group
     panel_groups, head_groups : the group of each panel, and of each panel of heads
     heads, head_norms, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
-    upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32; not looked
-    at before the first labels
+    upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32
 
     The others are those of `certified_pass`.
 
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    n_doubted, n_scored : pairs of row and group that the bounds left open, and that the heads did
+    n_doubted, n_open : pairs of row and group that the bounds left open, and then the heads, where asked
+    n_scored : pairs of row and group that were scored, asked or not
     """
     n_slots = sums.shape[0]
     distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
@@ -405,13 +440,14 @@ def yinyang_pass(
     head_panels_, head_half_norms, head_bounds, head_slacks = head_panels(
         centers, distinct, members, origin, scale, basis, heads.shape[1] - 1, loss
     )
-    moved, n_decided, n_doubted, n_scored = 0, 0, 0, 0
+    moved, n_decided, n_doubted, n_open, n_scored = 0, 0, 0, 0, 0
     for s in prange(n_slots):
-        slot_moved, slot_decided, slot_doubted, slot_scored = yinyang_slot(
+        slot_moved, slot_decided, slot_doubted, slot_open, slot_scored = yinyang_slot(
             X,
             s,
             n_slots,
             block_rows,
+            limit,
             centers,
             origin,
             scale,
@@ -445,8 +481,9 @@ def yinyang_pass(
         moved += slot_moved
         n_decided += slot_decided
         n_doubted += slot_doubted
+        n_open += slot_open
         n_scored += slot_scored
-    return moved, n_decided, n_doubted, n_scored
+    return moved, n_decided, n_doubted, n_open, n_scored
 
 
 def gather(centers: np.ndarray, columns: int) -> np.ndarray:
@@ -547,17 +584,19 @@ class Yinyang(Algorithm):
         _, constants, scales = self.grids
         order = (self.members, self.places, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
-        done = np.zeros(4, np.int64)
+        limit = _plan.bounds_pay(self.samples.shape[1], len(centers), len(self.heads) > 0)
+        done = np.zeros(5, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
             heads = (self.heads[rows], self.head_norms[rows], self.basis, self.loss)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
-            done += run(X, self.block_rows, centers, self.before, *order, *self.frame, *heads, *tables)
-        moved, n_decided, n_doubted, n_scored = (int(count) for count in done)
+            done += run(X, self.block_rows, limit, centers, self.before, *order, *self.frame, *heads, *tables)
+        moved, n_decided, n_doubted, n_open, n_scored = (int(count) for count in done)
         self.before[:] = centers
-        if n_doubted and n_scored > _plan.HEADS_PAY * n_doubted:
+        if n_doubted and n_open > _plan.HEADS_PAY * n_doubted:
             self.heads, self.head_norms = _NO_HEADS, np.empty(0)
-        return Pass(moved, n_decided)
+        # Groups are as large as each other, but for one.
+        return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]))
 
 
 _NO_HEADS, _NO_BASIS = np.empty((0, 1), np.float32), np.empty((0, 1, 1), np.float32)

@@ -127,7 +127,9 @@ def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scor
     picks : (at least n_picks,), int64, the rows of X; needs : which groups of panels they want (`score_rows`)
     shared : distinct, members, panels, half_norms, bounds, panel_groups, of all centers (`pack`)
     rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`, left with the scores
-    work : workspace (3, at least n_picks); labels : OUT (at least n_picks,), int64
+    work : OUT (3, at least n_picks), the smallest upper end of all scores, the panel of that, and 1.0 for a
+    row that the definition had to decide, else 0.0
+    labels : OUT (at least n_picks,), int64
 
     Returns
     -------
@@ -140,23 +142,29 @@ def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scor
         work[0, t], work[1, t], work[2, t] = np.inf, 0.0, 0.0
     score_rows(rows, np.arange(n_picks), n_picks, needs, shared[2], shared[3], shared[5], scores)
     # The smallest upper end of all scores; then how many other scores reach below it.
+    # Without branches, so that it vectorises.
+    limit, winner, rivals = work[0], work[1], work[2]
     for p in range(n_panels):
+        own, e0, e1, e2 = float(p), bounds[p, 0], bounds[p, 1], bounds[p, 2]
         for t in range(n_picks):
-            at_most = best[p, t] + error_of(bounds, p, norms[t])
-            work[1, t] = p if at_most < work[0, t] else work[1, t]
-            work[0, t] = at_most if at_most < work[0, t] else work[0, t]
+            at_most = best[p, t] + (e0 + (e1 + e2 * norms[t]) * norms[t])
+            winner[t] = own if at_most < limit[t] else winner[t]
+            limit[t] = at_most if at_most < limit[t] else limit[t]
     for p in range(n_panels):
+        own, e0, e1, e2 = float(p), bounds[p, 0], bounds[p, 1], bounds[p, 2]
         for t in range(n_picks):
-            other = second[p, t] if work[1, t] == p else best[p, t]
-            work[2, t] += 0.0 if other - error_of(bounds, p, norms[t]) > work[0, t] else 1.0
+            one, two, norm = np.float64(best[p, t]), np.float64(second[p, t]), norms[t]
+            other = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
+            rivals[t] += 0.0 if other > limit[t] else 1.0
     width = len(members) // n_panels
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
-        if work[2, t] == 0.0 and work[0, t] < np.inf:
-            winner = int(work[1, t])
-            labels[t] = members[winner * width + columns[winner, t]]
+        if rivals[t] == 0.0 and limit[t] < np.inf:
+            p = int(winner[t])
+            labels[t] = members[p * width + columns[p, t]]
         else:
-            labels[t] = decide(X, picks[t], centers, shared, scores, t, norms[t], work[0, t])
+            rivals[t] = 1.0
+            labels[t] = decide(X, picks[t], centers, shared, scores, t, norms[t], limit[t])
             n_decided += 1
     return n_decided

@@ -1,0 +1,77 @@
+"""Every algorithm, in place and in slabs, on data that hypothesis makes up: the oracle's bits."""
+
+import numba
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numbakmeans import _plan
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._fit import iterate, nearest
+from numbakmeans._samples import Samples
+
+
+@st.composite
+def problems(draw):
+    """Rows, starting centers, passes and threads: noise, blobs, ties, at any scale and offset."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n_samples, n_features = draw(st.integers(1, 400)), draw(st.integers(1, 60))
+    n_clusters = draw(st.integers(1, 120))
+    kind = draw(st.sampled_from(["noise", "blobs", "grid", "few distinct rows", "one line"]))
+    if kind == "grid":
+        X = rng.integers(0, draw(st.integers(1, 4)), size=(n_samples, n_features)).astype(float)
+    elif kind == "few distinct rows":
+        X = rng.normal(size=(5, n_features))[rng.integers(5, size=n_samples)]
+    elif kind == "one line":
+        X = np.outer(rng.normal(size=n_samples), rng.normal(size=n_features))
+    else:
+        X = rng.normal(size=(n_samples, n_features))
+        if kind == "blobs":
+            X = X * 0.1 + rng.normal(size=(9, n_features))[rng.integers(9, size=n_samples)]
+    X = X * 10.0 ** draw(st.integers(-30, 30)) + draw(st.sampled_from([0.0, 1.0, 1e4]))
+    X = X.astype(draw(st.sampled_from([np.float32, np.float64])))
+    centers = X[rng.integers(n_samples, size=n_clusters)].astype(np.float64)
+    if draw(st.booleans()):
+        centers += rng.normal(size=centers.shape) * np.abs(X).max()
+    order = draw(st.sampled_from(["C", "F"]))
+    return np.asarray(X, order=order), centers, draw(st.integers(1, 5)), draw(st.sampled_from([1, 3, 8]))
+
+
+def differences(X, centers, n_iter, right):
+    """Return the algorithms whose centers, labels or empty clusters differ from the right ones."""
+    right_centers, right_labels, empties = right
+    wrong = []
+    for algorithm in ALGORITHMS:
+        got = iterate(Samples(X), centers, n_iter, algorithm=algorithm)
+        same = np.array_equal(got.labels, right_labels) and got.n_empty == empties[-1]
+        if not same or got.centers[:, : X.shape[1]].astype(X.dtype).tobytes() != right_centers.tobytes():
+            wrong.append(algorithm)
+    return wrong
+
+
+@settings(max_examples=150)
+@given(problems())
+def test_algorithms(problem):
+    X, centers, n_iter, threads = problem
+    before = numba.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
+        for name in ("PARALLEL_WORK", "COPY_BYTES", "SLAB_BYTES"):
+            patch.setattr(_plan, name, 0)
+        numba.set_num_threads(threads)
+        assert differences(X, centers, n_iter, oracle.kmeans2(X, centers, n_iter)) == []
+        labels, sq_dists = nearest(Samples(X), centers)
+        numba.set_num_threads(before)
+    right_labels, right_dists = oracle.assign(X, centers)
+    assert np.array_equal(labels, right_labels)
+    assert sq_dists.tobytes() == right_dists.tobytes()
+
+
+def test_a_difference_would_be_noticed():
+    """The control."""
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    centers, labels, empties = oracle.kmeans2(X, X[:4], 3)
+    assert differences(X, X[:4], 3, (centers, labels, empties)) == []
+    assert differences(X, X[:4], 3, (np.nextafter(centers, 9), labels, empties)) == [*ALGORITHMS]
+    assert differences(X, X[:4], 3, (centers, labels[::-1], empties)) == [*ALGORITHMS]
