@@ -3,6 +3,7 @@
 A call flows one way, and imports go only downward:
 
 __main__     the command line
+_batch       many small problems in one call: kmeans2_batch
 _scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
 _fit         seed -> plan -> iterate -> FitResult
 _seeding     starting centers, and the table of methods
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "kmeans2": "_scipy",
+    "kmeans2_batch": "_batch",
     "kmeans": "_scipy",
     "vq": "_scipy",
     "whiten": "_scipy",
@@ -33,9 +35,20 @@ _HOMES = {
     "FitResult": "_fit",
 }
 
-__all__ = ["ClusterError", "FitResult", "__version__", "fit", "kmeans", "kmeans2", "vq", "whiten"]
+__all__ = [
+    "ClusterError",
+    "FitResult",
+    "__version__",
+    "fit",
+    "kmeans",
+    "kmeans2",
+    "kmeans2_batch",
+    "vq",
+    "whiten",
+]
 
 if TYPE_CHECKING:
+    from numbakmeans._batch import kmeans2_batch
     from numbakmeans._fit import FitResult, fit
     from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten
 

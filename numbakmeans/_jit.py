@@ -1,9 +1,10 @@
 """The only file that says ``numba.njit``: option sets, code cache, serial twins.
 
-Two decorators make everything that is compiled here:
+Decorators make everything that is compiled here:
 
 ``@kernel``
     a serial function (tile or chunk level). It releases the GIL and may be called from any thread.
+    ``@inlined_kernel`` and ``@bounding_kernel`` are variants.
 ``@driver``
     a function whose outer loop is a ``prange``: compiled twice on demand, with and without threads.
 
@@ -24,7 +25,17 @@ from numbakmeans import _runtime
 from numbakmeans._cache import CodeCache
 from numbakmeans._runtime import threads
 
-__all__ = ["DISABLED", "DRIVERS", "Driver", "bounding_kernel", "driver", "kernel", "prange", "threads"]
+__all__ = [
+    "DISABLED",
+    "DRIVERS",
+    "Driver",
+    "bounding_kernel",
+    "driver",
+    "inlined_kernel",
+    "kernel",
+    "prange",
+    "threads",
+]
 
 #: NUMBA_DISABLE_JIT is set: everything is plain Python, and there are no vector values.
 DISABLED = bool(getattr(numba.config, "DISABLE_JIT", 0))
@@ -63,6 +74,11 @@ def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
 def kernel(func: Callable[..., Any]) -> Any:
     """Compile a serial function, at its first call."""
     return _compiled(func, SERIAL)
+
+
+def inlined_kernel(func: Callable[..., Any]) -> Any:
+    """Compile a serial function that becomes part of its callers, as a call would cost more than its work."""
+    return _compiled(func, {**SERIAL, "forceinline": True})
 
 
 def bounding_kernel(func: Callable[..., Any]) -> Any:

@@ -192,6 +192,16 @@ def per_call(work: int) -> int:
     return max(1, STEPS_PER_CALL // work)
 
 
+def alone(n_samples: int, n_features: int) -> bool:
+    """Return whether a problem of a batch is so large that the threads better share its rows."""
+    return n_samples * n_features > RESIDENT_VALUES
+
+
+def enough_for_a_call(n_values: int, n_clusters: int, max_iter: int) -> bool:
+    """Return whether problems of so many values together make a call: Ctrl-C is answered between calls."""
+    return n_values * 8 >= SLAB_BYTES or n_values * n_clusters * max_iter >= STEPS_PER_CALL
+
+
 def sketched_leaves(
     shape: tuple[int, ...], n_clusters: int, n_leaves: int, lanes: int, memory: Memory
 ) -> int:

@@ -63,7 +63,7 @@ def _takes_generator(function: F) -> F:
                 "Specify one of `rng` or `seed`."
             )
         if rng is not _NOT_GIVEN:
-            generator = _as_generator(rng)
+            generator = as_generator(rng)
             return function(*args, rng=lambda: generator, **kwargs)
         old = None if seed is _NOT_GIVEN else seed
         return function(*args, rng=lambda: _as_random_state(old), **kwargs)
@@ -75,7 +75,7 @@ def _takes_generator(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def _as_generator(rng: Any) -> np.random.Generator:
+def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):  # what default_rng does from NumPy 2.2 on
         return np.random.Generator(rng._bit_generator)
     try:
@@ -134,7 +134,7 @@ def _as_passes(iter: Any, message: str) -> int:
         raise TypeError(f"iter must be an integer, got {type(iter).__name__} ({iter})") from None
 
 
-def _as_count(k: np.ndarray) -> int:
+def as_count(k: np.ndarray) -> int:
     """Return the number of clusters in an array of one element, truncated; TypeError if it is no number."""
     value = k.reshape(())[()]
     if k.dtype.kind not in "biufO" or not isinstance(value, numbers.Real | np.bool_):
@@ -523,13 +523,7 @@ def kmeans2(
     >>> np.bincount(label)
     array([2, 2, 2])
     """
-    n_iter = _as_passes(iter, "Invalid iter ({}), must be a positive integer.")
-    if not isinstance(missing, str) or missing not in _MISSING:
-        raise ValueError(f"Unknown missing method {missing!r}: missing must be one of {_MISSING}")
-    methods = (*SEEDINGS, "matrix")
-    if not isinstance(minit, str) or minit not in methods:
-        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
-    _as_thresh(thresh)
+    n_iter = as_options(iter, thresh, minit, missing)
     rows = as_real(data, "data")
     if rows.ndim not in (1, 2):
         raise ValueError(
@@ -546,7 +540,7 @@ def kmeans2(
     if minit == "matrix" or _size(k) != 1:
         start = _given_centroids(k, rows)
     else:
-        count = _as_count(np.asarray(k))
+        count = as_count(np.asarray(k))
         if count != np.asarray(k):
             warnings.warn("k was not an integer, was converted.", stacklevel=3)
         generator = rng()
@@ -562,6 +556,18 @@ def kmeans2(
         _report_empty(passes, missing)
     centroids = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     return _like(centroids, rows), passes.labels
+
+
+def as_options(iter: Any, thresh: Any, minit: Any, missing: Any) -> int:
+    """Check the options of `kmeans2`; return the number of passes."""
+    n_iter = _as_passes(iter, "Invalid iter ({}), must be a positive integer.")
+    if not isinstance(missing, str) or missing not in _MISSING:
+        raise ValueError(f"Unknown missing method {missing!r}: missing must be one of {_MISSING}")
+    methods = (*SEEDINGS, "matrix")
+    if not isinstance(minit, str) or minit not in methods:
+        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
+    _as_thresh(thresh)
+    return n_iter
 
 
 def _size(k: Any) -> int:

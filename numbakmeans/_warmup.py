@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, seed
 from numbakmeans._jit import DRIVERS
 from numbakmeans._samples import Samples
@@ -31,6 +32,7 @@ def small_calls() -> Iterator[Callable[[], object]]:
                 for progress in (None, lambda *_: None):  # all passes in one call, and one by one
                     yield partial(iterate, samples, centers, 2, algorithm=name, progress=progress)
             yield partial(vq, X, centers)
+            yield partial(kmeans2_batch, X[None], centers[None], 2)
             yield partial(fit, X, centers, max_iter=2)
         # As many panels as heads want.
         X = np.random.default_rng(0).normal(size=(400, 48)).astype(dtype)

@@ -144,3 +144,11 @@ def test_a_tile_that_reads_past_its_buffer_dies(tmp_path):
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
     )
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
+
+
+def test_a_stack_that_is_not_aligned_is_found(tmp_path):
+    copy_with(tmp_path, "_simd.py", '"stackrealign"', '"no-realign-stack"')
+    test = f"{HERE / 'test_simd.py'}::test_vectors_that_leave_the_registers_lie_on_lines"
+    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    assert result.returncode == 1, result.stdout
+    assert "assert stack_is_aligned" in result.stdout

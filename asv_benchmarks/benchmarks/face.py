@@ -123,3 +123,27 @@ class Tiny:
 
     def time_kmeans2(self, library, data):
         self.kmeans2(self.X, self.start, iter=10, minit="matrix")
+
+
+class Batch:
+    """Many small problems: in one call, in a loop over our own `kmeans2`, in a loop over SciPy's."""
+
+    params = (["batch", "loop", "scipy"], ["matrix", "points"])
+    param_names = ("how", "minit")
+
+    def setup(self, how, minit):
+        self.data = np.random.default_rng(0).normal(size=(1000, 200, 4))
+        self.k = self.data[:, :5] if minit == "matrix" else [5] * len(self.data)
+        self.kmeans2 = LIBRARIES["scipy" if how == "scipy" else "numbakmeans"].kmeans2
+        self.time_kmeans2(how, minit)
+
+    def time_kmeans2(self, how, minit):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if how == "batch":
+                k = self.k if minit == "matrix" else 5
+                numbakmeans.kmeans2_batch(self.data, k, minit=minit, rng=0)
+                return
+            rng = np.random.default_rng(0)
+            for X, k in zip(self.data, self.k, strict=True):
+                self.kmeans2(X, k, minit=minit, rng=rng)

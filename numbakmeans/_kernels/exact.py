@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import driver, inlined_kernel, kernel, prange
 
 MANTISSA = (1 << 52) - 1
 #: The smallest exponent of a float64 bit.
@@ -149,7 +149,7 @@ def make_grids(largest, finest, bits):
     return exponents, constants, scales
 
 
-@kernel
+@inlined_kernel
 def add_row(X, i, constants, scales, rest, table):
     """Tile. Add row i of X to a table of sums.
 
@@ -175,7 +175,7 @@ def add_row(X, i, constants, scales, rest, table):
         count_specials(X, i, 1, n_parts, table)
 
 
-@kernel
+@inlined_kernel
 def move_row(X, i, constants, scales, rest, old, new):
     """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
     n_parts, n_features = constants.shape
@@ -247,7 +247,7 @@ def add_totals(totals, sign, table):
             table[p, f] += sign * totals[p, f]
 
 
-@kernel
+@inlined_kernel
 def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
     """Tile. Move row i to the table of its new label, which is not its old one.
 

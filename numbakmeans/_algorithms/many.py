@@ -1,0 +1,74 @@
+"""Many small problems in one call: the threads share them, and each is solved as a whole by one thread.
+
+The passes are those of `resident`, and so the bits of every other algorithm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbakmeans._algorithms.resident import resident_run
+from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._kernels.exact import SPECIALS, make_grids, measure_chunk, part_bits
+
+
+@kernel
+def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
+    """Make up to max_iter passes over one problem, with one thread; arguments as of `resident.resident_run`.
+
+    centers : INOUT (n_clusters, padded features), float64; labels : OUT (n_samples,), int32
+
+    Returns
+    -------
+    n_empty, ever_empty : as in `base.Run`
+    """
+    n_samples, n_features = X.shape
+    n_clusters = len(centers)
+    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
+    finite = measure_chunk(X, 0, n_samples, largest[0], finest[0])
+    exponents, constants, scales = make_grids(largest, finest, part_bits(n_samples))
+    n_rows = len(exponents) + (0 if finite else SPECIALS)
+    sums = np.zeros((1, n_clusters, n_rows, n_features), np.int64)
+    counts, sizes = np.zeros((1, n_clusters), np.int64), np.empty(n_clusters, np.int64)
+    labels[:] = -1
+    _, _, n_empty, ever_empty = resident_run(
+        X,
+        max_iter,
+        stop_on_empty,
+        exponents,
+        constants,
+        scales,
+        bits,
+        lowest,
+        centers,
+        labels,
+        sums,
+        counts,
+        sizes,
+    )
+    return n_empty, ever_empty
+
+
+@driver
+def solve_all(
+    X, n_slots, starts, max_iter, stop_on_empty, bits, lowest, center_starts, centers, labels, empties
+):
+    """Solve every problem.
+
+    X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
+    center_starts : (n_problems + 1,), int64, the same of their centers
+    centers : INOUT (all clusters, padded features), float64; labels : OUT (all rows,), int32
+    empties : OUT (n_problems, 2), int64, `n_empty` and `ever_empty` of each
+    """
+    for s in prange(n_slots):
+        for b in range(s, len(empties), n_slots):
+            n_empty, ever_empty = solve(
+                X[starts[b] : starts[b + 1]],
+                max_iter,
+                stop_on_empty,
+                bits,
+                lowest,
+                centers[center_starts[b] : center_starts[b + 1]],
+                labels[starts[b] : starts[b + 1]],
+            )
+            empties[b, 0], empties[b, 1] = n_empty, ever_empty

@@ -1,0 +1,329 @@
+"""Many small problems in one call: `kmeans2_batch`."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from numbakmeans import _plan
+from numbakmeans._algorithms.many import solve_all
+from numbakmeans._fit import iterate, seed
+from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
+from numbakmeans._scipy import (
+    EMPTY_CLUSTER,
+    NOT_FINITE,
+    TOO_MANY_POINTS,
+    ClusterError,
+    as_count,
+    as_generator,
+    as_options,
+)
+from numbakmeans._seeding import SEEDINGS
+
+Stacked = tuple[np.ndarray, np.ndarray]
+
+
+class _Problems:
+    """The problems of a batch: their sizes, and the rows of some of them one after the other."""
+
+    def __init__(self, data: Any) -> None:
+        self.stacked = not isinstance(data, list | tuple)
+        if self.stacked:
+            self.array = as_real(data, "data")
+            if self.array.ndim not in (2, 3):
+                raise ValueError(
+                    "data must be an array (B, M, N) or (B, M), or a list of arrays (M, N) or (M,), "
+                    f"got shape {self.array.shape}"
+                )
+            shapes = [self.array.shape[1:]] * len(self.array)
+            self.dtype = working_dtype(self.array)
+        else:
+            self.arrays = [as_real(part, f"data[{b}]") for b, part in enumerate(data)]
+            shapes = [part.shape for part in self.arrays]
+            dtypes = {working_dtype(part) for part in self.arrays}
+            if len(dtypes) > 1:
+                raise ValueError("data must be worked on in one dtype, got arrays of float32 and of float64")
+            self.dtype = dtypes.pop() if dtypes else np.dtype(np.float64)
+        self._check(shapes)
+        self.flat = len(shapes[0]) == 1
+        self.n_features = 1 if self.flat else shapes[0][1]
+        self.sizes = np.array([shape[0] for shape in shapes], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @staticmethod
+    def _check(shapes: Sequence[tuple[int, ...]]) -> None:
+        if not shapes:
+            raise ValueError("data must hold at least one problem")
+        for b, shape in enumerate(shapes):
+            if len(shape) not in (1, 2) or 0 in shape:
+                raise ValueError(f"data[{b}] must be a non-empty array (M, N) or (M,), got shape {shape}")
+            if shape[1:] != shapes[0][1:]:
+                raise ValueError(
+                    f"data[{b}] has shape {shape}, but data[0] {shapes[0]}: the features must be as many"
+                )
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Return the rows of problems [first, last), in the working dtype."""
+        if self.stacked:
+            some = np.require(self.array[first:last], self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
+            return some.reshape(-1, self.n_features)
+        parts = [part.reshape(len(part), -1) for part in self.arrays[first:last]]
+        return np.concatenate(parts, dtype=self.dtype, casting="same_kind")
+
+    def in_shape(
+        self, centers: np.ndarray, center_starts: np.ndarray, labels: np.ndarray, row_starts: np.ndarray
+    ) -> Stacked | list[Stacked]:
+        """Return centers and labels, one after the other, in the form of the data."""
+        if self.stacked:
+            shape = (len(self), -1) if self.flat else (len(self), -1, self.n_features)
+            return centers.reshape(shape), labels.reshape(len(self), -1)
+        found = centers[:, 0] if self.flat else centers
+        books = (found[start:stop].copy() for start, stop in pairwise(center_starts))
+        parts = (labels[start:stop].copy() for start, stop in pairwise(row_starts))
+        return list(zip(books, parts, strict=True))
+
+    def groups(self, n_clusters: int, n_iter: int) -> Iterator[tuple[int, int]]:
+        """Find runs of problems that are solved in one call."""
+        first, work = 0, 0
+        for b, size in enumerate(self.sizes):
+            work += int(size) * self.n_features
+            if b + 1 == len(self.sizes) or _plan.enough_for_a_call(work, n_clusters, n_iter):
+                yield first, b + 1
+                first, work = b + 1, 0
+
+
+def kmeans2_batch(
+    data: Any,
+    k: Any,
+    iter: int = 10,
+    thresh: float = 1e-5,
+    minit: str = "random",
+    missing: str = "warn",
+    check_finite: bool = True,
+    *,
+    rng: Any = None,
+) -> Stacked | list[Stacked]:
+    """
+    Run `kmeans2` on many problems in one call.
+
+    The threads share the problems, and each is solved by one of them: for problems so small that calls of
+    `kmeans2` would mostly be overhead. (Large ones are solved one after the other, with all threads.)
+    The result of problem b has the bits of ``kmeans2(data[b], ..., rng=rng.spawn(B)[b])``.
+
+    Parameters
+    ----------
+    data : array_like (B, M, N) or (B, M), or list of B array_likes (M, N) or (M,)
+        B problems of M observations of N features (or of M scalars). In a list M may differ.
+    k : int, or array_like (B, k, N) or (B, k), or list of B array_likes (k, N) or (k,)
+        The number of clusters of every problem, or the centroids that each starts from.
+    iter, thresh, minit, missing, check_finite
+        As in `kmeans2`.
+    rng : {None, int, numpy.random.Generator, ...}, optional
+        Passed through `numpy.random.default_rng`; one child is spawned for each problem. Not used where
+        `k` holds centroids.
+
+    Returns
+    -------
+    centroid : ndarray (B, k, N) or (B, k)
+        As of `kmeans2`, for each problem.
+    label : ndarray (B, M), int32
+        As of `kmeans2`, for each problem.
+
+    For a list: a list of B pairs of centroid and label.
+
+    Raises
+    ------
+    ClusterError
+        A cluster is empty and `missing` is 'raise'.
+    TypeError, ValueError
+        As in `kmeans2`; the message names the problem. Also: no problems, features or working dtypes that
+        differ, a generator that cannot spawn.
+
+    Warns
+    -----
+    UserWarning
+        A cluster was empty in some pass of some problem: one warning for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import kmeans2, kmeans2_batch
+    >>> data = np.random.default_rng(0).normal(size=(1000, 200, 4))
+    >>> centroid, label = kmeans2_batch(data, 5, minit="points", rng=1)
+    >>> centroid.shape, label.shape
+    ((1000, 5, 4), (1000, 200))
+    >>> one, _ = kmeans2(data[7], 5, minit="points", rng=np.random.default_rng(1).spawn(1000)[7])
+    >>> bool((one == centroid[7]).all())
+    True
+    """
+    n_iter = as_options(iter, thresh, minit, missing)
+    problems = _Problems(data)
+    given = _given_centroids(k, minit, problems)
+    n_clusters = _counts(k, minit, problems) if given is None else given[1]
+    if check_finite:
+        _require_finite(problems)
+    children = _children(rng, len(problems)) if given is None else []
+
+    row_starts, center_starts = _starts(problems.sizes), _starts(n_clusters)
+    centers = np.zeros((center_starts[-1], padded(problems.n_features)))
+    labels = np.empty(row_starts[-1], np.int32)
+    empties = np.zeros((len(problems), 2), np.int64)
+    for first, last in problems.groups(int(n_clusters.max()), n_iter):
+        X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]
+        of_rows = slice(row_starts[first], row_starts[last])
+        of_centers = slice(center_starts[first], center_starts[last])
+        group = center_starts[first : last + 1] - center_starts[first]
+        start = (
+            given[0][of_centers]
+            if given is not None
+            else _seed(X, starts, int(n_clusters[0]), minit, children[first:last])
+        )
+        if check_finite:
+            _require_finite_start(
+                start, group, first, "k" if given is not None else f"minit={minit!r} and data"
+            )
+        centers[of_centers, : problems.n_features] = start
+        stop = missing == "raise"
+        _solve(X, starts, n_iter, stop, group, centers[of_centers], labels[of_rows], empties[first:last])
+    _report_empty(empties, n_clusters, missing)
+    found = centers[:, : problems.n_features].astype(problems.dtype)
+    return problems.in_shape(found, center_starts, labels, row_starts)
+
+
+def _starts(sizes: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _given_centroids(k: Any, minit: str, problems: _Problems) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the starting centroids of all problems, one after the other, and how many each has; or None."""
+    if isinstance(k, numbers.Number) and minit != "matrix":
+        return None
+    if problems.stacked or not isinstance(k, list | tuple):
+        book = as_working(k, "k")
+        if book.size == 1 and minit != "matrix":
+            return None
+        if book.ndim != (2 if problems.flat else 3) or len(book) != len(problems) or book.size == 0:
+            form = "(B, k)" if problems.flat else "(B, k, N)"
+            raise ValueError(
+                f"k must be a number, or centroids {form} for each of {len(problems)} problems, "
+                f"got shape {book.shape}"
+            )
+        parts = [book.reshape(len(book) * book.shape[1], -1)]
+        sizes = np.full(len(book), book.shape[1])
+    else:
+        if len(k) != len(problems):
+            raise ValueError(f"k has centroids for {len(k)} problems, but data has {len(problems)}")
+        parts = [as_working(part, f"k[{b}]") for b, part in enumerate(k)]
+        for b, part in enumerate(parts):
+            if part.ndim != (1 if problems.flat else 2) or part.size == 0:
+                raise ValueError(f"k[{b}] doesn't match the rank of data[{b}]: it has shape {part.shape}")
+        sizes = np.array([len(part) for part in parts])
+        parts = [part.reshape(len(part), -1) for part in parts]
+    for b, part in enumerate(parts):
+        if part.shape[1] != problems.n_features:
+            name = f"k[{b}]" if len(parts) == len(problems) else "k"
+            raise ValueError(f"{name} has {part.shape[1]} features, but data {problems.n_features}")
+    return np.concatenate(parts, dtype=np.float64), sizes
+
+
+def _counts(k: Any, minit: str, problems: _Problems) -> np.ndarray:
+    count = as_count(np.asarray(k))
+    if count != np.asarray(k):
+        warnings.warn("k was not an integer, was converted.", stacklevel=3)
+    fewest = int(problems.sizes.argmin())
+    if minit == "points" and count > problems.sizes[fewest]:
+        rows = problems.sizes[fewest]
+        raise ValueError(f"{TOO_MANY_POINTS}: k is {count}, data[{fewest}] has {rows} rows")
+    return np.full(len(problems), count)
+
+
+def _children(rng: Any, n_problems: int) -> list[np.random.Generator]:
+    generator = as_generator(rng)
+    try:
+        return generator.spawn(n_problems)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(
+            "rng must be able to spawn a generator for each problem, as those of numpy.random.default_rng "
+            f"are: {error}"
+        ) from error
+
+
+def _require_finite(problems: _Problems) -> None:
+    starts = _starts(problems.sizes)
+    for first, last in problems.groups(1, 1):
+        samples = Samples(problems.rows(first, last))
+        if not samples.finite:
+            row, column = np.argwhere(~np.isfinite(samples.array))[0]
+            b = int(np.searchsorted(starts, starts[first] + row, side="right")) - 1
+            where = f"row {starts[first] + row - starts[b]}, column {column}"
+            raise ValueError(f"{NOT_FINITE}: data[{b}] has {samples.array[row, column]} in {where}")
+
+
+def _require_finite_start(start: np.ndarray, starts: np.ndarray, first: int, origin: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(start).all(1))
+    if len(bad):
+        b = first + int(np.searchsorted(starts, bad[0], side="right")) - 1
+        raise ValueError(f"{NOT_FINITE}: a starting centroid from {origin}[{b}] is not finite")
+
+
+def _seed(
+    X: np.ndarray, starts: np.ndarray, n_clusters: int, minit: str, children: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """Return the starting centers of some problems, one after the other."""
+    n_features = X.shape[1]
+    if minit == "points":
+        draw = SEEDINGS[minit].draw
+        sizes = np.diff(starts)
+        picks = [draw(rng, n, n_clusters, n_features)[0] for rng, n in zip(children, sizes, strict=True)]
+        return X[(np.array(picks) + starts[:-1, None]).ravel()].astype(np.float64)
+    parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
+    return np.concatenate(
+        [seed(part, n_clusters, minit, rng) for part, rng in zip(parts, children, strict=True)]
+    )
+
+
+def _solve(
+    X: np.ndarray,
+    starts: np.ndarray,
+    n_iter: int,
+    stop_on_empty: bool,
+    center_starts: np.ndarray,
+    centers: np.ndarray,
+    labels: np.ndarray,
+    empties: np.ndarray,
+) -> None:
+    """Solve some problems; arguments as of `many.solve_all`."""
+    n_clusters = np.diff(center_starts)
+    if _plan.alone(int(np.diff(starts).max()), X.shape[1]):
+        for b, (start, stop) in enumerate(pairwise(starts)):
+            book = centers[center_starts[b] : center_starts[b + 1]]
+            passes = iterate(
+                Samples(X[start:stop]), book[:, : X.shape[1]], n_iter, stop_on_empty=stop_on_empty
+            )
+            book[:], labels[start:stop] = passes.centers, passes.labels
+            empties[b] = passes.n_empty, passes.ever_empty
+        return
+    plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
+    X.flags.writeable = False
+    bits = precision(X.dtype == np.float32)
+    run = solve_all.on(plan.parallel)
+    run(X, plan.n_slots, starts, n_iter, stop_on_empty, *bits, center_starts, centers, labels, empties)
+
+
+def _report_empty(empties: np.ndarray, n_clusters: np.ndarray, missing: str) -> None:
+    ever = np.flatnonzero(empties[:, 1])
+    if not len(ever):
+        return
+    first = int(ever[0])
+    count = f"In the last pass of problem {first}: {empties[first, 0]} of {n_clusters[first]}."
+    if missing == "raise":
+        raise ClusterError(f"{EMPTY_CLUSTER} {count}")
+    message = f"{EMPTY_CLUSTER} In {len(ever)} of {len(empties)} problems. {count}"
+    warnings.warn(message, stacklevel=3)

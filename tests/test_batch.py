@@ -1,0 +1,188 @@
+"""Many problems in one call: each has the bits of a call of its own."""
+
+import warnings
+
+import numpy as np
+import pytest
+import ugly
+
+from numbakmeans import ClusterError, _plan, kmeans2, kmeans2_batch
+
+DTYPES = [np.float32, np.float64]
+METHODS = ["points", "++", "random"]
+pytestmark = pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+
+
+def stack(dtype=np.float64, shape=(23, 60, 4)):
+    rng = np.random.default_rng(1)
+    return (rng.normal(size=shape) + rng.integers(-3, 3, size=(*shape[:-1], 1))).astype(dtype)
+
+
+def same(ours, right):
+    """Are two results of the same dtype, shape and bits?"""
+    pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(ours, right, strict=True)]
+    return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
+
+
+def one_by_one(data, k, rng=None, **options):
+    children = np.random.default_rng(rng).spawn(len(data))
+    starts = k if isinstance(k, list | np.ndarray) else [k] * len(data)
+    return [kmeans2(X, c, rng=r, **options) for X, c, r in zip(data, starts, children, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("minit", METHODS)
+def test_each_is_as_if_alone(dtype, minit, threads):
+    data = stack(dtype)
+    centroids, labels = kmeans2_batch(data, 5, minit=minit, rng=3)
+    assert (centroids.shape, centroids.dtype) == ((23, 5, 4), dtype)
+    assert (labels.shape, labels.dtype) == ((23, 60), np.int32)
+    for result, right in zip(
+        zip(centroids, labels, strict=True), one_by_one(data, 5, 3, minit=minit), strict=True
+    ):
+        assert same(result, right)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_given_centroids(dtype, threads):
+    data = stack(dtype)
+    start = data[:, :7] + 0.01
+    centroids, labels = kmeans2_batch(data, start, iter=4)
+    right = one_by_one(data, start, iter=4)
+    assert all(
+        same(ours, other) for ours, other in zip(zip(centroids, labels, strict=True), right, strict=True)
+    )
+    assert not same((centroids[0], labels[0]), right[1])  # the control
+
+
+@pytest.mark.parametrize("minit", METHODS)
+def test_scalars(minit):
+    data = stack(shape=(9, 50, 1))[..., 0]
+    centroids, labels = kmeans2_batch(data, 3, minit=minit, rng=3)
+    assert centroids.shape == (9, 3)
+    right = one_by_one(data, 3, 3, minit=minit)
+    assert all(
+        same(ours, other) for ours, other in zip(zip(centroids, labels, strict=True), right, strict=True)
+    )
+
+
+@pytest.mark.parametrize("minit", METHODS)
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_list_of_different_sizes(minit, flat, threads):
+    data = [X[: 10 + 7 * b, 0] if flat else X[: 10 + 7 * b] for b, X in enumerate(stack(shape=(8, 70, 3)))]
+    found = kmeans2_batch(data, 4, minit=minit, rng=5)
+    assert isinstance(found, list)
+    right = one_by_one(data, 4, 5, minit=minit)
+    assert all(same(ours, other) for ours, other in zip(found, right, strict=True))
+
+
+def test_a_list_with_centroids_of_its_own():
+    data = list(stack(shape=(6, 40, 3)))
+    start = [X[: b + 1] for b, X in enumerate(data)]
+    found = kmeans2_batch(data, start, minit="matrix")
+    right = one_by_one(data, start, minit="matrix")
+    assert all(same(ours, other) for ours, other in zip(found, right, strict=True))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ugly_data(dtype):
+    cases = {**ugly.cases(dtype), **ugly.not_finite(dtype)}
+    for name, (X, centers) in cases.items():
+        data, start = np.stack([X, X[::-1]]), np.stack([centers, centers[::-1]])
+        with np.errstate(all="ignore"):
+            found = kmeans2_batch(data, start, iter=3, minit="matrix", check_finite=False)
+            right = one_by_one(data, start, iter=3, minit="matrix", check_finite=False)
+        for b in range(2):
+            assert same((found[0][b], found[1][b]), right[b]), name
+
+
+@pytest.mark.parametrize("given", [np.float16, np.int32, bool, ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_dtypes_and_layouts(given, order):
+    data = np.random.default_rng(0).integers(0, 50, size=(5, 30, 3)).astype(given, order=order)
+    data.flags.writeable = False
+    centroids, labels = kmeans2_batch(data, 3, minit="points", rng=0)
+    right = one_by_one(data, 3, 0, minit="points")
+    assert all(
+        same(ours, other) for ours, other in zip(zip(centroids, labels, strict=True), right, strict=True)
+    )
+
+
+def test_large_problems_and_many_calls(monkeypatch):
+    data = stack()
+    right = kmeans2_batch(data, 5, minit="points", rng=3)
+    monkeypatch.setattr(_plan, "RESIDENT_VALUES", 100)
+    assert _plan.alone(60, 4)
+    assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
+    monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)
+    assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
+
+
+def test_the_generator_is_asked_for_children_once():
+    rng = np.random.default_rng(4)
+    kmeans2_batch(stack(), 2, minit="points", rng=rng)
+    assert rng.bit_generator.seed_seq.n_children_spawned == 23
+    kmeans2_batch(stack(), stack()[:, :2], rng=rng)
+    assert rng.bit_generator.seed_seq.n_children_spawned == 23
+    assert rng.random() == np.random.default_rng(4).random()
+
+
+def test_empty_clusters():
+    data, start = stack(), stack()[:, :3].copy()
+    start[[4, 9], 1] = 1e9
+    with pytest.warns(
+        UserWarning, match=r"In 2 of 23 problems\. In the last pass of problem 4: 1 of 3"
+    ) as found:
+        kmeans2_batch(data, start)
+    assert found[0].filename == __file__
+    with pytest.raises(ClusterError, match="problem 4: 1 of 3"):
+        kmeans2_batch(data, start, missing="raise")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kmeans2_batch(data, stack()[:, :3], missing="raise")
+
+
+BAD = {
+    "a scalar": ((3.0, 2), ValueError, "data must be an array"),
+    "no problems": (([], 2), ValueError, "at least one problem"),
+    "an empty problem": (([np.ones(3), np.ones(0)], 2), ValueError, r"data\[1\] must be a non-empty array"),
+    "features that differ": (([np.ones((3, 2)), np.ones((3, 1))], 2), ValueError, r"data\[1\] has shape"),
+    "two dtypes": (([np.ones(3), np.ones(3, np.float32)], 2), ValueError, "one dtype"),
+    "text": (([["a"]], 2), TypeError, r"data\[0\] must hold real numbers"),
+    "too many points": (([np.ones(9), np.ones(3)], 4), ValueError, r"k is 4, data\[1\] has 3 rows"),
+    "k of zero": ((np.ones((2, 3, 1)), 0), ValueError, "0 clusters"),
+    "centroids of one problem": ((np.ones((2, 3, 1)), np.ones((3, 1))), ValueError, "for each of 2 problems"),
+    "too few centroids": ((np.ones((2, 3, 1)), np.ones((1, 3, 1))), ValueError, "for each of 2 problems"),
+    "centroids of too few": (([np.ones(3)], [np.ones(2), np.ones(2)]), ValueError, "for 2 problems"),
+    "centroids of another rank": (
+        ([np.ones(3)], [np.ones((2, 1))]),
+        ValueError,
+        r"k\[0\] doesn't match the rank",
+    ),
+    "features of k": ((np.ones((2, 3, 2)), np.ones((2, 3, 1))), ValueError, "k has 1 features, but data 2"),
+    "not finite": (
+        (np.array([[1.0, 2], [np.nan, 4]]), 2),
+        ValueError,
+        r"data\[1\] has nan in row 0, column 0",
+    ),
+    "k not finite": ((np.ones((2, 2)), [[1.0], [np.inf]]), ValueError, r"from k\[1\] is not finite"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    arguments, error, message = BAD[name]
+    rng = np.random.default_rng(0)
+    with pytest.raises(error, match=message):
+        kmeans2_batch(*arguments, minit="points", rng=rng)
+    assert rng.bit_generator.seed_seq.n_children_spawned == 0
+
+
+def test_a_generator_that_cannot_spawn():
+    class Fixed(np.random.bit_generator.ISeedSequence):
+        def generate_state(self, n_words, dtype=np.uint32):
+            return np.ones(n_words, dtype)
+
+    with pytest.raises(ValueError, match="rng must be able to spawn"):
+        kmeans2_batch(stack(), 2, minit="points", rng=np.random.Generator(np.random.PCG64(Fixed())))
+    kmeans2_batch(stack(), 2, minit="points", rng=7)
