@@ -25,7 +25,7 @@ from numbakmeans._scipy import (
 )
 from numbakmeans._seeding import SEEDINGS
 
-Stacked = tuple[np.ndarray, np.ndarray]
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 class _Problems:
@@ -79,7 +79,7 @@ class _Problems:
 
     def in_shape(
         self, centers: np.ndarray, center_starts: np.ndarray, labels: np.ndarray, row_starts: np.ndarray
-    ) -> Stacked | list[Stacked]:
+    ) -> Pair | list[Pair]:
         """Return centers and labels, one after the other, in the form of the data."""
         if self.stacked:
             shape = (len(self), -1) if self.flat else (len(self), -1, self.n_features)
@@ -109,7 +109,7 @@ def kmeans2_batch(
     check_finite: bool = True,
     *,
     rng: Any = None,
-) -> Stacked | list[Stacked]:
+) -> Pair | list[Pair]:
     """
     Run `kmeans2` on many problems in one call.
 

@@ -20,7 +20,7 @@ RESIDENT_VALUES, RESIDENT_PASSES = 130_000, 1000
 BOUNDED_WORK = 4_000_000
 #: Features, and features times clusters, from which certified scores are faster than the definition.
 #: asv: kernels.Choice. Below, what the tile costs for each row outweighs what it saves for each center.
-CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 1000
+CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 256
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.

@@ -199,7 +199,8 @@ def _best_two(v: _Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
 
         def halves(offset: int) -> Any:
             mask = ir.Constant(v.integers, [t + offset for t in firsts])
-            return [builder.shuffle_vector(x, y, mask) for x, y in zip(left, right, strict=True)]
+            pairs = zip(left, right, strict=True)
+            return [None if x is None else builder.shuffle_vector(x, y, mask) for x, y in pairs]
 
         return meet(halves(0), halves(width // 2))
 
@@ -212,9 +213,11 @@ def _products(
 ) -> dict[tuple[int, int], Any]:
     """Emit the products of the rows of a tile with a panel, added to `begin`; return where they are.
 
-    rows, chosen, panel : pointers; the other arguments are those of `score_tile`
+    rows, chosen, panel : pointers; begin : as many vectors as the panel has side by side; the other arguments
+    are those of `score_tile`
     """
-    builder, (n_rows, n_vectors, lanes) = v.builder, v.tile
+    builder, (n_rows, _, lanes) = v.builder, v.tile
+    n_vectors = len(begin)
     places = [builder.gep(chosen, [builder.add(first, ir.Constant(I64, r))]) for r in range(n_rows)]
     starts = [builder.gep(rows, [builder.mul(builder.load(place), n_features)]) for place in places]
     tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
@@ -277,7 +280,8 @@ def score_tile(
     The score of row x and center c is |c|**2 / 2 - x.c; rows hold -x.
 
     rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
-    panels : (n_panels, n_features, columns); half_norms : (n_panels, columns); panel : its number, int64
+    panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
+    panel : its number, int64
     best, second : OUT (tile lanes,), the smallest score of each row of the tile and the next one
     columns : OUT (tile lanes,), int32, the column of the best
     """
@@ -285,7 +289,6 @@ def score_tile(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = _Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
-        width = n_vectors * lanes
         arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 3, 4, 6, 7, 8)]
         rows_, chosen_, panels_, norms_, *outputs = arrays
         shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
@@ -295,16 +298,26 @@ def score_tile(
         def at(value: int) -> Any:
             return ir.Constant(I64, value)
 
-        norms_ = builder.gep(norms_, [builder.mul(number, at(width))])
-        panels_ = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), at(width))])
-        begin = [v.load(norms_, at(j * lanes), v.vector) for j in range(n_vectors)]
-        sums = _products(v, rows_, chosen_, args[2], panels_, n_features, begin)
-        for group in range(0, n_rows, lanes):
-            # The last group is filled up with its first row.
-            group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
-            scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
-            for output, value in zip(outputs, _best_two(v, scores), strict=True):
-                v.store(value, output, at(group))
+        def emit(n_vectors: int) -> None:
+            width = at(n_vectors * lanes)
+            norms = builder.gep(norms_, [builder.mul(number, width)])
+            panel = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), width)])
+            begin = [v.load(norms, at(j * lanes), v.vector) for j in range(n_vectors)]
+            sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
+            for group in range(0, n_rows, lanes):
+                # The last group is filled up with its first row.
+                group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
+                scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
+                for output, value in zip(outputs, _best_two(v, scores), strict=True):
+                    v.store(value, output, at(group))
+
+        panels_shape = context.make_array(signature.args[3])(context, builder, args[3]).shape
+        narrow = builder.icmp_signed("==", builder.extract_value(panels_shape, 2), at(lanes))
+        with builder.if_else(narrow) as (few_centers, many_centers):
+            with few_centers:
+                emit(1)
+            with many_centers:
+                emit(n_vectors)
         return context.get_dummy_value()
 
     signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)

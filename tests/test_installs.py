@@ -262,7 +262,7 @@ def test_two_versions_share_a_cache_folder(tmp_path, expected):
 EVERYTHING = """
 import json, sys, warnings
 import numpy as np
-from numbakmeans import _cache, _plan, fit, kmeans, kmeans2, vq, whiten
+from numbakmeans import _cache, _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
 for _plan.PARALLEL_WORK in (0, 10**18):
@@ -272,6 +272,7 @@ for _plan.PARALLEL_WORK in (0, 10**18):
             X = (np.random.default_rng(0).normal(size=(300, 9)) * 9).astype(dtype)
             fit(X, X[:5])
             vq(X, X[:5])
+            kmeans2_batch(X[None], X[None, :5])
             whiten(X)
             kmeans(X, 3, iter=2, rng=0)
             for minit in ("random", "points", "++"):

@@ -15,7 +15,7 @@ import scipy.cluster.vq as theirs
 from numbakmeans import ClusterError, kmeans, kmeans2
 from numbakmeans._fit import seed as our_start
 from numbakmeans._samples import Samples
-from numbakmeans._scipy import _as_generator, _as_random_state
+from numbakmeans._scipy import _as_random_state, as_generator
 
 N_CASES = 2000
 BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
@@ -55,7 +55,7 @@ def state_of(given):
 
 def generator_of(given):
     (name, value), *_ = given.items()
-    return _as_generator(value) if name == "rng" else _as_random_state(value)
+    return as_generator(value) if name == "rng" else _as_random_state(value)
 
 
 def rounding_of_scipy(x, centers):

@@ -36,8 +36,9 @@ def shape_of(X):
     return _simd.tile_rows(X), _simd.tile_columns(X), _simd.tile_lanes(X)
 
 
-def buffers(dtype, n_features, n_panels, allocate=np.empty):
+def buffers(dtype, n_features, n_panels, allocate=np.empty, narrow=False):
     n_rows, columns, lanes = shape_of(np.empty((1, 1), dtype))
+    columns = columns // 2 if narrow else columns
     return (
         allocate((n_rows, n_features), dtype),
         allocate((n_rows,), np.int64),
@@ -69,16 +70,18 @@ def check(arrays):
     assert np.array_equal(out[:, :, 1:], np.sort(scores, axis=2)[:, :, :2])
     columns = out[:, :, 0].astype(int)
     assert np.array_equal(np.take_along_axis(scores, columns[:, :, None], 2)[:, :, 0], out[:, :, 1])
-    products = np.empty((len(panels), len(rows), panels.shape[2]), rows.dtype)
-    multiply_tile(rows, chosen, panels, products)
-    assert np.array_equal(products, scores - half_norms[:, None, :])
+    if panels.shape[2] == shape_of(rows)[1]:
+        products = np.empty((len(panels), len(rows), panels.shape[2]), rows.dtype)
+        multiply_tile(rows, chosen, panels, products)
+        assert np.array_equal(products, scores - half_norms[:, None, :])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 3, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2, 5])
-def test_scores_of_a_tile(dtype, n_features, n_panels):
-    arrays = buffers(dtype, n_features, n_panels)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
+    arrays = buffers(dtype, n_features, n_panels, narrow=narrow)
     fill(*arrays[:4])
     check(arrays)
 
@@ -153,8 +156,9 @@ def before_a_protected_page(shape, dtype):
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 64])
-def test_nothing_is_read_or_written_past_the_buffers(dtype, n_features):
-    arrays = buffers(dtype, n_features, 2, before_a_protected_page)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_nothing_is_read_or_written_past_the_buffers(dtype, n_features, narrow):
+    arrays = buffers(dtype, n_features, 2, before_a_protected_page, narrow)
     fill(*arrays[:4])
     check(arrays)
 

@@ -62,7 +62,7 @@ def best_time(run, repeat=7):
 def peak(dtype, n_threads):
     """Return the multiply-adds a second, counted as two operations, of a loop in registers."""
     xs = np.full((n_threads, 64), 0.5, dtype)
-    rounds, vector_lanes = 300_000, int(panel_columns(xs)) // 2
+    rounds, vector_lanes = 300_000, int(panel_columns(xs, 1000)) // 2
     run_everywhere(10, xs)
 
     def run():

@@ -42,7 +42,8 @@ def prepare(X, centers, members, origin, scale):
     n_clusters, n_features = centers.shape[0], X.shape[1]
     distinct = np.empty(n_clusters, np.bool_)
     distinct_centers(centers, n_features, distinct)
-    panels, half_norms, norms = panel_buffers(X, len(members) // panel_columns(X))
+    columns = panel_columns(X, n_clusters)
+    panels, half_norms, norms = panel_buffers(X, len(members) // columns, columns)
     pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms)
     bounds = np.empty((len(norms), 3))
     error_bounds(n_features, X.itemsize == 4, norms, bounds)
@@ -139,7 +140,7 @@ class Certified(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         samples, (_, constants, scales) = self.samples, self.grids
-        columns = panel_columns(np.empty((0, 0), samples.dtype))
+        columns = panel_columns(np.empty((0, 0), samples.dtype), len(centers))
         members = in_order(columns, len(centers))
         block_rows = _plan.block_rows(
             samples.shape, samples.dtype.itemsize, len(members) // columns, self.plan.n_slots

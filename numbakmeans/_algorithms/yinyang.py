@@ -540,8 +540,8 @@ class Yinyang(Algorithm):
         samples, (origin, scale), plan = self.samples, self.frame, self.plan
         n_samples, n_features = samples.shape
         n_clusters = len(centers)
-        columns = panel_columns(np.empty((0, 0), samples.dtype))
-        head_columns = panel_columns(_NO_HEADS)
+        columns = panel_columns(np.empty((0, 0), samples.dtype), n_clusters)
+        head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS, n_clusters)
         points = (centers[:, :n_features] - origin) * scale
         self.members = gather(points, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns

@@ -167,7 +167,7 @@ def head_panels(centers, distinct, members, origin, scale, basis, n_directions, 
             positive[j, f] = -heads[j, f]
     columns = tile_columns(rows)
     n_panels = len(members) // columns if n_directions > 0 else 0
-    panels, half_norms, panel_norms = panel_buffers(heads, n_panels)
+    panels, half_norms, panel_norms = panel_buffers(heads, n_panels, columns)
     zeros = np.zeros(n_directions + 1)
     pack_panels(positive, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
     bounds, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)

@@ -125,9 +125,10 @@ def pack_rows(X, picks, n_picks, origin, scale, rows, norms):
 
 
 @kernel
-def panel_columns(X):
-    """Return how many centers a panel holds."""
-    return tile_columns(X)
+def panel_columns(X, n_clusters):
+    """Return how many centers a panel holds: half of the tile's columns, where that is enough for all."""
+    columns = tile_columns(X)
+    return columns // 2 if n_clusters <= columns // 2 else columns
 
 
 @kernel
@@ -143,9 +144,9 @@ def on_a_line(size, X):
 
 
 @kernel
-def panel_buffers(X, n_panels):
+def panel_buffers(X, n_panels, columns):
     """Return the buffers of all centers: panels, half norms, norms."""
-    n_features, columns = X.shape[1], tile_columns(X)
+    n_features = X.shape[1]
     panels = on_a_line(n_panels * n_features * columns, X).reshape((n_panels, n_features, columns))
     return panels, on_a_line(n_panels * columns, X).reshape((n_panels, columns)), np.empty(n_panels)
 

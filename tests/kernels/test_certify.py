@@ -10,7 +10,7 @@ from numbakmeans._kernels import certify, pack
 
 def errors_over_bounds(dtype, X, centers, origin, scale):
     """Return, for each row and center, the true error of the score over the bound on it."""
-    columns = pack.panel_columns(X)
+    columns = pack.panel_columns(X, 100)
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows, n_features = X.shape
     rows, norms = np.empty((n_rows, n_features), dtype), np.empty(n_rows)
@@ -21,7 +21,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale):
         # A panel for each center, so that its best score is that center's.
         members = np.full(columns, -1)
         members[j % columns] = j
-        panels, half_norms, panel_norms = pack.panel_buffers(X, 1)
+        panels, half_norms, panel_norms = pack.panel_buffers(X, 1, columns)
         distinct = np.ones(len(centers), np.bool_)
         pack.pack_panels(wide, distinct, members, origin, scale, panels, half_norms, panel_norms)
         certify.error_bounds(n_features, dtype is np.float32, panel_norms, bounds[j : j + 1])
