@@ -3,6 +3,7 @@
 A call flows one way, and imports go only downward:
 
 __main__     the command line
+jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
 _fit         seed -> plan -> iterate -> FitResult

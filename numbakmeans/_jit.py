@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import numba
 from numba import prange
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic
 
 from numbakmeans import _runtime
 from numbakmeans._cache import CodeCache
@@ -31,6 +33,7 @@ __all__ = [
     "Driver",
     "bounding_kernel",
     "driver",
+    "frozen",
     "inlined_kernel",
     "kernel",
     "prange",
@@ -96,3 +99,15 @@ def driver(func: Any) -> Driver:
     twin.__module__, twin.__doc__ = func.__module__, func.__doc__
     DRIVERS.append(Driver(_compiled(func, PARALLEL), _compiled(twin, SERIAL)))
     return DRIVERS[-1]
+
+
+def _frozen(typingctx: Any, array: Any) -> Any:
+    """Return an array as a read-only one: a kernel compiled for these serves for both kinds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return impl_ret_borrowed(context, builder, signature.return_type, args[0])
+
+    return array.copy(readonly=True)(array), codegen
+
+
+frozen: Any = (lambda array: array) if DISABLED else intrinsic(_frozen)

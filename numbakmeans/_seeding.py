@@ -25,7 +25,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.canonical import pack_block, sq_dist_tile
+from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.sampling import choose_without_replacement
 from numbakmeans._kernels.sketch import (
@@ -273,6 +273,31 @@ def pick_rows(
             )
         if last_leaf == len(depths):
             picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
+
+
+_pick_rows_alone = pick_rows.serial
+
+
+@kernel
+def pick_all(X, first, uniforms):
+    """Return the rows that '++' picks, on one thread and without sketches.
+
+    first : the first row; uniforms : (n_clusters - 1,), as `draw_plus_plus` draws them
+    """
+    n_samples, n_features = X.shape
+    n_clusters = len(uniforms) + 1
+    picks = np.empty(n_clusters, np.int64)
+    picks[0] = first
+    starts, depths = leaves_of(n_samples)
+    sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
+    center, origin = np.zeros((n_features + GROUP - 1) // GROUP * GROUP), np.zeros(n_features)
+    for f in range(n_features):
+        center[f] = X[first, f]
+    sketches, errors = np.empty((0, n_features, GROUP_LANES), np.int8), np.empty((0, GROUP_LANES), np.float32)
+    work = (sketches, errors, errors, sq_dists, leaf_sums, picks)
+    n_leaves = len(depths)
+    _pick_rows_alone(X, 1, center, starts, 0, n_leaves, depths, origin, 0.0, uniforms, 1, n_clusters, *work)
+    return picks
 
 
 def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""Compare one algorithm with the oracle on ugly data; exit code 1 and the names of what differs."""
+"""Compare one algorithm with the oracle on ugly data; exit code 1 and the name of the first that differs."""
 
 import sys
 
@@ -16,6 +16,7 @@ def main(algorithm, dtype):
         expected = test_algorithms.expected_passes(X, centers)
         if test_algorithms.differences(X, centers, expected, algorithm):
             wrong.append(name)
+            break
     print(wrong)
     return 1 if wrong else 0
 

@@ -10,9 +10,10 @@ import pytest
 import numbakmeans
 
 README = Path(__file__).parent.parent / "README.md"
+NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
 
 
-@pytest.mark.parametrize("module", ["_scipy", "_fit"])
+@pytest.mark.parametrize("module", ["_scipy", "_batch", "_fit", "jit"])
 def test_docstrings(module):
     result = doctest.testmod(
         importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE
@@ -27,8 +28,20 @@ def test_every_public_function_has_an_example():
             assert ">>>" in getattr(numbakmeans, name).__doc__
 
 
+def code_blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+
+
+def test_the_code_for_nopython_runs():
+    blocks = code_blocks(NOPYTHON)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert "\nassert " in block
+        exec(block, {})
+
+
 def test_the_readmes_code_runs():
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+    blocks = code_blocks(README)
     assert len(blocks) == 3
     names = {}
     for block in blocks:

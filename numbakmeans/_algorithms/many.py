@@ -20,7 +20,7 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
 
     Returns
     -------
-    n_empty, ever_empty : as in `base.Run`
+    n_iter, moved, n_empty, ever_empty : as in `base.Run`
     """
     n_samples, n_features = X.shape
     n_clusters = len(centers)
@@ -31,7 +31,7 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
     sums = np.zeros((1, n_clusters, n_rows, n_features), np.int64)
     counts, sizes = np.zeros((1, n_clusters), np.int64), np.empty(n_clusters, np.int64)
     labels[:] = -1
-    _, _, n_empty, ever_empty = resident_run(
+    return resident_run(
         X,
         max_iter,
         stop_on_empty,
@@ -46,7 +46,6 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
         counts,
         sizes,
     )
-    return n_empty, ever_empty
 
 
 @driver
@@ -62,7 +61,7 @@ def solve_all(
     """
     for s in prange(n_slots):
         for b in range(s, len(empties), n_slots):
-            n_empty, ever_empty = solve(
+            _, _, n_empty, ever_empty = solve(
                 X[starts[b] : starts[b + 1]],
                 max_iter,
                 stop_on_empty,

@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from numbakmeans._jit import driver, inlined_kernel, kernel, prange
+from numbakmeans._jit import driver, frozen, inlined_kernel, kernel, prange
 
 MANTISSA = (1 << 52) - 1
 #: The smallest exponent of a float64 bit.
@@ -497,6 +497,22 @@ def special_means(sums, j, n_parts, centers):
             centers[j, f] = np.nan
         elif ups > 0 or downs > 0:
             centers[j, f] = np.inf if ups > 0 else -np.inf
+
+
+@kernel
+def exact_total(values):
+    """Return the exact sum of values (n,), float64, rounded once."""
+    X = frozen(values.reshape((len(values), 1)))
+    largest, finest = np.zeros((1, 1)), np.full((1, 1), np.inf)
+    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
+    exponents, constants, scales = make_grids(largest, finest, part_bits(len(X)))
+    sums = np.zeros((1, 1, len(exponents) + (0 if finite else SPECIALS), 1), np.int64)
+    rest, total = np.empty(1), np.empty((1, 1))
+    for i in range(len(X)):
+        add_row(X, i, constants, scales, rest, sums[0, 0])
+    # The mean over a single row.
+    means_chunk(sums, np.ones((1, 1), np.int64), exponents, 53, -1074, 0, 1, total, np.empty(1, np.int64))
+    return total[0, 0]
 
 
 @driver

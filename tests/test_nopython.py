@@ -1,0 +1,195 @@
+"""The building blocks inside of a user's own compiled code: the bits of the Python functions."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import ugly
+from numba import njit, prange
+
+import numbakmeans
+from numbakmeans import jit
+from numbakmeans._fit import nearest, seed
+from numbakmeans._samples import Samples
+
+DTYPES = [np.float32, np.float64]
+
+
+@njit
+def users_fit(X, centers, max_iter):
+    return jit.fit(X, centers, max_iter)
+
+
+@njit(fastmath=True, error_model="python", boundscheck=True)
+def users_careless_fit(X, centers, max_iter):
+    return jit.fit(X, centers, max_iter)
+
+
+@njit
+def users_nearest(X, centers):
+    return jit.nearest(X, centers)
+
+
+@njit
+def users_starts(X, k, rng):
+    return jit.points(X, k, rng), jit.plus_plus(X, k, rng)
+
+
+@njit(parallel=True)
+def many_fits(data, starts):
+    labels = np.empty(data.shape[:2], np.int32)
+    inertias, status = np.empty(len(data)), np.empty(len(data), np.int64)
+    for b in prange(len(data)):
+        result = jit.fit(data[b], starts[b], 5)
+        labels[b], inertias[b], status[b] = result.labels, result.inertia, result.status
+    return labels, inertias, status
+
+
+def bits(*parts):
+    return [(np.asarray(part).dtype, np.asarray(part).tobytes()) for part in parts]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_fit(name, dtype):
+    X, centers = ugly.cases(dtype)[name]
+    with np.errstate(all="ignore"):
+        right = numbakmeans.fit(X, centers, max_iter=3)
+        ours = users_fit(X, centers, 3)
+    assert bits(*ours[:6]) == bits(*right)
+    assert ours.status == jit.OK
+
+
+def test_the_callers_options_do_not_leak():
+    """Sums reordered or fused, division that raises: none of it reaches the building blocks."""
+    X, centers = ugly.cases(np.float64)["ties but for one bit"]
+    assert bits(*users_careless_fit(X, centers, 3)) == bits(*users_fit(X, centers, 3))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_nearest(name, dtype):
+    X, centers = ugly.cases(dtype)[name]
+    labels, sq_dists, status = users_nearest(X, centers)
+    assert bits(labels, sq_dists) == bits(*nearest(Samples(X), centers))
+    assert status == jit.OK
+
+
+def test_layouts():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    right = numbakmeans.fit(X, X[:3], max_iter=4)
+    locked = X.copy()
+    locked.flags.writeable = False
+    for array in (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2]):
+        assert bits(*users_fit(array, array[:3], 4)[:6]) == bits(*right)
+
+
+def test_kernels_have_one_signature_for_all_layouts():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    users_fit(X, X[:3], 4)
+    before = len(jit.solve.signatures)
+    locked = np.asfortranarray(X)
+    locked.flags.writeable = False
+    users_fit(locked, X[:4], np.int32(3))
+    users_fit(X[::2], locked[:4], 3)
+    assert len(jit.solve.signatures) == before
+    # The control: another dtype does add one, where it is new.
+    assert len({signature[0].dtype for signature in jit.solve.signatures}) == len(jit.solve.signatures)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [1, 2, 7, 50])
+def test_starts(dtype, k):
+    X = np.random.default_rng(0).normal(size=(1000, 3)).astype(dtype)
+    ours, right = np.random.default_rng(5), np.random.default_rng(5)
+    points, plus_plus = users_starts(X, k, ours)
+    assert np.array_equal(points, seed(Samples(X), k, "points", right))
+    assert np.array_equal(plus_plus, seed(Samples(X), k, "++", right))
+    assert points.dtype == plus_plus.dtype == dtype
+    assert ours.bit_generator.state == right.bit_generator.state
+
+
+def test_inside_of_a_prange(threads):
+    data = np.random.default_rng(1).normal(size=(40, 50, 3))
+    data[7, 3, 1] = np.nan
+    labels, inertias, status = many_fits(data, data[:, :4])
+    for b in range(40):
+        if b == 7:
+            assert (status[b], np.isnan(inertias[b]), set(labels[b])) == (jit.NOT_FINITE, True, {-1})
+            continue
+        right = numbakmeans.fit(data[b], data[b, :4], max_iter=5)
+        assert bits(labels[b], inertias[b]) == bits(right.labels, right.inertia)
+        assert status[b] == jit.OK
+
+
+BAD = {
+    "no rows": (np.ones((0, 2)), np.ones((1, 2)), 1, jit.BAD_SHAPE),
+    "no centers": (np.ones((3, 2)), np.ones((0, 2)), 1, jit.BAD_SHAPE),
+    "no features": (np.ones((3, 0)), np.ones((1, 0)), 1, jit.BAD_SHAPE),
+    "features": (np.ones((3, 2)), np.ones((1, 3)), 1, jit.BAD_SHAPE),
+    "rows not finite": (np.array([[np.inf]]), np.ones((1, 1)), 1, jit.NOT_FINITE),
+    "centers not finite": (np.ones((1, 1)), np.array([[np.nan]]), 1, jit.NOT_FINITE),
+    "no passes": (np.ones((1, 1)), np.ones((1, 1)), 0, jit.BAD_COUNT),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gives_a_status(name):
+    X, centers, max_iter, status = BAD[name]
+    result = users_fit(X, centers, max_iter)
+    assert result.status == status
+    assert np.isnan(result.centers).all()
+    assert np.isnan(result.inertia)
+    assert (result.labels == -1).all()
+    if status != jit.BAD_COUNT:
+        labels, sq_dists, found = users_nearest(X, centers)
+        assert found == status
+        assert np.isnan(sq_dists).all()
+        assert (labels == -1).all()
+
+
+@pytest.mark.parametrize("k", [-1, 0, 4])
+def test_bad_counts_leave_the_generator_alone(k):
+    rng = np.random.default_rng(0)
+    points, plus_plus = users_starts(np.full((3, 2), np.nan), k, rng)
+    assert points.shape == plus_plus.shape == (max(k, 0), 2)
+    assert np.isnan(points).all()
+    assert np.isnan(plus_plus).all()
+    assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+
+USERS_MODULE = """
+import numpy as np
+from numba import njit
+from numbakmeans import jit
+
+@njit(cache=True)
+def groups(X, rng):
+    return jit.fit(X, jit.plus_plus(X, 3, rng), 50).inertia
+
+if __name__ == "__main__":
+    inertia = groups(np.arange(40.0).reshape(20, 2) ** 2, np.random.default_rng(0))
+    print(inertia, sum(groups.stats.cache_hits.values()), len(jit.solve.signatures))
+"""
+
+
+def test_a_users_cached_function_loads_in_a_new_process(tmp_path):
+    (tmp_path / "users.py").write_text(textwrap.dedent(USERS_MODULE))
+
+    def run():
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        return subprocess.run(
+            [sys.executable, tmp_path / "users.py"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+
+    first, second = run(), run()
+    assert first[0] == second[0]
+    # Nothing of ours is even looked at the second time; the first is the control.
+    assert (first[1], first[2], second[1], second[2]) == ("0", "1", "1", "0")
