@@ -24,7 +24,7 @@ SWEEPS = {
     "clusters": [8, 16, 32, 64, 128, 256, 512, 1024],
     "spread": [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2],
 }
-LABELS = {"spread": "spread of a cluster / distance between clusters: left clusters, right one cloud"}
+LABELS = {"spread": "spread of a cluster / distance between clusters"}
 LINES = {"chosen by the plan": [None], "without pruning": ["certified", "lloyd"]}
 MARKS = ("<!-- growth: python asv_benchmarks/growth.py --write docs -->", "<!-- end of growth -->")
 
