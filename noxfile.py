@@ -51,7 +51,7 @@ def layers(session, layer):
 
 @nox.session(python=PYTHONS[0])
 def bounds(session):
-    """Run the suite with checked array bounds, on the serial twins, from an empty cache."""
+    """Run the suite with checked array bounds, on one thread, from an empty cache."""
     session.install("-e", ".[test]")
     environment = {
         "NUMBA_BOUNDSCHECK": "1",
@@ -60,7 +60,7 @@ def bounds(session):
     # Processes of their own choose their layers, and parallel kernels swallow exceptions.
     left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
     ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
-    session.run("pytest", "--serial-twins", *ignored, *session.posargs, env=environment)
+    session.run("pytest", "--one-thread", *ignored, *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])

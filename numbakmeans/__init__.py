@@ -6,6 +6,7 @@ __main__     the command line
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+_arguments   how SciPy's arguments are read
 _fit         seed -> plan -> iterate -> FitResult
 _seeding     starting centers, and the table of methods
 _algorithms  the ways to run a pass, and their table
@@ -13,7 +14,8 @@ _samples     arrays in: dtype, layout, checks, range
 _plan        thresholds
 _kernels     nopython building blocks
 _simd        vector values inside nopython code: the register tile
-_jit         compiler options and serial twins
+_slots       work shared out to threads
+_jit         compiler options and code cache
 _runtime     what threads and forks need
 _cache       where compiled code is kept
 

@@ -12,17 +12,17 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.many import solve_all
-from numbakmeans._fit import iterate, seed
-from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
-from numbakmeans._scipy import (
+from numbakmeans._arguments import (
     EMPTY_CLUSTER,
     NOT_FINITE,
     TOO_MANY_POINTS,
-    ClusterError,
     as_count,
     as_generator,
     as_options,
 )
+from numbakmeans._fit import iterate, seed
+from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
+from numbakmeans._scipy import ClusterError
 from numbakmeans._seeding import SEEDINGS
 
 Pair = tuple[np.ndarray, np.ndarray]

@@ -1,6 +1,6 @@
 """The way from arrays to a result: seed -> plan -> iterate -> FitResult. The only orchestration.
 
-Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scipy`.
+Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scipy` and `_arguments`.
 """
 
 from __future__ import annotations

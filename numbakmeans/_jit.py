@@ -1,12 +1,7 @@
-"""The only file that says ``numba.njit``: option sets, code cache, serial twins.
+"""The only file that says ``numba.njit``: option sets and code cache.
 
-Decorators make everything that is compiled here:
-
-``@kernel``
-    a serial function (tile or chunk level). It releases the GIL and may be called from any thread.
-    ``@inlined_kernel`` and ``@bounding_kernel`` are variants.
-``@driver``
-    a function whose outer loop is a ``prange``: compiled twice on demand, with and without threads.
+``@kernel`` compiles a serial function, which releases the GIL and may be called from any thread;
+``@inlined_kernel`` and ``@bounding_kernel`` are variants. Threads come in by `_slots`.
 
 Every option that Numba would otherwise inherit from the first caller is stated.
 """
@@ -14,12 +9,9 @@ Every option that Numba would otherwise inherit from the first caller is stated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
-from numba import prange
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
@@ -29,14 +21,11 @@ from numbakmeans._runtime import threads
 
 __all__ = [
     "DISABLED",
-    "DRIVERS",
-    "Driver",
     "bounding_kernel",
-    "driver",
     "frozen",
     "inlined_kernel",
     "kernel",
-    "prange",
+    "parallel_kernel",
     "threads",
 ]
 
@@ -48,21 +37,6 @@ SERIAL: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "nump
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True}
 # For figures that only widen a bound: sums may be reordered, so that they vectorise.
 BOUNDING: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
-
-
-class Driver(NamedTuple):
-    """A function with a prange, compiled with threads and without: same arguments, same bits."""
-
-    parallel: Callable[..., Any]
-    serial: Callable[..., Any]
-
-    def on(self, parallel: bool) -> Callable[..., Any]:
-        """Return what to call: the serial twin, or the parallel one as far as it is safe at that moment."""
-        return partial(_runtime.run, self.parallel, self.serial) if parallel else self.serial
-
-
-#: Every driver there is: what ``numbakmeans warmup`` compiles.
-DRIVERS: list[Driver] = []
 
 
 def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
@@ -89,16 +63,9 @@ def bounding_kernel(func: Callable[..., Any]) -> Any:
     return _compiled(func, BOUNDING)
 
 
-def driver(func: Any) -> Driver:
-    """Compile a function with a prange, with threads and without, each at its first call."""
-    # The twin has a name of its own: symbols of the two must not meet in one process.
-    twin = FunctionType(
-        func.__code__, func.__globals__, f"{func.__name__}_serial", func.__defaults__, func.__closure__
-    )
-    twin.__qualname__ = f"{func.__qualname__}_serial"
-    twin.__module__, twin.__doc__ = func.__module__, func.__doc__
-    DRIVERS.append(Driver(_compiled(func, PARALLEL), _compiled(twin, SERIAL)))
-    return DRIVERS[-1]
+def parallel_kernel(func: Callable[..., Any]) -> Any:
+    """Compile a function with a `prange`, at its first call: there is one, `_slots.run_slots`."""
+    return _compiled(func, PARALLEL)
 
 
 def _frozen(typingctx: Any, array: Any) -> Any:

@@ -5,13 +5,13 @@ What can go wrong is a matter of Numba's threading layer, which Numba chooses fo
 workqueue
     Two Python threads in parallel kernels at once end the process: kernels run one at a time.
 omp
-    A forked child is ended at its first parallel kernel (GNU OpenMP): it runs the serial twins.
+    A forked child is ended at its first parallel kernel (GNU OpenMP): it runs on one thread.
 tbb
-    A child forked while other threads live may wait for ever: it runs the serial twins, too.
+    A child forked while other threads live may wait for ever: it runs on one thread, too.
 
 Under each of them a fork waits until no other thread is compiling or choosing the layer (and, under
 workqueue, until no kernel runs): the child would find a lock held by a thread that it does not have.
-The twins give the same bits, so that none of this shows in a result. The number of threads is the
+One thread gives the same bits, so that none of this shows in a result. The number of threads is the
 caller's: it is read, and never set.
 
 Ctrl-C is answered between two kernels. While one is compiled, a quarter of them would be lost: LLVM hands
@@ -43,7 +43,7 @@ class _State:
     """What is known of this process.
 
     one_at_a_time : must kernels take turns? None: the layer is not chosen yet
-    serial : does this process, a forked child, run the serial twins?
+    serial : is this process a forked child that runs on one thread?
     """
 
     one_at_a_time: bool | None = None
@@ -67,17 +67,17 @@ def threads() -> int:
     return 1 if _State.serial else int(numba.get_num_threads())
 
 
-def run(parallel: Callable[..., Any], serial: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a parallel kernel, or its serial twin where this process cannot run threads any more."""
+def run(threaded: Callable[[], int], kernel: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a kernel with the loop that uses threads, or with none where this process cannot run them."""
     if _State.serial:
-        return serial(*arguments)
+        return kernel(0, *arguments)
     if _State.one_at_a_time is None:
         numba.get_num_threads()  # chooses the layer
         _State.one_at_a_time = layer() == "workqueue"
     if _State.one_at_a_time:
         with KERNEL_LOCK:
-            return parallel(*arguments)
-    return parallel(*arguments)
+            return kernel(threaded(), *arguments)
+    return kernel(threaded(), *arguments)
 
 
 def _before_fork() -> None:

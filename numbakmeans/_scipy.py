@@ -1,27 +1,36 @@
-"""The face of `scipy.cluster.vq`: the only home of SciPy's names, defaults and messages.
+"""The face of `scipy.cluster.vq`: the home of SciPy's names and defaults.
 
 Signatures, meaning, streams of random numbers, errors and warnings are those of SciPy 1.17; where SciPy
-falls over, the README's table says what happens here instead. A message that SciPy has too starts with
-SciPy's sentence, and goes on to name the argument.
+falls over, the README's table says what happens here instead. How arguments are read: `_arguments`.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
-import numbers
-import operator
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from numbakmeans._arguments import (
+    EMPTY_CLUSTER,
+    NOT_FINITE,
+    TOO_MANY_POINTS,
+    as_columns,
+    as_count,
+    as_options,
+    as_passes,
+    as_thresh,
+    like,
+    require_codes,
+    require_finite,
+    require_size,
+    size_of,
+    takes_generator,
+)
 from numbakmeans._fit import Passes, exact_average, iterate, nearest, roots, seed
 from numbakmeans._samples import (
     MAX_CLUSTERS,
-    MAX_SAMPLES,
     Samples,
     as_real,
     as_working,
@@ -29,124 +38,12 @@ from numbakmeans._samples import (
     labelled_means,
     working_dtype,
 )
-from numbakmeans._seeding import SEEDINGS
 
 __all__ = ["ClusterError", "kmeans", "kmeans2", "vq", "whiten"]
-
-NOT_FINITE = "array must not contain infs or NaNs"
-EMPTY_CLUSTER = "One of the clusters is empty. Re-run kmeans with a different initialization."
-TOO_MANY_POINTS = "Cannot take a larger sample than population when replace is False"
-
-_MISSING = ("warn", "raise")
-_NOT_GIVEN = object()
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ClusterError(Exception):
     """A cluster is empty, and the caller asked for that to be an error."""
-
-
-def _takes_generator(function: F) -> F:
-    """Let a function take ``rng=`` or the older ``seed=``, and hand it the chosen generator as ``rng``.
-
-    ``rng`` always goes through `numpy.random.default_rng`. ``seed`` has the meaning that it had before
-    SciPy 1.15, and is looked at only when a random number is wanted, like SciPy's global RandomState,
-    which serves where neither is given. The function finds a callable that returns the generator.
-    """
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, rng: Any = _NOT_GIVEN, seed: Any = _NOT_GIVEN, **kwargs: Any) -> Any:
-        if rng is not _NOT_GIVEN and seed is not _NOT_GIVEN:
-            raise TypeError(
-                f"{function.__name__}() got multiple values for argument now known as `rng`. "
-                "Specify one of `rng` or `seed`."
-            )
-        if rng is not _NOT_GIVEN:
-            generator = as_generator(rng)
-            return function(*args, rng=lambda: generator, **kwargs)
-        old = None if seed is _NOT_GIVEN else seed
-        return function(*args, rng=lambda: _as_random_state(old), **kwargs)
-
-    signature = inspect.signature(function)
-    seed_parameter = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=None)
-    parameters = [*signature.parameters.values(), seed_parameter]
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return wrapper  # type: ignore[return-value]
-
-
-def as_generator(rng: Any) -> np.random.Generator:
-    if isinstance(rng, np.random.RandomState):  # what default_rng does from NumPy 2.2 on
-        return np.random.Generator(rng._bit_generator)
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"rng is not accepted by numpy.random.default_rng: {error}") from error
-
-
-def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
-    if seed is None or seed is np.random:
-        return np.random.mtrand._rand
-    if isinstance(seed, numbers.Integral | np.integer):
-        try:
-            return np.random.RandomState(int(seed))
-        except ValueError as error:
-            raise ValueError(f"seed is not accepted by numpy.random.RandomState: {error}") from error
-    if isinstance(seed, np.random.RandomState | np.random.Generator):
-        return seed
-    raise ValueError(f"'{seed}' cannot be used to seed a numpy.random.RandomState instance (seed)")
-
-
-def _require_finite(samples: Samples, name: str) -> None:
-    if not samples.finite:
-        for rows, X in samples.slabs():
-            for row, column in np.argwhere(~np.isfinite(X)):
-                where = f"row {rows.start + row}, column {column}"
-                raise ValueError(f"{NOT_FINITE}: {name} has {X[row, column]} in {where}")
-
-
-def _require_size(array: np.ndarray, name: str) -> None:
-    if len(array) >= MAX_SAMPLES:
-        raise ValueError(f"{name} has {len(array)} rows; fewer than {MAX_SAMPLES} are supported")
-
-
-def _as_columns(array: np.ndarray) -> np.ndarray:
-    """Return 1-D data as the rows of one feature."""
-    return array.reshape(-1, 1) if array.ndim == 1 else array
-
-
-def _like(rows: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """Return rows of one feature as 1-D where array is 1-D."""
-    return rows[:, 0] if array.ndim == 1 else rows
-
-
-def _as_passes(iter: Any, message: str) -> int:
-    """Return iter as a whole number of at least 1; SciPy's message where it is less."""
-    try:
-        below = int(iter) < 1
-    except (TypeError, ValueError, OverflowError) as error:
-        raise type(error)(f"{message.format(iter)}: iter cannot be read as an integer") from error
-    if below:
-        raise ValueError(message.format(iter))
-    try:
-        return operator.index(iter)
-    except TypeError:
-        raise TypeError(f"iter must be an integer, got {type(iter).__name__} ({iter})") from None
-
-
-def as_count(k: np.ndarray) -> int:
-    """Return the number of clusters in an array of one element, truncated; TypeError if it is no number."""
-    value = k.reshape(())[()]
-    if k.dtype.kind not in "biufO" or not isinstance(value, numbers.Real | np.bool_):
-        raise TypeError(f"k must be a number of clusters or an array of centroids, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"k must be finite, got {value}")
-    count = int(value)
-    if count < 1:
-        raise ValueError(f"Cannot ask kmeans2 for {count} clusters (k was {value})")
-    if count > MAX_CLUSTERS:
-        raise ValueError(f"k must be at most {MAX_CLUSTERS}, got {value}")
-    return count
 
 
 def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
@@ -195,13 +92,13 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
     array = as_real(obs, "obs")
     if array.ndim == 0:
         raise ValueError("obs must have at least one dimension, got a scalar")
-    _require_size(array, "obs")
+    require_size(array, "obs")
     if array.size == 0:
         return array.astype(working_dtype(array))
     samples = Samples(array.reshape(len(array), -1))
     checked = check_finite is None or check_finite
     if checked:
-        _require_finite(samples, "obs")
+        require_finite(samples, "obs")
     deviations = _deviations(samples).astype(samples.dtype)
     constant = deviations == 0
     if checked and constant.any():
@@ -279,38 +176,19 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     rows, book = as_real(obs, "obs"), as_working(code_book, "code_book")
     if rows.ndim == 0 and book.ndim == 0:
         rows, book = rows.reshape(1), book.reshape(1)
-    _require_codes(rows, book, "code_book")
+    require_codes(rows, book, "code_book")
     result = np.result_type(working_dtype(rows), book)
     if rows.size == 0:
         return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
-    samples = Samples(_as_columns(rows))
+    samples = Samples(as_columns(rows))
     if check_finite:
-        _require_finite(samples, "obs")
-        _require_finite(Samples(_as_columns(book)), "code_book")
-    codes, sq_dists = nearest(samples, _as_columns(book))
+        require_finite(samples, "obs")
+        require_finite(Samples(as_columns(book)), "code_book")
+    codes, sq_dists = nearest(samples, as_columns(book))
     return codes, roots(sq_dists, result == np.float32)
 
 
-def _require_codes(rows: np.ndarray, book: np.ndarray, name: str) -> None:
-    """Check that a code book fits the observations, with the messages of SciPy's `vq`."""
-    if rows.ndim != book.ndim:
-        raise ValueError(
-            "observation and code should have same number of dimensions: "
-            f"obs has shape {rows.shape}, {name} {book.shape}"
-        )
-    if rows.ndim not in (1, 2):
-        raise ValueError(f"ndim different than 1 or 2 are not supported: obs has shape {rows.shape}")
-    if rows.ndim == 2 and rows.shape[1] != book.shape[1]:
-        raise ValueError(
-            "obs and code should have same number of features (columns): "
-            f"obs has {rows.shape[1]}, {name} {book.shape[1]}"
-        )
-    if not 1 <= len(book) <= MAX_CLUSTERS:
-        raise ValueError(f"{name} must hold 1 to {MAX_CLUSTERS} codes, got {len(book)}")
-    _require_size(rows, "obs")
-
-
-@_takes_generator
+@takes_generator
 def kmeans(
     obs: Any,
     k_or_guess: Any,
@@ -379,21 +257,21 @@ def kmeans(
         raise ValueError(f"ndim different than 1 or 2 are not supported: obs has shape {rows.shape}")
     if rows.size == 0:
         raise ValueError(f"obs must not be empty, got shape {rows.shape}")
-    samples = Samples(_as_columns(rows))
+    samples = Samples(as_columns(rows))
     if check_finite:
-        _require_finite(samples, "obs")
+        require_finite(samples, "obs")
         if not np.isfinite(guess).all():
             raise ValueError(f"{NOT_FINITE}: k_or_guess")
-    starts = _as_passes(iter, "iter must be at least 1, got {}")
-    limit = _as_thresh(thresh)
+    starts = as_passes(iter, "iter must be at least 1, got {}")
+    limit = as_thresh(thresh)
     if not limit >= 0:
         raise ValueError(f"thresh must be at least 0, got {thresh}")
     if guess.size != 1:
         if guess.size < 1:
             raise ValueError(f"Asked for 0 clusters. Initial book was {guess} (k_or_guess)")
-        _require_codes(rows, guess, "k_or_guess")
-        book, distortion = _refine(samples, _as_columns(guess), limit)
-        return _like(book, rows), distortion
+        require_codes(rows, guess, "k_or_guess")
+        book, distortion = _refine(samples, as_columns(guess), limit)
+        return like(book, rows), distortion
 
     value = guess.reshape(())[()]
     if not value == np.floor(value) or not math.isfinite(value):
@@ -410,13 +288,7 @@ def kmeans(
     for book, distortion in runs:
         if distortion < best or (np.isnan(best) and not np.isnan(distortion)):
             best_book, best = book, distortion
-    return _like(best_book, rows), best
-
-
-def _as_thresh(thresh: Any) -> float:
-    if not isinstance(thresh, numbers.Real | np.bool_):
-        raise TypeError(f"thresh must be a real number, got {thresh!r}")
-    return float(thresh)
+    return like(best_book, rows), best
 
 
 def _refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
@@ -435,7 +307,7 @@ def _refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarr
         previous = distortion
 
 
-@_takes_generator
+@takes_generator
 def kmeans2(
     data: Any,
     k: Any,
@@ -529,15 +401,15 @@ def kmeans2(
         raise ValueError(
             f"Input of rank > 2 is not supported. data has shape {rows.shape}, not (M, N) or (M,)"
         )
-    _require_size(rows, "data")
+    require_size(rows, "data")
     if rows.size < 1:
         raise ValueError(f"Empty input is not supported. data has shape {rows.shape}")
-    samples = Samples(_as_columns(rows))
+    samples = Samples(as_columns(rows))
     if check_finite:
-        _require_finite(samples, "data")
+        require_finite(samples, "data")
 
     origin = "k"
-    if minit == "matrix" or _size(k) != 1:
+    if minit == "matrix" or size_of(k) != 1:
         start = _given_centroids(k, rows)
     else:
         count = as_count(np.asarray(k))
@@ -555,29 +427,7 @@ def kmeans2(
     if passes.ever_empty:
         _report_empty(passes, missing)
     centroids = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
-    return _like(centroids, rows), passes.labels
-
-
-def as_options(iter: Any, thresh: Any, minit: Any, missing: Any) -> int:
-    """Check the options of `kmeans2`; return the number of passes."""
-    n_iter = _as_passes(iter, "Invalid iter ({}), must be a positive integer.")
-    if not isinstance(missing, str) or missing not in _MISSING:
-        raise ValueError(f"Unknown missing method {missing!r}: missing must be one of {_MISSING}")
-    methods = (*SEEDINGS, "matrix")
-    if not isinstance(minit, str) or minit not in methods:
-        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
-    _as_thresh(thresh)
-    return n_iter
-
-
-def _size(k: Any) -> int:
-    """Return the number of elements of k, however it is given."""
-    if isinstance(k, numbers.Number | str | None):
-        return 1
-    try:
-        return np.asarray(k).size
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"k cannot be read as an array: {error}") from error
+    return like(centroids, rows), passes.labels
 
 
 def _given_centroids(k: Any, rows: np.ndarray) -> np.ndarray:
@@ -591,7 +441,7 @@ def _given_centroids(k: Any, rows: np.ndarray) -> np.ndarray:
         raise ValueError(f"k array doesn't match data dimension: k has shape {book.shape}, data {rows.shape}")
     if len(book) > MAX_CLUSTERS:
         raise ValueError(f"k must hold at most {MAX_CLUSTERS} centroids, got {len(book)}")
-    return _as_columns(book)
+    return as_columns(book)
 
 
 def _report_empty(passes: Passes, missing: str) -> None:

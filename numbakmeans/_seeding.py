@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.sampling import choose_without_replacement
@@ -37,6 +37,7 @@ from numbakmeans._kernels.sketch import (
     sketch_point,
 )
 from numbakmeans._samples import Samples, column_means, padded
+from numbakmeans._slots import ALONE, driver, spread
 
 Draws = tuple[np.ndarray, np.ndarray]
 _NO_INTEGERS, _NO_REALS = np.empty(0, np.int64), np.empty(0)
@@ -161,13 +162,14 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 
 
 @kernel
-def approach_chunk(
+def approach_slot(
+    slot,
+    n_slots,
     X,
     center,
-    begin,
     starts,
     first_leaf,
-    last_leaf,
+    n_leaves,
     new,
     near,
     point,
@@ -179,15 +181,16 @@ def approach_chunk(
     sq_dists,
     leaf_sums,
 ):
-    """Chunk. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
+    """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
 
-    begin : the first row in X; new : make the sketches; near : where there are sketches, look only at rows
-    that these do not rule out; others as in `pick_rows`
+    new : make the sketches; near : where there are sketches, look only at rows that these do not rule out;
+    others as in `pick_rows`
     """
-    n_features = X.shape[1]
+    n_features, begin = X.shape[1], starts[first_leaf]
     block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
     hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS + 1, np.int64)
-    for leaf in range(first_leaf, last_leaf):
+    leaves = range(slot * n_leaves // n_slots, (slot + 1) * n_leaves // n_slots)
+    for leaf in range(first_leaf + leaves.start, first_leaf + leaves.stop):
         start, stop = starts[leaf], starts[leaf + 1]
         sketched = leaf < len(sketches)
         if near and sketched:
@@ -214,6 +217,7 @@ def approach_chunk(
 
 @driver
 def pick_rows(
+    loop,
     X,
     n_slots,
     center,
@@ -243,7 +247,8 @@ def pick_rows(
     sq_dists : INOUT (n_samples,), infinities before the first pick
     leaf_sums : INOUT (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
     """
-    n_leaves, begin = last_leaf - first_leaf, starts[first_leaf]
+    n_leaves = last_leaf - first_leaf
+    kept = (sketches, errors, limits, sq_dists, leaf_sums)
     point = np.zeros(X.shape[1], np.float32)
     for p in range(first, last):
         if p > first:
@@ -252,30 +257,14 @@ def pick_rows(
         near = False
         if len(sketches) > 0 and p > 1:
             near = sketch_point(center, origin, scale, point)
-        for s in prange(n_slots):
-            approach_chunk(
-                X,
-                center,
-                begin,
-                starts,
-                first_leaf + s * n_leaves // n_slots,
-                first_leaf + (s + 1) * n_leaves // n_slots,
-                p == 1,
-                near,
-                point,
-                origin,
-                scale,
-                sketches,
-                errors,
-                limits,
-                sq_dists,
-                leaf_sums,
-            )
+        leaves = (starts, first_leaf, n_leaves)
+        marks = (p == 1, near, point, origin, scale)
+        spread(loop, n_slots, approach_slot, (n_slots, X, center, *leaves, *marks, *kept))
         if last_leaf == len(depths):
             picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
 
 
-_pick_rows_alone = pick_rows.serial
+_pick_rows = pick_rows.kernel
 
 
 @kernel
@@ -296,7 +285,8 @@ def pick_all(X, first, uniforms):
     sketches, errors = np.empty((0, n_features, GROUP_LANES), np.int8), np.empty((0, GROUP_LANES), np.float32)
     work = (sketches, errors, errors, sq_dists, leaf_sums, picks)
     n_leaves = len(depths)
-    _pick_rows_alone(X, 1, center, starts, 0, n_leaves, depths, origin, 0.0, uniforms, 1, n_clusters, *work)
+    leaves, alone, one = (starts, np.int64(0), n_leaves, depths), np.int64(ALONE), np.int64(1)
+    _pick_rows(alone, X, one, center, *leaves, origin, 0.0, uniforms, one, n_clusters, *work)
     return picks
 
 
@@ -361,17 +351,18 @@ def draw_normals_legacy(state: Any, n_samples: int, n_clusters: int, n_features:
 
 
 @kernel
-def scatter_chunk(X, start, stop, mean, scatter):
-    """Chunk. Add the products of centered columns over rows [start, stop) to the upper triangle.
+def scatter_chunk(chunk, X, mean, chunk_rows, first, last, scatters):
+    """Chunk. Add the products of centered columns to the upper triangle; arguments as in `scatter_matrices`.
 
     Four rows are added in one sweep, which spares loads and stores of the running sums.
     """
-    n_features = X.shape[1]
+    n_features, scatter = X.shape[1], scatters[chunk]
+    stop = min(chunk * chunk_rows + min(last, chunk_rows), X.shape[0])
     rows = np.zeros((4, n_features))
-    for first in range(start, stop, 4):
+    for start in range(chunk * chunk_rows + first, stop, 4):
         for r in range(4):
             for f in range(n_features):
-                rows[r, f] = X[first + r, f] - mean[f] if first + r < stop else 0.0
+                rows[r, f] = X[start + r, f] - mean[f] if start + r < stop else 0.0
         for a in range(n_features):
             x0, x1, x2, x3 = rows[0, a], rows[1, a], rows[2, a], rows[3, a]
             for b in range(a, n_features):
@@ -379,14 +370,12 @@ def scatter_chunk(X, start, stop, mean, scatter):
 
 
 @driver
-def scatter_matrices(X, mean, chunk_rows, first, last, scatters):
+def scatter_matrices(loop, X, mean, chunk_rows, first, last, scatters):
     """Add the products of centered columns of rows [first, last) of each chunk.
 
     first : a multiple of 4, as rows are added in fours; scatters : INOUT (n_chunks, d, d), zeros before
     """
-    for c in prange(scatters.shape[0]):
-        stop = min(c * chunk_rows + min(last, chunk_rows), X.shape[0])
-        scatter_chunk(X, c * chunk_rows + first, stop, mean, scatters[c])
+    spread(loop, scatters.shape[0], scatter_chunk, (X, mean, chunk_rows, first, last, scatters))
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Compile everything that the package can need, so that no later call has to.
 
-Small calls reach every kernel once for each working dtype, and each driver's other twin is compiled for the
-same signatures: what is compiled does not depend on the number of threads of the machine at hand.
+Small calls reach every kernel once for each working dtype. What is compiled does not depend on the number of
+threads of the machine at hand: the loop that uses them is a function of its own.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, seed
-from numbakmeans._jit import DRIVERS
 from numbakmeans._samples import Samples
 from numbakmeans._scipy import kmeans, vq, whiten
 from numbakmeans._seeding import SEEDINGS
+from numbakmeans._slots import threaded
 
 
 def small_calls() -> Iterator[Callable[[], object]]:
-    """Return calls that together compile one twin of every driver, and all other kernels."""
+    """Return calls that together compile every kernel."""
+    yield threaded
     for dtype in (np.float64, np.float32):
         # Shapes on both sides of `_plan.algorithm`.
         for n_features, n_clusters in ((2, 2), (16, 64)):
@@ -46,14 +47,8 @@ def small_calls() -> Iterator[Callable[[], object]]:
 def warm_up(show: Callable[[str], None]) -> None:
     """Compile everything, or load what the cache has of it; show: called with the state of affairs."""
     calls = list(small_calls())
-    steps = len(calls) + len(DRIVERS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # empty clusters
         for n, call in enumerate(calls, 1):
-            show(f"step {n} of {steps}")
+            show(f"step {n} of {len(calls)}")
             call()
-    for n, twins in enumerate(DRIVERS, len(calls) + 1):
-        show(f"step {n} of {steps}")
-        for signature in {*twins.parallel.signatures, *twins.serial.signatures}:  # type: ignore[attr-defined]
-            for twin in twins:
-                twin.compile(signature)  # type: ignore[attr-defined]

@@ -1,12 +1,9 @@
-"""Building blocks for your own ``@njit`` code.
+"""Building blocks for your own nopython code, where they are called as here from Python.
 
 >>> import numpy as np
->>> from numba import njit
 >>> from numbakmeans import jit
->>> @njit
-... def two_groups(X, rng):
-...     return jit.fit(X, jit.plus_plus(X, 2, rng), 100)
->>> result = two_groups(np.array([[0.0], [1.0], [10.0], [11.0]]), np.random.default_rng(0))
+>>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+>>> result = jit.fit(X, jit.plus_plus(X, 2, np.random.default_rng(0)), 100)
 >>> np.sort(result.centers.ravel()), result.converged, result.status == jit.OK
 (array([ 0.5, 10.5]), True, True)
 

@@ -55,12 +55,8 @@ def main(layer, threads):
     import numba
 
     from numbakmeans import _plan
-    from numbakmeans._jit import Driver
 
     _plan.PARALLEL_WORK = 0
-    # One thread in the parallel twins, too: the serial ones would be compiled for each target besides.
-    on = Driver.on
-    Driver.on = lambda self, _parallel: on(self, True)
     for dtype in (np.float32, np.float64):
         X, centers = ugly.wide_enough(dtype)
         plan = _plan.sweep(X.shape, work=X.size * len(centers))

@@ -19,13 +19,13 @@ settings.load_profile("suite")
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--serial-twins", action="store_true", help="run no parallel kernel; for NUMBA_BOUNDSCHECK=1"
+        "--one-thread", action="store_true", help="run no parallel loop; for NUMBA_BOUNDSCHECK=1"
     )
 
 
 def pytest_configure(config):
     # Inside a parallel kernel an exception would be swallowed.
-    if config.getoption("--serial-twins"):
+    if config.getoption("--one-thread"):
         _runtime._State.serial = True
 
 

@@ -1,6 +1,5 @@
-"""Options and twins: one home, the same bits, nothing inherited."""
+"""Compiler options: one home, nothing inherited, no signature too many."""
 
-import ast
 import importlib
 import os
 import pkgutil
@@ -15,7 +14,8 @@ import pytest
 
 import numbakmeans
 from numbakmeans import _jit
-from numbakmeans._jit import Driver, driver, kernel, prange
+from numbakmeans._jit import kernel
+from numbakmeans._slots import Driver
 
 PACKAGE = Path(numbakmeans.__file__).parent
 MODULES = [
@@ -23,11 +23,10 @@ MODULES = [
     for info in pkgutil.walk_packages([str(PACKAGE)], "numbakmeans.")
     if not info.name.endswith("__main__")
 ]
+NAMED = {f"{module.__name__}.{name}": value for module in MODULES for name, value in vars(module).items()}
+KERNELS = {name: value.kernel if isinstance(value, Driver) else value for name, value in NAMED.items()}
 DISPATCHERS = {
-    f"{module.__name__}.{name}": value
-    for module in MODULES
-    for name, value in vars(module).items()
-    if isinstance(value, Driver | numba.core.dispatcher.Dispatcher)
+    name: value for name, value in KERNELS.items() if isinstance(value, numba.core.dispatcher.Dispatcher)
 }
 #: Functions whose result only widens a bound, so that their sums may be reordered.
 BOUNDING = {"square_norm", "distance", "orthonormalize", "off_orthonormal"}
@@ -37,17 +36,8 @@ def words_outside(pattern, home, sources):
     return [name for name, text in sources.items() if name != home and re.search(pattern, text)]
 
 
-def code_of(path):
-    """The code of a file without docstrings, whose examples may show a user's own compiled functions."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value = ast.Constant(None)
-    return ast.unparse(tree)
-
-
 def test_only_one_file_says_njit():
-    sources = {path.name: code_of(path) for path in PACKAGE.rglob("*.py")}
+    sources = {path.name: path.read_text() for path in PACKAGE.rglob("*.py")}
     pattern = r"numba\.njit|import njit|@njit|@(numba|nb)\.|fastmath="
     assert words_outside(pattern, "_jit.py", sources) == []
     # The negative control: the file itself says it, and a planted line is found.
@@ -58,14 +48,12 @@ def test_only_one_file_says_njit():
 
 @pytest.mark.parametrize("name", DISPATCHERS)
 def test_every_option_is_stated(name):
-    value = DISPATCHERS[name]
-    for dispatcher in value if isinstance(value, Driver) else [value]:
-        options = dispatcher.targetoptions
-        loose = set() if name.rpartition(".")[2] not in BOUNDING else {"reassoc", "contract", "nsz"}
-        assert (options["fastmath"] or set()) == loose
-        assert options["error_model"] == "numpy"
-        assert options["nogil"] is True
-        assert "parallel" in options
+    options, name = DISPATCHERS[name].targetoptions, name.rpartition(".")[2]
+    loose = set() if name not in BOUNDING else {"reassoc", "contract", "nsz"}
+    assert (options["fastmath"] or set()) == loose
+    assert options["error_model"] == "numpy"
+    assert options["nogil"] is True
+    assert bool(options["parallel"]) == (name == "run_slots")
 
 
 def is_nan(x):
@@ -85,43 +73,25 @@ def test_a_callers_fastmath_does_not_leak_in():
     assert ours(np.nan) is True
 
 
-def fill(out):
-    for i in prange(len(out)):
-        out[i] = i
-
-
-def test_twins_are_distinct():
-    twins = driver(fill)
-    assert twins.on(True).args == (twins.parallel, twins.serial)
-    assert twins.on(False) is twins.serial
-    assert twins.parallel.py_func.__qualname__ != twins.serial.py_func.__qualname__
-    for twin in (*twins, twins.on(True)):
-        out = np.empty(1000)
-        twin(out)
-        assert np.array_equal(out, np.arange(1000))
-    assert "numba_parallel_for" in next(iter(twins.parallel.inspect_llvm().values()))
-    assert "numba_parallel_for" not in next(iter(twins.serial.inspect_llvm().values()))
-
-
 def test_kernels_have_one_signature_for_each_working_dtype():
     """Layouts, dtypes and read-only flags must not make the kernels compile again."""
     from numbakmeans import kmeans2
     from numbakmeans._algorithms import ALGORITHMS
 
     X = np.random.default_rng(0).normal(size=(40, 3))
-    serial = ALGORITHMS["lloyd"].driver.serial
+    compiled = ALGORITHMS["lloyd"].driver.kernel
     kmeans2(X, X[:2])
     kmeans2(X.astype(np.float32), X[:2])
-    known = len(serial.signatures)
+    known = len(compiled.signatures)
     for data in (np.asfortranarray(X), X[::2], X.astype(int) + X.round(), X.astype(np.float16), X.tolist()):
         for start in (X[:3], X[:2].astype(np.float32), np.asfortranarray(X[:4])):
             kmeans2(data, start, iter=2, minit="matrix", missing="warn")
-    assert len(serial.signatures) == known
+    assert len(compiled.signatures) == known
     # The negative control: another layout, handed over as it is, does make a signature.
-    twins = driver(fill)
-    twins.serial(np.empty(4))
-    twins.serial(np.empty(8)[::2])
-    assert len(twins.serial.signatures) == 2
+    ours = kernel(is_nan)
+    ours(np.empty(4))
+    ours(np.empty(8)[::2])
+    assert len(ours.signatures) == 2
 
 
 PLAIN = """

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ahead import run_ahead
 
 import numbakmeans
 
@@ -33,8 +34,8 @@ FAULTS = {
     ),
     "candidates beside the best forgotten": (
         "_kernels/certify.py",
-        "        error = error_of(bounds, p, norm)\n        if best",
-        "        error = -error_of(bounds, p, norm)\n        if best",
+        "        error = error_of(packed.errors, p, norm)\n        if best",
+        "        error = -error_of(packed.errors, p, norm)\n        if best",
         "certified",
         "float32",
     ),
@@ -46,28 +47,28 @@ FAULTS = {
         "float32",
     ),
     "drifts that are too small": (
-        "_algorithms/yinyang.py",
+        "_kernels/bounds.py",
         "bound = (lower[g, r] - moved) * shrink",
         "bound = (lower[g, r] - moved / 2) * shrink",
         "yinyang",
         "float32",
     ),
     "bounds without the error of the scores": (
-        "_algorithms/yinyang.py",
+        "_kernels/bounds.py",
         "(two if winner[t] == own else one) - (",
         "(two if winner[t] == own else one) + 1000 * (",
         "yinyang",
         "float32",
     ),
     "heads that are too far apart": (
-        "_algorithms/yinyang.py",
-        "- slacks[p] - own_slack[t]",
+        "_kernels/bounds.py",
+        "- heads.slacks[p] - own_slack[t]",
         "+ 0.2",
         "yinyang",
         "float32",
     ),
     "bounds of centers that had a twin": (
-        "_algorithms/yinyang.py",
+        "_kernels/bounds.py",
         "np.inf if twins[g] else NOTHING",
         "NOTHING",
         "yinyang",
@@ -110,7 +111,6 @@ def run(folder, *command):
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
         "NUMBAKMEANS_CACHE_DIR": str(folder / "cache"),
-        # One thread: the serial twins compile in half the time.
         "NUMBA_NUM_THREADS": "1",
     }
     return subprocess.run(
@@ -118,19 +118,37 @@ def run(folder, *command):
     )
 
 
+@pytest.fixture(scope="module")
+def with_fault(request, tmp_path_factory):
+    def compare(fault):
+        *change, algorithm, dtype = FAULTS[fault]
+        folder = tmp_path_factory.mktemp("fault")
+        copy_with(folder, *change)
+        return run(folder, str(HERE / "faulty.py"), algorithm, dtype)
+
+    yield from run_ahead(request, compare, "fault")
+
+
+@pytest.fixture(scope="module")
+def without_fault(request, tmp_path_factory):
+    def compare(algorithm, dtype):
+        folder = tmp_path_factory.mktemp("copy")
+        copy_with(folder, "_jit.py", "fastmath", "fastmath")
+        return run(folder, str(HERE / "faulty.py"), algorithm, dtype)
+
+    yield from run_ahead(request, compare, "algorithm", "dtype")
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found(fault, tmp_path):
-    *change, algorithm, dtype = FAULTS[fault]
-    copy_with(tmp_path, *change)
-    result = run(tmp_path, str(HERE / "faulty.py"), algorithm, dtype)
+def test_a_fault_is_found(fault, with_fault):
+    result = with_fault(fault)
     assert result.returncode == 1, result.stderr
     assert result.stdout.startswith("['")
 
 
 @pytest.mark.parametrize(("algorithm", "dtype"), sorted({fault[3:] for fault in FAULTS.values()}))
-def test_a_copy_without_a_fault_has_none(algorithm, dtype, tmp_path):
-    copy_with(tmp_path, "_jit.py", "fastmath", "fastmath")
-    result = run(tmp_path, str(HERE / "faulty.py"), algorithm, dtype)
+def test_a_copy_without_a_fault_has_none(algorithm, dtype, without_fault):
+    result = without_fault(algorithm, dtype)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "[]\n"
 

@@ -13,9 +13,9 @@ import pytest
 import scipy.cluster.vq as theirs
 
 from numbakmeans import ClusterError, kmeans, kmeans2
+from numbakmeans._arguments import _as_random_state, as_generator
 from numbakmeans._fit import seed as our_start
 from numbakmeans._samples import Samples
-from numbakmeans._scipy import _as_random_state, as_generator
 
 N_CASES = 2000
 BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]

@@ -93,9 +93,9 @@ def all_sq_dists(X, picks):
     for p, pick in enumerate(picks):
         center[: X.shape[1]] = X[pick]
         near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
-        leaves = (samples.X, center, 0, starts, 0, len(depths))
+        leaves = (0, 1, samples.X, center, starts, 0, len(depths))
         how = (scale > 0 and p == 0, near, point, origin, scale)
-        seeding.approach_chunk(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums)
+        seeding.approach_slot(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums)
     return sq_dists, leaf_sums
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._jit import Driver
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Grids, Samples, update_means
+from numbakmeans._slots import Driver
 
 #: Called with the pass and the number of rows that moved, after each pass.
 Progress = Callable[[int, int], None] | None

@@ -14,17 +14,11 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
-from numbakmeans._jit import driver, kernel, prange
-from numbakmeans._kernels.certify import error_bounds, nearest_of_rows
+from numbakmeans._jit import kernel
+from numbakmeans._kernels.certify import nearest_of_rows, pack_centers
 from numbakmeans._kernels.exact import relabel
-from numbakmeans._kernels.pack import (
-    distinct_centers,
-    pack_panels,
-    pack_rows,
-    panel_buffers,
-    panel_columns,
-    score_buffers,
-)
+from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
+from numbakmeans._slots import driver, spread
 
 
 @kernel
@@ -37,50 +31,16 @@ def in_order(columns, n_clusters):
 
 
 @kernel
-def prepare(X, centers, members, origin, scale):
-    """Return what all chunks of a pass share: distinct, panels, half_norms, bounds."""
-    n_clusters, n_features = centers.shape[0], X.shape[1]
-    distinct = np.empty(n_clusters, np.bool_)
-    distinct_centers(centers, n_features, distinct)
-    columns = panel_columns(X, n_clusters)
-    panels, half_norms, norms = panel_buffers(X, len(members) // columns, columns)
-    pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms)
-    bounds = np.empty((len(norms), 3))
-    error_bounds(n_features, X.itemsize == 4, norms, bounds)
-    return distinct, panels, half_norms, bounds
-
-
-@kernel
 def certified_slot(
-    X,
-    slot,
-    n_slots,
-    block_rows,
-    centers,
-    origin,
-    scale,
-    distinct,
-    members,
-    panels,
-    half_norms,
-    bounds,
-    constants,
-    scales,
-    labels,
-    sums,
-    counts,
+    slot, X, block_rows, centers, packed, origin, scale, constants, scales, labels, sums, counts
 ):
-    """Assign the rows of one slot, every n-th block, and move them between its sums.
-
-    Returns
-    -------
-    moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    """
-    shared = (distinct, members, panels, half_norms, bounds, np.zeros(len(panels), np.int64))
+    """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
+    n_slots = sums.shape[0]
     rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
-    scores, work = score_buffers(X, block_rows, len(panels)), np.empty((3, block_rows))
+    scores, work = score_buffers(X, block_rows, len(packed.panels)), np.empty((3, block_rows))
     picks, needs = np.empty(block_rows, np.int64), np.ones((1, block_rows), np.bool_)
     new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
+    tables = (labels, sums[slot], counts[slot])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
@@ -88,14 +48,16 @@ def certified_slot(
             picks[i - start] = i
         pack_rows(X, picks, stop - start, origin, scale, rows, norms)
         n_decided += nearest_of_rows(
-            X, picks, stop - start, needs, centers, shared, rows, norms, scores, work, new_labels
+            X, picks, stop - start, needs, centers, packed, rows, norms, scores, work, new_labels
         )
-        moved += relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts)
+        moved += relabel(X, start, stop, new_labels, constants, scales, rest, *tables)
     return moved, n_decided
 
 
 @driver
-def certified_pass(X, block_rows, centers, members, origin, scale, constants, scales, labels, sums, counts):
+def certified_pass(
+    loop, X, block_rows, centers, members, origin, scale, constants, scales, labels, sums, counts
+):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
     Arguments are those of `lloyd_pass`, with the order of the centers (`in_order`) and the frame of the
@@ -105,32 +67,9 @@ def certified_pass(X, block_rows, centers, members, origin, scale, constants, sc
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
-    n_slots = sums.shape[0]
-    distinct, panels, half_norms, bounds = prepare(X, centers, members, origin, scale)
-    moved, n_decided = 0, 0
-    for s in prange(n_slots):
-        slot_moved, slot_decided = certified_slot(
-            X,
-            s,
-            n_slots,
-            block_rows,
-            centers,
-            origin,
-            scale,
-            distinct,
-            members,
-            panels,
-            half_norms,
-            bounds,
-            constants,
-            scales,
-            labels,
-            sums[s],
-            counts[s],
-        )
-        moved += slot_moved
-        n_decided += slot_decided
-    return moved, n_decided
+    packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    shared = (X, block_rows, centers, packed, origin, scale)
+    return spread(loop, sums.shape[0], certified_slot, (*shared, constants, scales, labels, sums, counts))
 
 
 class Certified(Algorithm):

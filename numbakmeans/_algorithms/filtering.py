@@ -29,8 +29,9 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.cells import (
+    Blocks,
     block_of,
     cut_blocks,
     fill_blocks,
@@ -42,6 +43,7 @@ from numbakmeans._kernels.exact import add_totals, relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._simd import nearest_lanes
+from numbakmeans._slots import driver, spread
 
 #: Owner of a block whose rows have different labels, and of one whose rows are in no table yet.
 MIXED, NOBODY = -1, -2
@@ -125,25 +127,9 @@ def filtered_block(
 
 
 @kernel
-def filtered_chunk(
-    first,
-    last,
-    starts,
-    widths,
-    data,
-    lows,
-    highs,
-    totals,
-    table,
-    centers,
-    constants,
-    scales,
-    owners,
-    labels,
-    sums,
-    counts,
-):
-    """Chunk. Assign the rows of blocks [first, last), in one slot; see `filtered_pass`."""
+def filtered_chunk(first, last, blocks, table, centers, constants, scales, owners, labels, sums, counts):
+    """Chunk. Assign the rows of blocks [first, last); sums, counts : of the slot; see `filtered_pass`."""
+    starts, widths, data, lows, highs, totals = blocks
     n_features, n_clusters = table.shape
     low, high = lows[first].copy(), highs[first].copy()
     widest = 0
@@ -197,8 +183,24 @@ def filtered_chunk(
     return moved, n_decided, n_pairs
 
 
+@kernel
+def filtered_slot(
+    slot, chunk_blocks, blocks, table, centers, constants, scales, owners, labels, sums, counts
+):
+    """Slot. Assign the rows of every n-th chunk; see `filtered_pass`."""
+    n_blocks, n_slots = len(owners), sums.shape[0]
+    grids, tables = (constants, scales), (owners, labels, sums[slot], counts[slot])
+    moved, n_decided, n_pairs = 0, 0, 0
+    for first in range(slot * chunk_blocks, n_blocks, n_slots * chunk_blocks):
+        last = min(first + chunk_blocks, n_blocks)
+        done = filtered_chunk(first, last, blocks, table, centers, *grids, *tables)
+        moved, n_decided, n_pairs = moved + done[0], n_decided + done[1], n_pairs + done[2]
+    return moved, n_decided, n_pairs
+
+
 @driver
 def filtered_pass(
+    loop,
     chunk_blocks,
     starts,
     widths,
@@ -226,33 +228,9 @@ def filtered_pass(
     owners : INOUT (n_blocks,), int32, the label of all rows of a block, or `MIXED` or `NOBODY`
     labels : INOUT (n_samples,), int32, of the rows in their new order; not looked at in an owned block
     """
-    n_blocks, n_slots = len(owners), sums.shape[0]
-    n_chunks = (n_blocks + chunk_blocks - 1) // chunk_blocks
-    moved, n_decided, n_pairs = 0, 0, 0
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            chunk_moved, chunk_decided, chunk_pairs = filtered_chunk(
-                c * chunk_blocks,
-                min((c + 1) * chunk_blocks, n_blocks),
-                starts,
-                widths,
-                data,
-                lows,
-                highs,
-                totals,
-                table,
-                centers,
-                constants,
-                scales,
-                owners,
-                labels,
-                sums[s],
-                counts[s],
-            )
-            moved += chunk_moved
-            n_decided += chunk_decided
-            n_pairs += chunk_pairs
-    return moved, n_decided, n_pairs
+    blocks = Blocks(starts, widths, data, lows, highs, totals)
+    tables = (constants, scales, owners, labels, sums, counts)
+    return spread(loop, sums.shape[0], filtered_slot, (chunk_blocks, blocks, table, centers, *tables))
 
 
 def lay_grid(samples: Samples, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -12,36 +12,34 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._algorithms.base import Algorithm, Pass
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import nearest_tile, pack_block
 from numbakmeans._kernels.exact import relabel
+from numbakmeans._slots import driver, spread
 
 
 @kernel
-def lloyd_chunk(X, start, stop, n_lanes, centers, constants, scales, labels, sums, counts):
-    """Chunk. Assign rows [start, stop) and move them between the sums of one slot.
-
-    sums : INOUT (n_clusters + padding, table rows, n_features); counts : INOUT (n_clusters + padding,)
-
-    Returns
-    -------
-    moved : how many rows changed their label
-    """
+def lloyd_slot(slot, X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
+    """Slot. Assign the rows of every n-th chunk, and move them between its sums; see `lloyd_pass`."""
+    n_samples, n_slots = X.shape[0], sums.shape[0]
     block = np.zeros((centers.shape[1], n_lanes))
     partial, lane_dists = np.empty(n_lanes), np.empty(n_lanes)
     lane_labels = np.empty(n_lanes, np.int64)
     rest = np.empty(X.shape[1])
     moved = 0
-    for first in range(start, stop, n_lanes):
-        end = min(first + n_lanes, stop)
-        pack_block(X, first, end, block)
-        nearest_tile(block, centers, partial, lane_dists, lane_labels)
-        moved += relabel(X, first, end, lane_labels, constants, scales, rest, labels, sums, counts)
+    tables = (labels, sums[slot], counts[slot])
+    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+        stop = min(start + chunk_rows, n_samples)
+        for first in range(start, stop, n_lanes):
+            end = min(first + n_lanes, stop)
+            pack_block(X, first, end, block)
+            nearest_tile(block, centers, partial, lane_dists, lane_labels)
+            moved += relabel(X, first, end, lane_labels, constants, scales, rest, *tables)
     return moved
 
 
 @driver
-def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
+def lloyd_pass(loop, X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
     Parameters
@@ -57,16 +55,8 @@ def lloyd_pass(X, chunk_rows, n_lanes, centers, constants, scales, labels, sums,
     -------
     moved : how many rows changed their label
     """
-    n_samples, n_slots = X.shape[0], sums.shape[0]
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    moved = 0
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            moved += lloyd_chunk(
-                X, c * chunk_rows, stop, n_lanes, centers, constants, scales, labels, sums[s], counts[s]
-            )
-    return moved
+    tables = (constants, scales, labels, sums, counts)
+    return spread(loop, sums.shape[0], lloyd_slot, (X, chunk_rows, n_lanes, centers, *tables))
 
 
 class Lloyd(Algorithm):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._algorithms.resident import resident_run
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.exact import SPECIALS, make_grids, measure_chunk, part_bits
+from numbakmeans._slots import driver, spread
 
 
 @kernel
@@ -31,26 +32,22 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
     sums = np.zeros((1, n_clusters, n_rows, n_features), np.int64)
     counts, sizes = np.zeros((1, n_clusters), np.int64), np.empty(n_clusters, np.int64)
     labels[:] = -1
-    return resident_run(
-        X,
-        max_iter,
-        stop_on_empty,
-        exponents,
-        constants,
-        scales,
-        bits,
-        lowest,
-        centers,
-        labels,
-        sums,
-        counts,
-        sizes,
-    )
+    grids, outputs = (exponents, constants, scales), (centers, labels, sums, counts, sizes)
+    return resident_run(X, max_iter, stop_on_empty, *grids, bits, lowest, *outputs)
+
+
+@kernel
+def solve_slot(slot, n_slots, X, starts, center_starts, centers, labels, empties, options):
+    """Slot. Solve every n-th problem; options : as of `solve`; others as of `solve_all`."""
+    for b in range(slot, len(empties), n_slots):
+        rows, book = slice(starts[b], starts[b + 1]), slice(center_starts[b], center_starts[b + 1])
+        _, _, n_empty, ever_empty = solve(X[rows], *options, centers[book], labels[rows])
+        empties[b, 0], empties[b, 1] = n_empty, ever_empty
 
 
 @driver
 def solve_all(
-    X, n_slots, starts, max_iter, stop_on_empty, bits, lowest, center_starts, centers, labels, empties
+    loop, X, n_slots, starts, max_iter, stop_on_empty, bits, lowest, center_starts, centers, labels, empties
 ):
     """Solve every problem.
 
@@ -59,15 +56,6 @@ def solve_all(
     centers : INOUT (all clusters, padded features), float64; labels : OUT (all rows,), int32
     empties : OUT (n_problems, 2), int64, `n_empty` and `ever_empty` of each
     """
-    for s in prange(n_slots):
-        for b in range(s, len(empties), n_slots):
-            _, _, n_empty, ever_empty = solve(
-                X[starts[b] : starts[b + 1]],
-                max_iter,
-                stop_on_empty,
-                bits,
-                lowest,
-                centers[center_starts[b] : center_starts[b + 1]],
-                labels[starts[b] : starts[b + 1]],
-            )
-            empties[b, 0], empties[b, 1] = n_empty, ever_empty
+    problems = (X, starts, center_starts, centers, labels, empties)
+    options = (max_iter, stop_on_empty, bits, lowest)
+    spread(loop, n_slots, solve_slot, (n_slots, *problems, options))

@@ -13,12 +13,13 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.exact import means_chunk, relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
+from numbakmeans._slots import driver, spread
 
 
 @kernel
@@ -32,27 +33,26 @@ def pack_all(X):
 
 
 @kernel
-def resident_slot(X, blocks, slot, n_slots, centers, constants, scales, labels, sums, counts):
-    """Assign the rows of one slot, every n-th block, and move them between its sums; return how many."""
-    block_rows = blocks.shape[2]
+def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, counts):
+    """Slot. Assign the rows of every n-th block, and move them between its sums; return how many."""
+    block_rows, n_slots = blocks.shape[2], sums.shape[0]
     new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
     candidates = np.arange(len(centers))
     moved = 0
     for b in range(slot, len(blocks), n_slots):
         nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
         start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
-        moved += relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts)
+        moved += relabel(
+            X, start, stop, new_labels, constants, scales, rest, labels, sums[slot], counts[slot]
+        )
     return moved
 
 
 @driver
-def resident_pass(X, blocks, centers, constants, scales, labels, sums, counts):
+def resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts):
     """Assign every row to its nearest center; arguments as of `lloyd_pass`, blocks from `pack_all`."""
-    n_slots = sums.shape[0]
-    moved = 0
-    for s in prange(n_slots):
-        moved += resident_slot(X, blocks, s, n_slots, centers, constants, scales, labels, sums[s], counts[s])
-    return moved
+    tables = (constants, scales, labels, sums, counts)
+    return spread(loop, sums.shape[0], resident_slot, (X, blocks, centers, *tables))
 
 
 @kernel
@@ -83,9 +83,9 @@ def resident_run(
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = resident_slot(X, blocks, 0, 1, centers, constants, scales, labels, sums[0], counts[0])
+        moved = resident_slot(0, X, blocks, centers, constants, scales, labels, sums, counts)
         if moved != 0:
-            means_chunk(sums, counts, exponents, bits, lowest, 0, len(centers), centers, sizes)
+            means_chunk(0, sums, counts, exponents, bits, lowest, len(centers), centers, sizes)
             n_empty = 0
             for j in range(len(centers)):
                 n_empty += 1 if sizes[j] == 0 else 0

@@ -11,7 +11,8 @@ features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes 
 
 import numpy as np
 
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
+from numbakmeans._slots import driver, spread
 
 #: Features added in one sweep over the lanes; blocks and centers are padded to a multiple of it.
 GROUP = 4
@@ -100,19 +101,22 @@ def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists):
             sq_dists[i] = lane_dists[i - first]
 
 
+@kernel
+def nearest_slot(slot, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+    """Slot. Label the rows of every n-th chunk; see `nearest`."""
+    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+        stop = min(start + chunk_rows, X.shape[0])
+        nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists)
+
+
 @driver
-def nearest(X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+def nearest(loop, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
     """Write label and D of the nearest center for every row.
 
     X : (n_samples, n_features); centers : (n_clusters, padded features), float64
     labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
     """
-    n_samples = X.shape[0]
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            nearest_chunk(X, centers, c * chunk_rows, stop, n_lanes, labels, sq_dists)
+    spread(loop, n_slots, nearest_slot, (X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists))
 
 
 @kernel
@@ -132,15 +136,18 @@ def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
         sq_dists[i] = sq_dist_to(X, i, centers, labels[i])
 
 
+@kernel
+def label_sq_dists_slot(slot, X, centers, labels, n_slots, chunk_rows, sq_dists):
+    """Slot. Write D of the rows of every n-th chunk; see `label_sq_dists`."""
+    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+        stop = min(start + chunk_rows, X.shape[0])
+        label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
+
+
 @driver
-def label_sq_dists(X, centers, labels, n_slots, chunk_rows, sq_dists):
+def label_sq_dists(loop, X, centers, labels, n_slots, chunk_rows, sq_dists):
     """Write D between every row and the center of its label; arguments as in `nearest`."""
-    n_samples = X.shape[0]
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            label_sq_dists_chunk(X, centers, labels, c * chunk_rows, stop, sq_dists)
+    spread(loop, n_slots, label_sq_dists_slot, (X, centers, labels, n_slots, chunk_rows, sq_dists))
 
 
 @kernel
@@ -163,9 +170,14 @@ def root_single(sq_dist):
     return np.float32(above if sq_dist > middle * middle else below)
 
 
+@kernel
+def roots_slot(slot, sq_dists, n_slots, dists):
+    """Slot. Write the roots of some elements; see `roots_single`."""
+    for i in range(slot * len(dists) // n_slots, (slot + 1) * len(dists) // n_slots):
+        dists[i] = root_single(sq_dists[i])
+
+
 @driver
-def roots_single(sq_dists, n_slots, dists):
+def roots_single(loop, sq_dists, n_slots, dists):
     """Write sqrt of every element, rounded once to float32; dists : OUT, float32."""
-    for s in prange(n_slots):
-        for i in range(s * len(dists) // n_slots, (s + 1) * len(dists) // n_slots):
-            dists[i] = root_single(sq_dists[i])
+    spread(loop, n_slots, roots_slot, (sq_dists, n_slots, dists))

@@ -13,22 +13,42 @@ References
 G. M. Morton, "A computer oriented geodetic data base and a new technique in file sequencing", IBM, 1966.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from numbakmeans._jit import driver, kernel, prange
+from numbakmeans._jit import kernel
 from numbakmeans._kernels.exact import add_lanes
 from numbakmeans._simd import lanes_at_once
+from numbakmeans._slots import driver, spread
+
+
+class Blocks(NamedTuple):
+    """All blocks, and of each its bounding box and the exact sums of its rows.
+
+    starts, widths : (n_blocks + 1,), int64, where the rows and the lanes of each block begin
+    data : the lanes; lows, highs : (n_blocks, n_features); totals : (n_blocks, n_parts, n_features), int64
+    """
+
+    starts: np.ndarray
+    widths: np.ndarray
+    data: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
+    totals: np.ndarray
 
 
 @kernel
-def number_chunk(X, start, stop, origin, steps, limits, bits, cells, histogram):
-    """Chunk. Write the cell of each row in [start, stop), and count the rows of each cell.
+def number_slot(slot, X, origin, steps, limits, bits, cells, histograms):
+    """Slot. Write the cell of each row of the slot, and count the rows of each cell.
 
     origin, steps, limits : (n_features,), where the grid starts, cells for one unit, and its last cell
     bits : (n_features, cells of a side), what a feature adds to the number of the cell
-    cells : OUT (n_samples,), int32; histogram : INOUT (n_cells,), int32
+    cells : OUT (n_samples,), int32; histograms : INOUT (n_slots, n_cells), int32
     """
-    for i in range(start, stop):
+    n_samples, n_slots = X.shape[0], histograms.shape[0]
+    histogram = histograms[slot]
+    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
         cell = 0
         for f in range(X.shape[1]):
             place = (np.float64(X[i, f]) - origin[f]) * steps[f]
@@ -39,28 +59,32 @@ def number_chunk(X, start, stop, origin, steps, limits, bits, cells, histogram):
         histogram[cell] += 1
 
 
+@kernel
+def place_slot(slot, histograms, cells, order):
+    """Slot. Write the numbers of the slot's rows to where they belong; see `sort_rows`."""
+    n_samples, n_slots = len(cells), histograms.shape[0]
+    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
+        cell = cells[i]
+        order[histograms[slot, cell]] = i
+        histograms[slot, cell] += 1
+
+
 @driver
-def sort_rows(X, origin, steps, limits, bits, histograms, cells, order):
+def sort_rows(loop, X, origin, steps, limits, bits, histograms, cells, order):
     """Sort the rows by their cells, rows of one cell in their order.
 
     histograms : INOUT (n_slots, n_cells), int32, zero at first, and then where each slot's rows end
     cells : workspace (n_samples,), int32; order : OUT (n_samples,), int32
     """
-    n_samples, n_slots = X.shape[0], histograms.shape[0]
-    for s in prange(n_slots):
-        start, stop = s * n_samples // n_slots, (s + 1) * n_samples // n_slots
-        number_chunk(X, start, stop, origin, steps, limits, bits, cells, histograms[s])
+    n_slots = histograms.shape[0]
+    spread(loop, n_slots, number_slot, (X, origin, steps, limits, bits, cells, histograms))
     place = 0
     for cell in range(histograms.shape[1]):
         for s in range(n_slots):
             count = histograms[s, cell]
             histograms[s, cell] = place
             place += count
-    for s in prange(n_slots):
-        for i in range(s * n_samples // n_slots, (s + 1) * n_samples // n_slots):
-            cell = cells[i]
-            order[histograms[s, cell]] = i
-            histograms[s, cell] += 1
+    spread(loop, n_slots, place_slot, (histograms, cells, order))
 
 
 @kernel
@@ -124,29 +148,41 @@ def fill_block(X, rows, block, lows, highs, constants, scales, totals):
     add_lanes(block, len(rows), constants, scales, totals)
 
 
+@kernel
+def fill_slot(slot, X, n_slots, order, blocks, constants, scales):
+    """Slot. Copy the rows of some blocks; see `fill_blocks`."""
+    starts, widths, data, lows, highs, totals = blocks
+    n_blocks = len(widths) - 1
+    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+        block = block_of(data, widths, b, X.shape[1])
+        rows = order[starts[b] : starts[b + 1]]
+        fill_block(X, rows, block, lows[b], highs[b], constants, scales, totals[b])
+
+
 @driver
-def fill_blocks(X, n_slots, order, starts, widths, constants, scales, data, lows, highs, totals):
+def fill_blocks(loop, X, n_slots, order, starts, widths, constants, scales, data, lows, highs, totals):
     """Copy all rows into their blocks.
 
     data : OUT (widths[-1] * n_features,); lows, highs : OUT (n_blocks, n_features), float64
     totals : INOUT (n_blocks, n_parts, n_features), int64, zero at first
     """
-    n_blocks = len(widths) - 1
-    for s in prange(n_slots):
-        for b in range(s * n_blocks // n_slots, (s + 1) * n_blocks // n_slots):
-            block = block_of(data, widths, b, X.shape[1])
-            rows = order[starts[b] : starts[b + 1]]
-            fill_block(X, rows, block, lows[b], highs[b], constants, scales, totals[b])
+    blocks = Blocks(starts, widths, data, lows, highs, totals)
+    spread(loop, n_slots, fill_slot, (X, n_slots, order, blocks, constants, scales))
+
+
+@kernel
+def labels_slot(slot, order, n_slots, starts, owners, lane_labels, labels):
+    """Slot. Write the labels of the rows of some blocks; see `labels_of_rows`."""
+    n_blocks = len(owners)
+    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+        for p in range(starts[b], starts[b + 1]):
+            labels[order[p]] = owners[b] if owners[b] >= 0 else lane_labels[p]
 
 
 @driver
-def labels_of_rows(order, n_slots, starts, owners, lane_labels, labels):
+def labels_of_rows(loop, order, n_slots, starts, owners, lane_labels, labels):
     """Write the labels of the sorted rows to where the rows came from.
 
     owners : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
     """
-    n_blocks = len(owners)
-    for s in prange(n_slots):
-        for b in range(s * n_blocks // n_slots, (s + 1) * n_blocks // n_slots):
-            for p in range(starts[b], starts[b + 1]):
-                labels[order[p]] = owners[b] if owners[b] >= 0 else lane_labels[p]
+    spread(loop, n_slots, labels_slot, (order, n_slots, starts, owners, lane_labels, labels))

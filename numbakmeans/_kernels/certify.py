@@ -24,21 +24,40 @@ References
 N. J. Higham, "Accuracy and Stability of Numerical Algorithms", second edition, 2002, section 3.1.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import sq_dist_to
+from numbakmeans._kernels.pack import distinct_centers, pack_panels, panel_buffers, panel_columns
 from numbakmeans._simd import score_tile
 
 #: Features up to which the bound holds as stated.
 MAX_FEATURES = 1 << 20
 
 
+class Packed(NamedTuple):
+    """All centers, as the tile wants them.
+
+    distinct : (n_clusters,), bool, which centers can win; members : (n_panels * columns,), int64, which
+    center stands where, -1 for none; panels, half_norms : from `pack.pack_panels`
+    errors : (n_panels, 3), from `error_bounds`; groups : (n_panels,), int64, the group of each panel
+    """
+
+    distinct: np.ndarray
+    members: np.ndarray
+    panels: np.ndarray
+    half_norms: np.ndarray
+    errors: np.ndarray
+    groups: np.ndarray
+
+
 @kernel
-def error_bounds(n_features, single, center_norms, bounds):
+def error_bounds(n_features, single, center_norms, errors):
     """Write a, b, c of each panel, so that E <= a + b X + c X**2 for a row of norm X.
 
-    center_norms : (n_panels,), the largest norm in each panel; bounds : OUT (n_panels, 3)
+    center_norms : (n_panels,), the largest norm in each panel; errors : OUT (n_panels, 3)
     """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
@@ -47,31 +66,45 @@ def error_bounds(n_features, single, center_norms, bounds):
     for p in range(len(center_norms)):
         norm = center_norms[p]
         constant = tile * norm * norm / 2 + definition * norm * norm
-        bounds[p, 0] = 1.05 * constant + least * (1 + n_features)
-        bounds[p, 1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
-        bounds[p, 2] = 1.05 * definition
+        errors[p, 0] = 1.05 * constant + least * (1 + n_features)
+        errors[p, 1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
+        errors[p, 2] = 1.05 * definition
 
 
 @kernel
-def error_of(bounds, p, norm):
+def pack_centers(X, centers, members, groups, origin, scale):
+    """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panels`."""
+    n_clusters, n_features = centers.shape[0], X.shape[1]
+    distinct = np.empty(n_clusters, np.bool_)
+    distinct_centers(centers, n_features, distinct)
+    columns = panel_columns(X, n_clusters)
+    panels, half_norms, norms = panel_buffers(X, len(members) // columns, columns)
+    pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms)
+    errors = np.empty((len(norms), 3))
+    error_bounds(n_features, X.itemsize == 4, norms, errors)
+    return Packed(distinct, members, panels, half_norms, errors, groups)
+
+
+@kernel
+def error_of(errors, p, norm):
     """Return E for the scores of panel p and a row of some norm."""
-    return bounds[p, 0] + (bounds[p, 1] + bounds[p, 2] * norm) * norm
+    return errors[p, 0] + (errors[p, 1] + errors[p, 2] * norm) * norm
 
 
 @kernel
-def score_rows(rows, numbers, n_rows, needs, panels, half_norms, panel_groups, scores):
+def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores):
     """Tile. Find the best two scores of each panel for some rows.
 
     rows : (rows, n_features), packed; numbers : (at least n_rows,), int64, where each row is among them
     needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
-    want is left +inf; panel_groups : (n_panels,), int64, the group of each panel
+    want is left +inf; groups : (n_panels,), int64, the group of each panel
     scores : from `pack.score_buffers`
     """
     best, second, columns, places, chosen, tile_best, tile_second, tile_columns_ = scores
     n_panels = panels.shape[0]
     n_at_once = len(chosen) - len(places)
     for p in range(n_panels):
-        g = panel_groups[p]
+        g = groups[p]
         n_chosen = 0
         for t in range(n_rows):
             places[n_chosen] = t
@@ -98,34 +131,33 @@ def is_nearer(X, i, centers, j, sq_dist, label):
 
 
 @kernel
-def decide(X, i, centers, shared, scores, t, norm, limit):
+def decide(X, i, centers, packed, scores, t, norm, limit):
     """Return the nearest center of row i by the definition, among those whose score may be below limit.
 
     t : where the row is in the scores; norm : of the packed row
     """
-    distinct, members, bounds = shared[0], shared[1], shared[4]
-    best, second, columns = scores[0], scores[1], scores[2]
-    width = len(members) // best.shape[0]
+    best, second, columns = scores.best, scores.second, scores.columns
+    width = len(packed.members) // best.shape[0]
     sq_dist, label = np.inf, centers.shape[0]
     for p in range(best.shape[0]):
-        error = error_of(bounds, p, norm)
+        error = error_of(packed.errors, p, norm)
         if best[p, t] - error > limit or best[p, t] == np.inf:
             continue
         only_best = second[p, t] - error > limit
         for c in range(width):
-            j = members[p * width + c]
-            if j >= 0 and distinct[j] and (c == columns[p, t] or not only_best):
+            j = packed.members[p * width + c]
+            if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
                 sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
     # Data that another thread changes may leave none.
     return label if label < centers.shape[0] else 0
 
 
 @kernel
-def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scores, work, labels):
+def nearest_of_rows(X, picks, n_picks, needs, centers, packed, rows, norms, scores, work, labels):
     """Tile. Find the nearest of the wanted centers for some packed rows.
 
     picks : (at least n_picks,), int64, the rows of X; needs : which groups of panels they want (`score_rows`)
-    shared : distinct, members, panels, half_norms, bounds, panel_groups, of all centers (`pack`)
+    packed : all centers, a `Packed`
     rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`, left with the scores
     work : OUT (3, at least n_picks), the smallest upper end of all scores, the panel of that, and 1.0 for a
     row that the definition had to decide, else 0.0
@@ -135,36 +167,37 @@ def nearest_of_rows(X, picks, n_picks, needs, centers, shared, rows, norms, scor
     -------
     n_decided : how many rows the definition had to decide
     """
-    members, bounds = shared[1], shared[4]
-    best, second, columns = scores[0], scores[1], scores[2]
+    errors = packed.errors
+    best, second, columns = scores.best, scores.second, scores.columns
     n_panels = best.shape[0]
     for t in range(n_picks):
         work[0, t], work[1, t], work[2, t] = np.inf, 0.0, 0.0
-    score_rows(rows, np.arange(n_picks), n_picks, needs, shared[2], shared[3], shared[5], scores)
+    numbers = np.arange(n_picks)
+    score_rows(rows, numbers, n_picks, needs, packed.panels, packed.half_norms, packed.groups, scores)
     # The smallest upper end of all scores; then how many other scores reach below it.
     # Without branches, so that it vectorises.
     limit, winner, rivals = work[0], work[1], work[2]
     for p in range(n_panels):
-        own, e0, e1, e2 = float(p), bounds[p, 0], bounds[p, 1], bounds[p, 2]
+        own, e0, e1, e2 = float(p), errors[p, 0], errors[p, 1], errors[p, 2]
         for t in range(n_picks):
             at_most = best[p, t] + (e0 + (e1 + e2 * norms[t]) * norms[t])
             winner[t] = own if at_most < limit[t] else winner[t]
             limit[t] = at_most if at_most < limit[t] else limit[t]
     for p in range(n_panels):
-        own, e0, e1, e2 = float(p), bounds[p, 0], bounds[p, 1], bounds[p, 2]
+        own, e0, e1, e2 = float(p), errors[p, 0], errors[p, 1], errors[p, 2]
         for t in range(n_picks):
             one, two, norm = np.float64(best[p, t]), np.float64(second[p, t]), norms[t]
             other = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
             rivals[t] += 0.0 if other > limit[t] else 1.0
-    width = len(members) // n_panels
+    width = len(packed.members) // n_panels
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
         if rivals[t] == 0.0 and limit[t] < np.inf:
             p = int(winner[t])
-            labels[t] = members[p * width + columns[p, t]]
+            labels[t] = packed.members[p * width + columns[p, t]]
         else:
             rivals[t] = 1.0
-            labels[t] = decide(X, picks[t], centers, shared, scores, t, norms[t], limit[t])
+            labels[t] = decide(X, picks[t], centers, packed, scores, t, norms[t], limit[t])
             n_decided += 1
     return n_decided

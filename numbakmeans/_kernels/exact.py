@@ -26,7 +26,8 @@ import math
 
 import numpy as np
 
-from numbakmeans._jit import driver, frozen, inlined_kernel, kernel, prange
+from numbakmeans._jit import frozen, inlined_kernel, kernel
+from numbakmeans._slots import driver, spread
 
 MANTISSA = (1 << 52) - 1
 #: The smallest exponent of a float64 bit.
@@ -86,20 +87,24 @@ def measure_chunk(X, start, stop, largest, finest):
     return bad == 0
 
 
+@kernel
+def measure_slot(slot, X, chunk_rows, largest, finest, finite):
+    """Slot. Fold the rows of every n-th chunk; see `measure`."""
+    n_samples, n_slots = X.shape[0], largest.shape[0]
+    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+        stop = min(start + chunk_rows, n_samples)
+        if not measure_chunk(X, start, stop, largest[slot], finest[slot]):
+            finite[slot] = False
+
+
 @driver
-def measure(X, chunk_rows, largest, finest, finite):
+def measure(loop, X, chunk_rows, largest, finest, finite):
     """Fold all rows into the range of each column, for each slot.
 
     largest, finest : INOUT (n_slots, n_features), zeros and infinities at first
     finite : OUT (n_slots,), bool, True at first
     """
-    n_samples, n_slots = X.shape[0], largest.shape[0]
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            if not measure_chunk(X, c * chunk_rows, stop, largest[s], finest[s]):
-                finite[s] = False
+    spread(loop, largest.shape[0], measure_slot, (X, chunk_rows, largest, finest, finite))
 
 
 @kernel
@@ -281,26 +286,24 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
 
 
 @kernel
-def add_labelled_chunk(X, labels, start, stop, constants, scales, sums, counts):
-    """Chunk. Add rows [start, stop) of X to the tables of their labels, in one slot."""
+def add_labelled_slot(slot, X, labels, chunk_rows, constants, scales, sums, counts):
+    """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
+    n_samples, n_slots = X.shape[0], sums.shape[0]
     rest = np.empty(X.shape[1])
-    for i in range(start, stop):
-        add_row(X, i, constants, scales, rest, sums[labels[i]])
-        counts[labels[i]] += 1
+    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+        for i in range(start, min(start + chunk_rows, n_samples)):
+            add_row(X, i, constants, scales, rest, sums[slot, labels[i]])
+            counts[slot, labels[i]] += 1
 
 
 @driver
-def add_labelled(X, labels, chunk_rows, constants, scales, sums, counts):
+def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts):
     """Add every row to the sums of its label.
 
     labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT
     """
-    n_samples, n_slots = X.shape[0], sums.shape[0]
-    n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    for s in prange(n_slots):
-        for c in range(s, n_chunks, n_slots):
-            stop = min((c + 1) * chunk_rows, n_samples)
-            add_labelled_chunk(X, labels, c * chunk_rows, stop, constants, scales, sums[s], counts[s])
+    tables = (constants, scales, sums, counts)
+    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, *tables))
 
 
 @kernel
@@ -449,9 +452,10 @@ def quick_means(parts, weights, count, single, work, means, certain):
 
 
 @kernel
-def means_chunk(sums, counts, exponents, precision, lowest, start, stop, centers, sizes):
-    """Chunk. Replace centers [start, stop) by the means of their rows; arguments as in `means`."""
+def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
+    """Chunk. Replace the centers of one chunk by the means of their rows; arguments as in `means`."""
     n_slots = sums.shape[0]
+    start, stop = chunk * chunk_rows, min((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
     parts = np.empty((n_parts, n_features), np.int64)
     weights = np.empty((n_parts, n_features))
@@ -511,12 +515,12 @@ def exact_total(values):
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, 0])
     # The mean over a single row.
-    means_chunk(sums, np.ones((1, 1), np.int64), exponents, 53, -1074, 0, 1, total, np.empty(1, np.int64))
+    means_chunk(0, sums, np.ones((1, 1), np.int64), exponents, 53, -1074, 1, total, np.empty(1, np.int64))
     return total[0, 0]
 
 
 @driver
-def means(sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
+def means(loop, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
     """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
 
     sums : tables of all slots; counts : (n_slots, n_clusters + padding), int64
@@ -525,6 +529,6 @@ def means(sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes
     sizes : OUT (n_clusters,), int64
     """
     n_clusters = len(sizes)
-    for c in prange((n_clusters + chunk_rows - 1) // chunk_rows):
-        stop = min((c + 1) * chunk_rows, n_clusters)
-        means_chunk(sums, counts, exponents, precision, lowest, c * chunk_rows, stop, centers, sizes)
+    n_chunks = (n_clusters + chunk_rows - 1) // chunk_rows
+    tables = (sums, counts, exponents, precision, lowest)
+    spread(loop, n_chunks, means_chunk, (*tables, chunk_rows, centers, sizes))

@@ -17,12 +17,33 @@ distances by differences of norms; L. Kuffo, E. Krippner, P. Boncz, "PDX: a data
 search", SIGMOD 2025, prunes by some of the dimensions after a rotation.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from numbakmeans._jit import bounding_kernel, driver, kernel, prange
+from numbakmeans._jit import bounding_kernel, kernel
 from numbakmeans._kernels.certify import error_bounds
 from numbakmeans._kernels.pack import pack_panels, pack_rows, panel_buffers, square_norm
 from numbakmeans._simd import product_tile, tile_columns, tile_rows
+from numbakmeans._slots import driver, spread
+
+
+class Heads(NamedTuple):
+    """The heads of all rows, and those of the centers as the tile wants them.
+
+    rows : (n_samples, n_directions + 1), float32, negated; norms : (n_samples,), of the packed rows
+    loss : e, for one unit; panels, half_norms, errors, groups : as in `certify.Packed`
+    slacks : (n_panels,), the largest slack of each panel
+    """
+
+    rows: np.ndarray
+    norms: np.ndarray
+    loss: float
+    panels: np.ndarray
+    half_norms: np.ndarray
+    errors: np.ndarray
+    slacks: np.ndarray
+    groups: np.ndarray
 
 
 @kernel
@@ -126,19 +147,9 @@ def head_rows(rows, norms, n_rows, basis, heads):
         heads[t, n_directions] = -np.sqrt(max(rest, 0.0))
 
 
-@driver
-def heads_of_rows(X, n_slots, block_rows, origin, scale, basis, heads, norms):
-    """Write the negated heads of all rows, and the norms of the packed rows.
-
-    heads : OUT (n_samples, n_directions + 1), float32; norms : OUT (n_samples,), float64
-    """
-    for s in prange(n_slots):
-        heads_of_slot(X, s, n_slots, block_rows, origin, scale, basis, heads, norms)
-
-
 @kernel
-def heads_of_slot(X, slot, n_slots, block_rows, origin, scale, basis, heads, norms):
-    """Write the heads and norms of the rows of one slot, every n-th block."""
+def heads_slot(slot, X, n_slots, block_rows, origin, scale, basis, heads, norms):
+    """Slot. Write the heads and norms of the rows of every n-th block; see `heads_of_rows`."""
     rows, picks = np.empty((block_rows, X.shape[1]), np.float32), np.empty(block_rows, np.int64)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
@@ -148,12 +159,22 @@ def heads_of_slot(X, slot, n_slots, block_rows, origin, scale, basis, heads, nor
         head_rows(rows, norms[start:], stop - start, basis, heads[start:])
 
 
-@kernel
-def head_panels(centers, distinct, members, origin, scale, basis, n_directions, loss):
-    """Return the heads of the centers as panels, half norms, bounds (`certify`), and slack of each panel.
+@driver
+def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, basis, heads, norms):
+    """Write the negated heads of all rows, and the norms of the packed rows.
 
-    Without directions there are none.
+    heads : OUT (n_samples, n_directions + 1), float32; norms : OUT (n_samples,), float64
     """
+    spread(loop, n_slots, heads_slot, (X, n_slots, block_rows, origin, scale, basis, heads, norms))
+
+
+@kernel
+def pack_heads(heads_of_rows, norms_of_rows, loss, basis, centers, distinct, members, groups, origin, scale):
+    """Return `Heads`, whose fields the first three arguments are; without directions there are no panels.
+
+    basis : as of `head_rows`; the others as of `certify.pack_centers`
+    """
+    n_directions = heads_of_rows.shape[1] - 1
     n_clusters, n_features = len(centers), len(origin)
     if n_directions == 0:
         n_clusters = 0
@@ -170,11 +191,27 @@ def head_panels(centers, distinct, members, origin, scale, basis, n_directions, 
     panels, half_norms, panel_norms = panel_buffers(heads, n_panels, columns)
     zeros = np.zeros(n_directions + 1)
     pack_panels(positive, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
-    bounds, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)
-    error_bounds(n_directions + 1, True, panel_norms, bounds)
+    errors, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)
+    error_bounds(n_directions + 1, True, panel_norms, errors)
     for t in range(n_panels * columns):
         if members[t] >= 0:
             j = members[t]
             p = t // columns
             slacks[p] = max(slacks[p], slack(norms[j], positive[j, n_directions], loss))
-    return panels, half_norms, bounds, slacks
+    return Heads(heads_of_rows, norms_of_rows, loss, panels, half_norms, errors, slacks, groups)
+
+
+def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
+
+    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
+    points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
+    """
+    points = points - points.mean(0)
+    columns = np.ascontiguousarray(points.T)
+    basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
+    for _ in range(2):
+        orthonormalize(basis)
+        basis = products(np.ascontiguousarray(products(points, basis).T), columns)
+    orthonormalize(basis)
+    return basis, off_orthonormal(basis)

@@ -7,6 +7,7 @@ originals.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,22 @@ from numbakmeans._simd import tile_columns, tile_lanes, tile_rows
 LIMIT = 2.0**400
 #: Bytes of a line of the cache.
 LINE = 64
+
+
+class Scores(NamedTuple):
+    """What `certify.score_rows` finds for some rows, and its workspace.
+
+    best, second : (n_panels, n_rows), the smallest score of each panel, and the next; columns : whose it is
+    """
+
+    best: np.ndarray
+    second: np.ndarray
+    columns: np.ndarray
+    places: np.ndarray
+    chosen: np.ndarray
+    tile_best: np.ndarray
+    tile_second: np.ndarray
+    tile_columns: np.ndarray
 
 
 @kernel
@@ -153,11 +170,12 @@ def panel_buffers(X, n_panels, columns):
 
 @kernel
 def score_buffers(X, n_rows, n_panels):
-    """Return the buffers of `certify.score_rows` for n_rows rows: scores in the dtype of X, and workspace."""
+    """Return `Scores` for n_rows rows, in the dtype of X."""
     best = on_a_line(n_panels * n_rows, X).reshape((n_panels, n_rows))
     second = on_a_line(n_panels * n_rows, X).reshape((n_panels, n_rows))
     columns = np.empty((n_panels, n_rows), np.int32)
     places, chosen = np.empty(n_rows, np.int64), np.empty(n_rows + tile_rows(X), np.int64)
     lanes = tile_lanes(X)
     tile_best, tile_second = on_a_line(lanes, X), on_a_line(lanes, X)
-    return best, second, columns, places, chosen, tile_best, tile_second, np.empty(lanes, np.int32)
+    tile_columns_ = np.empty(lanes, np.int32)
+    return Scores(best, second, columns, places, chosen, tile_best, tile_second, tile_columns_)

@@ -1,0 +1,249 @@
+"""Bounds on distances, kept from pass to pass, which tell that a label cannot have changed.
+
+For every row there is an upper bound on the distance to its own center, and for each group of centers a
+lower bound on the distance to all of them but its own.
+
+Invariants, in units of the frame (`_samples.Frame`), with a the label of row x and c any other center:
+
+    |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
+
+Rounding. Every bound is made safe when it is written: distances from the definition's operands are off by
+less than (d + 4) 2**-53, scores by E (`_kernels.certify`), norms of packed rows by less than 2**-21 (2**-50)
+of their squares, and a stored float32 by 2**-24, all of which `WIDEN` covers with room to spare. The same
+margin keeps the rounding of the definition from turning an order that the bounds prove.
+
+References
+----------
+Those of `_algorithms.yinyang`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._jit import bounding_kernel, kernel
+from numbakmeans._kernels.certify import error_of
+from numbakmeans._kernels.heads import slack
+
+#: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
+WIDEN, NOTHING = 2.0**-19, 2.0**-100
+#: The norm of a head over that of its row, at most.
+HEAD_REACH = 1.01
+
+
+class Drifts(NamedTuple):
+    """What the last update did to the bounds.
+
+    groups : (n_clusters,), int64, the group of each center; centers : (n_clusters,), how far each moved at
+    most; largest : (n_groups,), float32, the most in each group
+    twins : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
+    this pass, and no bound of the group is kept
+    """
+
+    groups: np.ndarray
+    centers: np.ndarray
+    largest: np.ndarray
+    twins: np.ndarray
+
+
+@bounding_kernel
+def distance(X, i, centers, j):
+    """Return the distance between row i and center j, summed in any order."""
+    square = 0.0
+    for f in range(X.shape[1]):
+        difference = X[i, f] - centers[j, f]
+        square += difference * difference
+    return np.sqrt(square)
+
+
+@kernel
+def safe_root(square):
+    """Return the root of a lower bound on a square, rounded down; 0 where a float32 could not hold it."""
+    root = np.sqrt(max(square, 0.0)) * (1.0 - WIDEN)
+    return root if root > NOTHING else 0.0
+
+
+@kernel
+def drifts_of(centers, before, groups, n_groups, distinct, scale):
+    """Return the `Drifts` from the centers of the pass before; distinct : as in `certify.Packed`."""
+    drifts, largest = np.empty(len(centers)), np.zeros(n_groups, np.float32)
+    twins = np.zeros(n_groups, np.bool_)
+    for j in range(len(centers)):
+        g = groups[j]
+        drifts[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
+        largest[g] = max(largest[g], np.float32(drifts[j] * (1.0 + WIDEN)))
+        twins[g] |= not distinct[j]
+    return Drifts(groups, drifts, largest, twins)
+
+
+@kernel
+def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, picks, needs):
+    """Tile. Bring the bounds of rows [start, stop) up to date; find rows and groups that are in doubt.
+
+    upper : INOUT (n_samples,), float32; lower : INOUT (n_groups, block rows), float32, of these rows
+    picks : OUT (rows,), int64; needs : OUT (n_groups, rows), bool
+
+    Returns
+    -------
+    n_picks : how many rows are in doubt
+    """
+    n_groups = len(drifts.largest)
+    shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
+    nearest = np.full(stop - start, np.inf, np.float32)
+    for g in range(n_groups):
+        moved = drifts.largest[g]
+        for r in range(stop - start):
+            bound = (lower[g, r] - moved) * shrink
+            bound = bound if bound > tiny else np.float32(0.0)
+            lower[g, r] = bound
+            nearest[r] = bound if bound < nearest[r] else nearest[r]
+    n_picks = 0
+    for i in range(start, stop):
+        own = labels[i]
+        bound = (upper[i] + drifts.centers[own]) * (1.0 + WIDEN)
+        if not bound < nearest[i - start]:
+            bound = distance(X, i, centers, own) * scale * (1.0 + WIDEN)
+            if not bound < nearest[i - start]:
+                picks[n_picks] = i
+                n_picks += 1
+        upper[i] = bound
+    for g in range(n_groups):
+        for t in range(n_picks):
+            i = picks[t]
+            needs[g, t] = not upper[i] < lower[g, i - start]
+    return n_picks
+
+
+@kernel
+def doubt_by_heads(start, picks, n_picks, heads, twins, scores, upper, lower, needs):
+    """Tile. Raise lower bounds by the heads' distances, and take back needs that they settle.
+
+    heads : `heads.Heads`; twins : as in `Drifts`; scores : `pack.Scores` of the heads
+    """
+    best = scores.best
+    n_panels, n_groups = best.shape[0], needs.shape[0]
+    raised = np.empty(n_picks)
+    own_slack = np.empty(n_picks)
+    for t in range(n_picks):
+        i = picks[t]
+        own_slack[t] = slack(heads.norms[i], -np.float64(heads.rows[i, heads.rows.shape[1] - 1]), heads.loss)
+    p = 0
+    for g in range(n_groups):
+        raised[:] = np.inf
+        while p < n_panels and heads.groups[p] == g:
+            for t in range(n_picks):
+                norm = heads.norms[picks[t]]
+                square = 2.0 * (best[p, t] - error_of(heads.errors, p, norm * HEAD_REACH)) + norm * norm * (
+                    1.0 - WIDEN
+                )
+                bound = safe_root(square) - heads.slacks[p] - own_slack[t]
+                raised[t] = min(raised[t], bound)
+            p += 1
+        for t in range(n_picks):
+            i = picks[t]
+            if needs[g, t] and raised[t] > lower[g, i - start]:
+                bound = np.float32(raised[t] * (1.0 - WIDEN))
+                needs[g, t] = not upper[i] < bound
+                lower[g, i - start] = 0.0 if twins[g] else bound
+
+
+@kernel
+def keep_doubtful(picks, n_picks, groups, labels, needs):
+    """Tile. Drop the rows that need no group any more; the others need that of their center, too."""
+    n_groups = needs.shape[0]
+    n_kept = 0
+    for t in range(n_picks):
+        wanted = False
+        for g in range(n_groups):
+            wanted |= needs[g, t]
+        if wanted:
+            for g in range(n_groups):
+                needs[g, n_kept] = needs[g, t]
+            picks[n_kept] = picks[t]
+            needs[groups[labels[picks[t]]], n_kept] = True
+            n_kept += 1
+    return n_kept
+
+
+@kernel
+def bound_rows(
+    X,
+    start,
+    n_rows,
+    picks,
+    n_picks,
+    new_labels,
+    centers,
+    scale,
+    places,
+    needs,
+    packed,
+    twins,
+    norms,
+    scores,
+    work,
+    upper,
+    lower,
+):
+    """Tile. Write the bounds of rows that were scored: of their groups, and of their new labels.
+
+    n_rows : of the block, of which n_picks were scored; places : where each center stands in the panels
+    packed : `certify.Packed`; twins : as in `Drifts`; scores, work : as `nearest_of_rows` leaves them, the
+    second overwritten
+    """
+    errors, panel_groups = packed.errors, packed.groups
+    best, second, columns = scores.best, scores.second, scores.columns
+    n_panels, n_groups = best.shape[0], needs.shape[0]
+    width = len(packed.members) // n_panels
+    root, winner, least = work[0], work[1], work[2]
+    # Loops without branches, so that they vectorise.
+    for t in range(n_picks):
+        square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
+        root[t] = np.sqrt(square if square > 0.0 else 0.0)
+    for t in range(n_picks):
+        if least[t] != 0.0:
+            # Decided by the definition: the best score of the panel may be another center's.
+            place = places[new_labels[t]]
+            p = place // width
+            winner[t] = p if columns[p, t] == place % width else -1.0
+            root[t] = distance(X, picks[t], centers, new_labels[t]) * scale
+        upper[picks[t]] = root[t] * (1.0 + WIDEN)
+    p = 0
+    for g in range(n_groups):
+        first = p
+        while p < n_panels and panel_groups[p] == g:
+            p += 1
+        n_wanted = 0
+        for t in range(n_picks):
+            n_wanted += needs[g, t]
+        if n_wanted == 0:
+            continue
+        nothing = np.inf if twins[g] else NOTHING
+        least[:] = np.inf
+        for q in range(first, p):
+            own, e0, e1, e2 = float(q), errors[q, 0], errors[q, 1], errors[q, 2]
+            for t in range(n_picks):
+                one, two, norm = np.float64(best[q, t]), np.float64(second[q, t]), norms[t]
+                score = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
+                least[t] = score if score < least[t] else least[t]
+        for t in range(n_picks):
+            square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
+            bound = np.sqrt(square if square > 0.0 else 0.0) * (1.0 - WIDEN)
+            least[t] = bound if bound > nothing else 0.0
+        if n_wanted == n_rows:
+            for t in range(n_rows):
+                lower[g, t] = least[t]
+            continue
+        for t in range(n_picks):
+            if needs[g, t]:
+                lower[g, picks[t] - start] = least[t]
+
+
+@kernel
+def count_needs(needs, n_picks):
+    """Return how many pairs of row and group are in doubt."""
+    total = 0
+    for g in range(needs.shape[0]):
+        for t in range(n_picks):
+            total += 1 if needs[g, t] else 0
+    return total
