@@ -5,11 +5,15 @@ A call flows one way, and imports go only downward:
 __main__     the command line
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
+_hook        where Numba learns of the four names, ours and SciPy's
+_overloads   what kmeans2, kmeans, vq and whiten are inside nopython code
 _scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+_serial      what SciPy's functions do inside nopython code
 _arguments   how SciPy's arguments are read
 _fit         seed -> plan -> iterate -> FitResult
 _seeding     starting centers, and the table of methods
 _algorithms  the ways to run a pass, and their table
+_nopython    arrays in, inside nopython code
 _samples     arrays in: dtype, layout, checks, range
 _plan        thresholds
 _kernels     nopython building blocks
@@ -59,7 +63,12 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    if _HOMES[name] == "_scipy":
+        from numbakmeans import _hook
+
+        _hook.register(home)
+    value = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba import objmode
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
@@ -22,9 +23,11 @@ from numbakmeans._runtime import threads
 __all__ = [
     "DISABLED",
     "bounding_kernel",
+    "calling_kernel",
     "frozen",
     "inlined_kernel",
     "kernel",
+    "objmode",
     "parallel_kernel",
     "threads",
 ]
@@ -56,6 +59,11 @@ def kernel(func: Callable[..., Any]) -> Any:
 def inlined_kernel(func: Callable[..., Any]) -> Any:
     """Compile a serial function that becomes part of its callers, as a call would cost more than its work."""
     return _compiled(func, {**SERIAL, "forceinline": True})
+
+
+def calling_kernel(func: Callable[..., Any]) -> Any:
+    """Compile a serial function that calls Python in an `objmode` block, for which it takes the GIL."""
+    return _compiled(func, {**SERIAL, "nogil": False})
 
 
 def bounding_kernel(func: Callable[..., Any]) -> Any:

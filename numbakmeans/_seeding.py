@@ -26,6 +26,7 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
+from numbakmeans._kernels.exact import exact_means
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.sampling import choose_without_replacement
 from numbakmeans._kernels.sketch import (
@@ -429,7 +430,7 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     # One row has no spread; SciPy divides by zero there.
     freedom = max(n_samples - 1, 1)
     if n_features > n_samples:
-        return _place_in_row_space(samples.rows(slice(None)) - mean, freedom, normals) + mean
+        return place_in_row_space(samples.rows(slice(None)) - mean, freedom, normals) + mean
     chunk_rows, n_chunks = _plan.scatter_chunks(samples.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
     add = scatter_matrices.on(_plan.sweep(samples.shape, work=samples.size * n_features).parallel)
@@ -458,7 +459,32 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     return centers
 
 
-def _place_in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) -> np.ndarray:
+_scatter_chunks = kernel(_plan.scatter_chunks)
+
+
+@kernel
+def gaussian_centers(X, normals):
+    """Return what `place_random` does, on one thread, for rows that are at least as many as the features.
+
+    normals : (n_clusters, n_features)
+    """
+    n_samples, n_features = X.shape
+    mean = exact_means(X, n_samples, 53, -1074)
+    chunk_rows, n_chunks = _scatter_chunks(X.shape)
+    scatters = np.zeros((n_chunks, n_features, n_features))
+    for c in range(n_chunks):
+        scatter_chunk(c, X, mean, chunk_rows, 0, chunk_rows, scatters)
+    upper = scatters[0]
+    for c in range(1, n_chunks):
+        upper += scatters[c]
+    upper /= max(n_samples - 1, 1)
+    factor(upper, 0, n_features)
+    centers = np.empty((len(normals), n_features))
+    color(normals, upper, mean, centers)
+    return centers
+
+
+def place_in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) -> np.ndarray:
     if not np.isfinite(centered).all():
         return np.full((len(normals), centered.shape[1]), np.nan)
     _, scales, rows = np.linalg.svd(centered, full_matrices=False)

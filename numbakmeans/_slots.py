@@ -15,6 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
+from numba.core.callconv import errcode_t, excinfo_ptr_t
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
@@ -90,7 +91,8 @@ def _lent(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
         return array._getvalue()
     if isinstance(kind, types.BaseTuple):
-        parts = zip(kind, cgutils.unpack_tuple(builder, value), strict=True)
+        kinds: Any = kind
+        parts = zip(kinds, cgutils.unpack_tuple(builder, value), strict=True)
         return context.make_tuple(builder, kind, [_lent(context, builder, *part) for part in parts])
     return value
 
@@ -98,7 +100,8 @@ def _lent(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 def _slot_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums: int) -> Any:
     """Emit a `SLOT` that calls a compiled kernel with the arguments in a struct, and adds up its results.
 
-    layout : the struct: the arguments, how many slots have failed, n_sums sums
+    layout : the struct: the arguments, n_sums sums, how many slots have failed, and how the first one did:
+    its status code, and its exception
     """
     # Not inlined: one copy of the kernel for both loops.
     slot = ir.Function(module, SLOT, module.get_unique_name(f"{compiled.fndesc.mangled_name}.slot"))
@@ -107,19 +110,23 @@ def _slot_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
     builder = ir.IRBuilder(slot.append_basic_block())
     struct = builder.inttoptr(slot.args[0], layout.as_pointer())
     places = [cgutils.gep_inbounds(builder, struct, 0, t) for t in range(len(layout.elements))]
-    arguments = [builder.load(place) for place in places[: -1 - n_sums]]
+    arguments, sums = places[: -3 - n_sums], places[-3 - n_sums : -3]
+    failures, code, exception = places[-3:]
     function = context.declare_function(module, compiled.fndesc)
     result, arg_types = compiled.fndesc.restype, compiled.fndesc.argtypes
     status, returned = context.call_conv.call_function(
-        builder, function, result, arg_types, [slot.args[1], *arguments]
+        builder, function, result, arg_types, [slot.args[1], *map(builder.load, arguments)]
     )
     several = isinstance(result, types.BaseTuple)
     numbers = cgutils.unpack_tuple(builder, returned) if several else [returned] * n_sums
-    for place, number in zip(
-        places[-1 - n_sums :], [builder.zext(status.is_error, I64), *numbers], strict=True
-    ):
+    for place, number in zip(sums, numbers, strict=True):
         # Integers: the order in which slots end changes no sum.
         builder.atomic_rmw("add", place, number, "monotonic")
+    with cgutils.if_unlikely(builder, status.is_error):
+        earlier = builder.atomic_rmw("add", failures, I64(1), "monotonic")
+        with builder.if_then(builder.icmp_unsigned("==", earlier, I64(0))):
+            builder.store(status.code, code)
+            builder.store(status.excinfoptr, exception)
     builder.ret_void()
     return slot
 
@@ -130,7 +137,7 @@ def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any
     loop : from the driver's caller; n_slots : int64
     slot_kernel : a kernel that returns nothing, an int64, or a tuple of them; args : tuple
 
-    Raises MemoryError where a slot could not allocate.
+    Raises what a slot raises: MemoryError where it cannot allocate.
     """
     arg_types = (types.int64, *(types.unliteral(kind) for kind in args))
     result = slot_kernel.get_call_type(typingctx, arg_types, {}).return_type
@@ -149,7 +156,8 @@ def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any
                 args, arg_types[1:], cgutils.unpack_tuple(builder, values[3]), strict=True
             )
         ]
-        parts += [I64(0)] * (1 + len(summands))
+        parts += [I64(0)] * (len(summands) + 1)
+        parts += [cgutils.get_null_value(kind) for kind in (errcode_t, excinfo_ptr_t)]
         struct = cgutils.alloca_once(builder, ir.LiteralStructType([part.type for part in parts]))
         places = [cgutils.gep_inbounds(builder, struct, 0, t) for t in range(len(parts))]
         for place, part in zip(places, parts, strict=True):
@@ -163,9 +171,10 @@ def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any
             with shared:
                 threads = builder.inttoptr(loop, LOOP.as_pointer())
                 builder.call(threads, [count, builder.ptrtoint(slot, I64), address])
-        failures, *sums = (builder.load(place) for place in places[-1 - len(summands) :])
+        *sums, failures, code, exception = map(builder.load, places[-3 - len(summands) :])
         with cgutils.if_unlikely(builder, builder.icmp_unsigned("!=", failures, I64(0))):
-            context.call_conv.return_user_exc(builder, MemoryError, ("a kernel could not allocate memory",))
+            status = context.call_conv._get_return_status(builder, code, exception)
+            context.call_conv.return_status_propagate(builder, status)
         if several:
             return context.make_tuple(builder, total, sums)
         return sums[0] if sums else context.get_dummy_value()

@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve
-from numbakmeans._jit import frozen, kernel
-from numbakmeans._kernels.canonical import GROUP, label_sq_dists_chunk
+from numbakmeans._jit import kernel
+from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.canonical import nearest_chunk as nearest_rows
 from numbakmeans._kernels.exact import exact_total
+from numbakmeans._nopython import LANES, all_finite, rows_of, take, wide_of
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
 
 __all__ = [
@@ -42,8 +44,6 @@ __all__ = [
 #: What `status` says: all is well; no rows, centers or features, or not as many features; NaN or infinities;
 #: fewer than one pass.
 OK, BAD_SHAPE, NOT_FINITE, BAD_COUNT = 0, 1, 2, 3
-#: Rows side by side in a block of `nearest`.
-LANES = 128
 
 
 class Fit(NamedTuple):
@@ -67,40 +67,10 @@ class Nearest(NamedTuple):
 
 
 @kernel
-def _rows(X: Any) -> Any:
-    """Return a copy of X that all kernels know: C-ordered, read-only."""
-    rows = np.empty(X.shape, X.dtype)
-    for i in range(X.shape[0]):
-        for f in range(X.shape[1]):
-            rows[i, f] = X[i, f]
-    return frozen(rows)
-
-
-@kernel
-def _wide(centers: Any) -> Any:
-    """Return centers in float64, their features filled up with zeros."""
-    n_clusters, n_features = centers.shape
-    wide = np.zeros((n_clusters, max(GROUP, (n_features + GROUP - 1) // GROUP * GROUP)))
-    for j in range(n_clusters):
-        for f in range(n_features):
-            wide[j, f] = centers[j, f]
-    return wide
-
-
-@kernel
-def _finite(X: Any) -> bool:
-    for i in range(X.shape[0]):
-        for f in range(X.shape[1]):
-            if not np.isfinite(X[i, f]):
-                return False
-    return True
-
-
-@kernel
 def _status_of(X: Any, centers: Any) -> int:
     if X.size == 0 or centers.size == 0 or X.shape[1] != centers.shape[1]:
         return BAD_SHAPE
-    return OK if _finite(X) and _finite(centers) else NOT_FINITE
+    return OK if all_finite(X) and all_finite(centers) else NOT_FINITE
 
 
 @kernel
@@ -131,7 +101,7 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
         status = BAD_COUNT
     if status != OK:
         return Fit(found, labels, np.nan, 0, False, 0, status)
-    rows, wide = _rows(X), _wide(centers)
+    rows, wide = rows_of(X, X.dtype), wide_of(centers)
     single = X.itemsize == 4
     bits, lowest = (24, -149) if single else (53, -1074)
     # Of one type, whatever the caller's: one more would compile everything once more.
@@ -154,19 +124,8 @@ def nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     labels, sq_dists = np.full(n_samples, -1, np.int32), np.full(n_samples, np.nan)
     status = _status_of(X, centers)
     if status == OK:
-        nearest_rows(_rows(X), _wide(centers), 0, n_samples, LANES, labels, sq_dists)
+        nearest_rows(rows_of(X, X.dtype), wide_of(centers), 0, n_samples, LANES, labels, sq_dists)
     return Nearest(labels, sq_dists, status)
-
-
-@kernel
-def _take(X: Any, picks: Any) -> Any:
-    """Return some rows of X; NaN for a negative pick."""
-    centers = np.full((len(picks), X.shape[1]), np.nan, X.dtype)
-    for p in range(len(picks)):
-        for f in range(X.shape[1]):
-            if picks[p] >= 0:
-                centers[p, f] = X[picks[p], f]
-    return centers
 
 
 @kernel
@@ -181,7 +140,7 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
     picks = np.full(max(n_clusters, 0), -1)
     if 1 <= n_clusters <= n_samples:
         picks[:] = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
-    return _take(X, picks)
+    return take(X, picks)
 
 
 @kernel
@@ -194,7 +153,10 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.nd
     """
     n_samples, n_features = X.shape
     picks = np.full(max(n_clusters, 0), -1)
-    if n_clusters >= 1 and X.size > 0 and _finite(X):
+    if n_clusters >= 1 and X.size > 0 and all_finite(X):
         first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
-        picks[:] = pick_all(_rows(X), first[0], uniforms)
-    return _take(X, picks)
+        picks[:] = pick_all(rows_of(X, X.dtype), first[0], uniforms)
+    return take(X, picks)
+
+
+_hook.init()

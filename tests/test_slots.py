@@ -54,6 +54,18 @@ def allocate(loop, size):
 
 
 @kernel
+def raising_slot(slot, _):
+    if slot == 2:
+        raise IndexError("of slot 2")
+    return slot
+
+
+@driver
+def raises(loop):
+    return spread(loop, 4, raising_slot, (0,))
+
+
+@kernel
 def float_slot(slot):
     return 0.5
 
@@ -90,6 +102,13 @@ def test_a_slot_that_cannot_allocate_is_heard(parallel):
     with pytest.raises(MemoryError):
         allocate.on(parallel)(1 << 59)
     assert allocate.on(parallel)(7) == 10
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_what_a_slot_raises_arrives(parallel):
+    """Numba itself drops what is raised below a prange."""
+    with pytest.raises(IndexError, match="of slot 2"):
+        raises.on(parallel)()
 
 
 def test_results_are_whole_numbers():

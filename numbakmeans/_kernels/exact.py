@@ -504,19 +504,28 @@ def special_means(sums, j, n_parts, centers):
 
 
 @kernel
-def exact_total(values):
-    """Return the exact sum of values (n,), float64, rounded once."""
-    X = frozen(values.reshape((len(values), 1)))
-    largest, finest = np.zeros((1, 1)), np.full((1, 1), np.inf)
+def exact_means(X, divisor, precision, lowest):
+    """Return the exact sum of each column of X, divided by divisor and rounded once; on one thread.
+
+    precision, lowest : as in `means`; the values come as float64
+    """
+    n_features = X.shape[1]
+    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
     finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
     exponents, constants, scales = make_grids(largest, finest, part_bits(len(X)))
-    sums = np.zeros((1, 1, len(exponents) + (0 if finite else SPECIALS), 1), np.int64)
-    rest, total = np.empty(1), np.empty((1, 1))
+    sums = np.zeros((1, 1, len(exponents) + (0 if finite else SPECIALS), n_features), np.int64)
+    rest, found = np.empty(n_features), np.zeros((1, n_features))
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, 0])
-    # The mean over a single row.
-    means_chunk(0, sums, np.ones((1, 1), np.int64), exponents, 53, -1074, 1, total, np.empty(1, np.int64))
-    return total[0, 0]
+    counts, sizes = np.full((1, 1), divisor, np.int64), np.empty(1, np.int64)
+    means_chunk(0, sums, counts, exponents, precision, lowest, 1, found, sizes)
+    return found[0]
+
+
+@kernel
+def exact_total(values):
+    """Return the exact sum of values (n,), float64, rounded once."""
+    return exact_means(frozen(values.reshape((len(values), 1))), 1, 53, -1074)[0]
 
 
 @driver

@@ -1,0 +1,100 @@
+"""The names of `scipy.cluster.vq` inside nopython code: ours, and SciPy's own where it is there.
+
+Numba calls `init` in every program, at its first compilation, as pyproject.toml registers it. So nothing of
+weight is imported here: what the functions do is looked up when one of them is met in code to be compiled.
+SciPy is never imported; its names are registered when somebody else imports them.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+SCIPY = "scipy.cluster.vq"
+#: Functions that have a form for nopython code already, by their identity.
+_registered: set[int] = set()
+
+
+def kmeans2(
+    data: Any,
+    k: Any,
+    iter: Any = 10,
+    thresh: Any = 1e-5,
+    minit: Any = "random",
+    missing: Any = "warn",
+    check_finite: Any = True,
+    rng: Any = None,
+) -> Any:
+    from numbakmeans import _overloads
+
+    return _overloads.kmeans2(data, k, iter, thresh, minit, missing, check_finite, rng)
+
+
+def kmeans(
+    obs: Any, k_or_guess: Any, iter: Any = 20, thresh: Any = 1e-5, check_finite: Any = True, rng: Any = None
+) -> Any:
+    from numbakmeans import _overloads
+
+    return _overloads.kmeans(obs, k_or_guess, iter, thresh, check_finite, rng)
+
+
+def vq(obs: Any, code_book: Any, check_finite: Any = True) -> Any:
+    from numbakmeans import _overloads
+
+    return _overloads.vq(obs, code_book, check_finite)
+
+
+def whiten(obs: Any, check_finite: Any = None) -> Any:
+    from numbakmeans import _overloads
+
+    return _overloads.whiten(obs, check_finite)
+
+
+def register(module: ModuleType) -> None:
+    """Give the four functions of a module their form for nopython code."""
+    from numba.extending import overload
+
+    # The caller's options would be inherited: a NaN check compiled under fastmath says False.
+    options: Any = {"fastmath": False, "error_model": "numpy", "nogil": False, "parallel": False}
+    for ours in (kmeans2, kmeans, vq, whiten):
+        function = getattr(module, ours.__name__)
+        if id(function) not in _registered:
+            _registered.add(id(function))
+            # Not strict: that compares annotations, which the implementations have none of.
+            overload(function, jit_options=options, strict=False)(ours)
+
+
+class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds SciPy's module by way of the other finders, and registers its names once it is loaded."""
+
+    def __init__(self) -> None:
+        self.loader: Any = None
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != SCIPY:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            self.loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        module.__spec__.loader = module.__loader__ = self.loader  # type: ignore[union-attr]
+        register(module)
+
+
+def init() -> None:
+    """Register SciPy's names, now or when they are imported."""
+    if SCIPY in sys.modules:
+        register(sys.modules[SCIPY])
+    elif not any(isinstance(finder, _Watch) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watch())

@@ -1,0 +1,85 @@
+"""What the faces inside nopython code share: arrays of any layout in, on one thread.
+
+Kernels are compiled for read-only, C-ordered rows of the two working dtypes. A copy makes these of anything:
+a caller's other layout compiles that copy alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbakmeans._jit import frozen, kernel
+from numbakmeans._kernels.canonical import GROUP
+
+#: Rows side by side in a block of `canonical.nearest_chunk`.
+LANES = 128
+
+
+@kernel
+def rows_of(X: Any, dtype: Any) -> Any:
+    """Return a copy of X (n_samples, n_features) or (n_samples,) that all kernels know: rows, read-only."""
+    # Only the branch for the array at hand is compiled.
+    if X.ndim == 1:
+        rows = np.empty((len(X), 1), dtype)
+        for i in range(len(X)):
+            rows[i, 0] = X[i]
+    else:
+        rows = np.empty(X.shape, dtype)
+        for i in range(X.shape[0]):
+            for f in range(X.shape[1]):
+                rows[i, f] = X[i, f]
+    return frozen(rows)
+
+
+@kernel
+def wide_of(centers: Any) -> Any:
+    """Return centers in float64, their features filled up with zeros."""
+    n_clusters, n_features = centers.shape
+    wide = np.zeros((n_clusters, max(GROUP, (n_features + GROUP - 1) // GROUP * GROUP)))
+    for j in range(n_clusters):
+        for f in range(n_features):
+            wide[j, f] = centers[j, f]
+    return wide
+
+
+@kernel
+def narrow_of(wide: Any, n_features: int, dtype: Any) -> Any:
+    """Return centers (n_clusters, padded features) in a dtype, without the zeros."""
+    centers = np.empty((len(wide), n_features), dtype)
+    for j in range(len(wide)):
+        for f in range(n_features):
+            centers[j, f] = wide[j, f]
+    return centers
+
+
+@kernel
+def same_rows(rows: Any) -> Any:
+    return rows
+
+
+@kernel
+def first_feature(rows: Any) -> Any:
+    """Return the first feature of rows, (n_rows,)."""
+    return rows[:, 0].copy()
+
+
+@kernel
+def all_finite(X: Any) -> bool:
+    for i in range(X.shape[0]):
+        for f in range(X.shape[1]):
+            if not np.isfinite(X[i, f]):
+                return False
+    return True
+
+
+@kernel
+def take(X: Any, picks: Any) -> Any:
+    """Return some rows of X; NaN for a negative pick."""
+    centers = np.full((len(picks), X.shape[1]), np.nan, X.dtype)
+    for p in range(len(picks)):
+        for f in range(X.shape[1]):
+            if picks[p] >= 0:
+                centers[p, f] = X[picks[p], f]
+    return centers

@@ -1,0 +1,245 @@
+"""What SciPy's functions do inside nopython code: on one thread, and raising as in Python.
+
+The arrays are copies that all kernels know (`_nopython`); the numbers come from an explicit generator.
+Messages are constants: to put a number into one would take longer to compile than all the rest.
+"""
+
+import numpy as np
+
+from numbakmeans._arguments import TOO_MANY_POINTS
+from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
+from numbakmeans._kernels.canonical import nearest_chunk, root_single
+from numbakmeans._kernels.exact import (
+    SPECIALS,
+    add_row,
+    exact_means,
+    make_grids,
+    means_chunk,
+    measure_chunk,
+    part_bits,
+)
+from numbakmeans._nopython import LANES, narrow_of, rows_of, take, wide_of
+from numbakmeans._samples import MAX_CLUSTERS
+from numbakmeans._seeding import (
+    draw_normals,
+    draw_plus_plus,
+    draw_points,
+    gaussian_centers,
+    pick_all,
+    place_in_row_space,
+)
+
+NO_GENERATOR = "in nopython code random numbers come from an explicit generator: pass rng"
+TOO_MANY_CLUSTERS = f"{TOO_MANY_POINTS}: k exceeds the rows of data"
+TOO_MANY_CODES = f"{TOO_MANY_POINTS}: k_or_guess exceeds the rows of obs"
+NUMBER_OF_CLUSTERS = f"k of one element is a number of clusters: {NO_GENERATOR}"
+NUMBER_OF_CODES = f"k_or_guess of one element is a number of codes: {NO_GENERATOR}"
+
+
+# --- starts
+
+
+@calling_kernel
+def in_row_space(X, mean, normals):
+    """Return what `place_random` does where there are more features than rows, less the mean."""
+    centered = np.empty(X.shape)
+    for i in range(len(X)):
+        for f in range(X.shape[1]):
+            centered[i, f] = X[i, f] - mean[f]
+    freedom = max(len(X) - 1, 1)
+    with objmode(centers="float64[:, ::1]"):
+        centers = np.ascontiguousarray(place_in_row_space(centered, freedom, normals))
+    return centers
+
+
+@kernel
+def drawn_rows(X, count, minit, rng):
+    """Return starting centers, float64, for `minit` 'points', '++' or 'random'."""
+    count = np.int64(count)
+    n_samples, n_features = X.shape
+    if count < 1 or count > MAX_CLUSTERS:
+        raise ValueError("Cannot ask kmeans2 for that many clusters: k is out of range")
+    if minit == "points":
+        if count > n_samples:
+            raise ValueError(TOO_MANY_CLUSTERS)
+        return narrow_of(take(X, draw_points(rng, n_samples, count, n_features)[0]), n_features, np.float64)
+    if minit == "++":
+        first, uniforms = draw_plus_plus(rng, n_samples, count, n_features)
+        return narrow_of(take(X, pick_all(X, first[0], uniforms)), n_features, np.float64)
+    if minit == "matrix":
+        raise ValueError("k array doesn't match data rank: with minit='matrix' k must be an array")
+    normals = draw_normals(rng, n_samples, count, n_features)[1].reshape((count, min(n_samples, n_features)))
+    if n_samples >= n_features:
+        return gaussian_centers(X, normals)
+    mean = exact_means(X, n_samples, 53, -1074)
+    return in_row_space(X, mean, normals) + mean
+
+
+@kernel
+def check_methods(minit, missing):
+    if missing != "warn" and missing != "raise":
+        raise ValueError("Unknown missing method: missing must be one of ('warn', 'raise')")
+    if minit != "random" and minit != "points" and minit != "++" and minit != "matrix":
+        raise ValueError("Unknown init method: minit must be one of ('random', 'points', '++', 'matrix')")
+
+
+@kernel
+def check_given(X, book):
+    if book.size < 1:
+        raise ValueError("Empty input is not supported. k has no elements")
+    if book.shape[1] != X.shape[1]:
+        raise ValueError("k array doesn't match data dimension: k and data differ in their features")
+    if len(book) > MAX_CLUSTERS:
+        raise ValueError("k holds too many centroids")
+    return narrow_of(book, book.shape[1], np.float64)
+
+
+@kernel
+def given_rows(X, k, minit, rng):
+    """Return starting centers, float64, for an array k and no generator."""
+    if k.size == 1 and minit != "matrix":
+        raise ValueError(NUMBER_OF_CLUSTERS)
+    return check_given(X, rows_of(k, np.float64))
+
+
+@kernel
+def given_or_drawn_rows(X, k, minit, rng):
+    """Return starting centers, float64, for an array k, which is a number if it has one element."""
+    if k.size == 1 and minit != "matrix":
+        return drawn_rows(X, np.int64(k.flat[0]), minit, rng)
+    return check_given(X, rows_of(k, np.float64))
+
+
+# --- passes of `kmeans`, distances, deviations
+
+
+@kernel
+def roots(sq_dists, single, dists):
+    """Write sqrt of squared distances, rounded once to float32 or float64."""
+    for i in range(len(dists)):
+        dists[i] = root_single(sq_dists[i]) if single else np.sqrt(sq_dists[i])
+
+
+@kernel
+def distortion_of(sq_dists, single, dists):
+    """Return the exact mean of the distances, rounded once; dists : workspace, float64."""
+    roots(sq_dists, single, dists)
+    bits, lowest = (24, -149) if single else (53, -1074)
+    return exact_means(frozen(dists.reshape((len(dists), 1))), len(dists), bits, lowest)[0]
+
+
+@kernel
+def labelled_means(X, labels, wide, sizes):
+    """Replace each code by the exact mean of its rows, rounded once to the dtype of X."""
+    n_clusters, n_features = wide.shape[0], X.shape[1]
+    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
+    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
+    exponents, constants, scales = make_grids(largest, finest, part_bits(len(X)))
+    sums = np.zeros((1, n_clusters, len(exponents) + (0 if finite else SPECIALS), n_features), np.int64)
+    counts, rest = np.zeros((1, n_clusters), np.int64), np.empty(n_features)
+    for i in range(len(X)):
+        add_row(X, i, constants, scales, rest, sums[0, labels[i]])
+        counts[0, labels[i]] += 1
+    bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
+    means_chunk(0, sums, counts, exponents, bits, lowest, n_clusters, wide, sizes)
+
+
+@kernel
+def refine(X, book, single, thresh):
+    """Make the passes of `kmeans` from one start; return the codes that have members, and the distortion.
+
+    book : (k, n_features), float64; single : whether the first distances are rounded to float32
+    """
+    n_samples, n_features = X.shape
+    labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples)
+    dists = np.empty(n_samples)
+    previous, narrow = np.inf, False
+    while True:
+        wide = wide_of(book)
+        nearest_chunk(X, wide, 0, n_samples, LANES, labels, sq_dists)
+        distortion = distortion_of(sq_dists, single, dists)
+        sizes = np.empty(len(wide), np.int64)
+        labelled_means(X, labels, wide, sizes)
+        kept = 0
+        for j in range(len(wide)):
+            if sizes[j] > 0:
+                wide[kept] = wide[j]
+                kept += 1
+        book = narrow_of(wide[:kept], n_features, np.float64)
+        # As NumPy compares a float32 with a Python float.
+        narrow = narrow and single
+        change = abs(previous - distortion)
+        more = np.float32(change) > np.float32(thresh) if narrow else change > thresh
+        if not more:
+            return book, distortion
+        previous, narrow, single = distortion, single, X.itemsize == 4
+
+
+@kernel
+def drawn_codes(X, count, iter, single, thresh, rng):
+    """Return what `refine` does from the best of some random starts."""
+    count = np.int64(count)
+    n_samples, n_features = X.shape
+    if count < 1:
+        raise ValueError("Asked for less than one cluster (k_or_guess).")
+    if count > n_samples:
+        raise ValueError(TOO_MANY_CODES)
+    best_book, best = np.empty((0, n_features)), np.nan
+    for start in range(iter):
+        picks = draw_points(rng, n_samples, count, n_features)[0]
+        first = narrow_of(take(X, picks), n_features, np.float64)
+        book, distortion = refine(X, first, False, thresh)
+        if start == 0 or distortion < best or (np.isnan(best) and not np.isnan(distortion)):
+            best_book, best = book, distortion
+    return best_book, best
+
+
+@kernel
+def check_guess(X, book):
+    if book.size < 1:
+        raise ValueError("Asked for 0 clusters: k_or_guess has no elements")
+    if book.shape[1] != X.shape[1]:
+        raise ValueError("obs and code should have same number of features (columns): k_or_guess has not")
+    if len(book) > MAX_CLUSTERS:
+        raise ValueError("k_or_guess holds too many codes")
+    return narrow_of(book, book.shape[1], np.float64)
+
+
+@kernel
+def given_codes(X, guess, iter, single, thresh, rng):
+    """Return what `refine` does from an array of codes, where there is no generator."""
+    if guess.size == 1:
+        raise ValueError(NUMBER_OF_CODES)
+    return refine(X, check_guess(X, rows_of(guess, np.float64)), single, thresh)
+
+
+@kernel
+def given_or_drawn_codes(X, guess, iter, single, thresh, rng):
+    """Return what `refine` does from an array of codes, which is a number if it has one element."""
+    if guess.size == 1:
+        return drawn_codes(X, np.int64(guess.flat[0]), iter, single, thresh, rng)
+    return refine(X, check_guess(X, rows_of(guess, np.float64)), single, thresh)
+
+
+@kernel
+def divide_by_deviations(X, result):
+    """Write X with each column divided by its standard deviation; return whether one has none."""
+    n_samples, n_features = X.shape
+    constant = False
+    if X.size == 0:
+        return constant
+    means = exact_means(X, n_samples, 53, -1074)
+    squares = np.empty((n_samples, 1))
+    for f in range(n_features):
+        for i in range(n_samples):
+            difference = X[i, f] - means[f]
+            squares[i, 0] = difference * difference
+        deviation = np.sqrt(exact_means(frozen(squares), n_samples, 53, -1074)[0])
+        for i in range(n_samples):
+            result[i, f] = deviation
+        if result[0, f] == 0:
+            constant = True
+            result[:, f] = 1
+        for i in range(n_samples):
+            result[i, f] = X[i, f] / result[i, f]
+    return constant

@@ -1,0 +1,340 @@
+"""The four names of `scipy.cluster.vq` inside nopython code: the bits, errors and warnings of Python."""
+
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import ugly
+from numba import njit, prange
+from numba.core.errors import TypingError
+from numba.extending import overload
+
+import numbakmeans
+from numbakmeans import ClusterError, jit, kmeans, kmeans2, vq, whiten
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+# Few, as each compiles for some seconds.
+FORMS = {
+    "float64": X,
+    "float32, Fortran order": np.asfortranarray(X.astype(np.float32)),
+    "int64, strided, read-only": np.repeat((10 * X).astype(np.int64), 2, axis=1)[:, ::2],
+    "1-D float32": X[:, 0].astype(np.float32),
+}
+FORMS["int64, strided, read-only"].flags.writeable = False
+
+
+@njit
+def clusters(data, k, n_iter, minit, missing):
+    return kmeans2(data, k, n_iter, minit=minit, missing=missing)
+
+
+@njit
+def clusters_by_default(data, k):
+    return numbakmeans.kmeans2(data, k)
+
+
+@njit
+def drawn_clusters(data, k, minit, rng):
+    return kmeans2(data, k=k, iter=3, minit=minit, rng=rng)
+
+
+@njit
+def codes(obs, book):
+    return vq(obs, book)
+
+
+@njit
+def whitened(obs):
+    return whiten(obs)
+
+
+@njit
+def refined(obs, guess, thresh):
+    return kmeans(obs, guess, thresh=thresh)
+
+
+@njit
+def drawn_codes(obs, k, rng):
+    return kmeans(obs, k, iter=4, rng=rng)
+
+
+@njit(parallel=True)
+def many(data, k):
+    centers = np.empty((len(data), k, data.shape[2]))
+    labels = np.empty(data.shape[:2], np.int32)
+    for b in prange(len(data)):
+        centers[b], labels[b] = kmeans2(data[b], data[b, :k], 4, missing="warn")
+    return centers, labels
+
+
+@njit(fastmath=True, error_model="python")
+def careless(obs, book):
+    return vq(obs, book)
+
+
+def bits(results):
+    return [(np.asarray(part).dtype, np.asarray(part).shape, np.asarray(part).tobytes()) for part in results]
+
+
+def same_state(one, other):
+    return one.bit_generator.state == other.bit_generator.state
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_given_centroids(form):
+    data = FORMS[form]
+    start = data[:4].astype(np.float64)
+    ours = clusters(data, start, 4, "matrix", "raise")
+    assert bits(ours) == bits(kmeans2(data, start, 4, minit="matrix", missing="raise"))
+    # The negative control: another start shows.
+    assert bits(ours) != bits(kmeans2(data, data[10:14], 4, minit="matrix"))
+
+
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_ugly_data(name):
+    data, centers = ugly.cases(np.float64)[name]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert bits(clusters(data, centers, 3, "points", "warn")) == bits(
+            kmeans2(data, centers, 3, minit="points")
+        )
+        assert bits(codes(data, centers)) == bits(vq(data, centers))
+
+
+def test_defaults():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert bits(clusters_by_default(X, X[:5])) == bits(kmeans2(X, X[:5]))
+
+
+@pytest.mark.parametrize("form", ["float64", "1-D float32"])
+@pytest.mark.parametrize("minit", ["points", "++", "random"])
+def test_random_starts(form, minit):
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    data = FORMS[form]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for k in (3, 7):
+            assert bits(drawn_clusters(data, k, minit, ours)) == bits(
+                kmeans2(data, k, 3, minit=minit, rng=right)
+            )
+            assert same_state(ours, right)
+
+
+def test_a_random_start_with_more_features_than_rows():
+    data = RNG.normal(size=(5, 9))
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert bits(drawn_clusters(data, 2, "random", ours)) == bits(
+            kmeans2(data, 2, 3, minit="random", rng=right)
+        )
+    assert same_state(ours, right)
+
+
+@pytest.mark.parametrize("form", ["float64", "float32, Fortran order", "1-D float32"])
+def test_vq_and_whiten(form):
+    data = FORMS[form]
+    assert bits(codes(data, data[:4])) == bits(vq(data, data[:4]))
+    assert bits([whitened(data)]) == bits([whiten(data)])
+    assert bits(codes(data[:0], data[:2])) == bits(vq(data[:0], data[:2]))
+
+
+@pytest.mark.parametrize("form", ["float64", "1-D float32"])
+def test_kmeans(form):
+    data = FORMS[form]
+    book, distortion = refined(data, data[:6], 1e-5)
+    right, right_distortion = kmeans(data, data[:6])
+    # Numba hands a float32 number over as a Python float.
+    assert (bits([book]), distortion) == (bits([right]), float(right_distortion))
+    ours, rights = np.random.default_rng(4), np.random.default_rng(4)
+    book, distortion = drawn_codes(data, 5, ours)
+    right, right_distortion = kmeans(data, 5, iter=4, rng=rights)
+    assert (bits([book]), distortion) == (bits([right]), float(right_distortion))
+    assert same_state(ours, rights)
+
+
+def test_inside_of_a_prange(threads):
+    data = np.random.default_rng(1).normal(size=(30, 40, 3))
+    centers, labels = many(data, 4)
+    for b in range(30):
+        assert bits((centers[b], labels[b])) == bits(kmeans2(data[b], data[b, :4], 4))
+
+
+def test_from_two_python_threads():
+    right = bits(kmeans2(X, X[:4], 4))
+    clusters(X, X[:4], 4, "matrix", "warn")
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: bits(clusters(X, X[:4], 4, "matrix", "warn")), range(40)))
+    assert found == [right] * 40
+
+
+def test_in_a_forked_child():
+    right = bits(clusters(X, X[:4], 4, "matrix", "warn"))
+    many(np.ones((2, 3, 3)), 1)  # a parallel region of the parent's
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if bits(clusters(X, X[:4], 4, "matrix", "warn")) == right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_errors_are_those_of_python():
+    far = np.array([[0.0] * 3, [9e9] * 3])
+    bad = X.copy()
+    bad[3, 1] = np.nan
+    generator = np.random.default_rng(0)
+    calls = [
+        (ClusterError, "One of the clusters is empty", lambda: clusters(X, far, 1, "matrix", "raise")),
+        (ValueError, "Invalid iter, must be", lambda: clusters(X, far, 0, "matrix", "raise")),
+        (ValueError, "Unknown init method", lambda: clusters(X, far, 1, "wrong", "raise")),
+        (ValueError, "Unknown missing method", lambda: clusters(X, far, 1, "matrix", "wrong")),
+        (ValueError, "infs or NaNs: data", lambda: clusters(bad, far, 1, "matrix", "warn")),
+        (ValueError, "infs or NaNs: k", lambda: clusters(X, bad[:5], 1, "matrix", "warn")),
+        (ValueError, "doesn't match data dimension", lambda: clusters(X, X[:, :2], 1, "matrix", "warn")),
+        (ValueError, "Empty input", lambda: clusters(X[:0], far, 1, "matrix", "warn")),
+        (ValueError, "Empty input", lambda: clusters(X, X[:0], 1, "matrix", "warn")),
+        (ValueError, "larger sample", lambda: drawn_clusters(X, 61, "points", generator)),
+        (ValueError, "clusters", lambda: drawn_clusters(X, 0, "points", generator)),
+        (ValueError, "data rank", lambda: drawn_clusters(X, 2, "matrix", generator)),
+        (ValueError, "same number of features", lambda: codes(X, X[:, :2])),
+        (ValueError, "at least one code", lambda: codes(X, X[:0])),
+        (ValueError, "infs or NaNs: obs", lambda: codes(bad, X)),
+        (ValueError, "infs or NaNs: obs", lambda: whitened(bad)),
+        (ValueError, "thresh must be", lambda: refined(X, X[:6], -1.0)),
+        (ValueError, "Asked for less than one cluster", lambda: drawn_codes(X, 0, generator)),
+        (ValueError, "larger sample", lambda: drawn_codes(X, 61, generator)),
+    ]
+    for kind, words, call in calls:
+        with pytest.raises(kind, match=words):
+            call()
+    assert same_state(generator, np.random.default_rng(0))
+
+
+def test_warnings_point_at_the_callers_line():
+    with pytest.warns(UserWarning, match=r"empty.*1 of 2") as caught:
+        clusters(X, np.array([[0.0] * 3, [9e9] * 3]), 1, "matrix", "warn")
+    with pytest.warns(RuntimeWarning, match="standard deviation zero") as more:
+        whitened(np.ones((4, 2)))
+    assert [record.filename for record in [*caught, *more]] == [__file__] * 2
+
+
+@njit
+def without_generator(data):
+    return kmeans2(data, 3)
+
+
+@njit
+def of_two_ranks(data):
+    return vq(data, data[0])
+
+
+@njit
+def of_strings(data):
+    return kmeans2(data, data, minit=3)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (without_generator, "pass rng, or centroids as k"),
+        (of_two_ranks, "obs has 2 dimensions, but code_book 1"),
+        (of_strings, "minit must be a string in nopython code"),
+    ],
+)
+def test_what_the_types_forbid_is_said_at_compilation(function, words):
+    with pytest.raises(TypingError, match=words):
+        function(X)
+
+
+def leaky(x):
+    raise NotImplementedError
+
+
+@overload(leaky, jit_options={})
+def _leaky(x):
+    return lambda x: x != x
+
+
+@njit(fastmath=True)
+def calls_leaky(x):
+    return leaky(x)
+
+
+def test_the_callers_options_do_not_leak():
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        careless(np.full((2, 2), np.nan), np.ones((1, 2)))
+    # The negative control: an overload that states nothing inherits fastmath, and NaN is no NaN any more.
+    assert not calls_leaky(np.nan)
+
+
+@njit
+def two_counts(data, rng):
+    return kmeans2(data, 2, 1, minit="points", rng=rng)[1], kmeans2(data, 3, 2, minit="points", rng=rng)[1]
+
+
+def test_numbers_in_the_code_compile_nothing_anew():
+    drawn_clusters(X, 2, "points", np.random.default_rng(0))
+    before = len(jit.solve.signatures)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        two_counts(X, np.random.default_rng(0))
+        locked = X.copy()
+        locked.flags.writeable = False
+        clusters(locked, X[:2], 2, "matrix", "warn")
+    assert len(jit.solve.signatures) == before
+
+
+SCIPY = """
+import sys
+import numpy as np
+from numba import njit
+{before}
+@njit
+def unrelated(x):
+    return x + 1
+assert unrelated(1) == 2
+assert "numbakmeans._overloads" not in sys.modules and "numbakmeans._scipy" not in sys.modules
+{after}
+from scipy.cluster import vq
+@njit
+def clusters(X, start):
+    return vq.kmeans2(X, start, 4)[0], vq.vq(X, start)[0]
+X = np.random.default_rng(0).normal(size=(50, 2))
+centers, codes = clusters(X, X[:3])
+import numbakmeans
+assert (centers == numbakmeans.kmeans2(X, X[:3], 4)[0]).all()
+assert (codes == numbakmeans.vq(X, X[:3])[0]).all()
+print(vq.__spec__.loader is vq.__loader__, type(vq.__loader__).__name__)
+"""
+
+
+def run(code, **more):
+    command = [sys.executable, "-W", "error", "-c", code]
+    environment = {**os.environ, **more}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("import scipy.cluster.vq", ""), ("", "assert 'scipy.cluster' not in sys.modules")],
+    ids=["loaded first", "loaded later"],
+)
+def test_scipys_own_names(before, after):
+    result = run(SCIPY.format(before=before, after=after))
+    assert (result.returncode, result.stdout) == (0, "True SourceFileLoader\n"), result.stderr
+
+
+def test_scipys_own_names_need_the_hook():
+    """The negative control: with Numba's extensions off, SciPy's function is unknown to Numba."""
+    off = "import numba.core.entrypoints as e; e._already_initialized = True"
+    result = run(SCIPY.format(before=off, after=""))
+    assert result.returncode == 1
+    assert "kmeans2" in result.stderr
+    # Importing the building blocks registers the names, too: where no entry point is installed.
+    result = run(SCIPY.format(before=off, after="import numbakmeans.jit"))
+    assert result.returncode == 0, result.stderr
