@@ -11,6 +11,7 @@ import nox
 nox.options.error_on_missing_interpreters = False
 PYTHONS = ["3.11", "3.12", "3.13"]
 LAYERS = ["omp", "workqueue", "tbb"]
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
 #: What does not need SciPy and scikit-learn.
 CORE = (
     "tests/kernels",
@@ -25,7 +26,7 @@ CORE = (
 def tests(session):
     """Run the whole suite."""
     session.install("-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
@@ -46,21 +47,21 @@ def layers(session, layer):
     environment = {"NUMBA_THREADING_LAYER": layer}
     if layer == "tbb":
         environment["LD_LIBRARY_PATH"] = str(Path(session.virtualenv.location) / "lib")
-    session.run("pytest", *session.posargs, env=environment)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])
 def bounds(session):
-    """Run the suite with checked array bounds, on one thread, from an empty cache."""
+    """Run the suite with checked array bounds, from an empty cache."""
     session.install("-e", ".[test]")
     environment = {
         "NUMBA_BOUNDSCHECK": "1",
         "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()) / "cache"),
     }
-    # Processes of their own choose their layers, and parallel kernels swallow exceptions.
+    # Left out: what runs in processes of its own, with settings of its own.
     left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
     ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
-    session.run("pytest", "--one-thread", *ignored, *session.posargs, env=environment)
+    session.run("pytest", *ignored, *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])

@@ -11,12 +11,13 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 SCIPY = "scipy.cluster.vq"
-#: Functions that have a form for nopython code already, by their identity.
-_registered: set[int] = set()
+#: Functions that have a form for nopython code already.
+_registered: set[Callable[..., Any]] = set()
 
 
 def kmeans2(
@@ -62,8 +63,8 @@ def register(module: ModuleType) -> None:
     options: Any = {"fastmath": False, "error_model": "numpy", "nogil": False, "parallel": False}
     for ours in (kmeans2, kmeans, vq, whiten):
         function = getattr(module, ours.__name__)
-        if id(function) not in _registered:
-            _registered.add(id(function))
+        if function not in _registered:
+            _registered.add(function)
             # Not strict: that compares annotations, which the implementations have none of.
             overload(function, jit_options=options, strict=False)(ours)
 
@@ -73,12 +74,16 @@ class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self) -> None:
         self.loader: Any = None
+        self.asking = False
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if name != SCIPY:
+        if name != SCIPY or self.asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self.asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.asking = False
         if spec is not None and spec.loader is not None:
             self.loader, spec.loader = spec.loader, self
         return spec
@@ -88,6 +93,7 @@ class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
+        sys.meta_path.remove(self)
         module.__spec__.loader = module.__loader__ = self.loader  # type: ignore[union-attr]
         register(module)
 

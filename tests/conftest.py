@@ -9,24 +9,12 @@ import numba
 import pytest
 from hypothesis import HealthCheck, settings
 
-from numbakmeans import _plan, _runtime
+from numbakmeans import _plan
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--one-thread", action="store_true", help="run no parallel loop; for NUMBA_BOUNDSCHECK=1"
-    )
-
-
-def pytest_configure(config):
-    # Inside a parallel kernel an exception would be swallowed.
-    if config.getoption("--one-thread"):
-        _runtime._State.serial = True
 
 
 @pytest.fixture(autouse=True)
