@@ -78,6 +78,11 @@ def in_a_process(library, name, dtype):
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def figure(x, digits):
+    """Return a number with some digits, and without an exponent."""
+    return f"{float(f'{x:.{digits}g}'):g}"
+
+
 def speed_table(rounds):
     lines = ["| 10 passes from given centroids | dtype | numbakmeans | SciPy | scikit-learn |"]
     lines.append("|---|---|---|---|---|")
@@ -87,8 +92,8 @@ def speed_table(rounds):
             for library in LIBRARIES:
                 best[library] = min(best[library], in_a_process(library, name, dtype))
         ours = best["numbakmeans"]
-        cells = [f"{t * 1e3:.3g} ms ({t / ours:.2g}x)" for t in list(best.values())[1:]]
-        lines.append(f"| {name} | {dtype} | {ours * 1e3:.3g} ms | {' | '.join(cells)} |")
+        cells = [f"{figure(t * 1e3, 3)} ms ({figure(t / ours, 2)}x)" for t in list(best.values())[1:]]
+        lines.append(f"| {name} | {dtype} | {figure(ours * 1e3, 3)} ms | {' | '.join(cells)} |")
         print(lines[-1], file=sys.stderr)
     return lines
 
