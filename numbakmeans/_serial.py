@@ -217,7 +217,10 @@ def given_codes(X, guess, iter, single, thresh, rng):
 def given_or_drawn_codes(X, guess, iter, single, thresh, rng):
     """Return what `refine` does from an array of codes, which is a number if it has one element."""
     if guess.size == 1:
-        return drawn_codes(X, np.int64(guess.flat[0]), iter, single, thresh, rng)
+        count = guess.flat[0]
+        if count != np.floor(count):
+            raise ValueError("If k_or_guess is a scalar, it must be an integer.")
+        return drawn_codes(X, np.int64(count), iter, single, thresh, rng)
     return refine(X, check_guess(X, rows_of(guess, np.float64)), single, thresh)
 
 

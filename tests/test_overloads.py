@@ -159,6 +159,25 @@ def test_kmeans(form):
     assert same_state(ours, rights)
 
 
+def test_an_array_of_one_element_is_a_number():
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert bits(drawn_clusters(X, np.array([[3.0]]), "points", ours)) == bits(
+            kmeans2(X, np.array([[3.0]]), 3, minit="points", rng=right)
+        )
+    book, _ = drawn_codes(X, np.array([[3.0]]), ours)
+    assert bits([book]) == bits([kmeans(X, np.array([[3.0]]), iter=4, rng=right)[0]])
+    assert same_state(ours, right)
+    with pytest.raises(ValueError, match="must be an integer"):
+        drawn_codes(X, np.array([[2.5]]), ours)
+    one = np.ones((1, 1))
+    for call in (lambda: clusters(X, one, 2, "points", "warn"), lambda: refined(X, one, 1e-5)):
+        with pytest.raises(ValueError, match=r"of one element is a number.*pass rng"):
+            call()
+    assert same_state(ours, right)
+
+
 def test_inside_of_a_prange(threads):
     data = np.random.default_rng(1).normal(size=(30, 40, 3))
     centers, labels = many(data, 4)
