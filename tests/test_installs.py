@@ -310,9 +310,11 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
     shutil.copytree(folder, copy)
     here = {"program": EVERYTHING, "NUMBA_NUM_THREADS": "4", "NUMBAKMEANS_CACHE_DIR": str(copy.parent)}
     assert run(**here) == [0, 0, ""]
-    # The control: one file less is noticed.
-    next(copy.glob("lloyd_pass-*")).unlink()
-    assert run(**here) == [1, 0, ""]
+    # The control: a function less is noticed, for both dtypes. (Other tests fill the folder, too, with what
+    # they compile for other processors.)
+    for entry in copy.glob("lloyd_pass-*"):
+        entry.unlink()
+    assert run(**here) == [2, 0, ""]
 
 
 @pytest.mark.parametrize(
