@@ -8,11 +8,13 @@ Every option that Numba would otherwise inherit from the first caller is stated.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba import objmode
+from numba import objmode, types
+from numba.core import sigutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
@@ -42,12 +44,24 @@ PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True}
 BOUNDING: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
 
 
+def _without_literals(compile: Callable[..., Any]) -> Callable[..., Any]:
+    """Let constants be numbers like others: Numba would compile a function anew for every constant."""
+
+    @functools.wraps(compile)
+    def wrapper(signature: Any) -> Any:
+        arguments, result = sigutils.normalize_signature(signature)
+        plain = tuple(types.unliteral(kind) for kind in arguments)
+        return compile(plain if result is None else result(*plain))
+
+    return wrapper
+
+
 def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
     # A copy of the options: Numba empties some of them at the first compilation.
     dispatcher = numba.njit(**options)(func)
     if not DISABLED:
         dispatcher._cache = CodeCache(func, options)
-        dispatcher.compile = _runtime.keeps_interrupts(dispatcher.compile)
+        dispatcher.compile = _runtime.keeps_interrupts(_without_literals(dispatcher.compile))
     return dispatcher
 
 

@@ -28,8 +28,6 @@ from numbakmeans._serial import (
     drawn_codes,
     drawn_rows,
     given_codes,
-    given_or_drawn_codes,
-    given_or_drawn_rows,
     given_rows,
     roots,
 )
@@ -52,9 +50,13 @@ def _array(function: str, name: str, kind: Any) -> None:
         raise TypingError(f"{function}: {name} must be an array (M, N) or (M,) of real numbers, got {kind}")
 
 
-def _same_rank(function: str, names: tuple[str, str], one: Any, other: Any) -> None:
-    if one.ndim != other.ndim:
-        raise TypingError(f"{function}: {names[0]} has {one.ndim} dimensions, but {names[1]} {other.ndim}")
+def _arrays(function: str, names: tuple[str, str], kinds: tuple[Any, Any]) -> None:
+    """Refuse two arguments that are not arrays of as many dimensions."""
+    for name, kind in zip(names, kinds, strict=True):
+        _array(function, name, kind)
+    one, other = (kind.ndim for kind in kinds)
+    if one != other:
+        raise TypingError(f"{function}: {names[0]} has {one} dimensions, but {names[1]} {other}")
 
 
 def _of_kind(function: str, name: str, kind: Any, wanted: tuple[Any, ...], words: str) -> None:
@@ -65,12 +67,19 @@ def _of_kind(function: str, name: str, kind: Any, wanted: tuple[Any, ...], words
         raise TypingError(f"{function}: {name} must be {words} in nopython code, got {kind}")
 
 
-def _has_generator(function: str, rng: Any) -> bool:
-    """Return whether there is a generator; refuse what is neither one nor None."""
-    _of_kind(
-        function, "rng", rng, (types.NumPyRandomGeneratorType, types.NoneType), "a numpy.random.Generator"
-    )
-    return isinstance(rng, types.NumPyRandomGeneratorType)
+def _is_given(function: str, names: tuple[str, str], kinds: tuple[Any, Any], rng: Any, words: str) -> bool:
+    """Return whether an array says where to start; refuse a number of clusters without a generator."""
+    given = isinstance(kinds[1], types.Array)
+    if given:
+        _arrays(function, names, kinds)
+    else:
+        _array(function, names[0], kinds[0])
+        _of_kind(function, names[1], kinds[1], (types.Integer,), f"an integer or an array of {words}")
+    generator = types.NumPyRandomGeneratorType
+    _of_kind(function, "rng", rng, (generator, types.NoneType), "a numpy.random.Generator")
+    if not given and not isinstance(rng, generator):
+        raise TypingError(f"{function}: {NO_GENERATOR}, or {words} as {names[1]}")
+    return given
 
 
 def _check_options(function: str, iter: Any, thresh: Any, check_finite: Any) -> None:
@@ -114,20 +123,11 @@ def tell_constant():
 def kmeans2(
     data: Any, k: Any, iter: Any, thresh: Any, minit: Any, missing: Any, check_finite: Any, rng: Any
 ) -> Any:
-    _array("kmeans2", "data", data)
-    if isinstance(k, types.Array):
-        _array("kmeans2", "k", k)
-        _same_rank("kmeans2", ("data", "k"), data, k)
-    else:
-        _of_kind("kmeans2", "k", k, (types.Integer,), "an integer or an array of centroids")
+    given = _is_given("kmeans2", ("data", "k"), (data, k), rng, "centroids")
     _check_options("kmeans2", iter, thresh, check_finite)
     for name, kind in (("minit", minit), ("missing", missing)):
         _of_kind("kmeans2", name, kind, (types.UnicodeType, types.StringLiteral), "a string")
-    drawn = _has_generator("kmeans2", rng)
-    if not drawn and not isinstance(k, types.Array):
-        raise TypingError(f"kmeans2: {NO_GENERATOR}, or centroids as k")
-    given = given_or_drawn_rows if drawn else given_rows
-    start_of = given if isinstance(k, types.Array) else drawn_rows
+    start_of = given_rows if given else drawn_rows
     dtype = _working(data)
     bits, lowest = precision(dtype is np.float32)
     shaped = same_rows if data.ndim == 2 else first_feature
@@ -159,17 +159,14 @@ def kmeans2(
         if ever_empty:
             if stop:
                 raise ClusterError(EMPTY_CLUSTER)
-            n_clusters = len(wide)
-            tell_empty(n_empty, n_clusters)
+            tell_empty(n_empty, len(wide))
         return shaped(narrow_of(wide, rows.shape[1], dtype)), labels
 
     return implementation
 
 
 def vq(obs: Any, code_book: Any, check_finite: Any) -> Any:
-    _array("vq", "obs", obs)
-    _array("vq", "code_book", code_book)
-    _same_rank("vq", ("obs", "code_book"), obs, code_book)
+    _arrays("vq", ("obs", "code_book"), (obs, code_book))
     _check_options("vq", types.int64, types.float64, check_finite)
     dtype = _working(obs)
     single = dtype is np.float32 and _working(code_book) is np.float32
@@ -196,21 +193,12 @@ def vq(obs: Any, code_book: Any, check_finite: Any) -> Any:
 
 
 def kmeans(obs: Any, k_or_guess: Any, iter: Any, thresh: Any, check_finite: Any, rng: Any) -> Any:
-    _array("kmeans", "obs", obs)
-    if isinstance(k_or_guess, types.Array):
-        _array("kmeans", "k_or_guess", k_or_guess)
-        _same_rank("kmeans", ("obs", "k_or_guess"), obs, k_or_guess)
-    else:
-        _of_kind("kmeans", "k_or_guess", k_or_guess, (types.Integer,), "an integer or an array of codes")
+    given = _is_given("kmeans", ("obs", "k_or_guess"), (obs, k_or_guess), rng, "codes")
     _check_options("kmeans", iter, thresh, check_finite)
-    drawn = _has_generator("kmeans", rng)
-    if not drawn and not isinstance(k_or_guess, types.Array):
-        raise TypingError(f"kmeans: {NO_GENERATOR}, or codes as k_or_guess")
-    given = given_or_drawn_codes if drawn else given_codes
-    codes_of = given if isinstance(k_or_guess, types.Array) else drawn_codes
+    codes_of = given_codes if given else drawn_codes
     dtype = _working(obs)
     # Picked rows are float64 at first, as in Python.
-    single = codes_of is not drawn_codes and dtype is np.float32 and _working(k_or_guess) is np.float32
+    single = given and dtype is np.float32 and _working(k_or_guess) is np.float32
     shaped = same_rows if obs.ndim == 2 else first_feature
 
     def implementation(obs, k_or_guess, iter=20, thresh=1e-5, check_finite=True, rng=None):
@@ -223,7 +211,8 @@ def kmeans(obs: Any, k_or_guess: Any, iter: Any, thresh: Any, check_finite: Any,
             raise ValueError("iter must be at least 1")
         if not thresh >= 0:
             raise ValueError("thresh must be at least 0")
-        book, distortion = codes_of(rows, k_or_guess, np.int64(iter), single, np.float64(thresh), rng)
+        passes = (np.int64(iter), single, np.float64(thresh), check_finite)
+        book, distortion = codes_of(rows, k_or_guess, *passes, rng)
         return shaped(narrow_of(book, rows.shape[1], dtype)), dtype(distortion)
 
     return implementation

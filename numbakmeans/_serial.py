@@ -6,19 +6,11 @@ Messages are constants: to put a number into one would take longer to compile th
 
 import numpy as np
 
-from numbakmeans._arguments import TOO_MANY_POINTS
+from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
-from numbakmeans._kernels.exact import (
-    SPECIALS,
-    add_row,
-    exact_means,
-    make_grids,
-    means_chunk,
-    measure_chunk,
-    part_bits,
-)
-from numbakmeans._nopython import LANES, narrow_of, rows_of, take, wide_of
+from numbakmeans._kernels.exact import add_row, empty_tables, exact_means, means_chunk
+from numbakmeans._nopython import LANES, all_finite, narrow_of, rows_of, take, wide_of
 from numbakmeans._samples import MAX_CLUSTERS
 from numbakmeans._seeding import (
     draw_normals,
@@ -34,6 +26,7 @@ TOO_MANY_CLUSTERS = f"{TOO_MANY_POINTS}: k exceeds the rows of data"
 TOO_MANY_CODES = f"{TOO_MANY_POINTS}: k_or_guess exceeds the rows of obs"
 NUMBER_OF_CLUSTERS = f"k of one element is a number of clusters: {NO_GENERATOR}"
 NUMBER_OF_CODES = f"k_or_guess of one element is a number of codes: {NO_GENERATOR}"
+GUESS_NOT_FINITE = f"{NOT_FINITE}: k_or_guess"
 
 
 # --- starts
@@ -84,7 +77,14 @@ def check_methods(minit, missing):
 
 
 @kernel
-def check_given(X, book):
+def given_rows(X, k, minit, rng):
+    """Return starting centers, float64, for an array k, which is a number if it has one element."""
+    if k.size == 1 and minit != "matrix":
+        # Only the branch for the type of rng is compiled.
+        if rng is None:
+            raise ValueError(NUMBER_OF_CLUSTERS)
+        return drawn_rows(X, np.int64(k.flat[0]), minit, rng)
+    book = rows_of(k, np.float64)
     if book.size < 1:
         raise ValueError("Empty input is not supported. k has no elements")
     if book.shape[1] != X.shape[1]:
@@ -92,22 +92,6 @@ def check_given(X, book):
     if len(book) > MAX_CLUSTERS:
         raise ValueError("k holds too many centroids")
     return narrow_of(book, book.shape[1], np.float64)
-
-
-@kernel
-def given_rows(X, k, minit, rng):
-    """Return starting centers, float64, for an array k and no generator."""
-    if k.size == 1 and minit != "matrix":
-        raise ValueError(NUMBER_OF_CLUSTERS)
-    return check_given(X, rows_of(k, np.float64))
-
-
-@kernel
-def given_or_drawn_rows(X, k, minit, rng):
-    """Return starting centers, float64, for an array k, which is a number if it has one element."""
-    if k.size == 1 and minit != "matrix":
-        return drawn_rows(X, np.int64(k.flat[0]), minit, rng)
-    return check_given(X, rows_of(k, np.float64))
 
 
 # --- passes of `kmeans`, distances, deviations
@@ -129,19 +113,24 @@ def distortion_of(sq_dists, single, dists):
 
 
 @kernel
-def labelled_means(X, labels, wide, sizes):
-    """Replace each code by the exact mean of its rows, rounded once to the dtype of X."""
-    n_clusters, n_features = wide.shape[0], X.shape[1]
-    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
-    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
-    exponents, constants, scales = make_grids(largest, finest, part_bits(len(X)))
-    sums = np.zeros((1, n_clusters, len(exponents) + (0 if finite else SPECIALS), n_features), np.int64)
-    counts, rest = np.zeros((1, n_clusters), np.int64), np.empty(n_features)
+def labelled_means(X, labels, grids, sums, counts, wide):
+    """Replace the codes by the exact means of their rows, rounded once to the dtype of X.
+
+    grids, sums, counts : from `exact.empty_tables`, used again for each pass
+
+    Returns
+    -------
+    sizes : (n_codes,), int64
+    """
+    exponents, constants, scales = grids
+    sums[:], counts[:] = 0, 0
+    rest, sizes = np.empty(X.shape[1]), np.empty(len(wide), np.int64)
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, labels[i]])
         counts[0, labels[i]] += 1
     bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
-    means_chunk(0, sums, counts, exponents, bits, lowest, n_clusters, wide, sizes)
+    means_chunk(0, sums, counts, exponents, bits, lowest, len(wide), wide, sizes)
+    return sizes
 
 
 @kernel
@@ -152,32 +141,34 @@ def refine(X, book, single, thresh):
     """
     n_samples, n_features = X.shape
     labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples)
-    dists = np.empty(n_samples)
+    dists, wide = np.empty(n_samples), wide_of(book)
+    grids, sums, counts = empty_tables(X, len(wide))
     previous, narrow = np.inf, False
     while True:
-        wide = wide_of(book)
         nearest_chunk(X, wide, 0, n_samples, LANES, labels, sq_dists)
         distortion = distortion_of(sq_dists, single, dists)
-        sizes = np.empty(len(wide), np.int64)
-        labelled_means(X, labels, wide, sizes)
+        sizes = labelled_means(X, labels, grids, sums, counts, wide)
         kept = 0
         for j in range(len(wide)):
             if sizes[j] > 0:
                 wide[kept] = wide[j]
                 kept += 1
-        book = narrow_of(wide[:kept], n_features, np.float64)
+        wide = wide[:kept]
         # As NumPy compares a float32 with a Python float.
         narrow = narrow and single
         change = abs(previous - distortion)
         more = np.float32(change) > np.float32(thresh) if narrow else change > thresh
         if not more:
-            return book, distortion
+            return narrow_of(wide, n_features, np.float64), distortion
         previous, narrow, single = distortion, single, X.itemsize == 4
 
 
 @kernel
-def drawn_codes(X, count, iter, single, thresh, rng):
-    """Return what `refine` does from the best of some random starts."""
+def drawn_codes(X, count, iter, single, thresh, check_finite, rng):
+    """Return what `refine` does from the best of some random starts.
+
+    single, check_finite : of a guess, which `given_codes` takes in the same place
+    """
     count = np.int64(count)
     n_samples, n_features = X.shape
     if count < 1:
@@ -195,33 +186,25 @@ def drawn_codes(X, count, iter, single, thresh, rng):
 
 
 @kernel
-def check_guess(X, book):
+def given_codes(X, guess, iter, single, thresh, check_finite, rng):
+    """Return what `refine` does from an array of codes, which is a number if it has one element."""
+    book = rows_of(guess, np.float64)
+    if check_finite and not all_finite(book):
+        raise ValueError(GUESS_NOT_FINITE)
+    if book.size == 1:
+        # Only the branch for the type of rng is compiled.
+        if rng is None:
+            raise ValueError(NUMBER_OF_CODES)
+        if not np.isfinite(book[0, 0]) or book[0, 0] != np.floor(book[0, 0]):
+            raise ValueError("If k_or_guess is a scalar, it must be an integer.")
+        return drawn_codes(X, np.int64(book[0, 0]), iter, single, thresh, check_finite, rng)
     if book.size < 1:
         raise ValueError("Asked for 0 clusters: k_or_guess has no elements")
     if book.shape[1] != X.shape[1]:
         raise ValueError("obs and code should have same number of features (columns): k_or_guess has not")
     if len(book) > MAX_CLUSTERS:
         raise ValueError("k_or_guess holds too many codes")
-    return narrow_of(book, book.shape[1], np.float64)
-
-
-@kernel
-def given_codes(X, guess, iter, single, thresh, rng):
-    """Return what `refine` does from an array of codes, where there is no generator."""
-    if guess.size == 1:
-        raise ValueError(NUMBER_OF_CODES)
-    return refine(X, check_guess(X, rows_of(guess, np.float64)), single, thresh)
-
-
-@kernel
-def given_or_drawn_codes(X, guess, iter, single, thresh, rng):
-    """Return what `refine` does from an array of codes, which is a number if it has one element."""
-    if guess.size == 1:
-        count = guess.flat[0]
-        if count != np.floor(count):
-            raise ValueError("If k_or_guess is a scalar, it must be an integer.")
-        return drawn_codes(X, np.int64(count), iter, single, thresh, rng)
-    return refine(X, check_guess(X, rows_of(guess, np.float64)), single, thresh)
+    return refine(X, narrow_of(book, book.shape[1], np.float64), single, thresh)
 
 
 @kernel
@@ -237,12 +220,11 @@ def divide_by_deviations(X, result):
         for i in range(n_samples):
             difference = X[i, f] - means[f]
             squares[i, 0] = difference * difference
-        deviation = np.sqrt(exact_means(frozen(squares), n_samples, 53, -1074)[0])
+        # Rounded to the dtype, in which the division is done, too.
+        result[0, f] = np.sqrt(exact_means(frozen(squares), n_samples, 53, -1074)[0])
+        deviation = result[0, f]
+        if deviation == 0:
+            constant, deviation = True, result.dtype.type(1)
         for i in range(n_samples):
-            result[i, f] = deviation
-        if result[0, f] == 0:
-            constant = True
-            result[:, f] = 1
-        for i in range(n_samples):
-            result[i, f] = X[i, f] / result[i, f]
+            result[i, f] = X[i, f] / deviation
     return constant

@@ -1,7 +1,8 @@
 """Compile everything that the package can need, so that no later call has to.
 
 Small calls reach every kernel once for each working dtype. What is compiled does not depend on the number of
-threads of the machine at hand: the loop that uses them is a function of its own.
+threads of the machine at hand: the loop that uses them is a function of its own. Nor does it depend on the
+arrays of nopython code, which become copies of one kind before they reach a kernel (`_nopython`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from numbakmeans import _nopython, _overloads, _serial, jit
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, seed
@@ -42,13 +44,43 @@ def small_calls() -> Iterator[Callable[[], object]]:
             yield partial(seed, samples, 2, method, np.random.default_rng(0))
         yield partial(kmeans, X, 2, iter=1, rng=0)
         yield partial(whiten, X)
+        yield from calls_of_nopython_code(dtype)
+
+
+def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
+    """Return calls that compile what is called by nopython code alone."""
+    rng = np.random.default_rng(0)
+    X: np.ndarray = np.ones((9, 2), dtype)
+    yield partial(jit.fit, X, X[:2], 2)
+    yield partial(jit.nearest, X, X[:2])
+    yield partial(jit.points, X, 2, rng)
+    yield partial(jit.plus_plus, X, 2, rng)
+    rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
+    rows.flags.writeable = locked.flags.writeable = False
+    yield partial(_serial.check_methods, "points", "warn")
+    yield partial(_serial.given_rows, rows, X[:2], "points", rng)
+    yield partial(_serial.given_codes, rows, X[:2], 1, False, 0.0, True, rng)
+    yield partial(_serial.divide_by_deviations, rows, X)
+    for wanted in (dtype, np.float64):
+        yield partial(_serial.roots, wide[0], wanted is np.float32, np.empty(4, wanted))
+        yield partial(_nopython.rows_of, X, wanted)
+        yield partial(_nopython.narrow_of, wide, 2, wanted)
+    for centers in (wide, locked):
+        yield partial(_nopython.wide_of, centers)
+        yield partial(_nopython.narrow_of, centers, 2, np.float64)
+    for values in (wide, locked, rows):
+        yield partial(_nopython.all_finite, values)
+    for shaped in (_nopython.same_rows, _nopython.first_feature):
+        yield partial(shaped, X)
+    yield partial(_overloads.tell_empty, 1, 2)
+    yield _overloads.tell_constant
 
 
 def warm_up(show: Callable[[str], None]) -> None:
     """Compile everything, or load what the cache has of it; show: called with the state of affairs."""
     calls = list(small_calls())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # empty clusters
+        warnings.simplefilter("ignore")  # empty clusters, constant columns
         for n, call in enumerate(calls, 1):
             show(f"step {n} of {len(calls)}")
             call()

@@ -262,7 +262,8 @@ def test_two_versions_share_a_cache_folder(tmp_path, expected):
 EVERYTHING = """
 import json, sys, warnings
 import numpy as np
-from numbakmeans import _cache, _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+from numba import njit
+from numbakmeans import _cache, _plan, fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
 for _plan.PARALLEL_WORK in (0, 10**18):
@@ -283,6 +284,14 @@ for _plan.PARALLEL_WORK in (0, 10**18):
             Y = X.astype(np.float64 if dtype == np.int32 else dtype)
             Y[3] = np.nan
             kmeans2(Y, Y[:3], check_finite=False)
+@njit
+def compiled(X, centers, rng):
+    kmeans2(X, centers, 1, rng=rng), kmeans2(X, 2, 1, rng=rng)
+    kmeans(X, centers, 1, rng=rng), kmeans(X, 2, 1, rng=rng)
+    return vq(X, centers), whiten(X), jit.fit(X, centers, 1)
+for dtype in (np.float32, np.float64):
+    X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
+    compiled(X, X[:2], np.random.default_rng(0))
 _plan.algorithm = lambda *_: "yinyang"
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(450, 50)).astype(dtype)

@@ -171,6 +171,8 @@ def test_an_array_of_one_element_is_a_number():
     assert same_state(ours, right)
     with pytest.raises(ValueError, match="must be an integer"):
         drawn_codes(X, np.array([[2.5]]), ours)
+    with pytest.raises(ValueError, match="infs or NaNs: k_or_guess"):
+        drawn_codes(X, np.array([[np.nan]]), ours)
     one = np.ones((1, 1))
     for call in (lambda: clusters(X, one, 2, "points", "warn"), lambda: refined(X, one, 1e-5)):
         with pytest.raises(ValueError, match=r"of one element is a number.*pass rng"):
@@ -225,6 +227,9 @@ def test_errors_are_those_of_python():
         (ValueError, "infs or NaNs: obs", lambda: codes(bad, X)),
         (ValueError, "infs or NaNs: obs", lambda: whitened(bad)),
         (ValueError, "thresh must be", lambda: refined(X, X[:6], -1.0)),
+        (ValueError, "infs or NaNs: k_or_guess", lambda: refined(X, bad[:6], 1e-5)),
+        (ValueError, "same number of features", lambda: refined(X, X[:6, :2], 1e-5)),
+        (ValueError, "Asked for 0 clusters", lambda: refined(X, X[:0], 1e-5)),
         (ValueError, "Asked for less than one cluster", lambda: drawn_codes(X, 0, generator)),
         (ValueError, "larger sample", lambda: drawn_codes(X, 61, generator)),
     ]
@@ -296,6 +301,21 @@ def two_counts(data, rng):
     return kmeans2(data, 2, 1, minit="points", rng=rng)[1], kmeans2(data, 3, 2, minit="points", rng=rng)[1]
 
 
+@njit
+def two_fits(data):
+    return jit.fit(data, data[:2], 5).labels, jit.fit(data, data[:2], 6).labels
+
+
+@njit
+def plain(data, n):
+    return data[n]
+
+
+@njit
+def two_plain(data):
+    return plain(data, 1), plain(data, 2)
+
+
 def test_numbers_in_the_code_compile_nothing_anew():
     drawn_clusters(X, 2, "points", np.random.default_rng(0))
     before = len(jit.solve.signatures)
@@ -306,6 +326,12 @@ def test_numbers_in_the_code_compile_nothing_anew():
         locked.flags.writeable = False
         clusters(locked, X[:2], 2, "matrix", "warn")
     assert len(jit.solve.signatures) == before
+    n_fits = len(jit.fit.signatures)
+    two_fits(X)
+    assert len(jit.fit.signatures) <= n_fits + 1
+    # The negative control: what Numba does by itself.
+    two_plain(X)
+    assert len(plain.signatures) == 2
 
 
 SCIPY = """

@@ -9,7 +9,7 @@ import numpy as np
 
 from numbakmeans._algorithms.resident import resident_run
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.exact import SPECIALS, make_grids, measure_chunk, part_bits
+from numbakmeans._kernels.exact import empty_tables
 from numbakmeans._slots import driver, spread
 
 
@@ -23,16 +23,9 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
     -------
     n_iter, moved, n_empty, ever_empty : as in `base.Run`
     """
-    n_samples, n_features = X.shape
-    n_clusters = len(centers)
-    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
-    finite = measure_chunk(X, 0, n_samples, largest[0], finest[0])
-    exponents, constants, scales = make_grids(largest, finest, part_bits(n_samples))
-    n_rows = len(exponents) + (0 if finite else SPECIALS)
-    sums = np.zeros((1, n_clusters, n_rows, n_features), np.int64)
-    counts, sizes = np.zeros((1, n_clusters), np.int64), np.empty(n_clusters, np.int64)
+    grids, sums, counts = empty_tables(X, len(centers))
     labels[:] = -1
-    grids, outputs = (exponents, constants, scales), (centers, labels, sums, counts, sizes)
+    outputs = (centers, labels, sums, counts, np.empty(len(centers), np.int64))
     return resident_run(X, max_iter, stop_on_empty, *grids, bits, lowest, *outputs)
 
 

@@ -504,20 +504,27 @@ def special_means(sums, j, n_parts, centers):
 
 
 @kernel
+def empty_tables(X, n_clusters):
+    """Return the grids of X, as `make_grids` does, and sums and counts of zero; for one thread."""
+    n_features = X.shape[1]
+    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
+    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
+    grids = make_grids(largest, finest, part_bits(len(X)))
+    n_rows = len(grids[0]) + (0 if finite else SPECIALS)
+    return grids, np.zeros((1, n_clusters, n_rows, n_features), np.int64), np.zeros((1, n_clusters), np.int64)
+
+
+@kernel
 def exact_means(X, divisor, precision, lowest):
     """Return the exact sum of each column of X, divided by divisor and rounded once; on one thread.
 
     precision, lowest : as in `means`; the values come as float64
     """
-    n_features = X.shape[1]
-    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
-    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
-    exponents, constants, scales = make_grids(largest, finest, part_bits(len(X)))
-    sums = np.zeros((1, 1, len(exponents) + (0 if finite else SPECIALS), n_features), np.int64)
-    rest, found = np.empty(n_features), np.zeros((1, n_features))
+    (exponents, constants, scales), sums, counts = empty_tables(X, 1)
+    rest, found, sizes = np.empty(X.shape[1]), np.zeros((1, X.shape[1])), np.empty(1, np.int64)
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, 0])
-    counts, sizes = np.full((1, 1), divisor, np.int64), np.empty(1, np.int64)
+    counts[0, 0] = divisor
     means_chunk(0, sums, counts, exponents, precision, lowest, 1, found, sizes)
     return found[0]
 
