@@ -15,9 +15,9 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.certify import nearest_of_rows, pack_centers
+from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers
 from numbakmeans._kernels.exact import relabel
-from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
+from numbakmeans._kernels.pack import panel_columns
 from numbakmeans._slots import driver, spread
 
 
@@ -36,21 +36,15 @@ def certified_slot(
 ):
     """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
     n_slots = sums.shape[0]
-    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
-    scores, work = score_buffers(X, block_rows, len(packed.panels)), np.empty((3, block_rows))
-    picks, needs = np.empty(block_rows, np.int64), np.ones((1, block_rows), np.bool_)
-    new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
+    block, rest = block_buffers(X, block_rows, len(packed.panels), 1), np.empty(X.shape[1])
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
         for i in range(start, stop):
-            picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, rows, norms)
-        n_decided += nearest_of_rows(
-            X, picks, stop - start, needs, centers, packed, rows, norms, scores, work, new_labels
-        )
-        moved += relabel(X, start, stop, new_labels, constants, scales, rest, *tables)
+            block.picks[i - start] = i
+        n_decided += nearest_of_rows(X, block, stop - start, centers, packed, origin, scale)
+        moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
 
 

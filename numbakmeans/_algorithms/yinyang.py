@@ -31,10 +31,10 @@ from numbakmeans._kernels.bounds import (
     keep_doubtful,
     pick_rows,
 )
-from numbakmeans._kernels.certify import nearest_of_rows, pack_centers, score_rows
+from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_rows
 from numbakmeans._kernels.exact import relabel_row
 from numbakmeans._kernels.heads import directions, heads_of_rows, pack_heads, panels_of
-from numbakmeans._kernels.pack import pack_rows, panel_columns, score_buffers
+from numbakmeans._kernels.pack import panel_columns, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
@@ -53,7 +53,6 @@ def yinyang_slot(
     origin,
     scale,
     packed,
-    places,
     drifts,
     heads,
     constants,
@@ -69,11 +68,9 @@ def yinyang_slot(
     packed : `certify.Packed`; drifts : `bounds.Drifts`; heads : `heads.Heads`
     """
     n_slots, n_groups = sums.shape[0], lower.shape[1]
-    rows, norms = np.empty((block_rows, X.shape[1]), X.dtype), np.empty(block_rows)
-    scores, work = score_buffers(X, block_rows, len(packed.panels)), np.empty((3, block_rows))
+    block, rest = block_buffers(X, block_rows, len(packed.panels), n_groups), np.empty(X.shape[1])
     head_scores = score_buffers(heads.rows, block_rows, len(heads.panels))
-    picks, needs = np.empty(block_rows, np.int64), np.empty((n_groups, block_rows), np.bool_)
-    new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
+    picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided, n_asked, n_doubted, n_open, n_scored = 0, 0, 0, 0, 0, 0
     for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
@@ -84,8 +81,8 @@ def yinyang_slot(
             n_asked += (stop - start) * n_groups
             n_doubted += count_needs(needs, n_picks)
             if len(heads.rows) > 0:
-                panels = (heads.panels, heads.half_norms, heads.groups)
-                score_rows(heads.rows, picks, n_picks, needs, *panels, head_scores)
+                head_panels = (heads.panels, heads.half_norms, heads.groups)
+                score_rows(heads.rows, picks, n_picks, needs, *head_panels, head_scores)
                 doubt_by_heads(start, picks, n_picks, heads, drifts.twins, head_scores, upper, below, needs)
             n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
             n_open += count_needs(needs, n_picks)
@@ -95,31 +92,11 @@ def yinyang_slot(
                 picks[i - start] = i
             needs[:] = True
         n_scored += count_needs(needs, n_picks)
-        pack_rows(X, picks, n_picks, origin, scale, rows, norms)
-        n_decided += nearest_of_rows(
-            X, picks, n_picks, needs, centers, packed, rows, norms, scores, work, new_labels
-        )
-        bound_rows(
-            X,
-            start,
-            stop - start,
-            picks,
-            n_picks,
-            new_labels,
-            centers,
-            scale,
-            places,
-            needs,
-            packed,
-            drifts.twins,
-            norms,
-            scores,
-            work,
-            upper,
-            below,
-        )
+        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, origin, scale)
+        panels = (packed.errors, packed.groups, drifts.twins)
+        bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
         for t in range(n_picks):
-            i, new = picks[t], new_labels[t]
+            i, new = picks[t], block.labels[t]
             if new != labels[i]:
                 relabel_row(X, i, new, constants, scales, rest, *tables)
                 moved += 1
@@ -135,7 +112,6 @@ def yinyang_pass(
     centers,
     before,
     members,
-    places,
     groups,
     panel_groups,
     head_groups,
@@ -159,7 +135,7 @@ def yinyang_pass(
     ----------
     limit : share of the pairs of row and group that bounds may leave open for their upkeep to pay
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
-    members, places, groups : which center stands where in the panels, where each stands, and its group
+    members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
     heads, head_norms, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
     upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32
@@ -176,7 +152,7 @@ def yinyang_pass(
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(heads, head_norms, loss, basis, *of_centers)
-    shared = (X, block_rows, limit, centers, origin, scale, packed, places, drifts, packed_heads)
+    shared = (X, block_rows, limit, centers, origin, scale, packed, drifts, packed_heads)
     tables = (constants, scales, labels, upper, lower, sums, counts)
     return spread(loop, sums.shape[0], yinyang_slot, (*shared, *tables))
 
@@ -225,11 +201,11 @@ class Yinyang(Algorithm):
         self.members = gather(points, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
         sizes = _plan.bounds(samples.shape, n_head_panels, samples.memory)
-        self.places = np.empty(n_clusters, np.int64)
-        self.places[self.members[:n_clusters]] = np.arange(n_clusters)
+        places = np.empty(n_clusters, np.int64)
+        places[self.members[:n_clusters]] = np.arange(n_clusters)
         self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
         self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
-        self.groups = self.head_groups[self.places // head_columns]
+        self.groups = self.head_groups[places // head_columns]
         block_rows = _plan.block_rows(samples.shape, samples.dtype.itemsize, n_panels, plan.n_slots)
         self.block_rows = min(block_rows, samples.slab_rows)
         n_blocks = -(-n_samples // self.block_rows)
@@ -261,7 +237,7 @@ class Yinyang(Algorithm):
         if not self.begun:
             self._begin(centers)
         _, constants, scales = self.grids
-        order = (self.members, self.places, self.groups, self.panel_groups, self.head_groups)
+        order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
         limit = _plan.bounds_pay(self.samples.shape[1], len(centers), len(self.heads) > 0)
         done = np.zeros(5, np.int64)

@@ -166,48 +166,25 @@ def keep_doubtful(picks, n_picks, groups, labels, needs):
 
 
 @kernel
-def bound_rows(
-    X,
-    start,
-    n_rows,
-    picks,
-    n_picks,
-    new_labels,
-    centers,
-    scale,
-    places,
-    needs,
-    packed,
-    twins,
-    norms,
-    scores,
-    work,
-    upper,
-    lower,
-):
+def bound_rows(start, n_rows, block, n_picks, errors, panel_groups, twins, upper, lower):
     """Tile. Write the bounds of rows that were scored: of their groups, and of their new labels.
 
-    n_rows : of the block, of which n_picks were scored; places : where each center stands in the panels
-    packed : `certify.Packed`; twins : as in `Drifts`; scores, work : as `nearest_of_rows` leaves them, the
-    second overwritten
+    n_rows : from start on, of which n_picks were scored
+    block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten
+    errors, panel_groups : as in `certify.Packed`; twins : as in `Drifts`
     """
-    errors, panel_groups = packed.errors, packed.groups
-    best, second, columns = scores.best, scores.second, scores.columns
+    picks, needs, norms = block.picks, block.needs, block.norms
+    best, second = block.scores.best, block.scores.second
     n_panels, n_groups = best.shape[0], needs.shape[0]
-    width = len(packed.members) // n_panels
-    root, winner, least = work[0], work[1], work[2]
+    root, winner, decided = block.work[0], block.work[1], block.work[2]
+    least = decided
     # Loops without branches, so that they vectorise.
     for t in range(n_picks):
         square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
-        root[t] = np.sqrt(square if square > 0.0 else 0.0)
+        square = root[t] if decided[t] != 0.0 else square
+        root[t] = np.sqrt(square if square > 0.0 else 0.0) * (1.0 + WIDEN)
     for t in range(n_picks):
-        if least[t] != 0.0:
-            # Decided by the definition: the best score of the panel may be another center's.
-            place = places[new_labels[t]]
-            p = place // width
-            winner[t] = p if columns[p, t] == place % width else -1.0
-            root[t] = distance(X, picks[t], centers, new_labels[t]) * scale
-        upper[picks[t]] = root[t] * (1.0 + WIDEN)
+        upper[picks[t]] = root[t]
     p = 0
     for g in range(n_groups):
         first = p

@@ -8,20 +8,21 @@ C the largest |c| of a panel, d the number of features.
 
 - Packed rows and centers are rounded once or twice: x' = x (1 + e), c' = c (1 + e), |e| <= 2u, so that
   |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of at most ((d + 3) v + u) C**2 / 2.
-- d products are added to the half norm, each with one rounding (two where there is no fused operation):
-  at most 1.01 (d + 1) 2u (X C + C**2 / 2), by Cauchy-Schwarz.
+- d products are added to the half norm, one after the other. A term goes through at most d additions, and a
+  rounding of its own where there is no fused operation: at most 1.04 (d + 1) u (X C + C**2 / 2), by
+  Cauchy-Schwarz and [1]_, where d is at most 2**19.
 - The definition rounds too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
 
-So with E = 1.05 ((2 d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
+So with E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
 S' - E' of another, they are in this order by the definition. Each panel has its own C: a center far out
-does not blur the others. Tiny values that vanish in scaling or in products, and the
-rounding of X and C themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05 where d is
-below 2**20; `scale_for` refuses what lies beyond 2**±400. Infinite scores, of padding and of centers that
-equal another, are never smallest. Nothing here holds for NaN: callers send only finite data.
+does not blur the others. Tiny values that vanish in scaling or in products, and the rounding of X and C
+themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05; `scale_for` refuses what lies
+beyond 2**±400. Infinite scores, of padding and of centers that equal another, are never smallest. Nothing
+here holds for NaN: callers send only finite data.
 
 References
 ----------
-N. J. Higham, "Accuracy and Stability of Numerical Algorithms", second edition, 2002, section 3.1.
+.. [1] N. J. Higham, "Accuracy and Stability of Numerical Algorithms", second edition, 2002, section 3.1.
 """
 
 from typing import NamedTuple
@@ -30,11 +31,19 @@ import numpy as np
 
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import sq_dist_to
-from numbakmeans._kernels.pack import distinct_centers, pack_panels, panel_buffers, panel_columns
+from numbakmeans._kernels.pack import (
+    Scores,
+    distinct_centers,
+    pack_panels,
+    pack_rows,
+    panel_buffers,
+    panel_columns,
+    score_buffers,
+)
 from numbakmeans._simd import score_tile
 
 #: Features up to which the bound holds as stated.
-MAX_FEATURES = 1 << 20
+MAX_FEATURES = 1 << 19
 
 
 class Packed(NamedTuple):
@@ -53,6 +62,39 @@ class Packed(NamedTuple):
     groups: np.ndarray
 
 
+class Block(NamedTuple):
+    """Some rows that the tile shall assign, and what it finds; each array has room for the rows of a block.
+
+    picks : int64, which rows of X they are; needs : (n_groups, block_rows), bool, which panels they want
+    (`score_rows`); rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`
+    work : (3, block_rows), the smallest upper end of all scores, the panel of that, and 0.0; for a row that
+    the definition had to decide, the squared distance to its center in units of the frame, the panel of that
+    center, and 1.0; labels : int64, the nearest centers
+    """
+
+    picks: np.ndarray
+    needs: np.ndarray
+    rows: np.ndarray
+    norms: np.ndarray
+    scores: Scores
+    work: np.ndarray
+    labels: np.ndarray
+
+
+@kernel
+def block_buffers(X, block_rows, n_panels, n_groups):
+    """Return a `Block` for rows of X, in which every row wants every panel."""
+    return Block(
+        np.empty(block_rows, np.int64),
+        np.ones((n_groups, block_rows), np.bool_),
+        np.empty((block_rows, X.shape[1]), X.dtype),
+        np.empty(block_rows),
+        score_buffers(X, block_rows, n_panels),
+        np.empty((3, block_rows)),
+        np.empty(block_rows, np.int64),
+    )
+
+
 @kernel
 def error_bounds(n_features, single, center_norms, errors):
     """Write a, b, c of each panel, so that E <= a + b X + c X**2 for a row of norm X.
@@ -61,7 +103,7 @@ def error_bounds(n_features, single, center_norms, errors):
     """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
-    tile = (2 * n_features + 8) * u
+    tile = (n_features + 8) * u
     least = 2.0**-140 if single else 2.0**-1000
     for p in range(len(center_norms)):
         norm = center_norms[p]
@@ -122,51 +164,58 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
 
 
 @kernel
-def is_nearer(X, i, centers, j, sq_dist, label):
-    """Return D(i, j) and j where they beat sq_dist and label by the definition, and those otherwise."""
-    total = sq_dist_to(X, i, centers, j)
-    if total < sq_dist or (total == sq_dist and j < label):
-        return total, j
-    return sq_dist, label
-
-
-@kernel
-def decide(X, i, centers, packed, scores, t, norm, limit):
-    """Return the nearest center of row i by the definition, among those whose score may be below limit.
+def decide(X, i, centers, packed, scores, t, norm, scale, limit):
+    """Find the nearest center of row i by the definition, among those whose score may be below limit.
 
     t : where the row is in the scores; norm : of the packed row
+
+    In the panels that were in doubt, what the definition says replaces the scores, each plus its E: bounds
+    that are taken from them hold, and are as narrow as the norms allow.
+
+    Returns
+    -------
+    label, panel, sq_dist : the center, where it is, and the squared distance in units of the frame
     """
     best, second, columns = scores.best, scores.second, scores.columns
     width = len(packed.members) // best.shape[0]
-    sq_dist, label = np.inf, centers.shape[0]
+    sq_dist, label, panel = np.inf, centers.shape[0], -1
     for p in range(best.shape[0]):
         error = error_of(packed.errors, p, norm)
         if best[p, t] - error > limit or best[p, t] == np.inf:
             continue
         only_best = second[p, t] - error > limit
+        nearest, next_nearest, column, lowest = np.inf, np.inf, columns[p, t], centers.shape[0]
         for c in range(width):
             j = packed.members[p * width + c]
-            if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
-                sq_dist, label = is_nearer(X, i, centers, j, sq_dist, label)
+            if j < 0 or not packed.distinct[j] or (only_best and c != columns[p, t]):
+                continue
+            total = sq_dist_to(X, i, centers, j)
+            if total < nearest or (total == nearest and j < lowest):
+                nearest, next_nearest, column, lowest = total, nearest, c, j
+            elif total < next_nearest:
+                next_nearest = total
+        if nearest < sq_dist or (nearest == sq_dist and lowest < label):
+            sq_dist, label, panel = nearest, lowest, p
+        columns[p, t] = column
+        best[p, t] = 0.5 * (nearest * scale * scale - norm * norm) + error
+        if not only_best:
+            second[p, t] = 0.5 * (next_nearest * scale * scale - norm * norm) + error
     # Data that another thread changes may leave none.
-    return label if label < centers.shape[0] else 0
+    return label if panel >= 0 else 0, panel, sq_dist * scale * scale
 
 
 @kernel
-def nearest_of_rows(X, picks, n_picks, needs, centers, packed, rows, norms, scores, work, labels):
-    """Tile. Find the nearest of the wanted centers for some packed rows.
+def nearest_of_rows(X, block, n_picks, centers, packed, origin, scale):
+    """Tile. Find the nearest of the wanted centers for the first n_picks rows of a block.
 
-    picks : (at least n_picks,), int64, the rows of X; needs : which groups of panels they want (`score_rows`)
-    packed : all centers, a `Packed`
-    rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`, left with the scores
-    work : OUT (3, at least n_picks), the smallest upper end of all scores, the panel of that, and 1.0 for a
-    row that the definition had to decide, else 0.0
-    labels : OUT (at least n_picks,), int64
+    block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
+    picks, needs, rows, norms, scores, work, labels = block
+    pack_rows(X, picks, n_picks, origin, scale, rows, norms)
     errors = packed.errors
     best, second, columns = scores.best, scores.second, scores.columns
     n_panels = best.shape[0]
@@ -197,7 +246,8 @@ def nearest_of_rows(X, picks, n_picks, needs, centers, packed, rows, norms, scor
             p = int(winner[t])
             labels[t] = packed.members[p * width + columns[p, t]]
         else:
+            at = (scores, t, norms[t], scale, limit[t])
+            labels[t], winner[t], limit[t] = decide(X, picks[t], centers, packed, *at)
             rivals[t] = 1.0
-            labels[t] = decide(X, picks[t], centers, packed, scores, t, norms[t], limit[t])
             n_decided += 1
     return n_decided
