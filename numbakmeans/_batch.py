@@ -20,10 +20,10 @@ from numbakmeans._arguments import (
     as_generator,
     as_options,
 )
-from numbakmeans._fit import iterate, seed
+from numbakmeans._fit import iterate
 from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
 from numbakmeans._scipy import ClusterError
-from numbakmeans._seeding import SEEDINGS
+from numbakmeans._seeding import SEEDINGS, pick_each
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -40,7 +40,7 @@ class _Problems:
                     "data must be an array (B, M, N) or (B, M), or a list of arrays (M, N) or (M,), "
                     f"got shape {self.array.shape}"
                 )
-            shapes = [self.array.shape[1:]] * len(self.array)
+            shapes = [self.array.shape[1:]] * min(len(self.array), 1)
             self.dtype = working_dtype(self.array)
         else:
             self.arrays = [as_real(part, f"data[{b}]") for b, part in enumerate(data)]
@@ -52,7 +52,8 @@ class _Problems:
         self._check(shapes)
         self.flat = len(shapes[0]) == 1
         self.n_features = 1 if self.flat else shapes[0][1]
-        self.sizes = np.array([shape[0] for shape in shapes], np.int64)
+        sizes = np.array([shape[0] for shape in shapes], np.int64)
+        self.sizes = np.repeat(sizes, len(self.array)) if self.stacked else sizes
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -70,12 +71,15 @@ class _Problems:
                 )
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Return the rows of problems [first, last), in the working dtype."""
+        """Return the rows of problems [first, last), in the working dtype, read-only."""
         if self.stacked:
             some = np.require(self.array[first:last], self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
-            return some.reshape(-1, self.n_features)
-        parts = [part.reshape(len(part), -1) for part in self.arrays[first:last]]
-        return np.concatenate(parts, dtype=self.dtype, casting="same_kind")
+            rows = some.reshape(-1, self.n_features)
+        else:
+            parts = [part.reshape(len(part), -1) for part in self.arrays[first:last]]
+            rows = np.concatenate(parts, dtype=self.dtype, casting="same_kind")
+        rows.flags.writeable = False
+        return rows
 
     def in_shape(
         self, centers: np.ndarray, center_starts: np.ndarray, labels: np.ndarray, row_starts: np.ndarray
@@ -91,12 +95,13 @@ class _Problems:
 
     def groups(self, n_clusters: int, n_iter: int) -> Iterator[tuple[int, int]]:
         """Find runs of problems that are solved in one call."""
-        first, work = 0, 0
-        for b, size in enumerate(self.sizes):
-            work += int(size) * self.n_features
-            if b + 1 == len(self.sizes) or _plan.enough_for_a_call(work, n_clusters, n_iter):
-                yield first, b + 1
-                first, work = b + 1, 0
+        ends = np.cumsum(self.sizes) * self.n_features
+        enough = _plan.values_per_call(n_clusters, n_iter)
+        first, done = 0, 0
+        while first < len(self):
+            last = min(int(np.searchsorted(ends, done + enough)) + 1, len(self))
+            yield first, last
+            first, done = last, int(ends[last - 1])
 
 
 def kmeans2_batch(
@@ -277,15 +282,22 @@ def _seed(
     X: np.ndarray, starts: np.ndarray, n_clusters: int, minit: str, children: Sequence[np.random.Generator]
 ) -> np.ndarray:
     """Return the starting centers of some problems, one after the other."""
-    n_features = X.shape[1]
+    row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
+    draws = [
+        row.draw_in_python(rng, n_samples, n_clusters, n_features)
+        for rng, n_samples in zip(children, sizes, strict=True)
+    ]
     if minit == "points":
-        draw = SEEDINGS[minit].draw
-        sizes = np.diff(starts)
-        picks = [draw(rng, n, n_clusters, n_features)[0] for rng, n in zip(children, sizes, strict=True)]
-        return X[(np.array(picks) + starts[:-1, None]).ravel()].astype(np.float64)
+        return X[(np.array([rows for rows, _ in draws]) + starts[:-1, None]).ravel()].astype(np.float64)
+    if minit == "++" and not _plan.alone(max(sizes), n_features):
+        firsts, uniforms = np.concatenate([first for first, _ in draws]), np.array([u for _, u in draws])
+        picks = np.empty((len(draws), n_clusters), np.int64)
+        plan = _plan.sweep(X.shape, work=X.size * n_clusters)
+        pick_each.on(plan.parallel)(X, plan.n_slots, starts, firsts, uniforms, picks)
+        return X[(picks + starts[:-1, None]).ravel()].astype(np.float64)
     parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
     return np.concatenate(
-        [seed(part, n_clusters, minit, rng) for part, rng in zip(parts, children, strict=True)]
+        [row.place(part, n_clusters, *drawn) for part, drawn in zip(parts, draws, strict=True)]
     )
 
 
@@ -311,7 +323,6 @@ def _solve(
             empties[b] = passes.n_empty, passes.ever_empty
         return
     plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
-    X.flags.writeable = False
     bits = precision(X.dtype == np.float32)
     run = solve_all.on(plan.parallel)
     run(X, plan.n_slots, starts, n_iter, stop_on_empty, *bits, center_starts, centers, labels, empties)

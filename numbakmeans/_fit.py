@@ -143,7 +143,7 @@ def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray
         with rng.bit_generator.lock:
             integers, reals = row.draw(rng, *shape)
     else:
-        integers, reals = row.draw_legacy(rng, *shape)
+        integers, reals = row.draw_in_python(rng, *shape)
     return row.place(samples, n_clusters, integers, reals)
 
 

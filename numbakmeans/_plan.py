@@ -197,9 +197,9 @@ def alone(n_samples: int, n_features: int) -> bool:
     return n_samples * n_features > RESIDENT_VALUES
 
 
-def enough_for_a_call(n_values: int, n_clusters: int, max_iter: int) -> bool:
-    """Return whether problems of so many values together make a call: Ctrl-C is answered between calls."""
-    return n_values * 8 >= SLAB_BYTES or n_values * n_clusters * max_iter >= STEPS_PER_CALL
+def values_per_call(n_clusters: int, max_iter: int) -> int:
+    """Return how many values of problems together make a call: Ctrl-C is answered between calls."""
+    return min(SLAB_BYTES // 8, -(-STEPS_PER_CALL // (n_clusters * max_iter)))
 
 
 def sketched_leaves(

@@ -1,13 +1,14 @@
 """Starting centers: SciPy's three methods, on SciPy's random streams.
 
 Every method works in two steps. It *draws* all its random numbers first (in compiled code from a
-Generator; in Python from a legacy RandomState, which compiled code cannot hold), and then *places* the
-centers, a function of the data and the draws alone. `SEEDINGS` registers them; adding one is a row there:
+Generator; in Python from a legacy RandomState, which compiled code cannot hold, and from the many generators
+of a batch, each of which would cost compiled code 40 us to take over), and then *places* the centers, a
+function of the data and the draws alone. `SEEDINGS` registers them; adding one is a row there:
 
 draw(rng, n_samples, n_clusters, n_features) -> (integers, reals)
     nopython; leaves the generator as SciPy would. Which numbers: documented at each.
-draw_legacy(random_state, n_samples, n_clusters, n_features) -> (integers, reals)
-    the same for a RandomState.
+draw_in_python(rng, n_samples, n_clusters, n_features) -> (integers, reals)
+    the same, for a RandomState too.
 place(samples, n_clusters, integers, reals) -> centers (n_clusters, n_features), float64
     the same bits for any number of threads.
 
@@ -48,7 +49,7 @@ class Seeding(NamedTuple):
     """A row of `SEEDINGS`; the module's docstring says what its functions must do."""
 
     draw: Callable[..., Draws]
-    draw_legacy: Callable[..., Draws]
+    draw_in_python: Callable[..., Draws]
     place: Callable[[Samples, int, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -61,8 +62,8 @@ def draw_points(rng, n_samples, n_clusters, n_features):
     return choose_without_replacement(rng, n_samples, n_clusters), np.empty(0)
 
 
-def draw_points_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
-    return state.choice(n_samples, n_clusters, replace=False), _NO_REALS
+def draw_points_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    return rng.choice(n_samples, n_clusters, replace=False), _NO_REALS
 
 
 def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.ndarray) -> np.ndarray:
@@ -83,9 +84,9 @@ def draw_plus_plus(rng, n_samples, n_clusters, n_features):
     return first, uniforms
 
 
-def draw_plus_plus_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
-    first = np.array([state.randint(n_samples, dtype=np.int64)])
-    return first, state.uniform(size=n_clusters - 1)
+def draw_plus_plus_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    integers = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
+    return integers(n_samples, size=1, dtype=np.int64), rng.uniform(size=n_clusters - 1)
 
 
 @kernel
@@ -291,6 +292,23 @@ def pick_all(X, first, uniforms):
     return picks
 
 
+@kernel
+def pick_slot(slot, n_slots, X, starts, firsts, uniforms, picks):
+    """Slot. Make the picks of every n-th problem; see `pick_each`."""
+    for b in range(slot, len(firsts), n_slots):
+        picks[b] = pick_all(X[starts[b] : starts[b + 1]], firsts[b], uniforms[b])
+
+
+@driver
+def pick_each(loop, X, n_slots, starts, firsts, uniforms, picks):
+    """Make the picks of '++' for each of many problems.
+
+    X, starts : as of `_algorithms.many.solve_all`; firsts : (n_problems,), int64, the first row of each
+    uniforms : (n_problems, n_clusters - 1); picks : OUT (n_problems, n_clusters), int64, rows of each problem
+    """
+    spread(loop, n_slots, pick_slot, (n_slots, X, starts, firsts, uniforms, picks))
+
+
 def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
     """Return origin and scale of sketches, from some of the rows; scale 0 where there is nothing to gain.
 
@@ -347,8 +365,8 @@ def draw_normals(rng, n_samples, n_clusters, n_features):
     return np.empty(0, np.int64), normals
 
 
-def draw_normals_legacy(state: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
-    return _NO_INTEGERS, state.standard_normal(n_clusters * min(n_samples, n_features))
+def draw_normals_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
+    return _NO_INTEGERS, rng.standard_normal(n_clusters * min(n_samples, n_features))
 
 
 @kernel
@@ -492,7 +510,7 @@ def place_in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) 
 
 
 SEEDINGS: dict[str, Seeding] = {
-    "random": Seeding(draw_normals, draw_normals_legacy, place_random),
-    "points": Seeding(draw_points, draw_points_legacy, place_points),
-    "++": Seeding(draw_plus_plus, draw_plus_plus_legacy, place_plus_plus),
+    "random": Seeding(draw_normals, draw_normals_in_python, place_random),
+    "points": Seeding(draw_points, draw_points_in_python, place_points),
+    "++": Seeding(draw_plus_plus, draw_plus_plus_in_python, place_plus_plus),
 }

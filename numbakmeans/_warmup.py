@@ -36,6 +36,7 @@ def small_calls() -> Iterator[Callable[[], object]]:
                     yield partial(iterate, samples, centers, 2, algorithm=name, progress=progress)
             yield partial(vq, X, centers)
             yield partial(kmeans2_batch, X[None], centers[None], 2)
+            yield partial(kmeans2_batch, X[None], 2, 1, minit="++", rng=0)
             yield partial(fit, X, centers, max_iter=2)
         # As many panels as heads want.
         X = np.random.default_rng(0).normal(size=(400, 48)).astype(dtype)

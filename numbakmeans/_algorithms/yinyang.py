@@ -32,7 +32,7 @@ from numbakmeans._kernels.bounds import (
     pick_rows,
 )
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_rows
-from numbakmeans._kernels.exact import relabel_row
+from numbakmeans._kernels.exact import relabel, relabel_row
 from numbakmeans._kernels.heads import directions, heads_of_rows, pack_heads, panels_of
 from numbakmeans._kernels.pack import panel_columns, score_buffers
 from numbakmeans._plan import Plan
@@ -95,6 +95,9 @@ def yinyang_slot(
         n_decided += nearest_of_rows(X, block, n_picks, centers, packed, origin, scale)
         panels = (packed.errors, packed.groups, drifts.twins)
         bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
+        if labels[start] < 0:
+            moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
+            continue
         for t in range(n_picks):
             i, new = picks[t], block.labels[t]
             if new != labels[i]:

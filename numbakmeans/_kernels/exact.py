@@ -45,6 +45,8 @@ EXTRA = 5
 SPLIT = 2.0**27 + 1.0
 #: Between these, no step of a quick mean overflows or loses a bit.
 QUICK_LOW, QUICK_HIGH = 2.0**-800, 2.0**800
+#: Means that are found side by side, where one cluster has fewer features.
+MEANS_AT_ONCE = 64
 
 
 @kernel
@@ -254,17 +256,13 @@ def add_totals(totals, sign, table):
 
 @inlined_kernel
 def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
-    """Tile. Move row i to the table of its new label, which is not its old one.
+    """Tile. Move row i from the table of its label to that of a new one, which is another.
 
-    rest : workspace (n_features,); labels : INOUT (n_samples,), int32, -1 where a row is in no table
-    sums, counts : INOUT, of one slot
+    rest : workspace (n_features,); labels : INOUT (n_samples,), int32; sums, counts : INOUT, of one slot
     """
     old = labels[i]
-    if old >= 0:
-        move_row(X, i, constants, scales, rest, sums[old], sums[new])
-        counts[old] -= 1
-    else:
-        add_row(X, i, constants, scales, rest, sums[new])
+    move_row(X, i, constants, scales, rest, sums[old], sums[new])
+    counts[old] -= 1
     counts[new] += 1
     labels[i] = new
 
@@ -273,8 +271,16 @@ def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
 def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
     """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
 
-    new_labels : (stop - start,), int64; the others as of `relabel_row`
+    new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
+    in no table; the others as of `relabel_row`
     """
+    if start < stop and labels[start] < 0:
+        for i in range(start, stop):
+            new = new_labels[i - start]
+            add_row(X, i, constants, scales, rest, sums[new])
+            counts[new] += 1
+            labels[i] = new
+        return stop - start
     moved = 0
     for i in range(start, stop):
         # Looked at here: a call for each row would cost more than most of them need.
@@ -346,15 +352,14 @@ def round_quotient(digits, divisor, base, precision, lowest):
 
 
 @kernel
-def exact_mean(parts, exponents, count, precision, lowest, digits):
+def exact_mean(parts, exponents, count, precision, lowest):
     """Return (sum over p of parts[p] * 2**exponents[p]) / count, rounded once.
 
-    parts, exponents : (n_parts,), int64; digits : workspace of `n_digits` int64
+    parts, exponents : (n_parts,), int64
     """
-    mask = (1 << DIGIT) - 1
-    n_parts, n_digits = len(exponents), len(digits)
-    for t in range(n_digits):
-        digits[t] = 0
+    mask, n_parts = (1 << DIGIT) - 1, len(exponents)
+    n_digits = EXTRA + (exponents[0] - exponents[n_parts - 1]) // DIGIT + 5
+    digits = np.zeros(n_digits, np.int64)
     for p in range(n_parts):
         shift = exponents[p] - exponents[n_parts - 1]
         t, bit = EXTRA + shift // DIGIT, shift % DIGIT
@@ -380,75 +385,64 @@ def exact_mean(parts, exponents, count, precision, lowest, digits):
 
 
 @kernel
-def digits_needed(exponents):
-    """Return how many digits `exact_mean` needs for any column of these grids."""
-    n_parts, n_features = exponents.shape
-    span = 0
-    for f in range(n_features):
-        span = max(span, exponents[0, f] - exponents[n_parts - 1, f])
-    return EXTRA + span // DIGIT + 5
-
-
-@kernel
-def quick_means(parts, weights, count, single, work, means, certain):
-    """Divide the sums of one cluster by its count in double-double arithmetic, and say which are certain.
+def quick_means(parts, n_means, single, work):
+    """Divide the first n_means sums by their counts in double-double arithmetic, and say which are certain.
 
     A sum is added up as hi + lo, its quotient found as q + r with r the remainder over the count. Both err
     by less than 2**-96 of the terms and 2**-48 of r: where q + r - error and q + r + error round to the same
     number, so does the true mean. For float32 the error is taken as 2**-50, so that what float64 rounds to
     the middle of two float32 is not trusted. All of it vectorises.
 
-    parts : (n_parts, n_features), int64; weights : the same shape, 2**exponents
-    work : workspace (3, n_features); means : OUT (n_features,); certain : OUT (n_features,), bool
+    parts : (n_parts, at least n_means), int64
+    work : (4 + n_parts, at least n_means), the means OUT, whether each is certain OUT (1.0 or 0.0), a
+    workspace, the counts, and 2**exponents; one array, as small problems would feel the cost of many
     """
-    n_parts, n_features = parts.shape
-    for f in range(n_features):
-        work[0, f], work[1, f], work[2, f] = 0.0, 0.0, 0.0
-    for p in range(n_parts):
-        for f in range(n_features):
+    means, certain, sizes, divisors, weights = work[0], work[1], work[2], work[3], work[4:]
+    for t in range(n_means):
+        means[t], certain[t], sizes[t] = 0.0, 0.0, 0.0
+    for p in range(parts.shape[0]):
+        for t in range(n_means):
             # Two halves of a part, each exact as a float64.
-            upper = np.float64(parts[p, f] >> 31) * (weights[p, f] * 2.0**31)
-            lower = np.float64(parts[p, f] & ((1 << 31) - 1)) * weights[p, f]
-            hi = work[0, f]
+            upper = np.float64(parts[p, t] >> 31) * (weights[p, t] * 2.0**31)
+            lower = np.float64(parts[p, t] & ((1 << 31) - 1)) * weights[p, t]
+            hi = means[t]
             one = hi + upper
             back = one - hi
             lost = (hi - (one - back)) + (upper - back)
             two = one + lower
             back = two - one
-            work[0, f] = two
-            work[1, f] += lost + ((one - (two - back)) + (lower - back))
-            work[2, f] += abs(upper) + lower
-    divisor = np.float64(count)
-    upper = divisor * SPLIT
-    c_hi = upper - (upper - divisor)
-    c_lo = divisor - c_hi
-    inverse = 1.0 / divisor
-    for f in range(n_features):
-        hi, size = work[0, f], work[2, f]
+            means[t] = two
+            certain[t] += lost + ((one - (two - back)) + (lower - back))
+            sizes[t] += abs(upper) + lower
+    for t in range(n_means):
+        hi, lo, size, divisor = means[t], certain[t], sizes[t], divisors[t]
+        upper = divisor * SPLIT
+        c_hi = upper - (upper - divisor)
+        c_lo = divisor - c_hi
+        inverse = 1.0 / divisor
         q = hi / divisor
         upper = q * SPLIT
         q_hi = upper - (upper - q)
         q_lo = q - q_hi
         product = q * divisor
         lost = ((q_hi * c_hi - product) + q_hi * c_lo + q_lo * c_hi) + q_lo * c_lo
-        r = (((hi - product) - lost) + work[1, f]) * inverse
+        r = (((hi - product) - lost) + lo) * inverse
         error = abs(r) * 2.0**-48 + (abs(q) + size * inverse) * 2.0**-96
         coarse = abs(q) * 2.0**-50
         error = coarse if single and coarse > error else error
-        above, below = q + (r + error), q + (r - error)
-        work[0, f], work[1, f] = above, below
+        means[t], certain[t] = q + (r + error), q + (r - error)
         # Written so that nothing of an overflow is trusted.
         inside = abs(q) > QUICK_LOW and abs(q) < QUICK_HIGH and size < QUICK_HIGH
-        work[2, f] = -1.0 if inside else size
-    for f in range(n_features):
-        above, below = work[0, f], work[1, f]
+        sizes[t] = -1.0 if inside else size
+    for t in range(n_means):
+        above, below = means[t], certain[t]
         if single:
             above, below = np.float64(np.float32(above)), np.float64(np.float32(below))
-        certain[f] = above == below and work[2, f] < 0.0
-        means[f] = above
-        if work[2, f] == 0.0:
+        means[t] = above
+        certain[t] = 1.0 if above == below and sizes[t] < 0.0 else 0.0
+        if sizes[t] == 0.0:
             # No term at all.
-            means[f], certain[f] = 0.0, True
+            means[t], certain[t] = 0.0, 1.0
 
 
 @kernel
@@ -457,35 +451,47 @@ def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, c
     n_slots = sums.shape[0]
     start, stop = chunk * chunk_rows, min((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
-    parts = np.empty((n_parts, n_features), np.int64)
-    weights = np.empty((n_parts, n_features))
+    # As many clusters at once as fill some vectors.
+    at_once = max(1, min(MEANS_AT_ONCE // n_features, stop - start))
+    width = at_once * n_features
+    parts, work = np.empty((n_parts, width), np.int64), np.empty((4 + n_parts, width))
+    found, certain, divisors, weights = work[0], work[1], work[3], work[4:]
     for p in range(n_parts):
         for f in range(n_features):
             weights[p, f] = math.ldexp(1.0, int(exponents[p, f]))
-    digits = np.empty(digits_needed(exponents), np.int64)
-    work, certain = np.empty((3, n_features)), np.empty(n_features, np.bool_)
-    for j in range(start, stop):
-        sizes[j] = 0
-        for s in range(n_slots):
-            sizes[j] += counts[s, j]
-        if sizes[j] == 0:
+        for t in range(n_features, width):
+            weights[p, t] = weights[p, t - n_features]
+    for first in range(start, stop, at_once):
+        last = min(first + at_once, stop)
+        for j in range(first, last):
+            here = (j - first) * n_features
+            sizes[j] = 0
+            for s in range(n_slots):
+                sizes[j] += counts[s, j]
             for f in range(n_features):
-                kept = centers[j, f]
-                centers[j, f] = np.float64(np.float32(kept)) if precision == 24 else kept
-            continue
-        for p in range(n_parts):
-            for f in range(n_features):
-                parts[p, f] = sums[0, j, p, f]
-            for s in range(1, n_slots):
+                divisors[here + f] = max(sizes[j], 1)
+            for p in range(n_parts):
                 for f in range(n_features):
-                    parts[p, f] += sums[s, j, p, f]
-        quick_means(parts, weights, sizes[j], precision == 24, work, centers[j], certain)
-        for f in range(n_features):
-            if not certain[f]:
-                column = parts[:, f]
-                centers[j, f] = exact_mean(column, exponents[:, f], sizes[j], precision, lowest, digits)
-        if sums.shape[2] > n_parts:
-            special_means(sums, j, n_parts, centers)
+                    parts[p, here + f] = sums[0, j, p, f]
+                for s in range(1, n_slots):
+                    for f in range(n_features):
+                        parts[p, here + f] += sums[s, j, p, f]
+        n_means = (last - first) * n_features
+        quick_means(parts, n_means, precision == 24, work)
+        for j in range(first, last):
+            here = (j - first) * n_features
+            if sizes[j] == 0:
+                for f in range(n_features):
+                    kept = centers[j, f]
+                    centers[j, f] = np.float64(np.float32(kept)) if precision == 24 else kept
+                continue
+            for f in range(n_features):
+                centers[j, f] = found[here + f]
+                if certain[here + f] == 0.0:
+                    column = parts[:, here + f]
+                    centers[j, f] = exact_mean(column, exponents[:, f], sizes[j], precision, lowest)
+            if sums.shape[2] > n_parts:
+                special_means(sums, j, n_parts, centers)
 
 
 @kernel
