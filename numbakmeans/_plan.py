@@ -25,6 +25,9 @@ CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 256
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
 PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
+#: Squares around zero over those around the common origin, up to which rows are scored as they are: without
+#: the copy, but with an error bound that grows as they do. asv: kernels.AsIs.
+AS_IS = 2.0
 #: What it costs to ask the bounds of a row, and for each feature, in scores of one feature; and what heads
 #: cost of all scores. asv: kernels.Pruning.
 ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35

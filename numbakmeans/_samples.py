@@ -42,10 +42,14 @@ class computed_once(Generic[T]):  # noqa: N801, a decorator
 
 
 class Frame(NamedTuple):
-    """The origin (n_features,) and the scale of packed buffers; scale 0 where the data has none."""
+    """The origin (n_features,) and the scale of what the tile sees; scale 0 where the data has none.
+
+    as_is : the origin is zero and the scale 1, so that the tile can see the data as it is
+    """
 
     origin: np.ndarray
     scale: float
+    as_is: bool = False
 
 
 UNFRAMED = Frame(np.empty(0), 0.0)
@@ -189,7 +193,13 @@ class Samples:
             return Frame(origin, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             # A value of the working dtype: subtracting it rounds once.
-            origin = wide[:, :n_features].mean(0).astype(self.dtype).astype(np.float64)
+            centers = wide[:, :n_features]
+            origin = centers.mean(0).astype(self.dtype).astype(np.float64)
+            around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
+        if around_zero <= _plan.AS_IS * around_origin:
+            scale = scale_for(self.ranges[0], wide, n_features, np.zeros(n_features))
+            if 2.0**-16 <= scale <= 2.0**16:
+                return Frame(np.zeros(n_features), 1.0, True)
         return Frame(origin, scale_for(self.ranges[0], wide, n_features, origin))
 
     def tables(self, n_clusters: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:

@@ -277,7 +277,7 @@ def score_tile(
 ) -> Any:
     """Score one panel of centers for the rows of a tile, and find the best two of each row.
 
-    The score of row x and center c is |c|**2 / 2 - x.c; rows hold -x.
+    The score of row x and center c is |c|**2 / 2 - x.c; panels hold -c.
 
     rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
     panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)

@@ -79,6 +79,17 @@ def test_nearest_centers_of_ugly_data(name, dtype, scored, threads, monkeypatch)
     assert sq_dists.tobytes() == right.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("shift", "scale", "as_is"),
+    [(0, 1, True), (0, 1e-3, True), (9, 1, False), (0, 1e-9, False), (0, 1e9, False)],
+)
+def test_rows_around_zero_are_scored_as_they_are(shift, scale, as_is):
+    X = (np.random.default_rng(0).normal(size=(300, 20)) + shift) * scale
+    frame = Samples(X).frame(pad_centers(X[:40]))
+    assert frame.as_is == as_is
+    assert (frame.scale == 1.0 and not frame.origin.any()) == as_is
+
+
 def broken_bounds(X, centers, n_passes, spoil=1.0):
     """Return how many bounds of the last pass do not hold, and whether heads were used."""
     samples = Samples(X)

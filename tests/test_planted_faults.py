@@ -18,6 +18,13 @@ PACKAGE = Path(numbakmeans.__file__).parent
 #: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
 FAULTS = {
     "a bound too small by 1000": ("_kernels/certify.py", "1.05 * ", "0.00105 * ", "certified", "float32"),
+    "norms of other rows": (
+        "_kernels/certify.py",
+        "norms[t] = row_norms[picks[t]]",
+        "norms[t] = row_norms[t]",
+        "yinyang",
+        "float32",
+    ),
     "a fused operation in the definition": (
         "_jit.py",
         '"fastmath": False',

@@ -125,6 +125,23 @@ class PackedBytes(Setting):
         _fit.iterate(self.samples, self.start, 1, algorithm="certified")
 
 
+class AsIs(Setting):
+    """Ten passes over rows around zero, scored as they are or packed first."""
+
+    name = "AS_IS"
+    params = ([0.0, 2.0], [16, 128, 784])
+    param_names = ("as_is", "n_features")
+
+    def setup(self, as_is, n_features):
+        self.change(as_is)
+        X, self.start = blobs(20_000, n_features, 20, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(as_is, n_features)
+
+    def time_iterate(self, as_is, n_features):
+        _fit.iterate(self.samples, self.start, 10, algorithm="certified")
+
+
 class Heads(Setting):
     """Ten passes with heads of rows, and without."""
 

@@ -17,7 +17,9 @@ from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers
 from numbakmeans._kernels.exact import relabel
-from numbakmeans._kernels.pack import panel_columns
+from numbakmeans._kernels.pack import measure_rows, panel_columns
+from numbakmeans._plan import Plan
+from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
 
 
@@ -32,37 +34,54 @@ def in_order(columns, n_clusters):
 
 @kernel
 def certified_slot(
-    slot, X, block_rows, centers, packed, origin, scale, constants, scales, labels, sums, counts
+    slot, X, block_rows, centers, packed, origin, scale, as_is, norms, constants, scales, labels, sums, counts
 ):
     """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
     n_slots = sums.shape[0]
-    block, rest = block_buffers(X, block_rows, len(packed.panels), 1), np.empty(X.shape[1])
+    block, rest = block_buffers(X, block_rows, len(packed.panels), 1, not as_is), np.empty(X.shape[1])
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
         for i in range(start, stop):
             block.picks[i - start] = i
-        n_decided += nearest_of_rows(X, block, stop - start, centers, packed, origin, scale)
+        if labels[start] < 0:
+            measure_rows(X, start, stop, origin, scale, norms)
+        n_decided += nearest_of_rows(X, block, stop - start, centers, packed, origin, scale, norms)
         moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
 
 
 @driver
 def certified_pass(
-    loop, X, block_rows, centers, members, origin, scale, constants, scales, labels, sums, counts
+    loop,
+    X,
+    block_rows,
+    centers,
+    members,
+    origin,
+    scale,
+    as_is,
+    norms,
+    constants,
+    scales,
+    labels,
+    sums,
+    counts,
 ):
     """Assign every row to its nearest center, and bring labels, sums and counts up to date.
 
-    Arguments are those of `lloyd_pass`, with the order of the centers (`in_order`) and the frame of the
-    packed buffers; X and centers finite.
+    Arguments are those of `lloyd_pass`, with the order of the centers (`in_order`) and the frame; X and
+    centers finite.
+
+    norms : INOUT (n_samples,), float64, of the rows in the frame, written in the first pass
 
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
     packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
-    shared = (X, block_rows, centers, packed, origin, scale)
+    shared = (X, block_rows, centers, packed, origin, scale, as_is, norms)
     return spread(loop, sums.shape[0], certified_slot, (*shared, constants, scales, labels, sums, counts))
 
 
@@ -70,6 +89,10 @@ class Certified(Algorithm):
     """Approximate scores from the register tile, and a certificate for each label."""
 
     driver = certified_pass
+
+    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
+        super().__init__(samples, plan, frame)
+        self.norms = np.empty(len(samples))
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         samples, (_, constants, scales) = self.samples, self.grids
@@ -79,9 +102,9 @@ class Certified(Algorithm):
             samples.shape, samples.dtype.itemsize, len(members) // columns, self.plan.n_slots
         )
         run = self.driver.on(self.plan.parallel)
-        shared = (centers, members, *self.frame, constants, scales)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():
+            shared = (centers, members, *self.frame, self.norms[rows], constants, scales)
             done = run(X, block_rows, *shared, labels[rows], sums, counts)
             moved, n_decided = moved + done[0], n_decided + done[1]
         return Pass(moved, n_decided, len(labels) * len(centers))

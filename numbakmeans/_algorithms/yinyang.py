@@ -34,7 +34,7 @@ from numbakmeans._kernels.bounds import (
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_rows
 from numbakmeans._kernels.exact import relabel, relabel_row
 from numbakmeans._kernels.heads import directions, heads_of_rows, pack_heads, panels_of
-from numbakmeans._kernels.pack import panel_columns, score_buffers
+from numbakmeans._kernels.pack import measure_rows, panel_columns, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
@@ -52,6 +52,8 @@ def yinyang_slot(
     centers,
     origin,
     scale,
+    as_is,
+    norms,
     packed,
     drifts,
     heads,
@@ -68,7 +70,7 @@ def yinyang_slot(
     packed : `certify.Packed`; drifts : `bounds.Drifts`; heads : `heads.Heads`
     """
     n_slots, n_groups = sums.shape[0], lower.shape[1]
-    block, rest = block_buffers(X, block_rows, len(packed.panels), n_groups), np.empty(X.shape[1])
+    block, rest = block_buffers(X, block_rows, len(packed.panels), n_groups, not as_is), np.empty(X.shape[1])
     head_scores = score_buffers(heads.rows, block_rows, len(heads.panels))
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
@@ -83,7 +85,9 @@ def yinyang_slot(
             if len(heads.rows) > 0:
                 head_panels = (heads.panels, heads.half_norms, heads.groups)
                 score_rows(heads.rows, picks, n_picks, needs, *head_panels, head_scores)
-                doubt_by_heads(start, picks, n_picks, heads, drifts.twins, head_scores, upper, below, needs)
+                doubt_by_heads(
+                    start, picks, n_picks, heads, norms, drifts.twins, head_scores, upper, below, needs
+                )
             n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
             n_open += count_needs(needs, n_picks)
         else:
@@ -91,8 +95,10 @@ def yinyang_slot(
             for i in range(start, stop):
                 picks[i - start] = i
             needs[:] = True
+        if labels[start] < 0:
+            measure_rows(X, start, stop, origin, scale, norms)
         n_scored += count_needs(needs, n_picks)
-        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, origin, scale)
+        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, origin, scale, norms)
         panels = (packed.errors, packed.groups, drifts.twins)
         bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
         if labels[start] < 0:
@@ -120,8 +126,9 @@ def yinyang_pass(
     head_groups,
     origin,
     scale,
+    as_is,
+    norms,
     heads,
-    head_norms,
     basis,
     loss,
     constants,
@@ -140,7 +147,7 @@ def yinyang_pass(
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
-    heads, head_norms, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
+    heads, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
     upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32
 
     The others are those of `certified_pass`.
@@ -154,8 +161,8 @@ def yinyang_pass(
     packed = pack_centers(X, centers, members, panel_groups, origin, scale)
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
-    packed_heads = pack_heads(heads, head_norms, loss, basis, *of_centers)
-    shared = (X, block_rows, limit, centers, origin, scale, packed, drifts, packed_heads)
+    packed_heads = pack_heads(heads, loss, basis, *of_centers)
+    shared = (X, block_rows, limit, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
     tables = (constants, scales, labels, upper, lower, sums, counts)
     return spread(loop, sums.shape[0], yinyang_slot, (*shared, *tables))
 
@@ -195,7 +202,7 @@ class Yinyang(Algorithm):
         self.begun = False
 
     def _begin(self, centers: np.ndarray) -> None:
-        samples, (origin, scale), plan = self.samples, self.frame, self.plan
+        samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
         n_samples, n_features = samples.shape
         n_clusters = len(centers)
         columns = panel_columns(np.empty((0, 0), samples.dtype), n_clusters)
@@ -217,24 +224,23 @@ class Yinyang(Algorithm):
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
         self.heads, self.basis, self.loss = _NO_HEADS, _NO_BASIS, 0.0
-        self.head_norms = np.empty(0)
+        self.norms = np.empty(n_samples)
         if sizes.n_directions > 0:
             self._make_heads(sizes.n_directions)
         self.begun = True
 
     def _make_heads(self, n_directions: int) -> None:
-        samples, (origin, scale) = self.samples, self.frame
+        samples, (origin, scale, _) = self.samples, self.frame
         n_samples, n_features = samples.shape
         some = samples.rows(slice(None, None, max(1, n_samples // _plan.HEAD_SAMPLE)))
         basis, off = directions(((some - origin) * scale).astype(np.float32), n_directions)
         self.basis = panels_of(basis)
         self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
         self.heads = np.empty((n_samples, n_directions + 1), np.float32)
-        self.head_norms = np.empty(n_samples)
         run = heads_of_rows.on(self.plan.parallel)
         for rows, X in samples.slabs(self.edges):
-            heads, norms = self.heads[rows], self.head_norms[rows]
-            run(X, self.plan.n_slots, self.block_rows, origin, scale, self.basis, heads, norms)
+            heads = (self.basis, self.heads[rows], self.norms[rows])
+            run(X, self.plan.n_slots, self.block_rows, origin, scale, *heads)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if not self.begun:
@@ -246,13 +252,13 @@ class Yinyang(Algorithm):
         done = np.zeros(5, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            heads = (self.heads[rows], self.head_norms[rows], self.basis, self.loss)
+            heads = (self.norms[rows], self.heads[rows], self.basis, self.loss)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
             done += run(X, self.block_rows, limit, centers, self.before, *order, *self.frame, *heads, *tables)
         moved, n_decided, n_doubted, n_open, n_scored = (int(count) for count in done)
         self.before[:] = centers
         if n_doubted and n_open > _plan.HEADS_PAY * n_doubted:
-            self.heads, self.head_norms = _NO_HEADS, np.empty(0)
+            self.heads = _NO_HEADS
         # Groups are as large as each other, but for one.
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]))
 

@@ -115,10 +115,10 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
 
 
 @kernel
-def doubt_by_heads(start, picks, n_picks, heads, twins, scores, upper, lower, needs):
+def doubt_by_heads(start, picks, n_picks, heads, norms, twins, scores, upper, lower, needs):
     """Tile. Raise lower bounds by the heads' distances, and take back needs that they settle.
 
-    heads : `heads.Heads`; twins : as in `Drifts`; scores : `pack.Scores` of the heads
+    heads : `heads.Heads`; norms : (n_samples,); twins : as in `Drifts`; scores : `pack.Scores` of the heads
     """
     best = scores.best
     n_panels, n_groups = best.shape[0], needs.shape[0]
@@ -126,13 +126,13 @@ def doubt_by_heads(start, picks, n_picks, heads, twins, scores, upper, lower, ne
     own_slack = np.empty(n_picks)
     for t in range(n_picks):
         i = picks[t]
-        own_slack[t] = slack(heads.norms[i], -np.float64(heads.rows[i, heads.rows.shape[1] - 1]), heads.loss)
+        own_slack[t] = slack(norms[i], np.float64(heads.rows[i, heads.rows.shape[1] - 1]), heads.loss)
     p = 0
     for g in range(n_groups):
         raised[:] = np.inf
         while p < n_panels and heads.groups[p] == g:
             for t in range(n_picks):
-                norm = heads.norms[picks[t]]
+                norm = norms[picks[t]]
                 square = 2.0 * (best[p, t] - error_of(heads.errors, p, norm * HEAD_REACH)) + norm * norm * (
                     1.0 - WIDEN
                 )

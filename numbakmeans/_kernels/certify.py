@@ -6,8 +6,9 @@ S = |c|**2 / 2 - x.c plus |x|**2 / 2, which all centers share. The tile computes
 The bound. Let u be the unit roundoff of the working dtype (2**-24 or 2**-53), v = 2**-53, X = |x|,
 C the largest |c| of a panel, d the number of features.
 
-- Packed rows and centers are rounded once or twice: x' = x (1 + e), c' = c (1 + e), |e| <= 2u, so that
-  |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of at most ((d + 3) v + u) C**2 / 2.
+- Packed rows and centers are rounded once or twice, rows that serve as they are not at all: x' = x (1 + e),
+  c' = c (1 + e), |e| <= 2u, so that |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of
+  at most ((d + 3) v + u) C**2 / 2.
 - d products are added to the half norm, one after the other. A term goes through at most d additions, and a
   rounding of its own where there is no fused operation: at most 1.04 (d + 1) u (X C + C**2 / 2), by
   Cauchy-Schwarz and [1]_, where d is at most 2**19.
@@ -29,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._jit import kernel
+from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import sq_dist_to
 from numbakmeans._kernels.pack import (
     Scores,
@@ -66,7 +67,8 @@ class Block(NamedTuple):
     """Some rows that the tile shall assign, and what it finds; each array has room for the rows of a block.
 
     picks : int64, which rows of X they are; needs : (n_groups, block_rows), bool, which panels they want
-    (`score_rows`); rows, norms : from `pack.pack_rows`; scores : from `pack.score_buffers`
+    (`score_rows`); norms : of the rows in the frame; rows : room to pack them, or none where those of X serve
+    as they are; scores : from `pack.score_buffers`
     work : (3, block_rows), the smallest upper end of all scores, the panel of that, and 0.0; for a row that
     the definition had to decide, the squared distance to its center in units of the frame, the panel of that
     center, and 1.0; labels : int64, the nearest centers
@@ -82,12 +84,12 @@ class Block(NamedTuple):
 
 
 @kernel
-def block_buffers(X, block_rows, n_panels, n_groups):
-    """Return a `Block` for rows of X, in which every row wants every panel."""
+def block_buffers(X, block_rows, n_panels, n_groups, packs):
+    """Return a `Block` for rows of X, in which every row wants every panel; packs : is there room to pack?"""
     return Block(
         np.empty(block_rows, np.int64),
         np.ones((n_groups, block_rows), np.bool_),
-        np.empty((block_rows, X.shape[1]), X.dtype),
+        np.empty((block_rows if packs else 0, X.shape[1]), X.dtype),
         np.empty(block_rows),
         score_buffers(X, block_rows, n_panels),
         np.empty((3, block_rows)),
@@ -137,7 +139,7 @@ def error_of(errors, p, norm):
 def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores):
     """Tile. Find the best two scores of each panel for some rows.
 
-    rows : (rows, n_features), packed; numbers : (at least n_rows,), int64, where each row is among them
+    rows : (rows, n_features), in the frame; numbers : (at least n_rows,), int64, where each row is among them
     needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
     want is left +inf; groups : (n_panels,), int64, the group of each panel
     scores : from `pack.score_buffers`
@@ -205,24 +207,28 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit):
 
 
 @kernel
-def nearest_of_rows(X, block, n_picks, centers, packed, origin, scale):
+def nearest_of_rows(X, block, n_picks, centers, packed, origin, scale, row_norms):
     """Tile. Find the nearest of the wanted centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
+    row_norms : (n_samples,), from `pack.measure_rows`
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
     picks, needs, rows, norms, scores, work, labels = block
-    pack_rows(X, picks, n_picks, origin, scale, rows, norms)
     errors = packed.errors
     best, second, columns = scores.best, scores.second, scores.columns
     n_panels = best.shape[0]
     for t in range(n_picks):
         work[0, t], work[1, t], work[2, t] = np.inf, 0.0, 0.0
-    numbers = np.arange(n_picks)
-    score_rows(rows, numbers, n_picks, needs, packed.panels, packed.half_norms, packed.groups, scores)
+        norms[t] = row_norms[picks[t]]
+    source, numbers = X, picks
+    if len(rows) > 0:
+        pack_rows(X, picks, n_picks, origin, scale, rows)
+        source, numbers = frozen(rows), np.arange(n_picks)
+    score_rows(source, numbers, n_picks, needs, packed.panels, packed.half_norms, packed.groups, scores)
     # The smallest upper end of all scores; then how many other scores reach below it.
     # Without branches, so that it vectorises.
     limit, winner, rivals = work[0], work[1], work[2]

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._jit import bounding_kernel, kernel
+from numbakmeans._jit import bounding_kernel, frozen, kernel
 from numbakmeans._kernels.certify import error_bounds
-from numbakmeans._kernels.pack import pack_panels, pack_rows, panel_buffers, square_norm
+from numbakmeans._kernels.pack import measure_rows, pack_panels, pack_rows, panel_buffers, square_norm
 from numbakmeans._simd import product_tile, tile_columns, tile_rows
 from numbakmeans._slots import driver, spread
 
@@ -31,13 +31,12 @@ from numbakmeans._slots import driver, spread
 class Heads(NamedTuple):
     """The heads of all rows, and those of the centers as the tile wants them.
 
-    rows : (n_samples, n_directions + 1), float32, negated; norms : (n_samples,), of the packed rows
+    rows : (n_samples, n_directions + 1), float32
     loss : e, for one unit; panels, half_norms, errors, groups : as in `certify.Packed`
     slacks : (n_panels,), the largest slack of each panel
     """
 
     rows: np.ndarray
-    norms: np.ndarray
     loss: float
     panels: np.ndarray
     half_norms: np.ndarray
@@ -134,7 +133,7 @@ def multiply_rows(rows, n_rows, panels, out):
 
 @kernel
 def head_rows(rows, norms, n_rows, basis, heads):
-    """Tile. Write the negated heads of packed (negated) rows.
+    """Tile. Write the heads of packed rows, whose norms are given.
 
     basis : (n_panels, n_features, columns), float32, the directions as panels
     heads : OUT (at least n_rows, n_directions + 1), float32
@@ -144,24 +143,25 @@ def head_rows(rows, norms, n_rows, basis, heads):
     for t in range(n_rows):
         heads[t, n_directions] = 0.0
         rest = norms[t] * norms[t] - square_norm(heads, t)
-        heads[t, n_directions] = -np.sqrt(max(rest, 0.0))
+        heads[t, n_directions] = np.sqrt(max(rest, 0.0))
 
 
 @kernel
 def heads_slot(slot, X, n_slots, block_rows, origin, scale, basis, heads, norms):
-    """Slot. Write the heads and norms of the rows of every n-th block; see `heads_of_rows`."""
+    """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
     rows, picks = np.empty((block_rows, X.shape[1]), np.float32), np.empty(block_rows, np.int64)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
         for i in range(start, stop):
             picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, rows, norms[start:])
+        pack_rows(X, picks, stop - start, origin, scale, rows)
+        measure_rows(X, start, stop, origin, scale, norms)
         head_rows(rows, norms[start:], stop - start, basis, heads[start:])
 
 
 @driver
 def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, basis, heads, norms):
-    """Write the negated heads of all rows, and the norms of the packed rows.
+    """Write the heads of all rows, and their norms.
 
     heads : OUT (n_samples, n_directions + 1), float32; norms : OUT (n_samples,), float64
     """
@@ -169,8 +169,8 @@ def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, basis, heads, nor
 
 
 @kernel
-def pack_heads(heads_of_rows, norms_of_rows, loss, basis, centers, distinct, members, groups, origin, scale):
-    """Return `Heads`, whose fields the first three arguments are; without directions there are no panels.
+def pack_heads(heads_of_rows, loss, basis, centers, distinct, members, groups, origin, scale):
+    """Return `Heads`, whose fields the first two arguments are; without directions there are no panels.
 
     basis : as of `head_rows`; the others as of `certify.pack_centers`
     """
@@ -180,25 +180,22 @@ def pack_heads(heads_of_rows, norms_of_rows, loss, basis, centers, distinct, mem
         n_clusters = 0
     rows, norms = np.empty((n_clusters, n_features), np.float32), np.empty(n_clusters)
     heads = np.empty((n_clusters, n_directions + 1), np.float32)
-    pack_rows(centers, np.arange(n_clusters), n_clusters, origin, scale, rows, norms)
+    pack_rows(centers, np.arange(n_clusters), n_clusters, origin, scale, rows)
+    measure_rows(centers, 0, n_clusters, origin, scale, norms)
     head_rows(rows, norms, n_clusters, basis, heads)
-    positive = np.empty(heads.shape)
-    for j in range(n_clusters):
-        for f in range(n_directions + 1):
-            positive[j, f] = -heads[j, f]
     columns = tile_columns(rows)
     n_panels = len(members) // columns if n_directions > 0 else 0
     panels, half_norms, panel_norms = panel_buffers(heads, n_panels, columns)
     zeros = np.zeros(n_directions + 1)
-    pack_panels(positive, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
+    pack_panels(heads, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
     errors, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)
     error_bounds(n_directions + 1, True, panel_norms, errors)
     for t in range(n_panels * columns):
         if members[t] >= 0:
             j = members[t]
             p = t // columns
-            slacks[p] = max(slacks[p], slack(norms[j], positive[j, n_directions], loss))
-    return Heads(heads_of_rows, norms_of_rows, loss, panels, half_norms, errors, slacks, groups)
+            slacks[p] = max(slacks[p], slack(norms[j], heads[j, n_directions], loss))
+    return Heads(frozen(heads_of_rows), loss, panels, half_norms, errors, slacks, groups)
 
 
 def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:

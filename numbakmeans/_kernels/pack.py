@@ -2,8 +2,9 @@
 
 Both are shifted by a common origin, which makes the norms, and with them the bound on the error, as small
 as they get; and scaled by a power of two, which keeps squares from overflowing and is exact but for the
-tiniest values. Nothing here is part of a result: what these buffers cannot decide is decided from the
-originals.
+tiniest values. Data that lies around zero anyway, and is of moderate size, is not copied: its rows serve as
+they are, with an origin of zeros and a scale of 1 (`_samples.Frame`). Nothing here is part of a result: what
+these buffers cannot decide is decided from the originals.
 """
 
 import math
@@ -91,7 +92,7 @@ def distinct_centers(centers, n_features, distinct):
 
 @kernel
 def pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms):
-    """Write the centers as panels, half their squared norms, and the largest norm of each panel.
+    """Write the negated centers as panels, half their squared norms, and the largest norm of each panel.
 
     members : (n_panels * columns,), int64, which center stands where, -1 for none
     panels : OUT (n_panels, n_features, columns); half_norms : OUT (n_panels, columns), +inf where there is
@@ -111,7 +112,7 @@ def pack_panels(centers, distinct, members, origin, scale, panels, half_norms, n
             for f in range(n_features):
                 x = (centers[j, f] - origin[f]) * scale
                 square += x * x
-                panels[p, f, c] = x
+                panels[p, f, c] = -x
             half_norms[p, c] = 0.5 * square
             largest = max(largest, square)
         norms[p] = math.sqrt(largest)
@@ -128,17 +129,33 @@ def square_norm(rows, r):
 
 
 @kernel
-def pack_rows(X, picks, n_picks, origin, scale, rows, norms):
-    """Write some rows of X, negated, and their norms.
+def pack_rows(X, picks, n_picks, origin, scale, rows):
+    """Write some rows of X.
 
     X : (n_samples, at least n_features); picks : (at least n_picks,), int64, the rows
-    rows : OUT (at least n_picks, n_features); norms : OUT (at least n_picks,), float64
+    rows : OUT (at least n_picks, n_features)
     """
     for t in range(n_picks):
         i = picks[t]
         for f in range(rows.shape[1]):
-            rows[t, f] = (origin[f] - X[i, f]) * scale
-        norms[t] = np.sqrt(square_norm(rows, t))
+            rows[t, f] = (X[i, f] - origin[f]) * scale
+
+
+@bounding_kernel
+def norm_of(X, i, origin):
+    """Return the distance of row i of X from the origin, rounded in any order."""
+    square = 0.0
+    for f in range(len(origin)):
+        x = X[i, f] - origin[f]
+        square += x * x
+    return np.sqrt(square)
+
+
+@kernel
+def measure_rows(X, start, stop, origin, scale, norms):
+    """Chunk. Write the norms of rows [start, stop) in the frame; norms : OUT (n_samples,), float64."""
+    for i in range(start, stop):
+        norms[i] = norm_of(X, i, origin) * scale
 
 
 @kernel

@@ -14,7 +14,8 @@ def errors_over_bounds(dtype, X, centers, origin, scale):
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows, n_features = X.shape
     rows, norms = np.empty((n_rows, n_features), dtype), np.empty(n_rows)
-    pack.pack_rows(X, np.arange(n_rows), n_rows, origin, scale, rows, norms)
+    pack.pack_rows(X, np.arange(n_rows), n_rows, origin, scale, rows)
+    pack.measure_rows(X, 0, n_rows, origin, scale, norms)
     best = np.empty((n_rows, len(centers)))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):

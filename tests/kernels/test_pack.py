@@ -46,7 +46,7 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     flat, norms = flat[places], norms[places]
     moved = (centers[:, :3] - origin) / 2
     # Centers that equal another in all four columns are left out.
-    assert np.array_equal(flat[:n_clusters][distinct], moved[distinct])
+    assert np.array_equal(flat[:n_clusters][distinct], -moved[distinct])
     assert np.array_equal(norms[:n_clusters][distinct], (moved[distinct] ** 2).sum(1) / 2)
     assert np.isinf(norms[:n_clusters][~distinct]).all()
     squares = np.where(distinct, (moved**2).sum(1), 0)[members[:n_clusters]]
@@ -58,11 +58,13 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
 def test_rows(dtype):
     X = np.arange(12.0).reshape(4, 3).astype(dtype)
     rows, norms = np.zeros((4, 3), dtype), np.zeros(4)
-    pack.pack_rows(X, np.array([3, 1]), 2, np.ones(3), 0.25, rows, norms)
+    pack.pack_rows(X, np.array([3, 1]), 2, np.ones(3), 0.25, rows)
+    pack.measure_rows(X, 1, 4, np.ones(3), 0.25, norms)
     expected = (X[[3, 1]] - 1) / 4
-    assert np.array_equal(rows[:2], -expected)
+    assert np.array_equal(rows[:2], expected)
     assert not rows[2:].any()
-    assert np.allclose(norms[:2], np.linalg.norm(expected, axis=1))
+    assert np.allclose(norms[[3, 1]], np.linalg.norm(expected, axis=1))
+    assert norms[0] == 0.0
 
 
 @pytest.mark.parametrize(
