@@ -9,7 +9,7 @@ import numpy as np
 from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
-from numbakmeans._kernels.exact import add_row, empty_tables, exact_means, means_chunk
+from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_means, means_chunk
 from numbakmeans._nopython import LANES, all_finite, narrow_of, rows_of, take, wide_of
 from numbakmeans._samples import MAX_CLUSTERS
 from numbakmeans._seeding import (
@@ -124,10 +124,8 @@ def labelled_means(X, labels, grids, sums, counts, wide):
     """
     exponents, constants, scales = grids
     sums[:], counts[:] = 0, 0
-    rest, sizes = np.empty(X.shape[1]), np.empty(len(wide), np.int64)
-    for i in range(len(X)):
-        add_row(X, i, constants, scales, rest, sums[0, labels[i]])
-        counts[0, labels[i]] += 1
+    add_labelled_slot(0, X, labels, len(X), constants, scales, sums, counts)
+    sizes = np.empty(len(wide), np.int64)
     bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
     means_chunk(0, sums, counts, exponents, bits, lowest, len(wide), wide, sizes)
     return sizes

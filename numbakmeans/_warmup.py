@@ -54,6 +54,7 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     X: np.ndarray = np.ones((9, 2), dtype)
     yield partial(jit.fit, X, X[:2], 2)
     yield partial(jit.nearest, X, X[:2])
+    yield partial(jit.update, X, np.zeros(len(X), np.int32), X[:2])
     yield partial(jit.points, X, 2, rng)
     yield partial(jit.plus_plus, X, 2, rng)
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))

@@ -24,26 +24,29 @@ from numbakmeans._algorithms.many import solve
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.canonical import nearest_chunk as nearest_rows
-from numbakmeans._kernels.exact import exact_total
+from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_total, means_chunk
 from numbakmeans._nopython import LANES, all_finite, rows_of, take, wide_of
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
 
 __all__ = [
     "BAD_COUNT",
+    "BAD_LABEL",
     "BAD_SHAPE",
     "NOT_FINITE",
     "OK",
     "Fit",
     "Nearest",
+    "Update",
     "fit",
     "nearest",
     "plus_plus",
     "points",
+    "update",
 ]
 
 #: What `status` says: all is well; no rows, centers or features, or not as many features; NaN or infinities;
-#: fewer than one pass.
-OK, BAD_SHAPE, NOT_FINITE, BAD_COUNT = 0, 1, 2, 3
+#: fewer than one pass; a label that no center has.
+OK, BAD_SHAPE, NOT_FINITE, BAD_COUNT, BAD_LABEL = 0, 1, 2, 3, 4
 
 
 class Fit(NamedTuple):
@@ -63,6 +66,14 @@ class Nearest(NamedTuple):
 
     labels: np.ndarray
     sq_dists: np.ndarray
+    status: int
+
+
+class Update(NamedTuple):
+    """What `update` found: centers (n_clusters, n_features), and rows of each, sizes (n_clusters,), int64."""
+
+    centers: np.ndarray
+    sizes: np.ndarray
     status: int
 
 
@@ -126,6 +137,34 @@ def nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     if status == OK:
         nearest_rows(rows_of(X, X.dtype), wide_of(centers), 0, n_samples, LANES, labels, sq_dists)
     return Nearest(labels, sq_dists, status)
+
+
+@kernel
+def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+    """Return the exact mean of the rows of each label, rounded once to the dtype of X.
+
+    X, centers : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
+
+    A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
+    """
+    n_clusters, n_features = centers.shape
+    found = np.full((n_clusters, n_features), np.nan, X.dtype)
+    sizes = np.zeros(n_clusters, np.int64)
+    status = BAD_SHAPE if len(labels) != len(X) else _status_of(X, centers)
+    for i in range(len(labels)):
+        if status == OK and not 0 <= labels[i] < n_clusters:
+            status = BAD_LABEL
+    if status != OK:
+        return Update(found, sizes, status)
+    rows, wide = rows_of(X, X.dtype), wide_of(centers)
+    grids, sums, counts = empty_tables(rows, n_clusters)
+    add_labelled_slot(0, rows, labels, len(rows), *grids[1:], sums, counts)
+    bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
+    means_chunk(0, sums, counts, grids[0], bits, lowest, n_clusters, wide, sizes)
+    for j in range(n_clusters):
+        for f in range(n_features):
+            found[j, f] = wide[j, f]
+    return Update(found, sizes, status)
 
 
 @kernel

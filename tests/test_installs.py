@@ -289,7 +289,8 @@ for _plan.PARALLEL_WORK in (0, 10**18):
 def compiled(X, centers, rng):
     kmeans2(X, centers, 1, rng=rng), kmeans2(X, 2, 1, rng=rng)
     kmeans(X, centers, 1, rng=rng), kmeans(X, 2, 1, rng=rng)
-    return vq(X, centers), whiten(X), jit.fit(X, centers, 1)
+    labels = jit.fit(X, centers, 1).labels
+    return vq(X, centers), whiten(X), jit.update(X, labels, centers)
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
     compiled(X, X[:2], np.random.default_rng(0))

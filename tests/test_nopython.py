@@ -34,6 +34,11 @@ def users_nearest(X, centers):
 
 
 @njit
+def users_update(X, labels, centers):
+    return jit.update(X, labels, centers)
+
+
+@njit
 def users_starts(X, k, rng):
     return jit.points(X, k, rng), jit.plus_plus(X, k, rng)
 
@@ -76,6 +81,18 @@ def test_nearest(name, dtype):
     labels, sq_dists, status = users_nearest(X, centers)
     assert bits(labels, sq_dists) == bits(*nearest(Samples(X), centers))
     assert status == jit.OK
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_a_pass_in_two_steps(name, dtype):
+    X, centers = ugly.cases(dtype)[name]
+    with np.errstate(all="ignore"):
+        right = numbakmeans.fit(X, centers, max_iter=1)
+        found = users_update(X, users_nearest(X, centers).labels, centers)
+    assert bits(found.centers) == bits(right.centers)
+    assert bits(found.sizes) == bits(np.bincount(right.labels, minlength=len(centers)))
+    assert found.status == jit.OK
 
 
 def test_layouts():
@@ -150,6 +167,17 @@ def test_bad_input_gives_a_status(name):
         assert found == status
         assert np.isnan(sq_dists).all()
         assert (labels == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "status"),
+    [([0, 1, 2], jit.OK), ([0, 1, 3], jit.BAD_LABEL), ([-1, 0, 0], jit.BAD_LABEL), ([0, 0], jit.BAD_SHAPE)],
+)
+def test_labels_that_no_center_has(labels, status):
+    found = users_update(np.arange(6.0).reshape(3, 2), np.array(labels), np.zeros((3, 2)))
+    assert found.status == status
+    assert np.isnan(found.centers).all() == (status != jit.OK)
+    assert found.sizes.sum() == (3 if status == jit.OK else 0)
 
 
 @pytest.mark.parametrize("k", [-1, 0, 4])

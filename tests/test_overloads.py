@@ -1,10 +1,12 @@
 """The four names of `scipy.cluster.vq` inside nopython code: the bits, errors and warnings of Python."""
 
+import json
 import os
 import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +204,27 @@ def test_in_a_forked_child():
     if pid == 0:
         os._exit(0 if bits(clusters(X, X[:4], 4, "matrix", "warn")) == right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def run_inside(cache, layer, *passes):
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_CACHE_DIR": str(cache)}
+    # The wheel of tbb keeps its library where the loader does not look.
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join(
+        [str(Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    )
+    command = [sys.executable, str(Path(__file__).parent / "inside.py"), layer, *passes]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_every_situation_under_every_layer(tmp_path):
+    """One compiles, and the others find its code in Numba's cache."""
+    for layer in ("omp", "workqueue", "tbb"):
+        assert run_inside(tmp_path, layer) == []
+    # The negative control: compared with fewer passes, every situation differs.
+    everywhere = ["called", "inside of a prange", "from two threads", "in a forked child"]
+    assert run_inside(tmp_path, "omp", "1") == everywhere
 
 
 def test_errors_are_those_of_python():
