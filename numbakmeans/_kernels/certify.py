@@ -169,7 +169,7 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
 def decide(X, i, centers, packed, scores, t, norm, scale, limit):
     """Find the nearest center of row i by the definition, among those whose score may be below limit.
 
-    t : where the row is in the scores; norm : of the packed row
+    t : where the row is in the scores; norm : of the row in the frame
 
     In the panels that were in doubt, what the definition says replaces the scores, each plus its E: bounds
     that are taken from them hold, and are as narrow as the norms allow.
