@@ -8,7 +8,7 @@ Invariants, in units of the frame (`_samples.Frame`), with a the label of row x 
     |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
 
 Rounding. Every bound is made safe when it is written: distances from the definition's operands are off by
-less than (d + 4) 2**-53, scores by E (`_kernels.certify`), norms of packed rows by less than 2**-21 (2**-50)
+less than (d + 4) 2**-53, scores by E (`_kernels.certify`), norms of rows by less than 2**-21 (2**-50)
 of their squares, and a stored float32 by 2**-24, all of which `WIDEN` covers with room to spare. The same
 margin keeps the rounding of the definition from turning an order that the bounds prove.
 
