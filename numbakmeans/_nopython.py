@@ -12,9 +12,13 @@ import numpy as np
 
 from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import GROUP
+from numbakmeans._samples import precision
 
 #: Rows side by side in a block of `canonical.nearest_chunk`.
 LANES = 128
+
+
+precision_of = kernel(precision)
 
 
 @kernel

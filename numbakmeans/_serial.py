@@ -10,7 +10,7 @@ from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
 from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_means, means_chunk
-from numbakmeans._nopython import LANES, all_finite, narrow_of, rows_of, take, wide_of
+from numbakmeans._nopython import LANES, all_finite, narrow_of, precision_of, rows_of, take, wide_of
 from numbakmeans._samples import MAX_CLUSTERS
 from numbakmeans._seeding import (
     draw_normals,
@@ -108,8 +108,7 @@ def roots(sq_dists, single, dists):
 def distortion_of(sq_dists, single, dists):
     """Return the exact mean of the distances, rounded once; dists : workspace, float64."""
     roots(sq_dists, single, dists)
-    bits, lowest = (24, -149) if single else (53, -1074)
-    return exact_means(frozen(dists.reshape((len(dists), 1))), len(dists), bits, lowest)[0]
+    return exact_means(frozen(dists.reshape((len(dists), 1))), len(dists), *precision_of(single))[0]
 
 
 @kernel
@@ -126,8 +125,7 @@ def labelled_means(X, labels, grids, sums, counts, wide):
     sums[:], counts[:] = 0, 0
     add_labelled_slot(0, X, labels, len(X), constants, scales, sums, counts)
     sizes = np.empty(len(wide), np.int64)
-    bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
-    means_chunk(0, sums, counts, exponents, bits, lowest, len(wide), wide, sizes)
+    means_chunk(0, sums, counts, exponents, *precision_of(X.itemsize == 4), len(wide), wide, sizes)
     return sizes
 
 

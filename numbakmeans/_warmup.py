@@ -60,8 +60,9 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
     rows.flags.writeable = locked.flags.writeable = False
     yield partial(_serial.check_methods, "points", "warn")
-    yield partial(_serial.given_rows, rows, X[:2], "points", rng)
-    yield partial(_serial.given_codes, rows, X[:2], 1, False, 0.0, True, rng)
+    for generator in (None, rng):
+        yield partial(_serial.given_rows, rows, X[:2], "points", generator)
+        yield partial(_serial.given_codes, rows, X[:2], 1, False, 0.0, True, generator)
     yield partial(_serial.divide_by_deviations, rows, X)
     for wanted in (dtype, np.float64):
         yield partial(_serial.roots, wide[0], wanted is np.float32, np.empty(4, wanted))
@@ -82,7 +83,8 @@ def warm_up(show: Callable[[str], None]) -> None:
     """Compile everything, or load what the cache has of it; show: called with the state of affairs."""
     calls = list(small_calls())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # empty clusters, constant columns
+        warnings.simplefilter("ignore", UserWarning)  # empty clusters
+        warnings.simplefilter("ignore", RuntimeWarning)  # constant columns
         for n, call in enumerate(calls, 1):
             show(f"step {n} of {len(calls)}")
             call()

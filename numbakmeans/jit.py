@@ -25,7 +25,7 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.canonical import nearest_chunk as nearest_rows
 from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_total, means_chunk
-from numbakmeans._nopython import LANES, all_finite, rows_of, take, wide_of
+from numbakmeans._nopython import LANES, all_finite, precision_of, rows_of, take, wide_of
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
 
 __all__ = [
@@ -113,13 +113,11 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     if status != OK:
         return Fit(found, labels, np.nan, 0, False, 0, status)
     rows, wide = rows_of(X, X.dtype), wide_of(centers)
-    single = X.itemsize == 4
-    bits, lowest = (24, -149) if single else (53, -1074)
     # Of one type, whatever the caller's: one more would compile everything once more.
-    n_iter, moved, n_empty, _ = solve(rows, np.int64(max_iter), False, bits, lowest, wide, labels)
-    for j in range(n_clusters):
-        for f in range(n_features):
-            found[j, f] = wide[j, f]
+    n_iter, moved, n_empty, _ = solve(
+        rows, np.int64(max_iter), False, *precision_of(X.itemsize == 4), wide, labels
+    )
+    found[:] = wide[:, :n_features]
     sq_dists = np.empty(n_samples)
     label_sq_dists_chunk(rows, wide, labels, 0, n_samples, sq_dists)
     return Fit(found, labels, exact_total(sq_dists), n_iter, moved == 0, n_empty, status)
@@ -159,11 +157,8 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     rows, wide = rows_of(X, X.dtype), wide_of(centers)
     grids, sums, counts = empty_tables(rows, n_clusters)
     add_labelled_slot(0, rows, labels, len(rows), *grids[1:], sums, counts)
-    bits, lowest = (24, -149) if X.itemsize == 4 else (53, -1074)
-    means_chunk(0, sums, counts, grids[0], bits, lowest, n_clusters, wide, sizes)
-    for j in range(n_clusters):
-        for f in range(n_features):
-            found[j, f] = wide[j, f]
+    means_chunk(0, sums, counts, grids[0], *precision_of(X.itemsize == 4), n_clusters, wide, sizes)
+    found[:] = wide[:, :n_features]
     return Update(found, sizes, status)
 
 

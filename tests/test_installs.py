@@ -289,6 +289,7 @@ for _plan.PARALLEL_WORK in (0, 10**18):
 def compiled(X, centers, rng):
     kmeans2(X, centers, 1, rng=rng), kmeans2(X, 2, 1, rng=rng)
     kmeans(X, centers, 1, rng=rng), kmeans(X, 2, 1, rng=rng)
+    kmeans2(X, centers, 1), kmeans(X, centers, 1)
     labels = jit.fit(X, centers, 1).labels
     return vq(X, centers), whiten(X), jit.update(X, labels, centers)
 for dtype in (np.float32, np.float64):
