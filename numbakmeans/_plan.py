@@ -25,9 +25,15 @@ CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 256
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
 PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
+#: Clusters from which it pays to turn rows and score them side by side, and features for each of them up to
+#: which it does. asv: kernels.Turns.
+TURNED_CLUSTERS, TURNED_FEATURES = 64, 2
 #: Squares around zero over those around the common origin, up to which rows are scored as they are: without
 #: the copy, but with an error bound that grows as they do. asv: kernels.AsIs.
 AS_IS = 2.0
+#: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
+#: asv: kernels.Turns.
+SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
 #: What it costs to ask the bounds of a row, and for each feature, in scores of one feature; and what heads
 #: cost of all scores. asv: kernels.Pruning.
 ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35
@@ -154,12 +160,21 @@ def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
     return dense and not DISABLED
 
 
-def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int) -> int:
-    """Return how many rows a slot packs and scores at a time: about what the second-level cache holds."""
+def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int, at_once: int) -> int:
+    """Return how many rows a slot packs and scores at a time: about what the second-level cache holds.
+
+    at_once : rows that are scored side by side: many rows are a multiple of it
+    """
     n_samples, n_features = shape
     row_bytes = n_features * itemsize + n_panels * (2 * itemsize + 4)
     share = -(-n_samples // n_slots)
-    return max(1, min(CHUNK_ROWS, share, max(MIN_BLOCK_ROWS, PACKED_BYTES // row_bytes)))
+    rows = max(1, min(CHUNK_ROWS, share, max(MIN_BLOCK_ROWS, PACKED_BYTES // row_bytes)))
+    return max(rows // at_once * at_once, min(rows, at_once))
+
+
+def turns(n_features: int, n_clusters: int) -> bool:
+    """Return whether rows that want all centers are turned, to be scored side by side."""
+    return n_clusters >= TURNED_CLUSTERS and n_features <= TURNED_FEATURES * n_clusters
 
 
 class Bounds(NamedTuple):
@@ -182,7 +197,10 @@ def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
 def bounds_pay(n_features: int, n_clusters: int, heads: bool) -> float:
     """Return which share of the pairs of row and group may be left open, so that asking the bounds pays."""
     cost = (ASKING + ASKING_FEATURE * n_features) / (n_features * n_clusters)
-    return 1.0 - cost - (HEADS_SHARE if heads else 0.0)
+    # Pairs that are left open are scored row by row, all pairs perhaps side by side.
+    beside = BESIDE_FEATURES if turns(n_features, n_clusters) else SINGLE_FEATURES
+    scale = (n_features + beside) / (n_features + SINGLE_FEATURES)
+    return (1.0 - cost - (HEADS_SHARE if heads else 0.0)) * scale
 
 
 def grid_bits(n_samples: int) -> int:

@@ -38,6 +38,14 @@ class Tile(NamedTuple):
     lanes: int
 
 
+class LaneTile(NamedTuple):
+    """Columns (centers) of a tile of rows side by side, vectors of rows, and elements of a vector."""
+
+    columns: int
+    vectors: int
+    lanes: int
+
+
 @functools.cache
 def _probe(machine: Any) -> Target:
     """Return what LLVM makes of a fused multiply-add of 16 floats on a target machine."""
@@ -86,6 +94,12 @@ def tile_of(target: Target, itemsize: int) -> Tile:
     """Return the register tile for a target: 32 registers with 64-byte vectors, 16 otherwise."""
     lanes = target.vector_bytes // itemsize
     return Tile(14, 2, lanes) if target.vector_bytes == 64 else Tile(6, 2, lanes)
+
+
+def lane_tile_of(target: Target, itemsize: int) -> LaneTile:
+    """Return the tile for rows side by side: 24 or 12 sums in registers, and never wider than a panel."""
+    lanes = target.vector_bytes // itemsize
+    return LaneTile(min(8 if target.vector_bytes == 64 else 4, lanes), 3, lanes)
 
 
 @intrinsic
@@ -282,8 +296,8 @@ def score_tile(
     rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
     panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
     panel : its number, int64
-    best, second : OUT (tile lanes,), the smallest score of each row of the tile and the next one
-    columns : OUT (tile lanes,), int32, the column of the best
+    best, second : OUT (at least first + tile lanes,), from `first` on the smallest score of each row of the
+    tile and the next one; columns : OUT, likewise, int32, the column of the best
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -309,7 +323,7 @@ def score_tile(
                 group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
                 scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
                 for output, value in zip(outputs, _best_two(v, scores), strict=True):
-                    v.store(value, output, at(group))
+                    v.store(value, output, builder.add(args[2], at(group)))
 
         panels_shape = context.make_array(signature.args[3])(context, builder, args[3]).shape
         narrow = builder.icmp_signed("==", builder.extract_value(panels_shape, 2), at(lanes))
@@ -322,6 +336,243 @@ def score_tile(
 
     signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)
     return signature, codegen
+
+
+@intrinsic
+def lane_rows(typingctx: Any, X: Any) -> Any:
+    """Rows that lie side by side in a tile of `score_lanes`, for the dtype of X."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile = lane_tile_of(target_of(context), X.dtype.bitwidth // 8)
+        return ir.Constant(I64, tile.vectors * tile.lanes)
+
+    return types.int64(X), codegen
+
+
+#: Rows and features that `turn_rows` turns at a time, at most.
+SQUARE = 8
+
+
+@intrinsic
+def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
+    """Write rows side by side: row chosen[first + r] becomes lane r of a block.
+
+    rows : (n_rows, at least n_features); chosen : (at least first + lane rows,), int64
+    block : OUT (n_features, lane rows), of the same dtype
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
+        v = _Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
+        size, width = v.vector.count, tile.vectors * tile.lanes
+        rows_, chosen_, block_ = (_data(context, builder, signature, args, p) for p in (0, 1, 3))
+
+        def shape(position: int, axis: int) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return builder.extract_value(array.shape, axis)
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        n_features, stride = shape(3, 0), shape(0, 1)
+
+        def row_at(lane: Any) -> Any:
+            number = builder.load(builder.gep(chosen_, [builder.add(args[2], lane)]))
+            return builder.gep(rows_, [builder.mul(number, stride)])
+
+        def exchange(vectors: list[Any], step: int) -> list[Any]:
+            """Swap, between rows t and t + step, the lanes in which the one is ahead of the other."""
+            low = [t if not t & step else t - step + size for t in range(size)]
+            high = [t + step if not t & step else t + size for t in range(size)]
+            turned = list(vectors)
+            for t in range(size):
+                if not t & step:
+                    pair = vectors[t], vectors[t + step]
+                    for place, mask in ((t, low), (t + step, high)):
+                        turned[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
+            return turned
+
+        def turn(pointers: list[Any], feature: Any, lane: Any) -> None:
+            vectors = [v.load(pointer, feature, v.vector) for pointer in pointers]
+            step = 1
+            while step < size:
+                vectors = exchange(vectors, step)
+                step *= 2
+            for t, vector in enumerate(vectors):
+                line = builder.mul(builder.add(feature, at(t)), at(width))
+                v.store(vector, block_, builder.add(line, lane))
+
+        whole = builder.icmp_unsigned(">=", n_features, at(size))
+        with builder.if_else(whole) as (squares, few_features):
+            with squares, cgutils.for_range(builder, at(width // size)) as group:
+                lane = builder.mul(group.index, at(size))
+                pointers = [row_at(builder.add(lane, at(t))) for t in range(size)]
+                n_squares = builder.udiv(builder.sub(n_features, at(1)), at(size))
+                with cgutils.for_range(builder, n_squares) as turned:
+                    turn(pointers, builder.mul(turned.index, at(size)), lane)
+                # The last features, with some that are done where they do not fill a square.
+                turn(pointers, builder.sub(n_features, at(size)), lane)
+            with few_features, cgutils.for_range(builder, at(width)) as lane:
+                row = row_at(lane.index)
+                with cgutils.for_range(builder, n_features) as feature:
+                    place = builder.add(builder.mul(feature.index, at(width)), lane.index)
+                    value = builder.load(builder.gep(row, [feature.index]))
+                    builder.store(value, builder.gep(block_, [place]))
+        return context.get_dummy_value()
+
+    return types.void(rows, chosen, first, block), codegen
+
+
+@intrinsic
+def score_lanes(
+    typingctx: Any,
+    block: Any,
+    panels: Any,
+    half_norms: Any,
+    panel: Any,
+    n_columns: Any,
+    first: Any,
+    best: Any,
+    second: Any,
+    columns: Any,
+) -> Any:
+    """Score one panel of centers for rows that lie side by side, and find the best two of each.
+
+    Scores are those of `score_tile`. There a row is found in memory wherever it lies, and what its vector of
+    scores holds has to be brought together lane by lane; here each lane is a row, for which rows have to be
+    turned first, and must all want the panel.
+
+    block : (n_features, lane rows); panels, half_norms, panel : as in `score_tile`
+    n_columns : how many columns of the panel hold centers, int64; the others may count, too
+    best, second, columns : OUT (at least first + lane rows,), from `first` on, as in `score_tile`
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, block.dtype)
+        n_centers, n_vectors, lanes = lane_tile_of(v.target, v.itemsize)
+        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 2, 6, 7, 8)]
+        block_, panels_, norms_, *outputs = arrays
+        shape = context.make_array(signature.args[1])(context, builder, args[1]).shape
+        n_features, width = builder.extract_value(shape, 1), builder.extract_value(shape, 2)
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        norms_ = builder.gep(norms_, [builder.mul(args[3], width)])
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[3], n_features), width)])
+        places = [builder.add(args[5], at(t * lanes)) for t in range(n_vectors)]
+        tile = [(c, t) for c in range(n_centers) for t in range(n_vectors)]
+        sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
+        best_, second_, columns_ = outputs
+        for place in places:
+            v.store(ir.Constant(v.vector, [float("inf")] * lanes), best_, place)
+            v.store(ir.Constant(v.vector, [float("inf")] * lanes), second_, place)
+            v.store(ir.Constant(v.integers, [0] * lanes), columns_, place)
+        groups = builder.udiv(builder.add(args[4], at(n_centers - 1)), at(n_centers))
+        with cgutils.for_range(builder, groups) as group:
+            start = builder.mul(group.index, at(n_centers))
+            for c in range(n_centers):
+                norm = builder.load(builder.gep(norms_, [builder.add(start, at(c))]))
+                for t in range(n_vectors):
+                    builder.store(v.splat(norm, v.vector), sums[c, t])
+            with cgutils.for_range(builder, n_features) as feature:
+                line = builder.mul(feature.index, at(n_vectors * lanes))
+                rows = [v.load(block_, builder.add(line, at(t * lanes)), v.vector) for t in range(n_vectors)]
+                line = builder.add(builder.mul(feature.index, width), start)
+                for c in range(n_centers):
+                    center = v.splat(builder.load(builder.gep(panels_, [builder.add(line, at(c))])), v.vector)
+                    for t in range(n_vectors):
+                        builder.store(v.multiply_add(rows[t], center, builder.load(sums[c, t])), sums[c, t])
+            number = v.splat(builder.trunc(start, I32), v.integers)
+            numbers = [builder.add(number, ir.Constant(v.integers, [c] * lanes)) for c in range(n_centers)]
+            for t, place in enumerate(places):
+                least, next_least = v.load(best_, place, v.vector), v.load(second_, place, v.vector)
+                column = v.load(columns_, place, v.integers)
+                for c in range(n_centers):
+                    score = builder.load(sums[c, t])
+                    better = builder.fcmp_ordered("<", score, least)
+                    larger = builder.select(better, least, score)
+                    next_least = v.smaller(larger, next_least)
+                    least = builder.select(better, score, least)
+                    column = builder.select(better, numbers[c], column)
+                v.store(least, best_, place)
+                v.store(next_least, second_, place)
+                v.store(column, columns_, place)
+        return context.get_dummy_value()
+
+    signature = types.void(block, panels, half_norms, panel, n_columns, first, best, second, columns)
+    return signature, codegen
+
+
+@intrinsic
+def compare_panels(
+    typingctx: Any, best: Any, second: Any, errors: Any, norms: Any, n_rows: Any, found: Any
+) -> Any:
+    """Find the smallest upper end of the scores of each row, and the smallest lower end of all its others.
+
+    best, second : (n_panels, lanes of rows), from `score_tile` or `score_lanes`; errors : (n_panels, 3), from
+    `certify.error_bounds`; norms : (lanes of rows,), float64; n_rows : how many rows count, int64
+    found : OUT (3, lanes of rows), float64: the upper end, the panel where it is, and the lower end
+
+    Lanes of rows are n_rows, filled up to whole vectors of float64.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = _Vectors(context, builder, types.float64)
+        lanes = v.vector.count
+        narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
+        best_, second_, errors_, norms_, found_ = (
+            _data(context, builder, signature, args, p) for p in (0, 1, 2, 3, 5)
+        )
+
+        def shape(position: int, axis: int) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return builder.extract_value(array.shape, axis)
+
+        def at(value: int) -> Any:
+            return ir.Constant(I64, value)
+
+        def scores(pointer: Any, offset: Any) -> Any:
+            address = builder.bitcast(builder.gep(pointer, [offset]), narrow.as_pointer())
+            value = builder.load(address, align=best.dtype.bitwidth // 8)
+            return value if best.dtype.bitwidth == 64 else builder.fpext(value, v.vector)
+
+        def smaller(x: Any, y: Any) -> Any:
+            return builder.select(builder.fcmp_ordered("<", x, y), x, y)
+
+        infinite, zero = (ir.Constant(v.vector, [x] * lanes) for x in (float("inf"), 0.0))
+        width, found_width = shape(0, 1), shape(5, 1)
+        state = [cgutils.alloca_once(builder, v.vector) for _ in range(4)]
+        groups = builder.udiv(builder.add(args[4], at(lanes - 1)), at(lanes))
+        with cgutils.for_range(builder, groups) as group:
+            first = builder.mul(group.index, at(lanes))
+            norm = v.load(norms_, first, v.vector)
+            for place, begin in zip(state, (infinite, zero, infinite, infinite), strict=True):
+                builder.store(begin, place)
+            with cgutils.for_range(builder, shape(0, 0)) as panel:
+                line = builder.mul(panel.index, at(3))
+                e0, e1, e2 = (
+                    v.splat(builder.load(builder.gep(errors_, [builder.add(line, at(t))])), v.vector)
+                    for t in range(3)
+                )
+                error = v.multiply_add(v.multiply_add(e2, norm, e1), norm, e0)
+                offset = builder.add(builder.mul(panel.index, width), first)
+                score = scores(best_, offset)
+                at_most, at_least = builder.fadd(score, error), builder.fsub(score, error)
+                next_least = builder.fsub(scores(second_, offset), error)
+                limit, winner, rival, own = map(builder.load, state)
+                wins = builder.fcmp_ordered("<", at_most, limit)
+                beaten = smaller(next_least, builder.select(wins, own, at_least))
+                here = v.splat(builder.sitofp(panel.index, v.scalar), v.vector)
+                builder.store(builder.select(wins, at_most, limit), state[0])
+                builder.store(builder.select(wins, here, winner), state[1])
+                builder.store(smaller(beaten, rival), state[2])
+                builder.store(builder.select(wins, at_least, own), state[3])
+            for t, place in enumerate(state[:3]):
+                v.store(builder.load(place), found_, builder.add(builder.mul(at(t), found_width), first))
+        return context.get_dummy_value()
+
+    return types.void(best, second, errors, norms, n_rows, found), codegen
 
 
 #: Vectors of lanes that `nearest_lanes` holds in registers: with their labels, half of what AVX-512 has.

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import ugly
+import ways
 
 
 def digest(*arrays):
@@ -30,15 +31,15 @@ def matrix_cases():
 def answers():
     """Return the library's answers."""
     from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
-    from numbakmeans._algorithms import ALGORITHMS
 
     found = {}
     chosen = _plan.algorithm
     _plan.bounds_pay = lambda *_: 1.0  # also where there is little to gain
-    for algorithm in ALGORITHMS:
-        _plan.algorithm = lambda *_, forced=algorithm: forced
-        for name, (X, centers, n_iter) in matrix_cases().items():
-            found[f"{algorithm}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
+    for way in ways.WAYS:
+        with ways.forced(way) as algorithm:
+            _plan.algorithm = lambda *_, forced=algorithm: forced
+            for name, (X, centers, n_iter) in matrix_cases().items():
+                found[f"{way}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
     _plan.algorithm = chosen
     for dtype in (np.float32, np.float64):
         X, centers = ugly.wide_enough(dtype)

@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pytest
 import ugly
+import ways
 
 from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS
@@ -22,11 +23,11 @@ def expected_passes(X, centers):
         return [oracle.kmeans2(X, centers, n_iter) for n_iter in range(1, PASSES + 1)]
 
 
-def differences(X, centers, expected, algorithm):
+def differences(X, centers, expected, way):
     """Return which results of each number of passes are not the oracle's."""
     wrong = []
     for n_iter, (right_centers, right_labels, empties) in enumerate(expected, start=1):
-        got = iterate(Samples(X), centers, n_iter, algorithm=algorithm)
+        got = ways.iterate(Samples(X), centers, n_iter, way)
         got_centers = got.centers[:, : X.shape[1]].astype(X.dtype)
         if not np.array_equal(got.labels, right_labels):
             wrong.append((n_iter, "labels"))
@@ -59,11 +60,11 @@ def answers():
     return answer
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ugly_data(name, dtype, algorithm, threads, answers):
-    assert differences(*case(name, dtype), answers(name, dtype), algorithm) == []
+def test_ugly_data(name, dtype, way, threads, answers):
+    assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
 @pytest.mark.parametrize("scored", [False, True])
@@ -129,19 +130,20 @@ def test_bounds_hold_in_every_pass(name, dtype):
 
 
 @pytest.mark.parametrize("limit", [-1.0, 0.3])
-def test_bounds_that_are_not_asked(limit, monkeypatch, threads):
+@pytest.mark.parametrize("way", ["yinyang", "yinyang, turned"])
+def test_bounds_that_are_not_asked(way, limit, monkeypatch, threads):
     """One block of sixteen is asked, and while little is open the others; bounds stay right for the next."""
     monkeypatch.setattr(_plan, "bounds_pay", lambda *_: limit)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
     right = iterate(Samples(X), X[:50], 20, algorithm="lloyd")
-    got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
+    got = ways.iterate(Samples(X), X[:50], 20, way)
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
     share = got.n_pairs / right.n_pairs
     monkeypatch.setattr(_plan, "bounds_pay", lambda *_: 1.0)
-    assert iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs / right.n_pairs < share < 1
+    assert ways.iterate(Samples(X), X[:50], 20, way).n_pairs / right.n_pairs < share < 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -152,8 +154,8 @@ def test_long_runs_agree(dtype, n_features, threads):
     means = rng.normal(size=(40, n_features)) * 2
     X = (means[rng.integers(40, size=3000)] + rng.normal(size=(3000, n_features))).astype(dtype)
     right = iterate(Samples(X), X[:200], 60, algorithm="lloyd")
-    for algorithm in ALGORITHMS:
-        got = iterate(Samples(X), X[:200], 60, algorithm=algorithm)
+    for way in ways.WAYS:
+        got = ways.iterate(Samples(X), X[:200], 60, way)
         assert np.array_equal(got.labels, right.labels)
         assert got.centers.tobytes() == right.centers.tobytes()
         assert got.n_iter == right.n_iter
@@ -169,26 +171,26 @@ def test_few_rows_need_the_definition(dtype):
     assert iterate(Samples(X), X[:50], 3, algorithm="lloyd").n_decided == 3 * len(X)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_chunks_for_each_thread(dtype, algorithm, threads, answers):
+def test_many_chunks_for_each_thread(dtype, way, threads, answers):
     X, centers = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size * len(centers))
     assert plan.parallel == (threads > 1)
     assert plan.n_slots == threads
     assert -(-len(X) // plan.chunk_rows) >= 3 * threads
-    assert differences(X, centers, answers("wide enough", dtype), algorithm) == []
+    assert differences(X, centers, answers("wide enough", dtype), way) == []
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_blocks_of_every_width(algorithm, monkeypatch):
+@pytest.mark.parametrize("way", ways.WAYS)
+def test_blocks_of_every_width(way, monkeypatch):
     X, centers = ugly.cases(np.float64)["odd widths"]
     expected = expected_passes(X, centers)
     for lanes in (16, 32, 64, 128):
         for chunk in (16, 48, 128, 512):
             monkeypatch.setattr(_plan, "LANES", lanes)
             monkeypatch.setattr(_plan, "CHUNK_ROWS", chunk)
-            assert differences(X, centers, expected, algorithm) == []
+            assert differences(X, centers, expected, way) == []
 
 
 def test_a_fused_multiply_add_would_be_noticed():
@@ -210,18 +212,18 @@ def test_a_fused_multiply_add_would_be_noticed():
     assert n_fused_differ > 0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_planted_faults_are_found(algorithm):
+@pytest.mark.parametrize("way", ways.WAYS)
+def test_planted_faults_are_found(way):
     """Ties to the highest index, a skipped last center, a mean that is rounded on the way."""
     X, centers = ugly.cases(np.float64)["ties on a grid"]
     expected = expected_passes(X, centers)
-    assert differences(X, centers, expected, algorithm) == []
-    assert differences(X[:-1], centers, expected, algorithm) != []
-    assert differences(X, centers[:-1], [(c[:-1], *rest) for c, *rest in expected], algorithm) != []
-    assert differences(X, centers[::-1], [(c[::-1], *rest) for c, *rest in expected], algorithm) != []
+    assert differences(X, centers, expected, way) == []
+    assert differences(X[:-1], centers, expected, way) != []
+    assert differences(X, centers[:-1], [(c[:-1], *rest) for c, *rest in expected], way) != []
+    assert differences(X, centers[::-1], [(c[::-1], *rest) for c, *rest in expected], way) != []
     normal, start = ugly.cases(np.float64)["normal"]
     rounded = [(c + np.spacing(c), *rest) for c, *rest in expected_passes(normal, start)]
-    assert differences(normal, start, rounded, algorithm) != []
+    assert differences(normal, start, rounded, way) != []
 
 
 def test_the_tile_reads_every_feature_and_lane():

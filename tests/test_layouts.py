@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import ugly
+import ways
 
 from numbakmeans import ClusterError, _plan, fit, kmeans, kmeans2, vq, whiten
 from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._fit import iterate, nearest, seed
+from numbakmeans._fit import nearest, seed
 from numbakmeans._samples import Samples, labelled_means
 
 DTYPES = [np.float32, np.float64]
-ITERATING = [name for name, algorithm in ALGORITHMS.items() if not algorithm.whole]
+ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].whole]
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ LAYOUTS = {
 }
 
 
-def passes(samples, centers, algorithm):
+def passes(samples, centers, way):
     """Centers, labels, and how it ended, as bytes and numbers."""
-    made = iterate(samples, centers, 3, algorithm=algorithm)
+    made = ways.iterate(samples, centers, 3, way)
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
 

@@ -66,3 +66,19 @@ def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsi
     # The upper bound, the norm and the length of the rest come with the heads.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
     assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + _plan.SPARE_BYTES
+
+
+@pytest.mark.parametrize("shape", [(10, 3), (50, 3), (1000, 3), (10**6, 16), (10**6, 784), (10**6, 10_000)])
+@pytest.mark.parametrize("at_once", [3, 24, 48])
+def test_blocks_of_rows_fill_their_lanes(shape, at_once):
+    rows = _plan.block_rows(shape, 4, 9, 2, at_once)
+    assert rows % at_once == 0 or rows < at_once
+    assert 1 <= rows <= min(_plan.CHUNK_ROWS, -(-shape[0] // 2))
+    # They are not fewer than they need to be.
+    assert rows + at_once > min(_plan.MIN_BLOCK_ROWS, -(-shape[0] // 2))
+
+
+def test_many_clusters_are_worth_turning_rows():
+    assert not _plan.turns(16, _plan.TURNED_CLUSTERS - 1)
+    assert _plan.turns(16, _plan.TURNED_CLUSTERS)
+    assert not _plan.turns(_plan.TURNED_FEATURES * 100 + 1, 100)

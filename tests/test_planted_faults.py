@@ -46,6 +46,27 @@ FAULTS = {
         "certified",
         "float32",
     ),
+    "lanes of other rows": (
+        "_kernels/certify.py",
+        "score_lanes(lanes[b],",
+        "score_lanes(lanes[0],",
+        "certified, turned",
+        "float32",
+    ),
+    "centers that are left out": (
+        "_kernels/certify.py",
+        "min(columns, n_clusters - p * columns)",
+        "min(columns // 2, n_clusters - p * columns)",
+        "yinyang, turned",
+        "float64",
+    ),
+    "a beaten winner forgotten": (
+        "_simd.py",
+        "builder.select(wins, own, at_least)",
+        "at_least",
+        "certified",
+        "float32",
+    ),
     "a tie for the higher index": (
         "_kernels/certify.py",
         "total == nearest and j < lowest",
@@ -167,11 +188,18 @@ def test_a_copy_without_a_fault_has_none(algorithm, dtype, without_fault):
     assert result.stdout == "[]\n"
 
 
-def test_a_tile_that_reads_past_its_buffer_dies(tmp_path):
-    old = "with cgutils.for_range(builder, n_features) as loop:"
-    more = "with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1))) as loop:"
+@pytest.mark.parametrize(
+    ("line", "test"),
+    [
+        ("{} as loop:\n        line", "test_nothing_is_read_or_written_past_the_buffers"),
+        ("{} as feature:\n                line", "test_scores_of_rows_side_by_side"),
+    ],
+)
+def test_a_tile_that_reads_past_its_buffer_dies(line, test, tmp_path):
+    old = line.format("with cgutils.for_range(builder, n_features)")
+    more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
     copy_with(tmp_path, "_simd.py", old, more)
-    test = f"{HERE / 'test_simd.py'}::test_nothing_is_read_or_written_past_the_buffers"
+    test = f"{HERE / 'test_simd.py'}::{test}"
     result = run(
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
     )

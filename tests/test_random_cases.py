@@ -4,12 +4,12 @@ import numba
 import numpy as np
 import oracle
 import pytest
+import ways
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._fit import iterate, nearest
+from numbakmeans._fit import nearest
 from numbakmeans._samples import Samples
 
 
@@ -40,14 +40,14 @@ def problems(draw):
 
 
 def differences(X, centers, n_iter, right):
-    """Return the algorithms whose centers, labels or empty clusters differ from the right ones."""
+    """Return the ways whose centers, labels or empty clusters differ from the right ones."""
     right_centers, right_labels, empties = right
     wrong = []
-    for algorithm in ALGORITHMS:
-        got = iterate(Samples(X), centers, n_iter, algorithm=algorithm)
+    for way in ways.WAYS:
+        got = ways.iterate(Samples(X), centers, n_iter, way)
         same = np.array_equal(got.labels, right_labels) and got.n_empty == empties[-1]
         if not same or got.centers[:, : X.shape[1]].astype(X.dtype).tobytes() != right_centers.tobytes():
-            wrong.append(algorithm)
+            wrong.append(way)
     return wrong
 
 
@@ -73,5 +73,5 @@ def test_a_difference_would_be_noticed():
     X = np.random.default_rng(0).normal(size=(50, 3))
     centers, labels, empties = oracle.kmeans2(X, X[:4], 3)
     assert differences(X, X[:4], 3, (centers, labels, empties)) == []
-    assert differences(X, X[:4], 3, (np.nextafter(centers, 9), labels, empties)) == [*ALGORITHMS]
-    assert differences(X, X[:4], 3, (centers, labels[::-1], empties)) == [*ALGORITHMS]
+    assert differences(X, X[:4], 3, (np.nextafter(centers, 9), labels, empties)) == ways.WAYS
+    assert differences(X, X[:4], 3, (centers, labels[::-1], empties)) == ways.WAYS

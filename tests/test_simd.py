@@ -86,6 +86,98 @@ def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
     check(arrays)
 
 
+@kernel
+def run_lanes(rows, chosen, panels, half_norms, n_columns, block, best, second, columns):
+    _simd.turn_rows(rows, chosen, 0, block)
+    for p in range(panels.shape[0]):
+        of_panel = (best[p], second[p], columns[p])
+        _simd.score_lanes(block, panels, half_norms, p, n_columns, 0, *of_panel)
+
+
+@kernel
+def lane_rows(X):
+    return _simd.lane_rows(X)
+
+
+def lanes(dtype, n_features, n_panels, n_columns, allocate=np.empty, narrow=False):
+    """Return the arrays of `run_lanes` and its results for rows side by side."""
+    _, columns, _ = shape_of(np.empty((1, 1), dtype))
+    columns = columns // 2 if narrow else columns
+    width = lane_rows(np.empty(0, dtype))
+    arrays = (
+        allocate((width + 5, n_features), dtype),
+        allocate((width,), np.int64),
+        allocate((n_panels, n_features, columns), dtype),
+        allocate((n_panels, columns), dtype),
+    )
+    fill(*arrays)
+    results = [allocate((n_panels, width), kind) for kind in (dtype, dtype, np.int32)]
+    block = allocate((n_features, width), dtype)
+    run_lanes(*arrays, columns if n_columns is None else n_columns, block, *results)
+    return *arrays, block, results
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 2, 3, 8, 17, 128])
+@pytest.mark.parametrize("n_panels", [1, 2])
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("page", [False, True])
+def test_scores_of_rows_side_by_side(dtype, n_features, n_panels, narrow, page):
+    if page and not hasattr(mmap, "MAP_PRIVATE"):
+        pytest.skip("needs mprotect")
+    allocate = before_a_protected_page if page else np.empty
+    *arrays, block, (best, second, columns) = lanes(dtype, n_features, n_panels, None, allocate, narrow)
+    assert np.array_equal(block, arrays[0][arrays[1]].T)
+    scores = expected(*arrays[:2], *arrays[2:])
+    assert np.array_equal(np.stack([best, second], 2), np.sort(scores, axis=2)[:, :, :2])
+    # The first of equal ones.
+    assert np.array_equal(columns, scores.argmin(2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_without_centers_may_be_left_out(dtype):
+    columns = shape_of(np.empty((1, 1), dtype))[1]
+    for n_columns in range(columns + 1):
+        rows, chosen, panels, half_norms, _, (best, _, numbers) = lanes(dtype, 3, 1, n_columns)
+        scores = expected(rows, chosen, panels, half_norms)[0]
+        least = np.min(scores[:, :n_columns], axis=1, initial=np.inf)
+        assert (best[0] <= least).all()
+        assert n_columns or not numbers.any()
+        # The control: columns that count are not left out.
+        assert n_columns == columns or (best[0] > scores.min(1)).any() or n_columns > columns - 8
+
+
+@kernel
+def compare(best, second, errors, norms, n_rows, found):
+    _simd.compare_panels(best, second, errors, norms, n_rows, found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_panels", [1, 2, 7])
+@pytest.mark.parametrize("page", [False, True])
+def test_panels_are_compared(dtype, n_panels, page):
+    if page and not hasattr(mmap, "MAP_PRIVATE"):
+        pytest.skip("needs mprotect")
+    allocate = before_a_protected_page if page else np.empty
+    rng = np.random.default_rng(n_panels)
+    best, second = allocate((n_panels, 24), dtype), allocate((n_panels, 24), dtype)
+    best[:] = rng.integers(-9, 9, size=best.shape)
+    best[:, 3] = np.inf
+    second[:] = best + rng.integers(0, 4, size=best.shape)
+    errors, norms, found = (allocate(shape, np.float64) for shape in ((n_panels, 3), (24,), (3, 24)))
+    errors[:], norms[:] = rng.integers(0, 3, size=errors.shape) / 8, rng.integers(0, 3, size=24)
+    for n_rows in (0, 1, 17, 24):
+        found[:] = 7
+        compare(best, second, errors, norms, n_rows, found)
+        error = errors[:, :1] + errors[:, 1:2] * norms + errors[:, 2:] * norms**2
+        at_most = best + error
+        winner = at_most.argmin(0)
+        others = best - error
+        others[winner, np.arange(24)] = (second - error)[winner, np.arange(24)]
+        right = np.stack([at_most.min(0), winner, others.min(0)])[:, :n_rows]
+        assert np.array_equal(found[:, :n_rows], right)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_row_column_and_feature_counts(dtype):
     arrays = buffers(dtype, 5, 2)

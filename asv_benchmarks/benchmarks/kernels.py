@@ -125,6 +125,23 @@ class PackedBytes(Setting):
         _fit.iterate(self.samples, self.start, 1, algorithm="certified")
 
 
+class Turns(Setting):
+    """A pass over rows that are scored one by one, and over rows that are turned and scored side by side."""
+
+    name = "turns"
+    params = ([False, True], [16, 64, 384], [10, 32, 64, 200], ["float32", "float64"])
+    param_names = ("turned", "n_features", "n_clusters", "dtype")
+
+    def setup(self, turned, n_features, n_clusters, dtype):
+        self.change(lambda *_: turned)
+        X, self.start = blobs(4_000_000 // n_features, n_features, n_clusters, dtype)
+        self.samples = Samples(X)
+        self.time_iterate(turned, n_features, n_clusters, dtype)
+
+    def time_iterate(self, turned, n_features, n_clusters, dtype):
+        _fit.iterate(self.samples, self.start, 1, algorithm="certified")
+
+
 class AsIs(Setting):
     """Ten passes over rows around zero, scored as they are or packed first."""
 

@@ -15,9 +15,9 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers
+from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_all
 from numbakmeans._kernels.exact import relabel
-from numbakmeans._kernels.pack import measure_rows, panel_columns
+from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
@@ -34,20 +34,34 @@ def in_order(columns, n_clusters):
 
 @kernel
 def certified_slot(
-    slot, X, block_rows, centers, packed, origin, scale, as_is, norms, constants, scales, labels, sums, counts
+    slot,
+    X,
+    block_rows,
+    turns,
+    centers,
+    packed,
+    origin,
+    scale,
+    as_is,
+    norms,
+    constants,
+    scales,
+    labels,
+    sums,
+    counts,
 ):
     """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
     n_slots = sums.shape[0]
-    block, rest = block_buffers(X, block_rows, len(packed.panels), 1, not as_is), np.empty(X.shape[1])
+    block = block_buffers(X, block_rows, len(packed.panels), 1, turns, not as_is)
+    rest = np.empty(X.shape[1])
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
-        for i in range(start, stop):
-            block.picks[i - start] = i
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        n_decided += nearest_of_rows(X, block, stop - start, centers, packed, origin, scale, norms)
+        n_picks = score_all(X, start, stop, block, len(centers), packed, origin, scale, norms)
+        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
         moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
 
@@ -57,6 +71,7 @@ def certified_pass(
     loop,
     X,
     block_rows,
+    turns,
     centers,
     members,
     origin,
@@ -74,6 +89,7 @@ def certified_pass(
     Arguments are those of `lloyd_pass`, with the order of the centers (`in_order`) and the frame; X and
     centers finite.
 
+    turns : are rows to be scored side by side (`certify.score_all`)?
     norms : INOUT (n_samples,), float64, of the rows in the frame, written in the first pass
 
     Returns
@@ -81,7 +97,7 @@ def certified_pass(
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
     packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
-    shared = (X, block_rows, centers, packed, origin, scale, as_is, norms)
+    shared = (X, block_rows, turns, centers, packed, origin, scale, as_is, norms)
     return spread(loop, sums.shape[0], certified_slot, (*shared, constants, scales, labels, sums, counts))
 
 
@@ -96,15 +112,18 @@ class Certified(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         samples, (_, constants, scales) = self.samples, self.grids
-        columns = panel_columns(np.empty((0, 0), samples.dtype), len(centers))
+        none = np.empty((0, 0), samples.dtype)
+        columns = panel_columns(none, len(centers))
         members = in_order(columns, len(centers))
+        n_panels = len(members) // columns
         block_rows = _plan.block_rows(
-            samples.shape, samples.dtype.itemsize, len(members) // columns, self.plan.n_slots
+            samples.shape, samples.dtype.itemsize, n_panels, self.plan.n_slots, rows_at_once(none)
         )
+        turns = _plan.turns(samples.shape[1], len(centers))
         run = self.driver.on(self.plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():
             shared = (centers, members, *self.frame, self.norms[rows], constants, scales)
-            done = run(X, block_rows, *shared, labels[rows], sums, counts)
+            done = run(X, block_rows, turns, *shared, labels[rows], sums, counts)
             moved, n_decided = moved + done[0], n_decided + done[1]
         return Pass(moved, n_decided, len(labels) * len(centers))

@@ -31,10 +31,17 @@ from numbakmeans._kernels.bounds import (
     keep_doubtful,
     pick_rows,
 )
-from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_rows
+from numbakmeans._kernels.certify import (
+    block_buffers,
+    nearest_of_rows,
+    pack_centers,
+    score_all,
+    score_rows,
+    score_some,
+)
 from numbakmeans._kernels.exact import relabel, relabel_row
 from numbakmeans._kernels.heads import directions, heads_of_rows, pack_heads, panels_of
-from numbakmeans._kernels.pack import measure_rows, panel_columns, score_buffers
+from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once, score_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
@@ -48,6 +55,7 @@ def yinyang_slot(
     slot,
     X,
     block_rows,
+    turns,
     limit,
     centers,
     origin,
@@ -70,7 +78,8 @@ def yinyang_slot(
     packed : `certify.Packed`; drifts : `bounds.Drifts`; heads : `heads.Heads`
     """
     n_slots, n_groups = sums.shape[0], lower.shape[1]
-    block, rest = block_buffers(X, block_rows, len(packed.panels), n_groups, not as_is), np.empty(X.shape[1])
+    block = block_buffers(X, block_rows, len(packed.panels), n_groups, turns, not as_is)
+    rest = np.empty(X.shape[1])
     head_scores = score_buffers(heads.rows, block_rows, len(heads.panels))
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
@@ -78,6 +87,8 @@ def yinyang_slot(
     for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
         stop = min(start + block_rows, len(X))
         below = lower[start // block_rows]
+        if labels[start] < 0:
+            measure_rows(X, start, stop, origin, scale, norms)
         if labels[start] >= 0 and (turn % ASKED == 0 or n_open <= limit * n_asked):
             n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
             n_asked += (stop - start) * n_groups
@@ -90,15 +101,13 @@ def yinyang_slot(
                 )
             n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
             n_open += count_needs(needs, n_picks)
+            score_some(X, block, n_picks, packed, origin, scale, norms)
+            n_scored += count_needs(needs, n_picks)
         else:
-            n_picks = stop - start
-            for i in range(start, stop):
-                picks[i - start] = i
             needs[:] = True
-        if labels[start] < 0:
-            measure_rows(X, start, stop, origin, scale, norms)
-        n_scored += count_needs(needs, n_picks)
-        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, origin, scale, norms)
+            n_picks = score_all(X, start, stop, block, len(centers), packed, origin, scale, norms)
+            n_scored += n_picks * n_groups
+        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
         panels = (packed.errors, packed.groups, drifts.twins)
         bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
         if labels[start] < 0:
@@ -117,6 +126,7 @@ def yinyang_pass(
     loop,
     X,
     block_rows,
+    turns,
     limit,
     centers,
     before,
@@ -162,7 +172,7 @@ def yinyang_pass(
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(heads, loss, basis, *of_centers)
-    shared = (X, block_rows, limit, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
+    shared = (X, block_rows, turns, limit, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
     tables = (constants, scales, labels, upper, lower, sums, counts)
     return spread(loop, sums.shape[0], yinyang_slot, (*shared, *tables))
 
@@ -205,7 +215,8 @@ class Yinyang(Algorithm):
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
         n_samples, n_features = samples.shape
         n_clusters = len(centers)
-        columns = panel_columns(np.empty((0, 0), samples.dtype), n_clusters)
+        none = np.empty((0, 0), samples.dtype)
+        columns = panel_columns(none, n_clusters)
         head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS, n_clusters)
         points = (centers[:, :n_features] - origin) * scale
         self.members = gather(points, head_columns)
@@ -216,8 +227,11 @@ class Yinyang(Algorithm):
         self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
         self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
         self.groups = self.head_groups[places // head_columns]
-        block_rows = _plan.block_rows(samples.shape, samples.dtype.itemsize, n_panels, plan.n_slots)
+        block_rows = _plan.block_rows(
+            samples.shape, samples.dtype.itemsize, n_panels, plan.n_slots, rows_at_once(none)
+        )
         self.block_rows = min(block_rows, samples.slab_rows)
+        self.turns = _plan.turns(n_features, n_clusters)
         n_blocks = -(-n_samples // self.block_rows)
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
         self.upper = np.empty(n_samples, np.float32)
@@ -254,7 +268,18 @@ class Yinyang(Algorithm):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
             heads = (self.norms[rows], self.heads[rows], self.basis, self.loss)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
-            done += run(X, self.block_rows, limit, centers, self.before, *order, *self.frame, *heads, *tables)
+            done += run(
+                X,
+                self.block_rows,
+                self.turns,
+                limit,
+                centers,
+                self.before,
+                *order,
+                *self.frame,
+                *heads,
+                *tables,
+            )
         moved, n_decided, n_doubted, n_open, n_scored = (int(count) for count in done)
         self.before[:] = centers
         if n_doubted and n_open > _plan.HEADS_PAY * n_doubted:

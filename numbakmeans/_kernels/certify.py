@@ -35,13 +35,14 @@ from numbakmeans._kernels.canonical import sq_dist_to
 from numbakmeans._kernels.pack import (
     Scores,
     distinct_centers,
+    on_a_line,
     pack_panels,
     pack_rows,
     panel_buffers,
     panel_columns,
     score_buffers,
 )
-from numbakmeans._simd import score_tile
+from numbakmeans._simd import compare_panels, lane_rows, score_lanes, score_tile, tile_rows, turn_rows
 
 #: Features up to which the bound holds as stated.
 MAX_FEATURES = 1 << 19
@@ -51,7 +52,7 @@ class Packed(NamedTuple):
     """All centers, as the tile wants them.
 
     distinct : (n_clusters,), bool, which centers can win; members : (n_panels * columns,), int64, which
-    center stands where, -1 for none; panels, half_norms : from `pack.pack_panels`
+    center stands where, -1 for none, which come last; panels, half_norms : from `pack.pack_panels`
     errors : (n_panels, 3), from `error_bounds`; groups : (n_panels,), int64, the group of each panel
     """
 
@@ -68,31 +69,39 @@ class Block(NamedTuple):
 
     picks : int64, which rows of X they are; needs : (n_groups, block_rows), bool, which panels they want
     (`score_rows`); norms : of the rows in the frame; rows : room to pack them, or none where those of X serve
-    as they are; scores : from `pack.score_buffers`
-    work : (3, block_rows), the smallest upper end of all scores, the panel of that, and 0.0; for a row that
-    the definition had to decide, the squared distance to its center in units of the frame, the panel of that
-    center, and 1.0; labels : int64, the nearest centers
+    as they are; lanes : (blocks, n_features, lane rows), the rows side by side, or none; scores : from
+    `pack.score_buffers`
+    work : the smallest upper end of all scores, the panel of that, and 0.0; for a row that the definition had
+    to decide, the squared distance to its center in units of the frame, the panel of that center, and 1.0
+    labels : int64, the nearest centers
     """
 
     picks: np.ndarray
     needs: np.ndarray
     rows: np.ndarray
     norms: np.ndarray
+    lanes: np.ndarray
     scores: Scores
     work: np.ndarray
     labels: np.ndarray
 
 
 @kernel
-def block_buffers(X, block_rows, n_panels, n_groups, packs):
-    """Return a `Block` for rows of X, in which every row wants every panel; packs : is there room to pack?"""
+def block_buffers(X, block_rows, n_panels, n_groups, turns, packs):
+    """Return a `Block` for rows of X.
+
+    turns : are rows that want all centers to be scored side by side? packs : are rows to be packed?
+    """
+    n_features, width = X.shape[1], lane_rows(X)
+    n_blocks = (block_rows + width - 1) // width
     return Block(
-        np.empty(block_rows, np.int64),
-        np.ones((n_groups, block_rows), np.bool_),
-        np.empty((block_rows if packs else 0, X.shape[1]), X.dtype),
-        np.empty(block_rows),
+        np.empty(n_blocks * width, np.int64),
+        np.empty((n_groups, block_rows), np.bool_),
+        np.empty((n_blocks * width if packs else 0, n_features), X.dtype),
+        np.zeros(n_blocks * width),
+        on_a_line(n_blocks * width * n_features * turns, X).reshape((n_blocks * turns, n_features, width)),
         score_buffers(X, block_rows, n_panels),
-        np.empty((3, block_rows)),
+        np.empty((3, n_blocks * width)),
         np.empty(block_rows, np.int64),
     )
 
@@ -136,6 +145,23 @@ def error_of(errors, p, norm):
 
 
 @kernel
+def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
+    """Write which rows are wanted: their places among n_rows, and their numbers, filled up to whole tiles.
+
+    Returns
+    -------
+    n_chosen : how many there are
+    """
+    n_chosen = 0
+    for t in range(n_rows):
+        places[n_chosen], chosen[n_chosen] = t, numbers[t]
+        n_chosen += 1 if wanted[t] else 0
+    for t in range(n_chosen, n_chosen + n_at_once):
+        chosen[t] = chosen[0] if n_chosen > 0 else 0
+    return n_chosen
+
+
+@kernel
 def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores):
     """Tile. Find the best two scores of each panel for some rows.
 
@@ -144,25 +170,24 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
     want is left +inf; groups : (n_panels,), int64, the group of each panel
     scores : from `pack.score_buffers`
     """
-    best, second, columns, places, chosen, tile_best, tile_second, tile_columns_ = scores
+    places, chosen = scores.places, scores.chosen
     n_panels = panels.shape[0]
-    n_at_once = len(chosen) - len(places)
+    n_at_once = tile_rows(rows)
+    n_chosen = 0
     for p in range(n_panels):
-        g = groups[p]
-        n_chosen = 0
-        for t in range(n_rows):
-            places[n_chosen] = t
-            chosen[n_chosen] = numbers[t]
-            n_chosen += 1 if needs[g, t] else 0
-            best[p, t], second[p, t], columns[p, t] = np.inf, np.inf, 0
-        for t in range(n_chosen, n_chosen + n_at_once):
-            chosen[t] = chosen[0] if n_chosen > 0 else 0
+        best, second, columns = scores.best[p], scores.second[p], scores.columns[p]
+        if p == 0 or groups[p] != groups[p - 1]:
+            n_chosen = choose_rows(numbers, n_rows, needs[groups[p]], n_at_once, places, chosen)
+        if n_chosen < n_rows:
+            best[:n_rows], second[:n_rows], columns[:n_rows] = np.inf, np.inf, 0
+            best, second, columns = scores.some_best, scores.some_second, scores.some_columns
         for first in range(0, n_chosen, n_at_once):
-            score_tile(rows, chosen, first, panels, half_norms, p, tile_best, tile_second, tile_columns_)
-            for r in range(min(n_at_once, n_chosen - first)):
-                t = places[first + r]
-                best[p, t], second[p, t] = tile_best[r], tile_second[r]
-                columns[p, t] = tile_columns_[r]
+            score_tile(rows, chosen, first, panels, half_norms, p, best, second, columns)
+        if n_chosen < n_rows:
+            for t in range(n_chosen):
+                r = places[t]
+                scores.best[p, r], scores.second[p, r] = best[t], second[t]
+                scores.columns[p, r] = columns[t]
 
 
 @kernel
@@ -207,53 +232,94 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit):
 
 
 @kernel
-def nearest_of_rows(X, block, n_picks, centers, packed, origin, scale, row_norms):
-    """Tile. Find the nearest of the wanted centers for the first n_picks rows of a block.
+def score_some(X, block, n_picks, packed, origin, scale, row_norms):
+    """Tile. Score the wanted centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
     row_norms : (n_samples,), from `pack.measure_rows`
+    """
+    picks, needs, rows = block.picks, block.needs, block.rows
+    for t in range(n_picks):
+        block.norms[t] = row_norms[picks[t]]
+    source, numbers = X, picks
+    if len(rows) > 0:
+        pack_rows(X, picks, n_picks, origin, scale, rows)
+        source, numbers = frozen(rows), np.arange(n_picks)
+    panels = (packed.panels, packed.half_norms, packed.groups)
+    score_rows(source, numbers, n_picks, needs, *panels, block.scores)
+
+
+@kernel
+def turn_block(X, n_picks, block, origin, scale):
+    """Tile. Write the first n_picks rows of a block side by side."""
+    picks, rows, lanes = block.picks, block.rows, block.lanes
+    width = lanes.shape[2]
+    # The last lanes are filled up with the last row.
+    for t in range(n_picks, len(picks)):
+        picks[t] = picks[n_picks - 1]
+    for b in range((n_picks + width - 1) // width):
+        source, numbers, first = X, picks, b * width
+        if len(rows) > 0:
+            pack_rows(X, picks[first:], width, origin, scale, rows)
+            source, numbers, first = frozen(rows), np.arange(width), 0
+        turn_rows(source, numbers, first, lanes[b])
+
+
+@kernel
+def score_all(X, start, stop, block, n_clusters, packed, origin, scale, row_norms):
+    """Tile. Make rows [start, stop) those of a block, and score all centers for them.
+
+    block : INOUT `Block`; with lanes, rows are scored side by side
+    n_clusters : how many centers there are; the others are those of `score_some`
+
+    Returns
+    -------
+    n_picks : how many rows there are
+    """
+    n_picks, lanes = stop - start, block.lanes
+    width, columns = lanes.shape[2], packed.panels.shape[2]
+    for t in range(n_picks):
+        block.picks[t] = start + t
+    if len(lanes) == 0:
+        block.needs[:] = True
+        score_some(X, block, n_picks, packed, origin, scale, row_norms)
+        return n_picks
+    block.norms[:n_picks] = row_norms[start:stop]
+    turn_block(X, n_picks, block, origin, scale)
+    best, second, places = block.scores.best, block.scores.second, block.scores.columns
+    for p in range(len(best)):
+        filled = max(min(columns, n_clusters - p * columns), 0)
+        of_panel = (best[p], second[p], places[p])
+        for b in range((n_picks + width - 1) // width):
+            score_lanes(lanes[b], packed.panels, packed.half_norms, p, filled, b * width, *of_panel)
+    return n_picks
+
+
+@kernel
+def nearest_of_rows(X, block, n_picks, centers, packed, scale):
+    """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
+
+    block : INOUT `Block`, after `score_some` or `score_all`; packed : all centers, a `Packed`
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
-    picks, needs, rows, norms, scores, work, labels = block
-    errors = packed.errors
-    best, second, columns = scores.best, scores.second, scores.columns
-    n_panels = best.shape[0]
-    for t in range(n_picks):
-        work[0, t], work[1, t], work[2, t] = np.inf, 0.0, 0.0
-        norms[t] = row_norms[picks[t]]
-    source, numbers = X, picks
-    if len(rows) > 0:
-        pack_rows(X, picks, n_picks, origin, scale, rows)
-        source, numbers = frozen(rows), np.arange(n_picks)
-    score_rows(source, numbers, n_picks, needs, packed.panels, packed.half_norms, packed.groups, scores)
-    # The smallest upper end of all scores; then how many other scores reach below it.
-    # Without branches, so that it vectorises.
-    limit, winner, rivals = work[0], work[1], work[2]
-    for p in range(n_panels):
-        own, e0, e1, e2 = float(p), errors[p, 0], errors[p, 1], errors[p, 2]
-        for t in range(n_picks):
-            at_most = best[p, t] + (e0 + (e1 + e2 * norms[t]) * norms[t])
-            winner[t] = own if at_most < limit[t] else winner[t]
-            limit[t] = at_most if at_most < limit[t] else limit[t]
-    for p in range(n_panels):
-        own, e0, e1, e2 = float(p), errors[p, 0], errors[p, 1], errors[p, 2]
-        for t in range(n_picks):
-            one, two, norm = np.float64(best[p, t]), np.float64(second[p, t]), norms[t]
-            other = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
-            rivals[t] += 0.0 if other > limit[t] else 1.0
-    width = len(packed.members) // n_panels
+    picks, norms, scores, work, labels = block.picks, block.norms, block.scores, block.work, block.labels
+    columns = scores.columns
+    compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
+    limit, winner, rival, decided = work[0], work[1], work[2], work[2]
+    width = len(packed.members) // len(columns)
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
-        if rivals[t] == 0.0 and limit[t] < np.inf:
+        certain = rival[t] > limit[t] and limit[t] < np.inf
+        decided[t] = 0.0 if certain else 1.0
+        if certain:
             p = int(winner[t])
             labels[t] = packed.members[p * width + columns[p, t]]
         else:
             at = (scores, t, norms[t], scale, limit[t])
             labels[t], winner[t], limit[t] = decide(X, picks[t], centers, packed, *at)
-            rivals[t] = 1.0
             n_decided += 1
     return n_decided

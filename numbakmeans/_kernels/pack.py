@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._jit import bounding_kernel, kernel
-from numbakmeans._simd import tile_columns, tile_lanes, tile_rows
+from numbakmeans._simd import lane_rows, tile_columns, tile_lanes, tile_rows
 
 #: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.
 LIMIT = 2.0**400
@@ -24,7 +24,9 @@ LINE = 64
 class Scores(NamedTuple):
     """What `certify.score_rows` finds for some rows, and its workspace.
 
-    best, second : (n_panels, n_rows), the smallest score of each panel, and the next; columns : whose it is
+    best, second : (n_panels, at least n_rows), the smallest score of each panel, and the next
+    columns : likewise, int32, whose the best is
+    some_best, some_second, some_columns : those of a panel that only some of the rows want
     """
 
     best: np.ndarray
@@ -32,9 +34,9 @@ class Scores(NamedTuple):
     columns: np.ndarray
     places: np.ndarray
     chosen: np.ndarray
-    tile_best: np.ndarray
-    tile_second: np.ndarray
-    tile_columns: np.ndarray
+    some_best: np.ndarray
+    some_second: np.ndarray
+    some_columns: np.ndarray
 
 
 @kernel
@@ -166,6 +168,12 @@ def panel_columns(X, n_clusters):
 
 
 @kernel
+def rows_at_once(X):
+    """Return how many rows are scored side by side."""
+    return lane_rows(X)
+
+
+@kernel
 def on_a_line(size, X):
     """Return an empty array (size,) of the dtype of X that starts on a line of the cache.
 
@@ -188,11 +196,11 @@ def panel_buffers(X, n_panels, columns):
 @kernel
 def score_buffers(X, n_rows, n_panels):
     """Return `Scores` for n_rows rows, in the dtype of X."""
-    best = on_a_line(n_panels * n_rows, X).reshape((n_panels, n_rows))
-    second = on_a_line(n_panels * n_rows, X).reshape((n_panels, n_rows))
-    columns = np.empty((n_panels, n_rows), np.int32)
+    # Each line of them begins on a line of the cache, and has room for all lanes of the last tile.
+    room = (n_rows + max(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
+    best = on_a_line(n_panels * room, X).reshape((n_panels, room))
+    second = on_a_line(n_panels * room, X).reshape((n_panels, room))
+    columns = np.empty((n_panels, room), np.int32)
     places, chosen = np.empty(n_rows, np.int64), np.empty(n_rows + tile_rows(X), np.int64)
-    lanes = tile_lanes(X)
-    tile_best, tile_second = on_a_line(lanes, X), on_a_line(lanes, X)
-    tile_columns_ = np.empty(lanes, np.int32)
-    return Scores(best, second, columns, places, chosen, tile_best, tile_second, tile_columns_)
+    some_best, some_second = on_a_line(room, X), on_a_line(room, X)
+    return Scores(best, second, columns, places, chosen, some_best, some_second, np.empty(room, np.int32))

@@ -8,28 +8,24 @@ import pytest
 from numbakmeans._kernels import certify, pack
 
 
-def errors_over_bounds(dtype, X, centers, origin, scale):
+def errors_over_bounds(dtype, X, centers, origin, scale, turned):
     """Return, for each row and center, the true error of the score over the bound on it."""
     columns = pack.panel_columns(X, 100)
     wide = np.ascontiguousarray(centers.astype(np.float64))
-    n_rows, n_features = X.shape
-    rows, norms = np.empty((n_rows, n_features), dtype), np.empty(n_rows)
-    pack.pack_rows(X, np.arange(n_rows), n_rows, origin, scale, rows)
+    n_rows = len(X)
+    norms = np.empty(n_rows)
     pack.measure_rows(X, 0, n_rows, origin, scale, norms)
     best = np.empty((n_rows, len(centers)))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
-        # A panel for each center, so that its best score is that center's.
+        # A panel for each center, which goes first, as equal ones may follow: its best score is that center's.
         members = np.full(columns, -1)
-        members[j % columns] = j
-        panels, half_norms, panel_norms = pack.panel_buffers(X, 1, columns)
-        distinct = np.ones(len(centers), np.bool_)
-        pack.pack_panels(wide, distinct, members, origin, scale, panels, half_norms, panel_norms)
-        certify.error_bounds(n_features, dtype is np.float32, panel_norms, bounds[j : j + 1])
-        scores = pack.score_buffers(X, n_rows, 1)
-        wanted, groups = np.ones((1, n_rows), np.bool_), np.zeros(1, np.int64)
-        certify.score_rows(rows, np.arange(n_rows), n_rows, wanted, panels, half_norms, groups, scores)
-        best[:, j] = scores[0][0]
+        members[j % columns] = 0
+        packed = certify.pack_centers(X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
+        bounds[j] = packed.errors[0]
+        block = certify.block_buffers(X, n_rows, 1, 1, turned, True)
+        certify.score_all(X, 0, n_rows, block, columns, packed, origin, scale, norms)
+        best[:, j] = block.scores.best[0, :n_rows]
     ratios = np.empty((len(X), len(centers)))
     for i in range(len(X)):
         x = [(Fraction(float(v)) - Fraction(o)) * Fraction(scale) for v, o in zip(X[i], origin, strict=True)]
@@ -45,7 +41,8 @@ def errors_over_bounds(dtype, X, centers, origin, scale):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 7, 50])
 @pytest.mark.parametrize("kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive"])
-def test_scores_are_within_their_bound(dtype, n_features, kind):
+@pytest.mark.parametrize("turned", [False, True])
+def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
     rng = np.random.default_rng(n_features)
     X = rng.normal(size=(40, n_features))
     centers = rng.normal(size=(40, n_features))
@@ -64,7 +61,7 @@ def test_scores_are_within_their_bound(dtype, n_features, kind):
     X, centers = X.astype(dtype), centers.astype(dtype)
     origin = origin.astype(dtype).astype(np.float64)
     scale = pack.scale_for(np.abs(X.astype(float)).max(0)[None], centers.astype(float), n_features, origin)
-    ratios = errors_over_bounds(dtype, X, centers, origin, scale)
+    ratios = errors_over_bounds(dtype, X, centers, origin, scale, turned)
     assert ratios.max() <= 1
     # The negative control: a bound a thousand times smaller would be broken, where scores are rounded at all.
     assert kind in ("mixed scales", "offset") or ratios.max() > 1e-3
