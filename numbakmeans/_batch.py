@@ -284,7 +284,7 @@ def _seed(
     """Return the starting centers of some problems, one after the other."""
     row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
     draws = [
-        row.draw_in_python(rng, n_samples, n_clusters, n_features)
+        row.draw(rng, n_samples, n_clusters, n_features)
         for rng, n_samples in zip(children, sizes, strict=True)
     ]
     if minit == "points":

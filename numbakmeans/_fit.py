@@ -135,15 +135,10 @@ def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> flo
 def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray:
     """Return starting centers (n_clusters, n_features), float64.
 
-    method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState; its lock is held while drawing
+    method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState
     """
     row = SEEDINGS[method]
-    shape = (len(samples), n_clusters, samples.shape[1])
-    if isinstance(rng, np.random.Generator):
-        with rng.bit_generator.lock:
-            integers, reals = row.draw(rng, *shape)
-    else:
-        integers, reals = row.draw_in_python(rng, *shape)
+    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1])
     return row.place(samples, n_clusters, integers, reals)
 
 

@@ -1,14 +1,12 @@
 """Starting centers: SciPy's three methods, on SciPy's random streams.
 
-Every method works in two steps. It *draws* all its random numbers first (in compiled code from a
-Generator; in Python from a legacy RandomState, which compiled code cannot hold, and from the many generators
-of a batch, each of which would cost compiled code 40 us to take over), and then *places* the centers, a
-function of the data and the draws alone. `SEEDINGS` registers them; adding one is a row there:
+Every method works in two steps. It *draws* all its random numbers first, and then *places* the centers, a
+function of the data and the draws alone. Numbers are drawn twice over: by NumPy's methods for calls from
+Python (a legacy RandomState cannot be held by compiled code, a Generator costs it 40 us to take over, and a
+second to compile), and by kernels for `_serial`. `SEEDINGS` registers what Python calls; adding one is a row:
 
 draw(rng, n_samples, n_clusters, n_features) -> (integers, reals)
-    nopython; leaves the generator as SciPy would. Which numbers: documented at each.
-draw_in_python(rng, n_samples, n_clusters, n_features) -> (integers, reals)
-    the same, for a RandomState too.
+    leaves the generator or RandomState as SciPy would. Which numbers: documented at the kernel beside it.
 place(samples, n_clusters, integers, reals) -> centers (n_clusters, n_features), float64
     the same bits for any number of threads.
 
@@ -49,7 +47,6 @@ class Seeding(NamedTuple):
     """A row of `SEEDINGS`; the module's docstring says what its functions must do."""
 
     draw: Callable[..., Draws]
-    draw_in_python: Callable[..., Draws]
     place: Callable[[Samples, int, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -510,7 +507,7 @@ def place_in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) 
 
 
 SEEDINGS: dict[str, Seeding] = {
-    "random": Seeding(draw_normals, draw_normals_in_python, place_random),
-    "points": Seeding(draw_points, draw_points_in_python, place_points),
-    "++": Seeding(draw_plus_plus, draw_plus_plus_in_python, place_plus_plus),
+    "random": Seeding(draw_normals_in_python, place_random),
+    "points": Seeding(draw_points_in_python, place_points),
+    "++": Seeding(draw_plus_plus_in_python, place_plus_plus),
 }

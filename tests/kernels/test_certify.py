@@ -18,7 +18,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
     best = np.empty((n_rows, len(centers)))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
-        # A panel for each center, which goes first, as equal ones may follow: its best score is that center's.
+        # A panel for each center, which goes first, as equal ones may follow.
         members = np.full(columns, -1)
         members[j % columns] = 0
         packed = certify.pack_centers(X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
