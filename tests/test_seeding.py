@@ -1,7 +1,6 @@
 """Starting centers: the oracle's picks, SciPy's streams, no dependence on threads."""
 
 import itertools
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -242,30 +241,6 @@ def test_every_method_gives_the_same_bits_for_any_threads(method, name, threads)
 
 
 ONE_THREAD = {}
-
-
-@pytest.mark.parametrize("method", seeding.SEEDINGS)
-def test_the_lock_is_held_while_drawing(method, monkeypatch):
-    rng = np.random.default_rng(0)
-    row = seeding.SEEDINGS[method]
-    free = []
-
-    def try_lock():
-        free.append(rng.bit_generator.lock.acquire(blocking=False))
-        if free[-1]:
-            rng.bit_generator.lock.release()
-
-    def ask_from_another_thread(*args):
-        # The lock is reentrant: its owner would get it again.
-        thread = threading.Thread(target=try_lock)
-        thread.start()
-        thread.join()
-        return row.draw(*args)
-
-    monkeypatch.setitem(seeding.SEEDINGS, method, row._replace(draw=ask_from_another_thread))
-    seed(Samples(np.eye(5)), 3, method, rng)
-    ask_from_another_thread(rng, 5, 3, 5)
-    assert free == [False, True]
 
 
 def factor_of(matrix):
