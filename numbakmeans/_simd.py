@@ -663,6 +663,16 @@ def nearest_lanes(
 
 
 @intrinsic
+def lowest_bit(typingctx: Any, word: Any) -> Any:
+    """Which bit of an int64 that is not 0 is the lowest that is set, from 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -> Any:
     """Mark the lanes of a block whose squared distance from a point, in float32, is below their limit.
 

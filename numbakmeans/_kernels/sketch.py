@@ -25,7 +25,7 @@ Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector a
 import numpy as np
 
 from numbakmeans._jit import kernel
-from numbakmeans._simd import near_lanes
+from numbakmeans._simd import lowest_bit, near_lanes
 
 #: Lanes of a leaf are a multiple of it: what `near_lanes` marks in one word.
 GROUP_LANES = 16
@@ -102,12 +102,13 @@ def near_rows(sketch, point, limits, hits, rows):
     hits : workspace (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
     """
     near_lanes(sketch, point, limits, hits)
-    n_near = 0
-    for g in range(len(hits)):
-        hit, r = hits[g], g * GROUP_LANES
+    n_near, n_words = 0, 64 // GROUP_LANES
+    for first in range(0, len(hits), n_words):
+        hit = np.int64(0)
+        for g in range(first, min(first + n_words, len(hits))):
+            hit |= hits[g] << ((g - first) * GROUP_LANES)
         while hit != 0:
-            rows[n_near] = r
-            n_near += hit & 1
-            hit >>= 1
-            r += 1
+            rows[n_near] = first * GROUP_LANES + lowest_bit(hit)
+            n_near += 1
+            hit &= hit - 1
     return n_near
