@@ -84,7 +84,7 @@ def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarr
     plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
     labels = np.full(len(samples), -1, np.int32)
     wide = pad_centers(centers)
-    if _plan.scored(samples.shape, len(centers)):
+    if _plan.scored(samples.shape, len(centers), samples.dtype.itemsize):
         frame = samples.frame(wide)
         if frame.scale:
             Certified(samples, plan, frame).run(wide, labels, *samples.tables(len(centers), plan.n_slots))

@@ -16,18 +16,20 @@ PARALLEL_WORK = 400_000
 #: Values of the data up to which rows stay packed between passes (they fit into the second-level cache), and
 #: passes made in one call at most, so that Ctrl-C is answered. asv: kernels.Choice.
 RESIDENT_VALUES, RESIDENT_PASSES = 130_000, 1000
-#: Elementary steps of a pass from which bounds pay for their upkeep. asv: kernels.Choice.
-BOUNDED_WORK = 4_000_000
-#: Features, and features times clusters, from which certified scores are faster than the definition.
-#: asv: kernels.Choice. Below, what the tile costs for each row outweighs what it saves for each center.
-CERTIFIED_FEATURES, CERTIFIED_WORK = 8, 256
+#: Elementary steps of a pass, features, and features times clusters times passes, from which bounds pay for
+#: their upkeep. asv: kernels.Choice.
+BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000
+#: Features, and features (in fours) times clusters over bytes of a value, from which certified scores are
+#: faster than the definition. asv: kernels.Choice. Below, what the tile costs for each row outweighs what it
+#: saves for each center; with one feature, many rows lie near the middle between two centers.
+CERTIFIED_FEATURES, CERTIFIED_WORK = 2, 16
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
 PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
 #: Clusters from which it pays to turn rows and score them side by side, and features for each of them up to
-#: which it does. asv: kernels.Turns.
-TURNED_CLUSTERS, TURNED_FEATURES = 64, 2
+#: which it does; bytes of a row up to which it always does. asv: kernels.Turns.
+TURNED_CLUSTERS, TURNED_FEATURES, TURNED_BYTES = 64, 2, 40
 #: Squares around zero over those around the common origin, up to which rows are scored as they are: without
 #: the copy, but with an error bound that grows as they do. asv: kernels.AsIs.
 AS_IS = 2.0
@@ -48,9 +50,10 @@ LANES, BLOCK_BYTES = 128, 256 * 1024
 #: Most rows of a spatial block, blocks that share a first choice of centers, and rows that tell where the
 #: grid goes. asv: kernels.Blocks: blocks of 128 rows cost a tenth more, the others change little.
 BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
-#: When it pays to bring rows into spatial order: features at most, rows at least, pairs of row and center at
-#: least (from 3 features up), and passes times clusters at least. asv: kernels.Choice.
-FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = 6, 10_000, 1_000_000, 64
+#: When it pays to bring rows into spatial order: features at most (float32, float64), rows at least, pairs of
+#: row and center at least (from 3 features up), and passes plus doublings of the clusters at least: what the
+#: order costs comes back the sooner, the more clusters there are. asv: kernels.Choice.
+FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = {4: 5, 8: 6}, 10_000, 1_000_000, 9
 #: Bytes of working memory allowed for each row, and beside that.
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Bytes up to which data of another dtype or layout is copied whole, and of a slab beyond: of that, rows are
@@ -135,10 +138,10 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     # A copy of the rows, some of its lanes spare, and for each row its place and label.
     extra = n_samples * (n_features * itemsize * 5 // 4 + 8) - n_samples * ROW_BYTES
     filtered = (
-        n_features <= FILTERED_FEATURES
+        n_features <= FILTERED_FEATURES[itemsize]
         and FILTERED_ROWS <= n_samples < 2**31
         and (n_features <= 2 or n_samples * n_clusters >= FILTERED_PAIRS)
-        and max_iter * n_clusters >= FILTERED_TURNS
+        and max_iter + n_clusters.bit_length() >= FILTERED_TURNS
         and memory.whole
         and not memory.lean
         and extra <= memory.spare
@@ -146,18 +149,21 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     if filtered:
         return "filtering"
     work = n_samples * n_features * n_clusters
-    if scored(shape, n_clusters) and work >= PARALLEL_WORK:
-        bounded = max_iter > 2 and work >= BOUNDED_WORK and not memory.lean
-        return "yinyang" if bounded else "certified"
+    if scored(shape, n_clusters, itemsize) and work >= PARALLEL_WORK:
+        lasting = max_iter > 2 and n_features * n_clusters * max_iter >= BOUNDED_TURNS
+        bounded = lasting and n_features >= BOUNDED_FEATURES and work >= BOUNDED_WORK
+        return "yinyang" if bounded and not memory.lean else "certified"
     small = n_samples * n_features <= RESIDENT_VALUES and max_iter <= RESIDENT_PASSES
     return "resident" if small and memory.whole else "lloyd"
 
 
-def scored(shape: tuple[int, ...], n_clusters: int) -> bool:
+def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
     """Return whether certified scores are faster than the definition for one pass over a shape."""
     _, n_features = shape
-    dense = n_features >= CERTIFIED_FEATURES and n_clusters * n_features >= CERTIFIED_WORK
-    return dense and not DISABLED
+    fours = -(-n_features // 4) * 4
+    # The definition takes as long for one dtype as for the other, scores half as long for float32.
+    worth = n_clusters * fours >= CERTIFIED_WORK * itemsize
+    return n_features >= CERTIFIED_FEATURES and worth and not DISABLED
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int, at_once: int) -> int:
@@ -172,9 +178,10 @@ def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: in
     return max(rows // at_once * at_once, min(rows, at_once))
 
 
-def turns(n_features: int, n_clusters: int) -> bool:
+def turns(n_features: int, n_clusters: int, itemsize: int) -> bool:
     """Return whether rows that want all centers are turned, to be scored side by side."""
-    return n_clusters >= TURNED_CLUSTERS and n_features <= TURNED_FEATURES * n_clusters
+    many = n_clusters >= TURNED_CLUSTERS and n_features <= TURNED_FEATURES * n_clusters
+    return many or n_features * itemsize <= TURNED_BYTES
 
 
 class Bounds(NamedTuple):
@@ -194,11 +201,11 @@ def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
     return Bounds(n_groups, n_directions if pays else 0)
 
 
-def bounds_pay(n_features: int, n_clusters: int, heads: bool) -> float:
+def bounds_pay(n_features: int, n_clusters: int, itemsize: int, heads: bool) -> float:
     """Return which share of the pairs of row and group may be left open, so that asking the bounds pays."""
     cost = (ASKING + ASKING_FEATURE * n_features) / (n_features * n_clusters)
     # Pairs that are left open are scored row by row, all pairs perhaps side by side.
-    beside = BESIDE_FEATURES if turns(n_features, n_clusters) else SINGLE_FEATURES
+    beside = BESIDE_FEATURES if turns(n_features, n_clusters, itemsize) else SINGLE_FEATURES
     scale = (n_features + beside) / (n_features + SINGLE_FEATURES)
     return (1.0 - cost - (HEADS_SHARE if heads else 0.0)) * scale
 

@@ -43,11 +43,18 @@ def test_calls_of_the_seeding_are_bounded():
         ((150, 4), 3, 10, "resident"),
         ((20_000, 2), 16, 10, "filtering"),
         ((20_000, 2), 16, 1, "resident"),
-        ((1_000_000, 2), 16, 1, "lloyd"),
+        ((1_000_000, 2), 2, 1, "lloyd"),
+        ((1_000_000, 2), 64, 1, "certified"),
+        ((1_000_000, 2), 256, 1, "filtering"),
+        ((1_000_000, 6), 64, 10, "filtering"),
+        ((1_000_000, 7), 64, 100, "certified"),
+        ((1_000_000, 16), 64, 5, "certified"),
+        ((1_000_000, 16), 64, 10, "yinyang"),
         ((50_000, 128), 1000, 10, "yinyang"),
         ((50_000, 128), 1000, 1, "certified"),
         ((1_000_000, 7), 5, 10, "lloyd"),
         ((2**31, 2), 16, 10, "lloyd"),
+        ((2**31, 2), 64, 10, "certified"),
     ],
 )
 def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
@@ -79,6 +86,7 @@ def test_blocks_of_rows_fill_their_lanes(shape, at_once):
 
 
 def test_many_clusters_are_worth_turning_rows():
-    assert not _plan.turns(16, _plan.TURNED_CLUSTERS - 1)
-    assert _plan.turns(16, _plan.TURNED_CLUSTERS)
-    assert not _plan.turns(_plan.TURNED_FEATURES * 100 + 1, 100)
+    assert not _plan.turns(16, _plan.TURNED_CLUSTERS - 1, 4)
+    assert _plan.turns(16, _plan.TURNED_CLUSTERS, 4)
+    assert not _plan.turns(_plan.TURNED_FEATURES * 100 + 1, 100, 4)
+    assert _plan.turns(_plan.TURNED_BYTES // 8, 2, 8)

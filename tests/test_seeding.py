@@ -160,7 +160,11 @@ def test_without_their_errors_rows_are_passed_by():
 
 @pytest.mark.parametrize(
     "change",
-    [(" + error", ""), ("length * length * ", "length * length * 0.999 * "), ("hit >>= 1", "hit >>= 2")],
+    [
+        (" + error", ""),
+        ("length * length * ", "length * length * 0.999 * "),
+        ("hit &= hit - 1", "hit &= (hit - 1) & (hit - 2)"),
+    ],
     ids=["no error", "a limit too low", "rows forgotten"],
 )
 def test_a_fault_in_the_sketches_is_found(change, tmp_path):

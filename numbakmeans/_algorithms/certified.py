@@ -119,7 +119,7 @@ class Certified(Algorithm):
         block_rows = _plan.block_rows(
             samples.shape, samples.dtype.itemsize, n_panels, self.plan.n_slots, rows_at_once(none)
         )
-        turns = _plan.turns(samples.shape[1], len(centers))
+        turns = _plan.turns(samples.shape[1], len(centers), samples.dtype.itemsize)
         run = self.driver.on(self.plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():

@@ -231,7 +231,7 @@ class Yinyang(Algorithm):
             samples.shape, samples.dtype.itemsize, n_panels, plan.n_slots, rows_at_once(none)
         )
         self.block_rows = min(block_rows, samples.slab_rows)
-        self.turns = _plan.turns(n_features, n_clusters)
+        self.turns = _plan.turns(n_features, n_clusters, samples.dtype.itemsize)
         n_blocks = -(-n_samples // self.block_rows)
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
         self.upper = np.empty(n_samples, np.float32)
@@ -262,7 +262,9 @@ class Yinyang(Algorithm):
         _, constants, scales = self.grids
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
-        limit = _plan.bounds_pay(self.samples.shape[1], len(centers), len(self.heads) > 0)
+        limit = _plan.bounds_pay(
+            self.samples.shape[1], len(centers), self.samples.dtype.itemsize, len(self.heads) > 0
+        )
         done = np.zeros(5, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
