@@ -43,7 +43,7 @@ ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35
 #: they may leave open and still be used in the next pass. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
 #: Rows that tell along which directions heads are taken.
-HEAD_SAMPLE = 1024
+HEAD_SAMPLE = 2048
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024

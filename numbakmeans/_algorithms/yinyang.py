@@ -244,17 +244,18 @@ class Yinyang(Algorithm):
         self.begun = True
 
     def _make_heads(self, n_directions: int) -> None:
-        samples, (origin, scale, _) = self.samples, self.frame
+        samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
         n_samples, n_features = samples.shape
         some = samples.rows(slice(None, None, max(1, n_samples // _plan.HEAD_SAMPLE)))
-        basis, off = directions(((some - origin) * scale).astype(np.float32), n_directions)
+        points = ((some - origin) * scale).astype(np.float32)
+        basis, off = directions(points, n_directions, plan.parallel, plan.n_slots)
         self.basis = panels_of(basis)
         self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
         self.heads = np.empty((n_samples, n_directions + 1), np.float32)
-        run = heads_of_rows.on(self.plan.parallel)
+        run = heads_of_rows.on(plan.parallel)
         for rows, X in samples.slabs(self.edges):
             heads = (self.basis, self.heads[rows], self.norms[rows])
-            run(X, self.plan.n_slots, self.block_rows, origin, scale, *heads)
+            run(X, plan.n_slots, self.block_rows, origin, scale, *heads)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if not self.begun:

@@ -57,14 +57,6 @@ def panels_of(vectors):
     return panels
 
 
-@kernel
-def products(rows, vectors):
-    """Return the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors)."""
-    out = np.zeros((len(rows), len(vectors) + 1), np.float32)
-    multiply_rows(rows, len(rows), panels_of(vectors), out)
-    return out[:, : len(vectors)].copy()
-
-
 @bounding_kernel
 def orthonormalize(vectors):
     """Make vectors (n_vectors, n_features) orthonormal, one by one; one that depends on others becomes 0."""
@@ -129,6 +121,21 @@ def multiply_rows(rows, n_rows, panels, out):
             for r in range(min(n_at_once, n_rows - first)):
                 for c in range(width):
                     out[first + r, p * columns + c] = tile[r, c]
+
+
+@kernel
+def products_slot(slot, n_slots, rows, panels, out):
+    """Slot. Write the products of some of the rows; see `products`."""
+    start, stop = slot * len(rows) // n_slots, (slot + 1) * len(rows) // n_slots
+    multiply_rows(rows[start:stop], stop - start, panels, out[start:stop])
+
+
+@driver
+def products(loop, n_slots, rows, vectors):
+    """Return the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors)."""
+    out = np.zeros((len(rows), len(vectors) + 1), np.float32)
+    spread(loop, n_slots, products_slot, (n_slots, rows, panels_of(vectors), out))
+    return out[:, : len(vectors)].copy()
 
 
 @kernel
@@ -198,17 +205,21 @@ def pack_heads(heads_of_rows, loss, basis, centers, distinct, members, groups, o
     return Heads(frozen(heads_of_rows), loss, panels, half_norms, errors, slacks, groups)
 
 
-def directions(points: np.ndarray, n_directions: int) -> tuple[np.ndarray, float]:
+def directions(
+    points: np.ndarray, n_directions: int, parallel: bool, n_slots: int
+) -> tuple[np.ndarray, float]:
     """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
 
     Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
     points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
     """
+    multiply = products.on(parallel)
     points = points - points.mean(0)
     columns = np.ascontiguousarray(points.T)
     basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
     for _ in range(2):
         orthonormalize(basis)
-        basis = products(np.ascontiguousarray(products(points, basis).T), columns)
+        along = np.ascontiguousarray(multiply(n_slots, points, basis).T)
+        basis = multiply(n_slots, along, columns)
     orthonormalize(basis)
     return basis, off_orthonormal(basis)

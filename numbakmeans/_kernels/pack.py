@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._jit import bounding_kernel, kernel
+from numbakmeans._jit import bounding_kernel, inlined_kernel, kernel
 from numbakmeans._simd import lane_rows, tile_columns, tile_lanes, tile_rows
 
 #: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.
@@ -60,6 +60,27 @@ def scale_for(largest, centers, n_features, origin):
     return math.ldexp(1.0, -math.frexp(top)[1])
 
 
+@inlined_kernel
+def mix(key, value):
+    """Return the hash of a key and one more value."""
+    # 0.0 + turns -0.0 into 0.0.
+    bits = np.float64(0.0 + value).view(np.int64)
+    return (key ^ (bits ^ (bits >> 29))) * np.int64(0x5851F42D4C957F2D)
+
+
+@kernel
+def hash_of(centers, j, n_features):
+    """Return a hash of center j. Four keys side by side, as each waits for its last product."""
+    k0, k1, k2, k3 = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+    fours = n_features // 4 * 4
+    for f in range(0, fours, 4):
+        k0, k1 = mix(k0, centers[j, f]), mix(k1, centers[j, f + 1])
+        k2, k3 = mix(k2, centers[j, f + 2]), mix(k3, centers[j, f + 3])
+    for f in range(fours, n_features):
+        k0 = mix(k0, centers[j, f])
+    return (k0 ^ (k1 << 1)) ^ ((k2 << 2) ^ (k3 << 3))
+
+
 @kernel
 def distinct_centers(centers, n_features, distinct):
     """Mark the first of each set of equal centers; distinct : OUT (n_clusters,), bool.
@@ -73,11 +94,7 @@ def distinct_centers(centers, n_features, distinct):
     # A hash table of center indices: those met in one slot are compared, and there is always a free one.
     table = np.full(size, -1, np.int64)
     for j in range(n_clusters):
-        key = np.int64(0)
-        for f in range(n_features):
-            # 0.0 + turns -0.0 into 0.0.
-            bits = np.float64(0.0 + centers[j, f]).view(np.int64)
-            key = (key ^ (bits ^ (bits >> 29))) * np.int64(0x5851F42D4C957F2D)
+        key = hash_of(centers, j, n_features)
         slot = (key ^ (key >> 32)) & (size - 1)
         distinct[j] = True
         while distinct[j] and table[slot] >= 0:
