@@ -25,8 +25,8 @@ BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000
 CERTIFIED_FEATURES, CERTIFIED_WORK = 2, 16
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
-#: Bytes of packed rows and their scores, and rows at least. asv: kernels.PackedBytes.
-PACKED_BYTES, MIN_BLOCK_ROWS = 512 * 1024, 28
+#: Bytes of packed rows and their scores. asv: kernels.PackedBytes.
+PACKED_BYTES = 512 * 1024
 #: Clusters from which it pays to turn rows and score them side by side, and features for each of them up to
 #: which it does; bytes of a row up to which it always does. asv: kernels.Turns.
 TURNED_CLUSTERS, TURNED_FEATURES, TURNED_BYTES = 64, 2, 40
@@ -169,13 +169,13 @@ def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int, at_once: int) -> int:
     """Return how many rows a slot packs and scores at a time: about what the second-level cache holds.
 
-    at_once : rows that are scored side by side: many rows are a multiple of it
+    at_once : rows that are scored side by side: of them there are a multiple, where there are rows enough
     """
     n_samples, n_features = shape
     row_bytes = n_features * itemsize + n_panels * (2 * itemsize + 4)
     share = -(-n_samples // n_slots)
-    rows = max(1, min(CHUNK_ROWS, share, max(MIN_BLOCK_ROWS, PACKED_BYTES // row_bytes)))
-    return max(rows // at_once * at_once, min(rows, at_once))
+    blocks = max(1, min(CHUNK_ROWS, PACKED_BYTES // row_bytes) // at_once)
+    return max(1, min(share, blocks * at_once))
 
 
 def turns(n_features: int, n_clusters: int, itemsize: int) -> bool:

@@ -122,7 +122,7 @@ def tile_lanes(typingctx: Any, X: Any) -> Any:
 
 def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(I64, of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
+        return I64(of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
 
     return types.int64(X), codegen
 
@@ -157,7 +157,7 @@ class _Vectors:
 
     def splat(self, value: Any, vector: Any) -> Any:
         undefined = ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, value, ir.Constant(I32, 0))
+        first = self.builder.insert_element(undefined, value, I32(0))
         zeros = ir.Constant(self.integers, [0] * self.integers.count)
         return self.builder.shuffle_vector(first, undefined, zeros)
 
@@ -176,8 +176,23 @@ class _Vectors:
         return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
 
 
-def _data(context: Any, builder: Any, signature: Any, args: Any, position: int) -> Any:
-    return context.make_array(signature.args[position])(context, builder, args[position]).data
+class _Arrays:
+    """The arguments of an intrinsic that are arrays, by their position."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+        self.builder = builder
+        self.structs = {
+            position: context.make_array(kind)(context, builder, value)
+            for position, (kind, value) in enumerate(zip(signature.args, args, strict=True))
+            if isinstance(kind, types.Array)
+        }
+
+    def data(self, *positions: int) -> list[Any]:
+        """Pointers to their first elements."""
+        return [self.structs[p].data for p in positions]
+
+    def size(self, position: int, axis: int) -> Any:
+        return self.builder.extract_value(self.structs[position].shape, axis)
 
 
 def _best_two(v: _Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
@@ -232,15 +247,15 @@ def _products(
     """
     builder, (n_rows, _, lanes) = v.builder, v.tile
     n_vectors = len(begin)
-    places = [builder.gep(chosen, [builder.add(first, ir.Constant(I64, r))]) for r in range(n_rows)]
+    places = [builder.gep(chosen, [builder.add(first, I64(r))]) for r in range(n_rows)]
     starts = [builder.gep(rows, [builder.mul(builder.load(place), n_features)]) for place in places]
     tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
     sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
     for r, j in tile:
         builder.store(begin[j], sums[r, j])
     with cgutils.for_range(builder, n_features) as loop:
-        line = builder.mul(loop.index, ir.Constant(I64, n_vectors * lanes))
-        offsets = [builder.add(line, ir.Constant(I64, j * lanes)) for j in range(n_vectors)]
+        line = builder.mul(loop.index, I64(n_vectors * lanes))
+        offsets = [builder.add(line, I64(j * lanes)) for j in range(n_vectors)]
         centers = [v.load(panel, offset, v.vector) for offset in offsets]
         for r in range(n_rows):
             x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
@@ -262,15 +277,15 @@ def product_tile(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = _Vectors(context, builder, rows.dtype)
         _, n_vectors, lanes = v.tile
-        rows_, chosen_, panels_, out_ = (_data(context, builder, signature, args, p) for p in (0, 1, 3, 5))
-        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
-        n_features = builder.extract_value(shape, 1)
-        width = ir.Constant(I64, n_vectors * lanes)
+        arrays = _Arrays(context, builder, signature, args)
+        rows_, chosen_, panels_, out_ = arrays.data(0, 1, 3, 5)
+        n_features = arrays.size(0, 1)
+        width = I64(n_vectors * lanes)
         panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[4], n_features), width)])
         zeros = [ir.Constant(v.vector, [0.0] * lanes)] * n_vectors
         sums = _products(v, rows_, chosen_, args[2], panels_, n_features, zeros)
         for (r, j), slot in sums.items():
-            v.store(builder.load(slot), out_, ir.Constant(I64, (r * n_vectors + j) * lanes))
+            v.store(builder.load(slot), out_, I64((r * n_vectors + j) * lanes))
         return context.get_dummy_value()
 
     return types.void(rows, chosen, first, panels, panel, out), codegen
@@ -303,30 +318,25 @@ def score_tile(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = _Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
-        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 3, 4, 6, 7, 8)]
-        rows_, chosen_, panels_, norms_, *outputs = arrays
-        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
-        n_features = builder.extract_value(shape, 1)
+        arrays = _Arrays(context, builder, signature, args)
+        rows_, chosen_, panels_, norms_, *outputs = arrays.data(0, 1, 3, 4, 6, 7, 8)
+        n_features = arrays.size(0, 1)
         number = args[5]
 
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
-
         def emit(n_vectors: int) -> None:
-            width = at(n_vectors * lanes)
+            width = I64(n_vectors * lanes)
             norms = builder.gep(norms_, [builder.mul(number, width)])
             panel = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), width)])
-            begin = [v.load(norms, at(j * lanes), v.vector) for j in range(n_vectors)]
+            begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
             sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
             for group in range(0, n_rows, lanes):
                 # The last group is filled up with its first row.
                 group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
                 scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
                 for output, value in zip(outputs, _best_two(v, scores), strict=True):
-                    v.store(value, output, builder.add(args[2], at(group)))
+                    v.store(value, output, builder.add(args[2], I64(group)))
 
-        panels_shape = context.make_array(signature.args[3])(context, builder, args[3]).shape
-        narrow = builder.icmp_signed("==", builder.extract_value(panels_shape, 2), at(lanes))
+        narrow = builder.icmp_signed("==", arrays.size(3, 2), I64(lanes))
         with builder.if_else(narrow) as (few_centers, many_centers):
             with few_centers:
                 emit(1)
@@ -344,7 +354,7 @@ def lane_rows(typingctx: Any, X: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile = lane_tile_of(target_of(context), X.dtype.bitwidth // 8)
-        return ir.Constant(I64, tile.vectors * tile.lanes)
+        return I64(tile.vectors * tile.lanes)
 
     return types.int64(X), codegen
 
@@ -365,16 +375,10 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
         tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
         v = _Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
         size, width = v.vector.count, tile.vectors * tile.lanes
-        rows_, chosen_, block_ = (_data(context, builder, signature, args, p) for p in (0, 1, 3))
+        arrays = _Arrays(context, builder, signature, args)
+        rows_, chosen_, block_ = arrays.data(0, 1, 3)
 
-        def shape(position: int, axis: int) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return builder.extract_value(array.shape, axis)
-
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
-
-        n_features, stride = shape(3, 0), shape(0, 1)
+        n_features, stride = arrays.size(3, 0), arrays.size(0, 1)
 
         def row_at(lane: Any) -> Any:
             number = builder.load(builder.gep(chosen_, [builder.add(args[2], lane)]))
@@ -399,23 +403,23 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
                 vectors = exchange(vectors, step)
                 step *= 2
             for t, vector in enumerate(vectors):
-                line = builder.mul(builder.add(feature, at(t)), at(width))
+                line = builder.mul(builder.add(feature, I64(t)), I64(width))
                 v.store(vector, block_, builder.add(line, lane))
 
-        whole = builder.icmp_unsigned(">=", n_features, at(size))
+        whole = builder.icmp_unsigned(">=", n_features, I64(size))
         with builder.if_else(whole) as (squares, few_features):
-            with squares, cgutils.for_range(builder, at(width // size)) as group:
-                lane = builder.mul(group.index, at(size))
-                pointers = [row_at(builder.add(lane, at(t))) for t in range(size)]
-                n_squares = builder.udiv(builder.sub(n_features, at(1)), at(size))
+            with squares, cgutils.for_range(builder, I64(width // size)) as group:
+                lane = builder.mul(group.index, I64(size))
+                pointers = [row_at(builder.add(lane, I64(t))) for t in range(size)]
+                n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
                 with cgutils.for_range(builder, n_squares) as turned:
-                    turn(pointers, builder.mul(turned.index, at(size)), lane)
+                    turn(pointers, builder.mul(turned.index, I64(size)), lane)
                 # The last features, with some that are done where they do not fill a square.
-                turn(pointers, builder.sub(n_features, at(size)), lane)
-            with few_features, cgutils.for_range(builder, at(width)) as lane:
+                turn(pointers, builder.sub(n_features, I64(size)), lane)
+            with few_features, cgutils.for_range(builder, I64(width)) as lane:
                 row = row_at(lane.index)
                 with cgutils.for_range(builder, n_features) as feature:
-                    place = builder.add(builder.mul(feature.index, at(width)), lane.index)
+                    place = builder.add(builder.mul(feature.index, I64(width)), lane.index)
                     value = builder.load(builder.gep(row, [feature.index]))
                     builder.store(value, builder.gep(block_, [place]))
         return context.get_dummy_value()
@@ -450,37 +454,34 @@ def score_lanes(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = _Vectors(context, builder, block.dtype)
         n_centers, n_vectors, lanes = lane_tile_of(v.target, v.itemsize)
-        arrays = [_data(context, builder, signature, args, p) for p in (0, 1, 2, 6, 7, 8)]
-        block_, panels_, norms_, *outputs = arrays
-        shape = context.make_array(signature.args[1])(context, builder, args[1]).shape
-        n_features, width = builder.extract_value(shape, 1), builder.extract_value(shape, 2)
-
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
+        arrays = _Arrays(context, builder, signature, args)
+        block_, panels_, norms_, best_, second_, columns_ = arrays.data(0, 1, 2, 6, 7, 8)
+        n_features, width = arrays.size(1, 1), arrays.size(1, 2)
 
         norms_ = builder.gep(norms_, [builder.mul(args[3], width)])
         panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[3], n_features), width)])
-        places = [builder.add(args[5], at(t * lanes)) for t in range(n_vectors)]
+        places = [builder.add(args[5], I64(t * lanes)) for t in range(n_vectors)]
         tile = [(c, t) for c in range(n_centers) for t in range(n_vectors)]
         sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
-        best_, second_, columns_ = outputs
         for place in places:
             v.store(ir.Constant(v.vector, [float("inf")] * lanes), best_, place)
             v.store(ir.Constant(v.vector, [float("inf")] * lanes), second_, place)
             v.store(ir.Constant(v.integers, [0] * lanes), columns_, place)
-        groups = builder.udiv(builder.add(args[4], at(n_centers - 1)), at(n_centers))
+        groups = builder.udiv(builder.add(args[4], I64(n_centers - 1)), I64(n_centers))
         with cgutils.for_range(builder, groups) as group:
-            start = builder.mul(group.index, at(n_centers))
+            start = builder.mul(group.index, I64(n_centers))
             for c in range(n_centers):
-                norm = builder.load(builder.gep(norms_, [builder.add(start, at(c))]))
+                norm = builder.load(builder.gep(norms_, [builder.add(start, I64(c))]))
                 for t in range(n_vectors):
                     builder.store(v.splat(norm, v.vector), sums[c, t])
             with cgutils.for_range(builder, n_features) as feature:
-                line = builder.mul(feature.index, at(n_vectors * lanes))
-                rows = [v.load(block_, builder.add(line, at(t * lanes)), v.vector) for t in range(n_vectors)]
+                line = builder.mul(feature.index, I64(n_vectors * lanes))
+                rows = [v.load(block_, builder.add(line, I64(t * lanes)), v.vector) for t in range(n_vectors)]
                 line = builder.add(builder.mul(feature.index, width), start)
                 for c in range(n_centers):
-                    center = v.splat(builder.load(builder.gep(panels_, [builder.add(line, at(c))])), v.vector)
+                    center = v.splat(
+                        builder.load(builder.gep(panels_, [builder.add(line, I64(c))])), v.vector
+                    )
                     for t in range(n_vectors):
                         builder.store(v.multiply_add(rows[t], center, builder.load(sums[c, t])), sums[c, t])
             number = v.splat(builder.trunc(start, I32), v.integers)
@@ -521,38 +522,27 @@ def compare_panels(
         v = _Vectors(context, builder, types.float64)
         lanes = v.vector.count
         narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
-        best_, second_, errors_, norms_, found_ = (
-            _data(context, builder, signature, args, p) for p in (0, 1, 2, 3, 5)
-        )
-
-        def shape(position: int, axis: int) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return builder.extract_value(array.shape, axis)
-
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
+        arrays = _Arrays(context, builder, signature, args)
+        best_, second_, errors_, norms_, found_ = arrays.data(0, 1, 2, 3, 5)
 
         def scores(pointer: Any, offset: Any) -> Any:
             address = builder.bitcast(builder.gep(pointer, [offset]), narrow.as_pointer())
             value = builder.load(address, align=best.dtype.bitwidth // 8)
             return value if best.dtype.bitwidth == 64 else builder.fpext(value, v.vector)
 
-        def smaller(x: Any, y: Any) -> Any:
-            return builder.select(builder.fcmp_ordered("<", x, y), x, y)
-
         infinite, zero = (ir.Constant(v.vector, [x] * lanes) for x in (float("inf"), 0.0))
-        width, found_width = shape(0, 1), shape(5, 1)
+        width, found_width = arrays.size(0, 1), arrays.size(5, 1)
         state = [cgutils.alloca_once(builder, v.vector) for _ in range(4)]
-        groups = builder.udiv(builder.add(args[4], at(lanes - 1)), at(lanes))
+        groups = builder.udiv(builder.add(args[4], I64(lanes - 1)), I64(lanes))
         with cgutils.for_range(builder, groups) as group:
-            first = builder.mul(group.index, at(lanes))
+            first = builder.mul(group.index, I64(lanes))
             norm = v.load(norms_, first, v.vector)
             for place, begin in zip(state, (infinite, zero, infinite, infinite), strict=True):
                 builder.store(begin, place)
-            with cgutils.for_range(builder, shape(0, 0)) as panel:
-                line = builder.mul(panel.index, at(3))
+            with cgutils.for_range(builder, arrays.size(0, 0)) as panel:
+                line = builder.mul(panel.index, I64(3))
                 e0, e1, e2 = (
-                    v.splat(builder.load(builder.gep(errors_, [builder.add(line, at(t))])), v.vector)
+                    v.splat(builder.load(builder.gep(errors_, [builder.add(line, I64(t))])), v.vector)
                     for t in range(3)
                 )
                 error = v.multiply_add(v.multiply_add(e2, norm, e1), norm, e0)
@@ -562,14 +552,14 @@ def compare_panels(
                 next_least = builder.fsub(scores(second_, offset), error)
                 limit, winner, rival, own = map(builder.load, state)
                 wins = builder.fcmp_ordered("<", at_most, limit)
-                beaten = smaller(next_least, builder.select(wins, own, at_least))
+                beaten = v.smaller(next_least, builder.select(wins, own, at_least))
                 here = v.splat(builder.sitofp(panel.index, v.scalar), v.vector)
                 builder.store(builder.select(wins, at_most, limit), state[0])
                 builder.store(builder.select(wins, here, winner), state[1])
-                builder.store(smaller(beaten, rival), state[2])
+                builder.store(v.smaller(beaten, rival), state[2])
                 builder.store(builder.select(wins, at_least, own), state[3])
             for t, place in enumerate(state[:3]):
-                v.store(builder.load(place), found_, builder.add(builder.mul(at(t), found_width), first))
+                v.store(builder.load(place), found_, builder.add(builder.mul(I64(t), found_width), first))
         return context.get_dummy_value()
 
     return types.void(best, second, errors, norms, n_rows, found), codegen
@@ -584,7 +574,7 @@ def lanes_at_once(typingctx: Any, X: Any) -> Any:
     """Lanes that `nearest_lanes` handles at once: blocks are multiples of it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(I64, LANE_VECTORS * target_of(context).vector_bytes // 8)
+        return I64(LANE_VECTORS * target_of(context).vector_bytes // 8)
 
     return types.int64(X), codegen
 
@@ -605,16 +595,8 @@ def nearest_lanes(
         lanes = v.tile.lanes
         single = ir.VectorType(ir.FloatType(), lanes)
         labels_kind = ir.VectorType(I64, lanes)
-        block_, centers_, candidates_, labels_ = (
-            _data(context, builder, signature, args, p) for p in (0, 1, 2, 4)
-        )
-
-        def size(position: int, axis: int) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return builder.extract_value(array.shape, axis)
-
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
+        arrays = _Arrays(context, builder, signature, args)
+        block_, centers_, candidates_, labels_ = arrays.data(0, 1, 2, 4)
 
         def rows_at(offset: Any) -> Any:
             address = builder.gep(block_, [offset])
@@ -623,15 +605,15 @@ def nearest_lanes(
             address = builder.bitcast(address, single.as_pointer())
             return builder.fpext(builder.load(address, align=4), v.vector)
 
-        n_features, width, stride = size(0, 0), size(0, 1), size(1, 1)
+        n_features, width, stride = arrays.size(0, 0), arrays.size(0, 1), arrays.size(1, 1)
         sums, best, numbers = (
             [cgutils.alloca_once(builder, kind) for _ in range(LANE_VECTORS)]
             for kind in (v.vector, v.vector, labels_kind)
         )
         first = builder.load(candidates_)
         step = LANE_VECTORS * lanes
-        with cgutils.for_range(builder, builder.udiv(width, at(step))) as group:
-            start = builder.mul(group.index, at(step))
+        with cgutils.for_range(builder, builder.udiv(width, I64(step))) as group:
+            start = builder.mul(group.index, I64(step))
             for t in range(LANE_VECTORS):
                 builder.store(ir.Constant(v.vector, [float("inf")] * lanes), best[t])
                 builder.store(v.splat(first, labels_kind), numbers[t])
@@ -644,7 +626,7 @@ def nearest_lanes(
                     c = v.splat(builder.load(builder.gep(center, [feature.index])), v.vector)
                     line = builder.add(builder.mul(feature.index, width), start)
                     for t in range(LANE_VECTORS):
-                        difference = builder.fsub(rows_at(builder.add(line, at(t * lanes))), c)
+                        difference = builder.fsub(rows_at(builder.add(line, I64(t * lanes))), c)
                         square = builder.fmul(difference, difference)
                         builder.store(builder.fadd(builder.load(sums[t]), square), sums[t])
                 here = v.splat(number, labels_kind)
@@ -654,7 +636,7 @@ def nearest_lanes(
                     builder.store(builder.select(nearer, sq_dist, known), best[t])
                     builder.store(builder.select(nearer, here, builder.load(numbers[t])), numbers[t])
             for t in range(LANE_VECTORS):
-                address = builder.gep(labels_, [builder.add(start, at(t * lanes))])
+                address = builder.gep(labels_, [builder.add(start, I64(t * lanes))])
                 address = builder.bitcast(address, labels_kind.as_pointer())
                 builder.store(builder.load(numbers[t]), address, align=8)
         return context.get_dummy_value()
@@ -685,12 +667,9 @@ def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -
         # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
         v = _Vectors(context, builder, types.float32, lanes=16)
         bytes_kind = ir.VectorType(ir.IntType(8), 16)
-        block_, point_, limits_, hits_ = (_data(context, builder, signature, args, p) for p in range(4))
-        shape = context.make_array(signature.args[0])(context, builder, args[0]).shape
-        n_features, width = builder.extract_value(shape, 0), builder.extract_value(shape, 1)
-
-        def at(value: int) -> Any:
-            return ir.Constant(I64, value)
+        arrays = _Arrays(context, builder, signature, args)
+        block_, point_, limits_, hits_ = arrays.data(0, 1, 2, 3)
+        n_features, width = arrays.size(0, 0), arrays.size(0, 1)
 
         def mark(start: Any, n_vectors: int) -> None:
             sums = [cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)]
@@ -700,21 +679,21 @@ def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -
                 c = v.splat(builder.load(builder.gep(point_, [feature.index])), v.vector)
                 line = builder.add(builder.mul(feature.index, width), start)
                 for t, total in enumerate(sums):
-                    address = builder.gep(block_, [builder.add(line, at(16 * t))])
+                    address = builder.gep(block_, [builder.add(line, I64(16 * t))])
                     values = builder.load(builder.bitcast(address, bytes_kind.as_pointer()), align=1)
                     x = builder.sitofp(builder.sext(values, v.integers), v.vector)
                     difference = builder.fsub(x, c)
                     builder.store(v.multiply_add(difference, difference, builder.load(total)), total)
             for t, total in enumerate(sums):
-                offset = builder.add(start, at(16 * t))
+                offset = builder.add(start, I64(16 * t))
                 below = builder.fcmp_ordered("<", builder.load(total), v.load(limits_, offset, v.vector))
                 bits = builder.zext(builder.bitcast(below, ir.IntType(16)), I64)
-                builder.store(bits, builder.gep(hits_, [builder.udiv(offset, at(16))]))
+                builder.store(bits, builder.gep(hits_, [builder.udiv(offset, I64(16))]))
 
-        pairs = builder.udiv(width, at(32))
+        pairs = builder.udiv(width, I64(32))
         with cgutils.for_range(builder, pairs) as pair:
-            mark(builder.mul(pair.index, at(32)), 2)
-        rest = builder.mul(pairs, at(32))
+            mark(builder.mul(pair.index, I64(32)), 2)
+        rest = builder.mul(pairs, I64(32))
         with builder.if_then(builder.icmp_unsigned("<", rest, width)):
             mark(rest, 1)
         return context.get_dummy_value()

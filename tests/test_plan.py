@@ -78,11 +78,13 @@ def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsi
 @pytest.mark.parametrize("shape", [(10, 3), (50, 3), (1000, 3), (10**6, 16), (10**6, 784), (10**6, 10_000)])
 @pytest.mark.parametrize("at_once", [3, 24, 48])
 def test_blocks_of_rows_fill_their_lanes(shape, at_once):
-    rows = _plan.block_rows(shape, 4, 9, 2, at_once)
-    assert rows % at_once == 0 or rows < at_once
-    assert 1 <= rows <= min(_plan.CHUNK_ROWS, -(-shape[0] // 2))
-    # They are not fewer than they need to be.
-    assert rows + at_once > min(_plan.MIN_BLOCK_ROWS, -(-shape[0] // 2))
+    rows, share = _plan.block_rows(shape, 4, 9, 2, at_once), -(-shape[0] // 2)
+    assert 1 <= rows <= min(_plan.CHUNK_ROWS, share)
+    assert rows % at_once == 0 or rows == share
+    # As many as fit, and not fewer than lie side by side.
+    row_bytes = shape[1] * 4 + 9 * 12
+    assert rows * row_bytes <= _plan.PACKED_BYTES or rows <= at_once
+    assert rows == share or (rows + at_once) * row_bytes > _plan.PACKED_BYTES or rows + at_once > 512
 
 
 def test_many_clusters_are_worth_turning_rows():

@@ -104,7 +104,6 @@ def yinyang_slot(
             score_some(X, block, n_picks, packed, origin, scale, norms)
             n_scored += count_needs(needs, n_picks)
         else:
-            needs[:] = True
             n_picks = score_all(X, start, stop, block, len(centers), packed, origin, scale, norms)
             n_scored += n_picks * n_groups
         n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
@@ -154,6 +153,7 @@ def yinyang_pass(
     Parameters
     ----------
     limit : share of the pairs of row and group that bounds may leave open for their upkeep to pay
+    turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads

@@ -280,8 +280,8 @@ def score_all(X, start, stop, block, n_clusters, packed, origin, scale, row_norm
     width, columns = lanes.shape[2], packed.panels.shape[2]
     for t in range(n_picks):
         block.picks[t] = start + t
+    block.needs[:] = True
     if len(lanes) == 0:
-        block.needs[:] = True
         score_some(X, block, n_picks, packed, origin, scale, row_norms)
         return n_picks
     block.norms[:n_picks] = row_norms[start:stop]
