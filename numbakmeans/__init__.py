@@ -17,7 +17,7 @@ _nopython    arrays in, inside nopython code
 _samples     arrays in: dtype, layout, checks, range
 _plan        thresholds
 _kernels     nopython building blocks
-_simd        vector values inside nopython code: the register tile
+_simd        vector values inside nopython code: the register tiles
 _slots       work shared out to threads
 _jit         compiler options and code cache
 _runtime     what threads and forks need

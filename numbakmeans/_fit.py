@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, REFERENCE
+from numbakmeans._algorithms import ALGORITHMS, REFERENCE, certified
 from numbakmeans._algorithms.base import Progress
-from numbakmeans._algorithms.certified import Certified
 from numbakmeans._kernels import canonical
 from numbakmeans._samples import (
     MAX_SAMPLES,
@@ -79,17 +78,22 @@ def pad_centers(centers: np.ndarray) -> np.ndarray:
     return wide
 
 
-def nearest(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and D to it (float64) for every row."""
+def nearest(
+    samples: Samples, centers: np.ndarray, *, scored: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label of the nearest center (int32) and D to it (float64) for every row.
+
+    scored : whether by certified scores or by the definition, chosen by the plan unless given
+    """
+    if scored is None:
+        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
     plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
-    labels = np.full(len(samples), -1, np.int32)
     wide = pad_centers(centers)
-    if _plan.scored(samples.shape, len(centers), samples.dtype.itemsize):
+    if scored:
         frame = samples.frame(wide)
         if frame.scale:
-            Certified(samples, plan, frame).run(wide, labels, *samples.tables(len(centers), plan.n_slots))
-            return labels, _label_sq_dists(samples, wide, labels)
-    sq_dists = np.empty(len(samples))
+            return certified.nearest(samples, plan, frame, wide)
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = canonical.nearest.on(plan.parallel)
     for rows, X in samples.slabs():
         run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels[rows], sq_dists[rows])

@@ -22,7 +22,10 @@ BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000
 #: Features, and features (in fours) times clusters over bytes of a value, from which certified scores are
 #: faster than the definition. asv: kernels.Choice. Below, what the tile costs for each row outweighs what it
 #: saves for each center; with one feature, many rows lie near the middle between two centers.
-CERTIFIED_FEATURES, CERTIFIED_WORK = 2, 16
+CERTIFIED_FEATURES, CERTIFIED_TERMS = 2, 16
+#: The same where nothing is asked for but labels and distances, which the definition finds in one go; and
+#: elementary steps over bytes of a value. asv: kernels.Nearest.
+NEAREST_TERMS, NEAREST_WORK = 128, 500_000
 #: Rows that a slot takes at a time. asv: kernels.ChunkRows: 128 costs a tenth more, above 512 all are equal.
 CHUNK_ROWS = 512
 #: Bytes of packed rows and their scores. asv: kernels.PackedBytes.
@@ -157,13 +160,19 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     return "resident" if small and memory.whole else "lloyd"
 
 
-def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
+def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int = CERTIFIED_TERMS) -> bool:
     """Return whether certified scores are faster than the definition for one pass over a shape."""
     _, n_features = shape
     fours = -(-n_features // 4) * 4
     # The definition takes as long for one dtype as for the other, scores half as long for float32.
-    worth = n_clusters * fours >= CERTIFIED_WORK * itemsize
+    worth = n_clusters * fours >= terms * itemsize
     return n_features >= CERTIFIED_FEATURES and worth and not DISABLED
+
+
+def nearest_scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
+    """Return whether certified scores are faster than the definition for nothing but labels and distances."""
+    work = shape[0] * shape[1] * n_clusters
+    return work >= NEAREST_WORK * itemsize and scored(shape, n_clusters, itemsize, NEAREST_TERMS)
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int, at_once: int) -> int:

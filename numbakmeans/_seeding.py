@@ -187,7 +187,7 @@ def approach_slot(
     """
     n_features, begin = X.shape[1], starts[first_leaf]
     block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
-    hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS + 1, np.int64)
+    hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS, np.int64)
     leaves = range(slot * n_leaves // n_slots, (slot + 1) * n_leaves // n_slots)
     for leaf in range(first_leaf + leaves.start, first_leaf + leaves.stop):
         start, stop = starts[leaf], starts[leaf + 1]

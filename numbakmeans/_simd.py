@@ -1,8 +1,8 @@
-"""Vector values inside nopython code: how wide the target's vectors are, and one register tile.
+"""Vector values inside nopython code: how wide the target's vectors are, and the register tiles.
 
-The tile is the inner loop of the fast distance pass. An `intrinsic` emits it whole: Python loops, while
-the code is generated, over rows and vectors, around one emitted loop over the features. The sums live in
-stack slots, which LLVM promotes to registers.
+A tile is the inner loop of a distance pass. An `intrinsic` emits it whole: Python loops, while the code is
+generated, over rows and vectors, around one emitted loop over the features. The sums live in stack slots,
+which LLVM promotes to registers.
 
 What the target can do is asked of LLVM itself, by compiling a vector operation for the very machine that
 Numba compiles for and reading the assembly: names and feature strings alone mislead.
@@ -97,7 +97,7 @@ def tile_of(target: Target, itemsize: int) -> Tile:
 
 
 def lane_tile_of(target: Target, itemsize: int) -> LaneTile:
-    """Return the tile for rows side by side: 24 or 12 sums in registers, and never wider than a panel."""
+    """Return the tile for rows side by side: 24 sums in registers, 12 or 6, and never wider than a panel."""
     lanes = target.vector_bytes // itemsize
     return LaneTile(min(8 if target.vector_bytes == 64 else 4, lanes), 3, lanes)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numbakmeans import _nopython, _overloads, _serial, jit
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._batch import kmeans2_batch
-from numbakmeans._fit import fit, iterate, seed
+from numbakmeans._fit import fit, iterate, nearest, seed
 from numbakmeans._samples import Samples
 from numbakmeans._scipy import kmeans, vq, whiten
 from numbakmeans._seeding import SEEDINGS
@@ -35,6 +35,7 @@ def small_calls() -> Iterator[Callable[[], object]]:
                 for progress in (None, lambda *_: None):  # all passes in one call, and one by one
                     yield partial(iterate, samples, centers, 2, algorithm=name, progress=progress)
             yield partial(vq, X, centers)
+            yield partial(nearest, samples, centers, scored=True)
             yield partial(kmeans2_batch, X[None], centers[None], 2)
             yield partial(kmeans2_batch, X[None], 2, 1, minit="++", rng=0)
             yield partial(fit, X, centers, max_iter=2)

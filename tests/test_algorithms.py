@@ -67,15 +67,15 @@ def test_ugly_data(name, dtype, way, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
-@pytest.mark.parametrize("scored", [False, True])
+@pytest.mark.parametrize("way", ["lloyd", "certified", "certified, turned"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_nearest_centers_of_ugly_data(name, dtype, scored, threads, monkeypatch):
-    monkeypatch.setattr(_plan, "scored", lambda *_: scored)
+def test_nearest_centers_of_ugly_data(name, dtype, way, threads):
     X, centers = case(name, dtype)
     with np.errstate(all="ignore"):
         right_labels, right = oracle.assign(X, centers)
-    labels, sq_dists = nearest(Samples(X), centers)
+    with ways.forced(way) as algorithm:
+        labels, sq_dists = nearest(Samples(X), centers, scored=algorithm == "certified")
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
 

@@ -267,6 +267,7 @@ from numbakmeans import _cache, _plan, fit, jit, kmeans, kmeans2, kmeans2_batch,
 from numbakmeans._algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
 for _plan.PARALLEL_WORK in (0, 10**18):
+    _plan.nearest_scored = lambda *_: _plan.PARALLEL_WORK == 0
     for algorithm in ALGORITHMS:
         _plan.algorithm = lambda *_: algorithm
         for dtype in (np.float32, np.float64, np.float16, np.int32):

@@ -1,8 +1,14 @@
 """Plans: sizes and thresholds."""
 
+import numpy as np
 import pytest
 
 from numbakmeans import _plan
+from numbakmeans._fit import iterate
+from numbakmeans._samples import Samples
+
+#: As it is: the other tests ask the bounds of all rows.
+BOUNDS_PAY = _plan.bounds_pay
 
 
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
@@ -92,3 +98,36 @@ def test_many_clusters_are_worth_turning_rows():
     assert _plan.turns(16, _plan.TURNED_CLUSTERS, 4)
     assert not _plan.turns(_plan.TURNED_FEATURES * 100 + 1, 100, 4)
     assert _plan.turns(_plan.TURNED_BYTES // 8, 2, 8)
+
+
+def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
+    """Rows that are left open are scored one by one."""
+    assert 0 < BOUNDS_PAY(384, 1000, 4, False) < 1
+    assert BOUNDS_PAY(384, 1000, 4, True) < BOUNDS_PAY(384, 1000, 4, False)
+    assert BOUNDS_PAY(16, 10, 4, False) < 0
+    turned = BOUNDS_PAY(64, 1000, 4, False)
+    monkeypatch.setattr(_plan, "turns", lambda *_: False)
+    assert BOUNDS_PAY(64, 1000, 4, False) > turned
+
+
+def test_passes_ask_the_plan_for_bounds(monkeypatch):
+    asked = []
+
+    def ask(*shape):
+        asked.append(BOUNDS_PAY(*shape))
+        return asked[-1]
+
+    monkeypatch.setattr(_plan, "bounds_pay", ask)
+    X = np.random.default_rng(0).normal(size=(2000, 16))
+    right = iterate(Samples(X), X[:100], 4, algorithm="lloyd")
+    got = iterate(Samples(X), X[:100], 4, algorithm="yinyang")
+    assert got.centers.tobytes() == right.centers.tobytes()
+    assert asked == [BOUNDS_PAY(16, 100, 8, False)] * 4
+
+
+def test_scores_pay_later_where_no_sums_are_asked_for():
+    assert _plan.scored((10**6, 8), 16, 4)
+    assert not _plan.nearest_scored((10**6, 8), 16, 4)
+    assert _plan.nearest_scored((10**6, 8), 64, 4)
+    assert not _plan.nearest_scored((10**6, 8), 64, 8)
+    assert not _plan.nearest_scored((1000, 8), 64, 4)

@@ -55,14 +55,14 @@ FAULTS = {
     ),
     "centers that are left out": (
         "_kernels/certify.py",
-        "min(columns, n_clusters - p * columns)",
-        "min(columns // 2, n_clusters - p * columns)",
+        "min(columns, len(packed.distinct) - p * columns)",
+        "min(columns // 2, len(packed.distinct) - p * columns)",
         "yinyang, turned",
         "float64",
     ),
     "the second best of a panel forgotten": (
         "_simd.py",
-        "smaller(next_least, builder.select(wins, own, at_least))",
+        "v.smaller(next_least, builder.select(wins, own, at_least))",
         "builder.select(wins, own, at_least)",
         "certified",
         "float32",
@@ -192,7 +192,7 @@ def test_a_copy_without_a_fault_has_none(algorithm, dtype, without_fault):
     ("line", "test"),
     [
         ("{} as loop:\n        line", "test_nothing_is_read_or_written_past_the_buffers"),
-        ("{} as feature:\n                line", "test_scores_of_rows_side_by_side"),
+        ("{} as feature:\n                line", "test_rows_side_by_side_stay_within_the_buffers"),
     ],
 )
 def test_a_tile_that_reads_past_its_buffer_dies(line, test, tmp_path):

@@ -77,18 +77,41 @@ class ChunkRows(Setting):
 
 
 class Choice:
-    """Three passes by each algorithm, over shapes around the limits between them."""
+    """Passes by each algorithm, over shapes around the limits between them."""
 
-    params = (list(ALGORITHMS), [2, 4, 8, 16, 64, 200], [3, 16, 64, 256], ["float32", "float64"])
-    param_names = ("algorithm", "n_features", "n_clusters", "dtype")
+    params = (
+        list(ALGORITHMS),
+        [1, 3, 10, 30],
+        [2, 3, 5, 6, 8, 16, 64, 200],
+        [3, 16, 64, 256],
+        ["float32", "float64"],
+    )
+    param_names = ("algorithm", "passes", "n_features", "n_clusters", "dtype")
 
-    def setup(self, algorithm, n_features, n_clusters, dtype):
-        X, self.start = blobs(20_000, n_features, n_clusters, dtype)
+    def setup(self, algorithm, passes, n_features, n_clusters, dtype):
+        X, self.start = blobs(50_000, n_features, n_clusters, dtype)
         self.samples = Samples(X)
-        self.time_iterate(algorithm, n_features, n_clusters, dtype)
+        self.time_iterate(algorithm, passes, n_features, n_clusters, dtype)
 
-    def time_iterate(self, algorithm, n_features, n_clusters, dtype):
-        _fit.iterate(self.samples, self.start, 3, algorithm=algorithm)
+    def time_iterate(self, algorithm, passes, n_features, n_clusters, dtype):
+        _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
+
+
+class Nearest:
+    """Nearest centers by certified scores, and by the definition."""
+
+    params = ([False, True], [1000, 100_000], [2, 4, 8, 16, 64], [4, 16, 64, 256], ["float32", "float64"])
+    param_names = ("scored", "n_samples", "n_features", "n_clusters", "dtype")
+
+    def setup(self, scored, n_samples, n_features, n_clusters, dtype):
+        self.X, self.start = blobs(n_samples, n_features, n_clusters, dtype)
+        self.time_nearest(scored, n_samples, n_features, n_clusters, dtype)
+
+    def time_nearest(self, scored, n_samples, n_features, n_clusters, dtype):
+        samples = Samples(self.X)
+        # The check that `vq` makes, which leaves what scores need.
+        assert samples.finite
+        _fit.nearest(samples, self.start, scored=scored)
 
 
 class Blocks(Setting):
@@ -112,7 +135,7 @@ class PackedBytes(Setting):
     """One pass with more or fewer rows packed at a time."""
 
     name = "PACKED_BYTES"
-    params = ([2**15, 2**16, 2**17, 2**18, 2**19], [32, 128, 384])
+    params = ([2**16, 2**17, 2**18, 2**19, 2**20], [32, 128, 384])
     param_names = ("packed_bytes", "n_features")
 
     def setup(self, packed_bytes, n_features):
@@ -129,7 +152,7 @@ class Turns(Setting):
     """A pass over rows that are scored one by one, and over rows that are turned and scored side by side."""
 
     name = "turns"
-    params = ([False, True], [16, 64, 384], [10, 32, 64, 200], ["float32", "float64"])
+    params = ([False, True], [2, 5, 10, 64, 384], [10, 32, 64, 200], ["float32", "float64"])
     param_names = ("turned", "n_features", "n_clusters", "dtype")
 
     def setup(self, turned, n_features, n_clusters, dtype):

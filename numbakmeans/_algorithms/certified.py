@@ -10,11 +10,14 @@ doi 10.1109/TIT.1982.1056489.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
+from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_all
 from numbakmeans._kernels.exact import relabel
 from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
@@ -60,7 +63,7 @@ def certified_slot(
         stop = min(start + block_rows, len(X))
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        n_picks = score_all(X, start, stop, block, len(centers), packed, origin, scale, norms)
+        n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
         n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
         moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
@@ -101,6 +104,65 @@ def certified_pass(
     return spread(loop, sums.shape[0], certified_slot, (*shared, constants, scales, labels, sums, counts))
 
 
+@kernel
+def assign_slot(
+    slot, X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is, norms, labels, sq_dists
+):
+    """Slot. Label the rows of every n-th block; see `assign`."""
+    block = block_buffers(X, block_rows, len(packed.panels), 1, turns, not as_is)
+    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+        stop = min(start + block_rows, len(X))
+        measure_rows(X, start, stop, origin, scale, norms)
+        n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
+        nearest_of_rows(X, block, n_picks, centers, packed, scale)
+        for t in range(n_picks):
+            labels[start + t] = block.labels[t]
+        label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
+
+
+@driver
+def assign(
+    loop, X, n_slots, block_rows, turns, centers, members, origin, scale, as_is, norms, labels, sq_dists
+):
+    """Write label and D of the nearest center for every row.
+
+    labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X; norms : OUT
+    The others are those of `certified_pass`.
+    """
+    packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    shared = (X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is, norms)
+    spread(loop, n_slots, assign_slot, (*shared, labels, sq_dists))
+
+
+class Layout(NamedTuple):
+    """How rows and centers are laid out: rows of a block, are they turned, and which center stands where."""
+
+    block_rows: int
+    turns: bool
+    members: np.ndarray
+
+
+def layout(samples: Samples, plan: Plan, n_clusters: int) -> Layout:
+    """Return the `Layout` for rows that want all centers."""
+    none, itemsize = np.empty((0, 0), samples.dtype), samples.dtype.itemsize
+    columns = panel_columns(none, n_clusters)
+    members = in_order(columns, n_clusters)
+    sizes = (samples.shape, itemsize, len(members) // columns, plan.n_slots)
+    block_rows = _plan.block_rows(*sizes, rows_at_once(none))
+    return Layout(block_rows, _plan.turns(samples.shape[1], n_clusters, itemsize), members)
+
+
+def nearest(samples: Samples, plan: Plan, frame: Frame, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label of the nearest center (int32) and D to it (float64) for every row."""
+    block_rows, turns, members = layout(samples, plan, len(centers))
+    labels, sq_dists, norms = np.empty(len(samples), np.int32), np.empty(len(samples)), np.empty(len(samples))
+    run = assign.on(plan.parallel)
+    for rows, X in samples.slabs():
+        own = (norms[rows], labels[rows], sq_dists[rows])
+        run(X, plan.n_slots, block_rows, turns, centers, members, *frame, *own)
+    return labels, sq_dists
+
+
 class Certified(Algorithm):
     """Approximate scores from the register tile, and a certificate for each label."""
 
@@ -112,14 +174,7 @@ class Certified(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         samples, (_, constants, scales) = self.samples, self.grids
-        none = np.empty((0, 0), samples.dtype)
-        columns = panel_columns(none, len(centers))
-        members = in_order(columns, len(centers))
-        n_panels = len(members) // columns
-        block_rows = _plan.block_rows(
-            samples.shape, samples.dtype.itemsize, n_panels, self.plan.n_slots, rows_at_once(none)
-        )
-        turns = _plan.turns(samples.shape[1], len(centers), samples.dtype.itemsize)
+        block_rows, turns, members = layout(samples, self.plan, len(centers))
         run = self.driver.on(self.plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():

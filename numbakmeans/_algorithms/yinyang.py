@@ -104,7 +104,7 @@ def yinyang_slot(
             score_some(X, block, n_picks, packed, origin, scale, norms)
             n_scored += count_needs(needs, n_picks)
         else:
-            n_picks = score_all(X, start, stop, block, len(centers), packed, origin, scale, norms)
+            n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
             n_scored += n_picks * n_groups
         n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
         panels = (packed.errors, packed.groups, drifts.twins)
@@ -246,7 +246,7 @@ class Yinyang(Algorithm):
     def _make_heads(self, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
         n_samples, n_features = samples.shape
-        some = samples.rows(slice(None, None, max(1, n_samples // _plan.HEAD_SAMPLE)))
+        some = samples.rows(slice(None, None, -(-n_samples // _plan.HEAD_SAMPLE)))
         points = ((some - origin) * scale).astype(np.float32)
         basis, off = directions(points, n_directions, plan.parallel, plan.n_slots)
         self.basis = panels_of(basis)

@@ -17,9 +17,10 @@ C the largest |c| of a panel, d the number of features.
 So with E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
 S' - E' of another, they are in this order by the definition. Each panel has its own C: a center far out
 does not blur the others. Tiny values that vanish in scaling or in products, and the rounding of X and C
-themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05; `scale_for` refuses what lies
-beyond 2**±400. Infinite scores, of padding and of centers that equal another, are never smallest. Nothing
-here holds for NaN: callers send only finite data.
+themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05; so are the roundings of
+S' + E, of S' - E, and of E itself, fused or not. `scale_for` refuses what lies beyond 2**±400. Infinite
+scores, of padding and of centers that equal another, are never smallest. Nothing here holds for NaN: callers
+send only finite data.
 
 References
 ----------
@@ -251,9 +252,10 @@ def score_some(X, block, n_picks, packed, origin, scale, row_norms):
 
 @kernel
 def turn_block(X, n_picks, block, origin, scale):
-    """Tile. Write the first n_picks rows of a block side by side."""
+    """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
     picks, rows, lanes = block.picks, block.rows, block.lanes
     width = lanes.shape[2]
+    in_turn = np.arange(width)
     # The last lanes are filled up with the last row.
     for t in range(n_picks, len(picks)):
         picks[t] = picks[n_picks - 1]
@@ -261,16 +263,16 @@ def turn_block(X, n_picks, block, origin, scale):
         source, numbers, first = X, picks, b * width
         if len(rows) > 0:
             pack_rows(X, picks[first:], width, origin, scale, rows)
-            source, numbers, first = frozen(rows), np.arange(width), 0
+            source, numbers, first = frozen(rows), in_turn, 0
         turn_rows(source, numbers, first, lanes[b])
 
 
 @kernel
-def score_all(X, start, stop, block, n_clusters, packed, origin, scale, row_norms):
+def score_all(X, start, stop, block, packed, origin, scale, row_norms):
     """Tile. Make rows [start, stop) those of a block, and score all centers for them.
 
     block : INOUT `Block`; with lanes, rows are scored side by side
-    n_clusters : how many centers there are; the others are those of `score_some`
+    packed, row_norms : as in `score_some`
 
     Returns
     -------
@@ -288,7 +290,7 @@ def score_all(X, start, stop, block, n_clusters, packed, origin, scale, row_norm
     turn_block(X, n_picks, block, origin, scale)
     best, second, places = block.scores.best, block.scores.second, block.scores.columns
     for p in range(len(best)):
-        filled = max(min(columns, n_clusters - p * columns), 0)
+        filled = max(min(columns, len(packed.distinct) - p * columns), 0)
         of_panel = (best[p], second[p], places[p])
         for b in range((n_picks + width - 1) // width):
             score_lanes(lanes[b], packed.panels, packed.half_norms, p, filled, b * width, *of_panel)

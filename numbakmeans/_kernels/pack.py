@@ -22,7 +22,7 @@ LINE = 64
 
 
 class Scores(NamedTuple):
-    """What `certify.score_rows` finds for some rows, and its workspace.
+    """What `certify.score_some` and `score_all` find for some rows, and their workspace.
 
     best, second : (n_panels, at least n_rows), the smallest score of each panel, and the next
     columns : likewise, int32, whose the best is
@@ -213,7 +213,7 @@ def panel_buffers(X, n_panels, columns):
 @kernel
 def score_buffers(X, n_rows, n_panels):
     """Return `Scores` for n_rows rows, in the dtype of X."""
-    # Each line of them begins on a line of the cache, and has room for all lanes of the last tile.
+    # Room for all lanes of the last tile; scores of each panel begin on a line of the cache.
     room = (n_rows + max(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
     best = on_a_line(n_panels * room, X).reshape((n_panels, room))
     second = on_a_line(n_panels * room, X).reshape((n_panels, room))

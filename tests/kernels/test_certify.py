@@ -23,8 +23,9 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         members[j % columns] = 0
         packed = certify.pack_centers(X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
         bounds[j] = packed.errors[0]
-        block = certify.block_buffers(X, n_rows, 1, 1, turned, True)
-        certify.score_all(X, 0, n_rows, block, columns, packed, origin, scale, norms)
+        packs = scale != 1.0 or origin.any()
+        block = certify.block_buffers(X, n_rows, 1, 1, turned, packs)
+        certify.score_all(X, 0, n_rows, block, packed, origin, scale, norms)
         best[:, j] = block.scores.best[0, :n_rows]
     ratios = np.empty((len(X), len(centers)))
     for i in range(len(X)):
@@ -40,7 +41,9 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 7, 50])
-@pytest.mark.parametrize("kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive"])
+@pytest.mark.parametrize(
+    "kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive", "as they are"]
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
     rng = np.random.default_rng(n_features)
@@ -58,9 +61,12 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
         X, centers, origin = X * 1e-30, centers * 1e-30, origin * 1e-30
     elif kind == "positive":
         X, centers = np.abs(X), np.abs(centers)
+    elif kind == "as they are":
+        origin[:] = 0.0
     X, centers = X.astype(dtype), centers.astype(dtype)
     origin = origin.astype(dtype).astype(np.float64)
     scale = pack.scale_for(np.abs(X.astype(float)).max(0)[None], centers.astype(float), n_features, origin)
+    scale = 1.0 if kind == "as they are" else scale
     ratios = errors_over_bounds(dtype, X, centers, origin, scale, turned)
     assert ratios.max() <= 1
     # The negative control: a bound a thousand times smaller would be broken, where scores are rounded at all.
