@@ -57,8 +57,8 @@ FAULTS = {
         "_kernels/certify.py",
         "min(columns, len(packed.distinct) - p * columns)",
         "min(columns // 2, len(packed.distinct) - p * columns)",
-        "yinyang, turned",
-        "float64",
+        "certified, turned",
+        "float32",
     ),
     "the second best of a panel forgotten": (
         "_simd.py",
