@@ -45,7 +45,7 @@ ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35
 #: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
 #: they may leave open and still be used in the next pass. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
-#: Rows that tell along which directions heads are taken.
+#: Rows at most that tell along which directions heads are taken. asv: kernels.HeadSample.
 HEAD_SAMPLE = 2048
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.

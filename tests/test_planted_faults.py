@@ -19,9 +19,9 @@ PACKAGE = Path(numbakmeans.__file__).parent
 FAULTS = {
     "a bound too small by 1000": ("_kernels/certify.py", "1.05 * ", "0.00105 * ", "certified", "float32"),
     "norms of other rows": (
-        "_kernels/certify.py",
-        "norms[t] = row_norms[picks[t]]",
-        "norms[t] = row_norms[t]",
+        "_algorithms/yinyang.py",
+        "norms[t] = norms[picks[t]]",
+        "norms[t] = norms[t]",
         "yinyang",
         "float32",
     ),

@@ -200,6 +200,24 @@ class Heads(Setting):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
+class HeadSample(Setting):
+    """Ten passes with heads along directions that more or fewer rows tell."""
+
+    name = "HEAD_SAMPLE"
+    params = ([512, 1024, 2048, 4096], [128, 384])
+    param_names = ("head_sample", "n_features")
+    timeout = 120
+
+    def setup(self, head_sample, n_features):
+        self.change(head_sample)
+        X, self.start = blobs(20_000, n_features, 500, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(head_sample, n_features)
+
+    def time_iterate(self, head_sample, n_features):
+        _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
+
+
 class Pruning:
     """Ten passes with bounds against ten without, on data that bounds help and on data that they do not."""
 

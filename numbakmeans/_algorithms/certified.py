@@ -36,6 +36,13 @@ def in_order(columns, n_clusters):
 
 
 @kernel
+def label_block(X, start, stop, block, centers, packed, origin, scale):
+    """Tile. Label rows [start, stop), whose norms are those of the block; return how many were decided."""
+    n_picks = score_all(X, start, stop, block, packed, origin, scale)
+    return nearest_of_rows(X, block, n_picks, centers, packed, scale)
+
+
+@kernel
 def certified_slot(
     slot,
     X,
@@ -63,8 +70,8 @@ def certified_slot(
         stop = min(start + block_rows, len(X))
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
-        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
+        block.norms[: stop - start] = norms[start:stop]
+        n_decided += label_block(X, start, stop, block, centers, packed, origin, scale)
         moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
 
@@ -105,32 +112,27 @@ def certified_pass(
 
 
 @kernel
-def assign_slot(
-    slot, X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is, norms, labels, sq_dists
-):
+def assign_slot(slot, X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is, labels, sq_dists):
     """Slot. Label the rows of every n-th block; see `assign`."""
     block = block_buffers(X, block_rows, len(packed.panels), 1, turns, not as_is)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
-        measure_rows(X, start, stop, origin, scale, norms)
-        n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
-        nearest_of_rows(X, block, n_picks, centers, packed, scale)
-        for t in range(n_picks):
+        measure_rows(X[start:stop], 0, stop - start, origin, scale, block.norms)
+        label_block(X, start, stop, block, centers, packed, origin, scale)
+        for t in range(stop - start):
             labels[start + t] = block.labels[t]
         label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
 
 
 @driver
-def assign(
-    loop, X, n_slots, block_rows, turns, centers, members, origin, scale, as_is, norms, labels, sq_dists
-):
+def assign(loop, X, n_slots, block_rows, turns, centers, members, origin, scale, as_is, labels, sq_dists):
     """Write label and D of the nearest center for every row.
 
-    labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X; norms : OUT
+    labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
     The others are those of `certified_pass`.
     """
     packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
-    shared = (X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is, norms)
+    shared = (X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is)
     spread(loop, n_slots, assign_slot, (*shared, labels, sq_dists))
 
 
@@ -155,11 +157,11 @@ def layout(samples: Samples, plan: Plan, n_clusters: int) -> Layout:
 def nearest(samples: Samples, plan: Plan, frame: Frame, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the label of the nearest center (int32) and D to it (float64) for every row."""
     block_rows, turns, members = layout(samples, plan, len(centers))
-    labels, sq_dists, norms = np.empty(len(samples), np.int32), np.empty(len(samples)), np.empty(len(samples))
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = assign.on(plan.parallel)
     for rows, X in samples.slabs():
-        own = (norms[rows], labels[rows], sq_dists[rows])
-        run(X, plan.n_slots, block_rows, turns, centers, members, *frame, *own)
+        shared = (plan.n_slots, block_rows, turns, centers, members)
+        run(X, *shared, *frame, labels[rows], sq_dists[rows])
     return labels, sq_dists
 
 

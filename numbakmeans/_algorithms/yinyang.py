@@ -101,11 +101,13 @@ def yinyang_slot(
                 )
             n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
             n_open += count_needs(needs, n_picks)
-            score_some(X, block, n_picks, packed, origin, scale, norms)
+            score_some(X, block, n_picks, packed, origin, scale)
             n_scored += count_needs(needs, n_picks)
         else:
-            n_picks = score_all(X, start, stop, block, packed, origin, scale, norms)
+            n_picks = score_all(X, start, stop, block, packed, origin, scale)
             n_scored += n_picks * n_groups
+        for t in range(n_picks):
+            block.norms[t] = norms[picks[t]]
         n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
         panels = (packed.errors, packed.groups, drifts.twins)
         bound_rows(start, stop - start, block, n_picks, *panels, upper, below)

@@ -233,15 +233,12 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit):
 
 
 @kernel
-def score_some(X, block, n_picks, packed, origin, scale, row_norms):
+def score_some(X, block, n_picks, packed, origin, scale):
     """Tile. Score the wanted centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
-    row_norms : (n_samples,), from `pack.measure_rows`
     """
     picks, needs, rows = block.picks, block.needs, block.rows
-    for t in range(n_picks):
-        block.norms[t] = row_norms[picks[t]]
     source, numbers = X, picks
     if len(rows) > 0:
         pack_rows(X, picks, n_picks, origin, scale, rows)
@@ -268,11 +265,11 @@ def turn_block(X, n_picks, block, origin, scale):
 
 
 @kernel
-def score_all(X, start, stop, block, packed, origin, scale, row_norms):
+def score_all(X, start, stop, block, packed, origin, scale):
     """Tile. Make rows [start, stop) those of a block, and score all centers for them.
 
     block : INOUT `Block`; with lanes, rows are scored side by side
-    packed, row_norms : as in `score_some`
+    packed : as in `score_some`
 
     Returns
     -------
@@ -284,9 +281,8 @@ def score_all(X, start, stop, block, packed, origin, scale, row_norms):
         block.picks[t] = start + t
     block.needs[:] = True
     if len(lanes) == 0:
-        score_some(X, block, n_picks, packed, origin, scale, row_norms)
+        score_some(X, block, n_picks, packed, origin, scale)
         return n_picks
-    block.norms[:n_picks] = row_norms[start:stop]
     turn_block(X, n_picks, block, origin, scale)
     best, second, places = block.scores.best, block.scores.second, block.scores.columns
     for p in range(len(best)):
@@ -301,7 +297,8 @@ def score_all(X, start, stop, block, packed, origin, scale, row_norms):
 def nearest_of_rows(X, block, n_picks, centers, packed, scale):
     """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
 
-    block : INOUT `Block`, after `score_some` or `score_all`; packed : all centers, a `Packed`
+    block : INOUT `Block`, after `score_some` or `score_all`, its norms given
+    packed : all centers, a `Packed`
 
     Returns
     -------

@@ -25,7 +25,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         bounds[j] = packed.errors[0]
         packs = scale != 1.0 or origin.any()
         block = certify.block_buffers(X, n_rows, 1, 1, turned, packs)
-        certify.score_all(X, 0, n_rows, block, packed, origin, scale, norms)
+        certify.score_all(X, 0, n_rows, block, packed, origin, scale)
         best[:, j] = block.scores.best[0, :n_rows]
     ratios = np.empty((len(X), len(centers)))
     for i in range(len(X)):

@@ -1,0 +1,36 @@
+"""Products of rows and vectors, and the directions that heads are taken along."""
+
+import numpy as np
+import pytest
+
+from numbakmeans._kernels import heads
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 15, 100])
+@pytest.mark.parametrize("n_vectors", [1, 31, 32, 70])
+@pytest.mark.parametrize("n_slots", [1, 3, 8])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_products(n_rows, n_vectors, n_slots, parallel):
+    rng = np.random.default_rng(n_vectors)
+    # Small integers: every order of the additions gives the same sum.
+    rows = rng.integers(-9, 9, size=(n_rows, 21)).astype(np.float32)
+    vectors = rng.integers(-9, 9, size=(n_vectors, 21)).astype(np.float32)
+    assert np.array_equal(heads.products.on(parallel)(n_slots, rows, vectors), rows @ vectors.T)
+
+
+@pytest.mark.parametrize("n_slots", [1, 3])
+def test_directions_are_those_of_most_spread(n_slots):
+    rng = np.random.default_rng(0)
+    spread = np.where(np.arange(30) < 4, 10.0, 0.1)
+    points = (rng.normal(size=(500, 30)) * spread + 5).astype(np.float32)
+    basis, off = heads.directions(points, 4, n_slots > 1, n_slots)
+    right = np.linalg.norm(basis.astype(float) @ basis.T - np.eye(4))
+    assert right <= off * 1.01 + 1e-12
+    assert off < 1e-5
+    centered = points - points.mean(0)
+
+    def kept(directions):
+        return np.square(centered @ directions.T).sum() / np.square(centered).sum()
+
+    assert kept(basis) > 0.99
+    assert kept(np.eye(30)[10:14]) < 0.01  # the control
