@@ -61,7 +61,7 @@ FAULTS = {
         "float32",
     ),
     "the second best of a panel forgotten": (
-        "_simd.py",
+        "_simd/lanes.py",
         "v.smaller(next_least, builder.select(wins, own, at_least))",
         "builder.select(wins, own, at_least)",
         "certified",
@@ -189,16 +189,20 @@ def test_a_copy_without_a_fault_has_none(algorithm, dtype, without_fault):
 
 
 @pytest.mark.parametrize(
-    ("line", "test"),
+    ("file", "line", "test"),
     [
-        ("{} as loop:\n        line", "test_nothing_is_read_or_written_past_the_buffers"),
-        ("{} as feature:\n                line", "test_rows_side_by_side_stay_within_the_buffers"),
+        ("tiles.py", "{} as loop:\n        line", "test_nothing_is_read_or_written_past_the_buffers"),
+        (
+            "lanes.py",
+            "{} as feature:\n                line",
+            "test_rows_side_by_side_stay_within_the_buffers",
+        ),
     ],
 )
-def test_a_tile_that_reads_past_its_buffer_dies(line, test, tmp_path):
+def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     old = line.format("with cgutils.for_range(builder, n_features)")
     more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
-    copy_with(tmp_path, "_simd.py", old, more)
+    copy_with(tmp_path, f"_simd/{file}", old, more)
     test = f"{HERE / 'test_simd.py'}::{test}"
     result = run(
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
@@ -207,7 +211,7 @@ def test_a_tile_that_reads_past_its_buffer_dies(line, test, tmp_path):
 
 
 def test_a_stack_that_is_not_aligned_is_found(tmp_path):
-    copy_with(tmp_path, "_simd.py", '"stackrealign"', '"no-realign-stack"')
+    copy_with(tmp_path, "_simd/vectors.py", '"stackrealign"', '"no-realign-stack"')
     test = f"{HERE / 'test_simd.py'}::test_vectors_that_leave_the_registers_lie_on_lines"
     result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
     assert result.returncode == 1, result.stdout

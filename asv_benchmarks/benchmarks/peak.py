@@ -13,7 +13,7 @@ from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._kernels.pack import panel_columns
 from numbakmeans._plan import sweep
 from numbakmeans._samples import Samples
-from numbakmeans._simd import _Vectors
+from numbakmeans._simd.vectors import Vectors
 
 from .data import blobs
 
@@ -26,7 +26,7 @@ def multiply_add_loop(_typingctx, n, x):
     """Run n rounds of `SUMS` independent vector multiply-adds that touch no memory; the result goes to x."""
 
     def codegen(context, builder, signature, args):
-        v = _Vectors(context, builder, x.dtype)
+        v = Vectors(context, builder, x.dtype)
         data = context.make_array(signature.args[1])(context, builder, args[1]).data
         factor = v.splat(builder.load(data), v.vector)
         sums = [cgutils.alloca_once(builder, v.vector) for _ in range(SUMS)]

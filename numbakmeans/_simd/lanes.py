@@ -1,351 +1,18 @@
-"""Vector values inside nopython code: how wide the target's vectors are, and the register tiles.
+"""Tiles whose lanes are rows: rows lie side by side, and what is found of each stays in its lane.
 
-A tile is the inner loop of a distance pass. An `intrinsic` emits it whole: Python loops, while the code is
-generated, over rows and vectors, around one emitted loop over the features. The sums live in stack slots,
-which LLVM promotes to registers.
-
-What the target can do is asked of LLVM itself, by compiling a vector operation for the very machine that
-Numba compiles for and reading the assembly: names and feature strings alone mislead.
+They are emitted as the tile of `tiles` is.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
-
-
-class Target(NamedTuple):
-    """What the vectors of a machine can do."""
-
-    vector_bytes: int
-    fused: bool
-
-
-class Tile(NamedTuple):
-    """Rows and vectors of a register tile, and elements of a vector."""
-
-    rows: int
-    vectors: int
-    lanes: int
-
-
-class LaneTile(NamedTuple):
-    """Columns (centers) of a tile of rows side by side, vectors of rows, and elements of a vector."""
-
-    columns: int
-    vectors: int
-    lanes: int
-
-
-@functools.cache
-def _probe(machine: Any) -> Target:
-    """Return what LLVM makes of a fused multiply-add of 16 floats on a target machine."""
-    module = ir.Module()
-    vector = ir.VectorType(ir.FloatType(), 16)
-    function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "probe")
-    _allow_wide_vectors(function)
-    builder = ir.IRBuilder(function.append_basic_block())
-    x, y, z = function.args
-    builder.ret(builder.fadd(builder.fmul(x, y), z))
-    multiply = machine.emit_assembly(llvm.parse_assembly(str(module)))
-    fma = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "llvm.fma.v16f32")
-    fused = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "fused")
-    _allow_wide_vectors(fused)
-    builder = ir.IRBuilder(fused.append_basic_block())
-    builder.ret(builder.call(fma, fused.args))
-    assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
-    vector_bytes = 64 if "zmm" in multiply else 32 if "ymm" in multiply else 16
-    # Where the hardware cannot, LLVM calls a function of libm for each element.
-    return Target(vector_bytes, "fmaf" not in assembly)
-
-
-def _allow_wide_vectors(function: ir.Function) -> None:
-    """Ask for 512-bit code also on CPUs where LLVM prefers 256."""
-    for name in ("prefer-vector-width", "min-legal-vector-width"):
-        # llvmlite knows only attributes without a value.
-        set.add(function.attributes, f'"{name}"="512"')
-
-
-def _align_stack(function: ir.Function) -> None:
-    """Let vectors that do not fit into registers lie on lines of the cache.
-
-    LLVM decides too late which do not fit, and leaves the stack aligned to 16 bytes: a tile then took up to a
-    quarter more time, depending on where the stack of the process began. What is inlined loses the attribute.
-    """
-    set.add(function.attributes, '"stackrealign"')
-    function.attributes.add("noinline")
-
-
-def target_of(context: Any) -> Target:
-    """Return what the machine that a Numba context compiles for can do."""
-    return _probe(context.codegen()._tm)
-
-
-def tile_of(target: Target, itemsize: int) -> Tile:
-    """Return the register tile for a target: 32 registers with 64-byte vectors, 16 otherwise."""
-    lanes = target.vector_bytes // itemsize
-    return Tile(14, 2, lanes) if target.vector_bytes == 64 else Tile(6, 2, lanes)
-
-
-def lane_tile_of(target: Target, itemsize: int) -> LaneTile:
-    """Return the tile for rows side by side: 24 sums in registers, 12 or 6, and never wider than a panel."""
-    lanes = target.vector_bytes // itemsize
-    return LaneTile(min(8 if target.vector_bytes == 64 else 4, lanes), 3, lanes)
-
-
-@intrinsic
-def tile_rows(typingctx: Any, X: Any) -> Any:
-    """Rows of the register tile for the dtype of X."""
-    return _constant(X, lambda tile: tile.rows)
-
-
-@intrinsic
-def tile_columns(typingctx: Any, X: Any) -> Any:
-    """Columns (centers) of the register tile for the dtype of X: the width of a panel."""
-    return _constant(X, lambda tile: tile.vectors * tile.lanes)
-
-
-@intrinsic
-def tile_lanes(typingctx: Any, X: Any) -> Any:
-    """Lanes that the results of a tile take: its rows, filled up to whole vectors."""
-    return _constant(X, lambda tile: -(-tile.rows // tile.lanes) * tile.lanes)
-
-
-def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return I64(of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
-
-    return types.int64(X), codegen
-
-
-class _Vectors:
-    """Loads, stores and operations on the vectors of one dtype, for a builder."""
-
-    def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int = 0) -> None:
-        self.builder, self.itemsize = builder, dtype.bitwidth // 8
-        self.target = target_of(context)
-        self.tile = tile_of(self.target, self.itemsize)
-        lanes = lanes or self.tile.lanes
-        self.scalar = context.get_data_type(dtype)
-        self.vector = ir.VectorType(self.scalar, lanes)
-        self.integers = ir.VectorType(I32, lanes)
-        self.suffix = f"v{lanes}f{8 * self.itemsize}"
-        _allow_wide_vectors(builder.function)
-        _align_stack(builder.function)
-
-    def load(self, pointer: Any, offset: Any, vector: Any) -> Any:
-        address = self.builder.gep(pointer, [offset])
-        address = self.builder.bitcast(address, vector.as_pointer())
-        # Aligned as the elements are: arrays promise no more.
-        return self.builder.load(
-            address, align=vector.element.width // 8 if vector is self.integers else self.itemsize
-        )
-
-    def store(self, value: Any, pointer: Any, offset: Any) -> None:
-        address = self.builder.gep(pointer, [offset])
-        address = self.builder.bitcast(address, value.type.as_pointer())
-        self.builder.store(value, address, align=4 if value.type is self.integers else self.itemsize)
-
-    def splat(self, value: Any, vector: Any) -> Any:
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, value, I32(0))
-        zeros = ir.Constant(self.integers, [0] * self.integers.count)
-        return self.builder.shuffle_vector(first, undefined, zeros)
-
-    def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x * y + z, in one rounding where the target can."""
-        if not self.target.fused:
-            return self.builder.fadd(self.builder.fmul(x, y), z)
-        return self.builder.call(self._intrinsic("llvm.fma", 3), [x, y, z])
-
-    def smaller(self, x: Any, y: Any) -> Any:
-        """The smaller of x and y, which is y where x is NaN."""
-        return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
-
-    def _intrinsic(self, name: str, n_arguments: int) -> Any:
-        kind = ir.FunctionType(self.vector, [self.vector] * n_arguments)
-        return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
-
-
-class _Arrays:
-    """The arguments of an intrinsic that are arrays, by their position."""
-
-    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
-        self.builder = builder
-        self.structs = {
-            position: context.make_array(kind)(context, builder, value)
-            for position, (kind, value) in enumerate(zip(signature.args, args, strict=True))
-            if isinstance(kind, types.Array)
-        }
-
-    def data(self, *positions: int) -> list[Any]:
-        """Pointers to their first elements."""
-        return [self.structs[p].data for p in positions]
-
-    def size(self, position: int, axis: int) -> Any:
-        return self.builder.extract_value(self.structs[position].shape, axis)
-
-
-def _best_two(v: _Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
-    """Return three vectors with a lane for each row: its best score, the next, the column of the best.
-
-    rows : as many as a vector has lanes, each a list of vectors of scores
-
-    A tournament: pairs of vectors meet, half of the lanes of one against the other half, and the two results
-    share a vector, until each lane holds what is left of a row.
-    """
-    builder, lanes = v.builder, v.tile.lanes
-
-    def meet(x: Any, y: Any) -> Any:
-        better = builder.fcmp_ordered("<", y[0], x[0])
-        best = builder.select(better, y[0], x[0])
-        second = builder.select(better, x[0], y[0])
-        if x[1] is not None:
-            second = v.smaller(second, v.smaller(x[1], y[1]))
-        return best, second, builder.select(better, y[2], x[2])
-
-    def play(group: list[list[Any]]) -> Any:
-        if len(group) == 1:
-            entries = [
-                (score, None, ir.Constant(v.integers, [j * lanes + t for t in range(lanes)]))
-                for j, score in enumerate(group[0])
-            ]
-            return functools.reduce(meet, entries)
-        middle = len(group) // 2
-        left, right = play(group[:middle]), play(group[middle:])
-        # Each row has `width` lanes of its vector: the first half of them meets the second half.
-        width = lanes // middle
-        firsts = [t for t in range(2 * lanes) if t % width < width // 2]
-
-        def halves(offset: int) -> Any:
-            mask = ir.Constant(v.integers, [t + offset for t in firsts])
-            pairs = zip(left, right, strict=True)
-            return [None if x is None else builder.shuffle_vector(x, y, mask) for x, y in pairs]
-
-        return meet(halves(0), halves(width // 2))
-
-    best, second, column = play(rows)
-    return best, second, column
-
-
-def _products(
-    v: _Vectors, rows: Any, chosen: Any, first: Any, panel: Any, n_features: Any, begin: list[Any]
-) -> dict[tuple[int, int], Any]:
-    """Emit the products of the rows of a tile with a panel, added to `begin`; return where they are.
-
-    rows, chosen, panel : pointers; begin : as many vectors as the panel has side by side; the other arguments
-    are those of `score_tile`
-    """
-    builder, (n_rows, _, lanes) = v.builder, v.tile
-    n_vectors = len(begin)
-    places = [builder.gep(chosen, [builder.add(first, I64(r))]) for r in range(n_rows)]
-    starts = [builder.gep(rows, [builder.mul(builder.load(place), n_features)]) for place in places]
-    tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
-    sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
-    for r, j in tile:
-        builder.store(begin[j], sums[r, j])
-    with cgutils.for_range(builder, n_features) as loop:
-        line = builder.mul(loop.index, I64(n_vectors * lanes))
-        offsets = [builder.add(line, I64(j * lanes)) for j in range(n_vectors)]
-        centers = [v.load(panel, offset, v.vector) for offset in offsets]
-        for r in range(n_rows):
-            x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
-            for j in range(n_vectors):
-                total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
-                builder.store(total, sums[r, j])
-    return sums
-
-
-@intrinsic
-def product_tile(
-    typingctx: Any, rows: Any, chosen: Any, first: Any, panels: Any, panel: Any, out: Any
-) -> Any:
-    """Write the products of the rows of a tile with the columns of a panel.
-
-    rows, chosen, first, panels, panel : as in `score_tile`; out : OUT (tile rows, columns)
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, rows.dtype)
-        _, n_vectors, lanes = v.tile
-        arrays = _Arrays(context, builder, signature, args)
-        rows_, chosen_, panels_, out_ = arrays.data(0, 1, 3, 5)
-        n_features = arrays.size(0, 1)
-        width = I64(n_vectors * lanes)
-        panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[4], n_features), width)])
-        zeros = [ir.Constant(v.vector, [0.0] * lanes)] * n_vectors
-        sums = _products(v, rows_, chosen_, args[2], panels_, n_features, zeros)
-        for (r, j), slot in sums.items():
-            v.store(builder.load(slot), out_, I64((r * n_vectors + j) * lanes))
-        return context.get_dummy_value()
-
-    return types.void(rows, chosen, first, panels, panel, out), codegen
-
-
-@intrinsic
-def score_tile(
-    typingctx: Any,
-    rows: Any,
-    chosen: Any,
-    first: Any,
-    panels: Any,
-    half_norms: Any,
-    panel: Any,
-    best: Any,
-    second: Any,
-    columns: Any,
-) -> Any:
-    """Score one panel of centers for the rows of a tile, and find the best two of each row.
-
-    The score of row x and center c is |c|**2 / 2 - x.c; panels hold -c.
-
-    rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
-    panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
-    panel : its number, int64
-    best, second : OUT (at least first + tile lanes,), from `first` on the smallest score of each row of the
-    tile and the next one; columns : OUT, likewise, int32, the column of the best
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, rows.dtype)
-        n_rows, n_vectors, lanes = v.tile
-        arrays = _Arrays(context, builder, signature, args)
-        rows_, chosen_, panels_, norms_, *outputs = arrays.data(0, 1, 3, 4, 6, 7, 8)
-        n_features = arrays.size(0, 1)
-        number = args[5]
-
-        def emit(n_vectors: int) -> None:
-            width = I64(n_vectors * lanes)
-            norms = builder.gep(norms_, [builder.mul(number, width)])
-            panel = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), width)])
-            begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
-            sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
-            for group in range(0, n_rows, lanes):
-                # The last group is filled up with its first row.
-                group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
-                scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
-                for output, value in zip(outputs, _best_two(v, scores), strict=True):
-                    v.store(value, output, builder.add(args[2], I64(group)))
-
-        narrow = builder.icmp_signed("==", arrays.size(3, 2), I64(lanes))
-        with builder.if_else(narrow) as (few_centers, many_centers):
-            with few_centers:
-                emit(1)
-            with many_centers:
-                emit(n_vectors)
-        return context.get_dummy_value()
-
-    signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)
-    return signature, codegen
+from numbakmeans._simd.vectors import I32, I64, Arrays, Vectors, lane_tile_of, target_of
 
 
 @intrinsic
@@ -373,9 +40,9 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
-        v = _Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
+        v = Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
         size, width = v.vector.count, tile.vectors * tile.lanes
-        arrays = _Arrays(context, builder, signature, args)
+        arrays = Arrays(context, builder, signature, args)
         rows_, chosen_, block_ = arrays.data(0, 1, 3)
 
         n_features, stride = arrays.size(3, 0), arrays.size(0, 1)
@@ -452,9 +119,9 @@ def score_lanes(
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, block.dtype)
+        v = Vectors(context, builder, block.dtype)
         n_centers, n_vectors, lanes = lane_tile_of(v.target, v.itemsize)
-        arrays = _Arrays(context, builder, signature, args)
+        arrays = Arrays(context, builder, signature, args)
         block_, panels_, norms_, best_, second_, columns_ = arrays.data(0, 1, 2, 6, 7, 8)
         n_features, width = arrays.size(1, 1), arrays.size(1, 2)
 
@@ -519,10 +186,10 @@ def compare_panels(
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, types.float64)
+        v = Vectors(context, builder, types.float64)
         lanes = v.vector.count
         narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
-        arrays = _Arrays(context, builder, signature, args)
+        arrays = Arrays(context, builder, signature, args)
         best_, second_, errors_, norms_, found_ = arrays.data(0, 1, 2, 3, 5)
 
         def scores(pointer: Any, offset: Any) -> Any:
@@ -591,11 +258,11 @@ def nearest_lanes(
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = _Vectors(context, builder, types.float64)
+        v = Vectors(context, builder, types.float64)
         lanes = v.tile.lanes
         single = ir.VectorType(ir.FloatType(), lanes)
         labels_kind = ir.VectorType(I64, lanes)
-        arrays = _Arrays(context, builder, signature, args)
+        arrays = Arrays(context, builder, signature, args)
         block_, centers_, candidates_, labels_ = arrays.data(0, 1, 2, 4)
 
         def rows_at(offset: Any) -> Any:
@@ -665,9 +332,9 @@ def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
-        v = _Vectors(context, builder, types.float32, lanes=16)
+        v = Vectors(context, builder, types.float32, lanes=16)
         bytes_kind = ir.VectorType(ir.IntType(8), 16)
-        arrays = _Arrays(context, builder, signature, args)
+        arrays = Arrays(context, builder, signature, args)
         block_, point_, limits_, hits_ = arrays.data(0, 1, 2, 3)
         n_features, width = arrays.size(0, 0), arrays.size(0, 1)
 

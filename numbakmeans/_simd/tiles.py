@@ -1,0 +1,196 @@
+"""The register tile whose rows are found one by one, wherever they lie.
+
+An `intrinsic` emits it whole: Python loops, while the code is generated, over rows and vectors, around one
+emitted loop over the features. The sums live in stack slots, which LLVM promotes to registers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numbakmeans._simd.vectors import I64, Arrays, Tile, Vectors, target_of, tile_of
+
+
+@intrinsic
+def tile_rows(typingctx: Any, X: Any) -> Any:
+    """Rows of the register tile for the dtype of X."""
+    return _constant(X, lambda tile: tile.rows)
+
+
+@intrinsic
+def tile_columns(typingctx: Any, X: Any) -> Any:
+    """Columns (centers) of the register tile for the dtype of X: the width of a panel."""
+    return _constant(X, lambda tile: tile.vectors * tile.lanes)
+
+
+@intrinsic
+def tile_lanes(typingctx: Any, X: Any) -> Any:
+    """Lanes that the results of a tile take: its rows, filled up to whole vectors."""
+    return _constant(X, lambda tile: -(-tile.rows // tile.lanes) * tile.lanes)
+
+
+def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return I64(of(tile_of(target_of(context), X.dtype.bitwidth // 8)))
+
+    return types.int64(X), codegen
+
+
+def _best_two(v: Vectors, rows: list[list[Any]]) -> tuple[Any, Any, Any]:
+    """Return three vectors with a lane for each row: its best score, the next, the column of the best.
+
+    rows : as many as a vector has lanes, each a list of vectors of scores
+
+    A tournament: pairs of vectors meet, half of the lanes of one against the other half, and the two results
+    share a vector, until each lane holds what is left of a row.
+    """
+    builder, lanes = v.builder, v.tile.lanes
+
+    def meet(x: Any, y: Any) -> Any:
+        better = builder.fcmp_ordered("<", y[0], x[0])
+        best = builder.select(better, y[0], x[0])
+        second = builder.select(better, x[0], y[0])
+        if x[1] is not None:
+            second = v.smaller(second, v.smaller(x[1], y[1]))
+        return best, second, builder.select(better, y[2], x[2])
+
+    def play(group: list[list[Any]]) -> Any:
+        if len(group) == 1:
+            entries = [
+                (score, None, ir.Constant(v.integers, [j * lanes + t for t in range(lanes)]))
+                for j, score in enumerate(group[0])
+            ]
+            return functools.reduce(meet, entries)
+        middle = len(group) // 2
+        left, right = play(group[:middle]), play(group[middle:])
+        # Each row has `width` lanes of its vector: the first half of them meets the second half.
+        width = lanes // middle
+        firsts = [t for t in range(2 * lanes) if t % width < width // 2]
+
+        def halves(offset: int) -> Any:
+            mask = ir.Constant(v.integers, [t + offset for t in firsts])
+            pairs = zip(left, right, strict=True)
+            return [None if x is None else builder.shuffle_vector(x, y, mask) for x, y in pairs]
+
+        return meet(halves(0), halves(width // 2))
+
+    best, second, column = play(rows)
+    return best, second, column
+
+
+def _products(
+    v: Vectors, rows: Any, chosen: Any, first: Any, panel: Any, n_features: Any, begin: list[Any]
+) -> dict[tuple[int, int], Any]:
+    """Emit the products of the rows of a tile with a panel, added to `begin`; return where they are.
+
+    rows, chosen, panel : pointers; begin : as many vectors as the panel has side by side; the other arguments
+    are those of `score_tile`
+    """
+    builder, (n_rows, _, lanes) = v.builder, v.tile
+    n_vectors = len(begin)
+    places = [builder.gep(chosen, [builder.add(first, I64(r))]) for r in range(n_rows)]
+    starts = [builder.gep(rows, [builder.mul(builder.load(place), n_features)]) for place in places]
+    tile = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
+    sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
+    for r, j in tile:
+        builder.store(begin[j], sums[r, j])
+    with cgutils.for_range(builder, n_features) as loop:
+        line = builder.mul(loop.index, I64(n_vectors * lanes))
+        offsets = [builder.add(line, I64(j * lanes)) for j in range(n_vectors)]
+        centers = [v.load(panel, offset, v.vector) for offset in offsets]
+        for r in range(n_rows):
+            x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
+            for j in range(n_vectors):
+                total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
+                builder.store(total, sums[r, j])
+    return sums
+
+
+@intrinsic
+def product_tile(
+    typingctx: Any, rows: Any, chosen: Any, first: Any, panels: Any, panel: Any, out: Any
+) -> Any:
+    """Write the products of the rows of a tile with the columns of a panel.
+
+    rows, chosen, first, panels, panel : as in `score_tile`; out : OUT (tile rows, columns)
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = Vectors(context, builder, rows.dtype)
+        _, n_vectors, lanes = v.tile
+        arrays = Arrays(context, builder, signature, args)
+        rows_, chosen_, panels_, out_ = arrays.data(0, 1, 3, 5)
+        n_features = arrays.size(0, 1)
+        width = I64(n_vectors * lanes)
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[4], n_features), width)])
+        zeros = [ir.Constant(v.vector, [0.0] * lanes)] * n_vectors
+        sums = _products(v, rows_, chosen_, args[2], panels_, n_features, zeros)
+        for (r, j), slot in sums.items():
+            v.store(builder.load(slot), out_, I64((r * n_vectors + j) * lanes))
+        return context.get_dummy_value()
+
+    return types.void(rows, chosen, first, panels, panel, out), codegen
+
+
+@intrinsic
+def score_tile(
+    typingctx: Any,
+    rows: Any,
+    chosen: Any,
+    first: Any,
+    panels: Any,
+    half_norms: Any,
+    panel: Any,
+    best: Any,
+    second: Any,
+    columns: Any,
+) -> Any:
+    """Score one panel of centers for the rows of a tile, and find the best two of each row.
+
+    The score of row x and center c is |c|**2 / 2 - x.c; panels hold -c.
+
+    rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
+    panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
+    panel : its number, int64
+    best, second : OUT (at least first + tile lanes,), from `first` on the smallest score of each row of the
+    tile and the next one; columns : OUT, likewise, int32, the column of the best
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = Vectors(context, builder, rows.dtype)
+        n_rows, n_vectors, lanes = v.tile
+        arrays = Arrays(context, builder, signature, args)
+        rows_, chosen_, panels_, norms_, *outputs = arrays.data(0, 1, 3, 4, 6, 7, 8)
+        n_features = arrays.size(0, 1)
+        number = args[5]
+
+        def emit(n_vectors: int) -> None:
+            width = I64(n_vectors * lanes)
+            norms = builder.gep(norms_, [builder.mul(number, width)])
+            panel = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), width)])
+            begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
+            sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
+            for group in range(0, n_rows, lanes):
+                # The last group is filled up with its first row.
+                group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
+                scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
+                for output, value in zip(outputs, _best_two(v, scores), strict=True):
+                    v.store(value, output, builder.add(args[2], I64(group)))
+
+        narrow = builder.icmp_signed("==", arrays.size(3, 2), I64(lanes))
+        with builder.if_else(narrow) as (few_centers, many_centers):
+            with few_centers:
+                emit(1)
+            with many_centers:
+                emit(n_vectors)
+        return context.get_dummy_value()
+
+    signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)
+    return signature, codegen
