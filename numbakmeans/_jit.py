@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 
 from numbakmeans import _runtime
 from numbakmeans._cache import CodeCache
+from numbakmeans._linking import compiles_parts
 from numbakmeans._runtime import threads
 
 __all__ = [
@@ -56,12 +57,14 @@ def _without_literals(compile: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _compiled(func: Callable[..., Any], options: dict[str, Any]) -> Any:
+def _compiled(func: Callable[..., Any], options: dict[str, Any], *, as_part: bool = True) -> Any:
+    """Return Numba's dispatcher; as_part : is it compiled as a part of the kernels that call it?"""
     # A copy of the options: Numba empties some of them at the first compilation.
     dispatcher = numba.njit(**options)(func)
     if not DISABLED:
         dispatcher._cache = CodeCache(func, options)
-        dispatcher.compile = _runtime.keeps_interrupts(_without_literals(dispatcher.compile))
+        compile = compiles_parts(dispatcher) if as_part else dispatcher.compile
+        dispatcher.compile = _runtime.keeps_interrupts(_without_literals(compile))
     return dispatcher
 
 
@@ -77,7 +80,7 @@ def inlined_kernel(func: Callable[..., Any]) -> Any:
 
 def calling_kernel(func: Callable[..., Any]) -> Any:
     """Compile a serial function that calls Python in an `objmode` block, for which it takes the GIL."""
-    return _compiled(func, {**SERIAL, "nogil": False})
+    return _compiled(func, {**SERIAL, "nogil": False}, as_part=False)
 
 
 def bounding_kernel(func: Callable[..., Any]) -> Any:
@@ -87,7 +90,7 @@ def bounding_kernel(func: Callable[..., Any]) -> Any:
 
 def parallel_kernel(func: Callable[..., Any]) -> Any:
     """Compile a function with a `prange`, at its first call: there is one, `_slots.run_slots`."""
-    return _compiled(func, PARALLEL)
+    return _compiled(func, PARALLEL, as_part=False)
 
 
 def _frozen(typingctx: Any, array: Any) -> Any:

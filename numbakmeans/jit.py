@@ -25,7 +25,7 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.canonical import nearest_chunk as nearest_rows
 from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_total, means_chunk
-from numbakmeans._nopython import LANES, all_finite, precision_of, rows_of, take, wide_of
+from numbakmeans._nopython import LANES, all_finite, narrow_of, precision_of, rows_of, take, wide_of
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
 
 __all__ = [
@@ -117,7 +117,7 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     n_iter, moved, n_empty, _ = solve(
         rows, np.int64(max_iter), False, *precision_of(X.itemsize == 4), wide, labels
     )
-    found[:] = wide[:, :n_features]
+    found = narrow_of(wide, n_features, X.dtype)
     sq_dists = np.empty(n_samples)
     label_sq_dists_chunk(rows, wide, labels, 0, n_samples, sq_dists)
     return Fit(found, labels, exact_total(sq_dists), n_iter, moved == 0, n_empty, status)
@@ -158,7 +158,7 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     grids, sums, counts = empty_tables(rows, n_clusters)
     add_labelled_slot(0, rows, labels, len(rows), *grids[1:], sums, counts)
     means_chunk(0, sums, counts, grids[0], *precision_of(X.itemsize == 4), n_clusters, wide, sizes)
-    found[:] = wide[:, :n_features]
+    found = narrow_of(wide, n_features, X.dtype)
     return Update(found, sizes, status)
 
 
@@ -173,7 +173,7 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
     n_samples, n_features = X.shape
     picks = np.full(max(n_clusters, 0), -1)
     if 1 <= n_clusters <= n_samples:
-        picks[:] = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
+        picks = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
     return take(X, picks)
 
 
@@ -189,7 +189,7 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.nd
     picks = np.full(max(n_clusters, 0), -1)
     if n_clusters >= 1 and X.size > 0 and all_finite(X):
         first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
-        picks[:] = pick_all(rows_of(X, X.dtype), first[0], uniforms)
+        picks = pick_all(rows_of(X, X.dtype), first[0], uniforms)
     return take(X, picks)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import numbakmeans
-from numbakmeans import _jit
+from numbakmeans import _jit, _linking
 from numbakmeans._jit import kernel
 from numbakmeans._slots import Driver
 
@@ -73,6 +73,45 @@ def test_a_callers_fastmath_does_not_leak_in():
     # The negative control is the second: it states nothing, and inherits.
     assert caller(np.nan) == (True, False)
     assert ours(np.nan) is True
+
+
+def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
+    part = kernel(is_nan)
+
+    @kernel
+    def whole(x):
+        return part(x)
+
+    @numba.njit
+    def users(x):
+        return part(x)
+
+    def is_part():
+        (compiled,) = part.overloads.values()
+        return isinstance(compiled.entry_point, _linking._PartEntry)
+
+    assert whole(np.nan) is True
+    assert is_part()
+    # Called from elsewhere it is compiled for good, whoever came first; and what it is a part of stays.
+    assert users(np.nan) is True
+    assert not is_part()
+    assert (part(np.nan), part(1.0), whole(1.0)) == (True, False, False)
+
+
+def test_an_error_inside_of_a_part_is_raised():
+    @kernel
+    def part(x):
+        if x < 0:
+            raise ValueError("below zero")
+        return x
+
+    @kernel
+    def whole(x):
+        return part(x)
+
+    assert whole(1.0) == 1.0
+    with pytest.raises(ValueError, match="below zero"):
+        whole(-1.0)
 
 
 def test_kernels_have_one_signature_for_each_working_dtype():

@@ -70,7 +70,8 @@ def certified_slot(
         stop = min(start + block_rows, len(X))
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        block.norms[: stop - start] = norms[start:stop]
+        for i in range(start, stop):
+            block.norms[i - start] = norms[i]
         n_decided += label_block(X, start, stop, block, centers, packed, origin, scale)
         moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
     return moved, n_decided
