@@ -23,11 +23,10 @@ _under_way: list[Any] = []
 class _PartLibrary(JITCodeLibrary):
     """The code of a part, and of its own parts, before it is optimised."""
 
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self) -> None:
+        """Leave that to the kernel that this is a part of."""
+
+    def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
 

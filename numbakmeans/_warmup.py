@@ -15,9 +15,11 @@ import numpy as np
 
 from numbakmeans import _nopython, _overloads, _serial, jit
 from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms.many import solve
 from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, nearest, seed
-from numbakmeans._samples import Samples
+from numbakmeans._kernels.canonical import nearest_chunk
+from numbakmeans._samples import Samples, precision
 from numbakmeans._scipy import kmeans, vq, whiten
 from numbakmeans._seeding import SEEDINGS
 from numbakmeans._slots import threaded
@@ -60,7 +62,12 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     yield partial(jit.plus_plus, X, 2, rng)
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
     rows.flags.writeable = locked.flags.writeable = False
+    labels, codes, sq_dists = np.empty(9, np.int32), np.empty(9, np.int32), np.empty(9)
+    yield partial(solve, rows, 1, False, *precision(dtype is np.float32), wide.copy(), labels)
+    yield partial(nearest_chunk, rows, wide, 0, 9, _nopython.LANES, codes, sq_dists)
     yield partial(_serial.check_methods, "points", "warn")
+    yield partial(_serial.drawn_rows, rows, 2, "points", rng)
+    yield partial(_serial.drawn_codes, rows, 2, 1, False, 0.0, True, rng)
     for generator in (None, rng):
         yield partial(_serial.given_rows, rows, X[:2], "points", generator)
         yield partial(_serial.given_codes, rows, X[:2], 1, False, 0.0, True, generator)

@@ -105,7 +105,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
     found, stored, lost, trouble = run("float64", "vq", **surroundings)
     assert found == expected["float64", "vq"]
     assert stored == 0
-    assert lost > 3
+    assert lost > 0
     assert "Read-only file system" in trouble
     assert list(home.iterdir()) == []
     found, error = finish(start("float64", "vq", "intolerant", **surroundings))
@@ -125,7 +125,7 @@ def test_full_disk(tmp_path, expected):
     surroundings = {"before": small, "program": listing, "NUMBAKMEANS_CACHE_DIR": str(tmp_path)}
     found, _, lost, trouble = run("float64", "vq", **surroundings)
     assert found == expected["float64", "vq"]
-    assert lost > 3
+    assert lost > 0
     assert "No space left" in trouble
     found, error = finish(start("float64", "vq", "intolerant", **surroundings))
     assert found is None
@@ -134,7 +134,7 @@ def test_full_disk(tmp_path, expected):
 
 def test_damaged_stale_and_foreign_files(tmp_path, expected):
     def again(*more):
-        return finish(start("float64", "vq", *more, NUMBAKMEANS_CACHE_DIR=str(tmp_path)))
+        return finish(start("float64", "vq,++", *more, NUMBAKMEANS_CACHE_DIR=str(tmp_path)))
 
     (_, n_entries, _, trouble), _ = again()
     assert trouble == ""
@@ -151,7 +151,7 @@ def test_damaged_stale_and_foreign_files(tmp_path, expected):
 
     damage()
     (found, replaced, lost, trouble), _ = again()
-    assert found == expected["float64", "vq"]
+    assert found[:1] == expected["float64", "vq"]
     assert "damaged" in trouble or "foreign" in trouble
     assert (replaced, lost) == (n_entries, 0)
     assert again()[0][1:] == [0, 0, ""]
