@@ -13,7 +13,10 @@ import numpy as np
 from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._samples import precision
+from numbakmeans._slots import ALONE
 
+#: Loop and slots of a driver that uses one thread.
+ONE_THREAD = (ALONE, 1)
 #: Rows side by side in a block of `canonical.nearest_chunk`.
 LANES = 128
 

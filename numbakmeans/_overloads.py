@@ -18,7 +18,16 @@ from numbakmeans._algorithms.many import solve
 from numbakmeans._arguments import EMPTY_CLUSTER, NOT_FINITE
 from numbakmeans._jit import calling_kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk
-from numbakmeans._nopython import LANES, all_finite, first_feature, narrow_of, rows_of, same_rows, wide_of
+from numbakmeans._nopython import (
+    LANES,
+    ONE_THREAD,
+    all_finite,
+    first_feature,
+    narrow_of,
+    rows_of,
+    same_rows,
+    wide_of,
+)
 from numbakmeans._samples import MAX_CLUSTERS, precision
 from numbakmeans._scipy import ClusterError
 from numbakmeans._serial import (
@@ -155,7 +164,7 @@ def kmeans2(
             raise ValueError(START_NOT_FINITE)
         labels, wide = np.empty(len(rows), np.int32), wide_of(start)
         stop = missing == "raise"
-        _, _, n_empty, ever_empty = solve(rows, np.int64(iter), stop, bits, lowest, wide, labels)
+        _, _, n_empty, ever_empty = solve(*ONE_THREAD, rows, np.int64(iter), stop, bits, lowest, wide, labels)
         if ever_empty:
             if stop:
                 raise ClusterError(EMPTY_CLUSTER)

@@ -267,8 +267,8 @@ _pick_rows = pick_rows.kernel
 
 
 @kernel
-def pick_all(X, first, uniforms):
-    """Return the rows that '++' picks, on one thread and without sketches.
+def pick_all(loop, n_slots, X, first, uniforms):
+    """Return the rows that '++' picks, without sketches.
 
     first : the first row; uniforms : (n_clusters - 1,), as `draw_plus_plus` draws them
     """
@@ -284,8 +284,8 @@ def pick_all(X, first, uniforms):
     sketches, errors = np.empty((0, n_features, GROUP_LANES), np.int8), np.empty((0, GROUP_LANES), np.float32)
     work = (sketches, errors, errors, sq_dists, leaf_sums, picks)
     n_leaves = len(depths)
-    leaves, alone, one = (starts, np.int64(0), n_leaves, depths), np.int64(ALONE), np.int64(1)
-    _pick_rows(alone, X, one, center, *leaves, origin, 0.0, uniforms, one, n_clusters, *work)
+    leaves = (starts, np.int64(0), n_leaves, depths)
+    _pick_rows(loop, X, n_slots, center, *leaves, origin, 0.0, uniforms, np.int64(1), n_clusters, *work)
     return picks
 
 
@@ -293,7 +293,10 @@ def pick_all(X, first, uniforms):
 def pick_slot(slot, n_slots, X, starts, firsts, uniforms, picks):
     """Slot. Make the picks of every n-th problem; see `pick_each`."""
     for b in range(slot, len(firsts), n_slots):
-        picks[b] = pick_all(X[starts[b] : starts[b + 1]], firsts[b], uniforms[b])
+        rows = X[starts[b] : starts[b + 1]]
+        found = pick_all(np.int64(ALONE), np.int64(1), rows, firsts[b], uniforms[b])
+        for p in range(len(found)):
+            picks[b, p] = found[p]
 
 
 @driver

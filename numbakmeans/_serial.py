@@ -10,7 +10,16 @@ from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
 from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_means, means_chunk
-from numbakmeans._nopython import LANES, all_finite, narrow_of, precision_of, rows_of, take, wide_of
+from numbakmeans._nopython import (
+    LANES,
+    ONE_THREAD,
+    all_finite,
+    narrow_of,
+    precision_of,
+    rows_of,
+    take,
+    wide_of,
+)
 from numbakmeans._samples import MAX_CLUSTERS
 from numbakmeans._seeding import (
     draw_normals,
@@ -58,7 +67,7 @@ def drawn_rows(X, count, minit, rng):
         return narrow_of(take(X, draw_points(rng, n_samples, count, n_features)[0]), n_features, np.float64)
     if minit == "++":
         first, uniforms = draw_plus_plus(rng, n_samples, count, n_features)
-        return narrow_of(take(X, pick_all(X, first[0], uniforms)), n_features, np.float64)
+        return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms)), n_features, np.float64)
     if minit == "matrix":
         raise ValueError("k array doesn't match data rank: with minit='matrix' k must be an array")
     normals = draw_normals(rng, n_samples, count, n_features)[1].reshape((count, min(n_samples, n_features)))
@@ -138,7 +147,7 @@ def refine(X, book, single, thresh):
     n_samples, n_features = X.shape
     labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples)
     dists, wide = np.empty(n_samples), wide_of(book)
-    grids, sums, counts = empty_tables(X, len(wide))
+    grids, sums, counts = empty_tables(*ONE_THREAD, X, len(wide))
     previous, narrow = np.inf, False
     while True:
         nearest_chunk(X, wide, 0, n_samples, LANES, labels, sq_dists)
@@ -147,7 +156,8 @@ def refine(X, book, single, thresh):
         kept = 0
         for j in range(len(wide)):
             if sizes[j] > 0:
-                wide[kept] = wide[j]
+                for f in range(wide.shape[1]):
+                    wide[kept, f] = wide[j, f]
                 kept += 1
         wide = wide[:kept]
         # As NumPy compares a float32 with a Python float.

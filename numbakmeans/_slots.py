@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from numbakmeans import _runtime
 from numbakmeans._jit import DISABLED, kernel, parallel_kernel
 
-__all__ = ["ALONE", "Driver", "driver", "spread"]
+__all__ = ["ALONE", "Driver", "all_threads", "driver", "spread"]
 
 #: The loop of a driver that shall use one thread.
 ALONE = 0
@@ -79,6 +79,29 @@ def run_slots(n_slots: int, function: int, arguments: int) -> int:
     for slot in prange(n_slots):
         call_slot(function, arguments, slot)
     return n_slots
+
+
+def _all_threads(typingctx: Any) -> Any:
+    """Return, in nopython code, the loop that `threaded` returns, and how many threads share its slots.
+
+    Both become part of the code that uses them, and so are there in a process that takes that code from the
+    user's own cache: no addresses, and symbols that Numba registers for every parallel loop that it loads.
+    """
+    kinds = (types.int64,) * 3
+    run_slots.compile(kinds)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        compiled, module = run_slots.overloads[kinds], builder.module
+        context.active_code_library.add_linking_library(compiled.library)
+        loop = cgutils.get_or_insert_function(module, LOOP, compiled.fndesc.llvm_cfunc_wrapper_name)
+        count = cgutils.get_or_insert_function(module, ir.FunctionType(I64, []), "get_num_threads")
+        parts = [builder.ptrtoint(loop, I64), builder.call(count, [])]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(types.int64, 2)(), codegen
+
+
+all_threads: Any = (lambda: (ALONE, 1)) if DISABLED else intrinsic(_all_threads)
 
 
 def _lent(context: Any, builder: Any, kind: Any, value: Any) -> Any:

@@ -63,7 +63,9 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
     rows.flags.writeable = locked.flags.writeable = False
     labels, codes, sq_dists = np.empty(9, np.int32), np.empty(9, np.int32), np.empty(9)
-    yield partial(solve, rows, 1, False, *precision(dtype is np.float32), wide.copy(), labels)
+    yield partial(
+        solve, *_nopython.ONE_THREAD, rows, 1, False, *precision(dtype is np.float32), wide.copy(), labels
+    )
     yield partial(nearest_chunk, rows, wide, 0, 9, _nopython.LANES, codes, sq_dists)
     yield partial(_serial.check_methods, "points", "warn")
     yield partial(_serial.drawn_rows, rows, 2, "points", rng)

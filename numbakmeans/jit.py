@@ -8,7 +8,9 @@
 (array([ 0.5, 10.5]), True, True)
 
 They run on one thread, and so are right everywhere: inside a `prange`, under any threading layer, after a
-fork. The bits are those of the Python functions, and random numbers are drawn from your generator as there.
+fork. Those named `parallel_` use all threads, for calls outside of any `prange`, from one Python thread at a
+time, not after a fork. The bits of all are those of the Python functions, and random numbers are drawn from
+your generator as there.
 Arrays are float32 or float64, of any layout, (n_samples, n_features). Nothing is raised, as Numba would drop
 it inside a `prange`: bad input gives a `status` other than OK, and results of NaN and -1.
 """
@@ -22,11 +24,19 @@ import numpy as np
 from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.canonical import label_sq_dists_chunk
-from numbakmeans._kernels.canonical import nearest_chunk as nearest_rows
-from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_total, means_chunk
-from numbakmeans._nopython import LANES, all_finite, narrow_of, precision_of, rows_of, take, wide_of
+from numbakmeans._kernels import canonical, exact
+from numbakmeans._nopython import (
+    LANES,
+    ONE_THREAD,
+    all_finite,
+    narrow_of,
+    precision_of,
+    rows_of,
+    take,
+    wide_of,
+)
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
+from numbakmeans._slots import all_threads
 
 __all__ = [
     "BAD_COUNT",
@@ -39,6 +49,10 @@ __all__ = [
     "Update",
     "fit",
     "nearest",
+    "parallel_fit",
+    "parallel_nearest",
+    "parallel_plus_plus",
+    "parallel_update",
     "plus_plus",
     "points",
     "update",
@@ -77,11 +91,44 @@ class Update(NamedTuple):
     status: int
 
 
+# Drivers, by names that compiled code knows.
+_nearest_rows, _label_sq_dists = canonical.nearest.kernel, canonical.label_sq_dists.kernel
+_add_labelled, _means = exact.add_labelled.kernel, exact.means.kernel
+
+
+@kernel
+def _share(n: int, n_slots: int) -> int:
+    """Return how many of n make the one chunk of each slot."""
+    return (n + n_slots - 1) // n_slots
+
+
 @kernel
 def _status_of(X: Any, centers: Any) -> int:
     if X.size == 0 or centers.size == 0 or X.shape[1] != centers.shape[1]:
         return BAD_SHAPE
     return OK if all_finite(X) and all_finite(centers) else NOT_FINITE
+
+
+@kernel
+def _fit(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+    n_samples, n_features = X.shape
+    n_clusters = centers.shape[0]
+    labels = np.full(n_samples, -1, np.int32)
+    found = np.full((n_clusters, n_features), np.nan, X.dtype)
+    status = _status_of(X, centers)
+    if status == OK and max_iter < 1:
+        status = BAD_COUNT
+    if status != OK:
+        return Fit(found, labels, np.nan, 0, False, 0, status)
+    rows, wide = rows_of(X, X.dtype), wide_of(centers)
+    # Of one type, whatever the caller's: one more would compile everything once more.
+    n_iter, moved, n_empty, _ = solve(
+        loop, n_slots, rows, np.int64(max_iter), False, *precision_of(X.itemsize == 4), wide, labels
+    )
+    found = narrow_of(wide, n_features, X.dtype)
+    sq_dists = np.empty(n_samples)
+    _label_sq_dists(loop, rows, wide, labels, n_slots, _share(n_samples, n_slots), sq_dists)
+    return Fit(found, labels, exact.exact_total(sq_dists), n_iter, moved == 0, n_empty, status)
 
 
 @kernel
@@ -103,24 +150,24 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     -----
     Takes 8 bytes for each value of X and for each value of the centers about 48, allocated in each call.
     """
-    n_samples, n_features = X.shape
-    n_clusters = centers.shape[0]
-    labels = np.full(n_samples, -1, np.int32)
-    found = np.full((n_clusters, n_features), np.nan, X.dtype)
+    return _fit(*ONE_THREAD, X, centers, max_iter)
+
+
+@kernel
+def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+    """Do what `fit` does, with all threads."""
+    return _fit(*all_threads(), X, centers, max_iter)
+
+
+@kernel
+def _nearest(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray) -> Nearest:
+    n_samples = X.shape[0]
+    labels, sq_dists = np.full(n_samples, -1, np.int32), np.full(n_samples, np.nan)
     status = _status_of(X, centers)
-    if status == OK and max_iter < 1:
-        status = BAD_COUNT
-    if status != OK:
-        return Fit(found, labels, np.nan, 0, False, 0, status)
-    rows, wide = rows_of(X, X.dtype), wide_of(centers)
-    # Of one type, whatever the caller's: one more would compile everything once more.
-    n_iter, moved, n_empty, _ = solve(
-        rows, np.int64(max_iter), False, *precision_of(X.itemsize == 4), wide, labels
-    )
-    found = narrow_of(wide, n_features, X.dtype)
-    sq_dists = np.empty(n_samples)
-    label_sq_dists_chunk(rows, wide, labels, 0, n_samples, sq_dists)
-    return Fit(found, labels, exact_total(sq_dists), n_iter, moved == 0, n_empty, status)
+    if status == OK:
+        rows, share = rows_of(X, X.dtype), _share(n_samples, n_slots)
+        _nearest_rows(loop, rows, wide_of(centers), n_slots, share, LANES, labels, sq_dists)
+    return Nearest(labels, sq_dists, status)
 
 
 @kernel
@@ -129,22 +176,17 @@ def nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
 
     X, centers : as of `fit`
     """
-    n_samples = X.shape[0]
-    labels, sq_dists = np.full(n_samples, -1, np.int32), np.full(n_samples, np.nan)
-    status = _status_of(X, centers)
-    if status == OK:
-        nearest_rows(rows_of(X, X.dtype), wide_of(centers), 0, n_samples, LANES, labels, sq_dists)
-    return Nearest(labels, sq_dists, status)
+    return _nearest(*ONE_THREAD, X, centers)
 
 
 @kernel
-def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
-    """Return the exact mean of the rows of each label, rounded once to the dtype of X.
+def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
+    """Do what `nearest` does, with all threads."""
+    return _nearest(*all_threads(), X, centers)
 
-    X, centers : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
 
-    A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
-    """
+@kernel
+def _update(loop: int, n_slots: int, X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     n_clusters, n_features = centers.shape
     found = np.full((n_clusters, n_features), np.nan, X.dtype)
     sizes = np.zeros(n_clusters, np.int64)
@@ -155,11 +197,28 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     if status != OK:
         return Update(found, sizes, status)
     rows, wide = rows_of(X, X.dtype), wide_of(centers)
-    grids, sums, counts = empty_tables(rows, n_clusters)
-    add_labelled_slot(0, rows, labels, len(rows), *grids[1:], sums, counts)
-    means_chunk(0, sums, counts, grids[0], *precision_of(X.itemsize == 4), n_clusters, wide, sizes)
-    found = narrow_of(wide, n_features, X.dtype)
-    return Update(found, sizes, status)
+    grids, sums, counts = exact.empty_tables(loop, n_slots, rows, n_clusters)
+    _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts)
+    bits = precision_of(X.itemsize == 4)
+    _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes)
+    return Update(narrow_of(wide, n_features, X.dtype), sizes, status)
+
+
+@kernel
+def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+    """Return the exact mean of the rows of each label, rounded once to the dtype of X.
+
+    X, centers : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
+
+    A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
+    """
+    return _update(*ONE_THREAD, X, labels, centers)
+
+
+@kernel
+def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+    """Do what `update` does, with all threads."""
+    return _update(*all_threads(), X, labels, centers)
 
 
 @kernel
@@ -178,6 +237,16 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
 
 
 @kernel
+def _plus_plus(loop: int, n_slots: int, X: np.ndarray, n_clusters: int, rng: Any) -> np.ndarray:
+    n_samples, n_features = X.shape
+    picks = np.full(max(n_clusters, 0), -1)
+    if n_clusters >= 1 and X.size > 0 and all_finite(X):
+        first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
+        picks = pick_all(loop, n_slots, rows_of(X, X.dtype), first[0], uniforms)
+    return take(X, picks)
+
+
+@kernel
 def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Return rows of X chosen by k-means++: the start of ``kmeans2(minit="++")``.
 
@@ -185,12 +254,13 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.nd
 
     Without rows, or where they are not finite: NaN, and the generator is left alone.
     """
-    n_samples, n_features = X.shape
-    picks = np.full(max(n_clusters, 0), -1)
-    if n_clusters >= 1 and X.size > 0 and all_finite(X):
-        first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
-        picks = pick_all(rows_of(X, X.dtype), first[0], uniforms)
-    return take(X, picks)
+    return _plus_plus(*ONE_THREAD, X, n_clusters, rng)
+
+
+@kernel
+def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Do what `plus_plus` does, with all threads."""
+    return _plus_plus(*all_threads(), X, n_clusters, rng)
 
 
 _hook.init()

@@ -43,6 +43,13 @@ def users_starts(X, k, rng):
     return jit.points(X, k, rng), jit.plus_plus(X, k, rng)
 
 
+@njit
+def users_parallel(X, centers, max_iter, rng):
+    labels = jit.parallel_nearest(X, centers)
+    moved = jit.parallel_update(X, labels.labels, centers)
+    return jit.parallel_fit(X, centers, max_iter), labels, moved, jit.parallel_plus_plus(X, 5, rng)
+
+
 @njit(parallel=True)
 def many_fits(data, starts):
     labels = np.empty(data.shape[:2], np.int32)
@@ -114,7 +121,7 @@ def test_kernels_have_one_signature_for_all_layouts():
     users_fit(X[::2], locked[:4], 3)
     assert len(jit.solve.signatures) == before
     # The control: given the caller's array as it is, there would be one more.
-    jit.solve(X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32))
+    jit.solve(0, 1, X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32))
     assert len(jit.solve.signatures) == before + 1
 
 
@@ -128,6 +135,23 @@ def test_starts(dtype, k):
     assert np.array_equal(plus_plus, seed(Samples(X), k, "++", right))
     assert points.dtype == plus_plus.dtype == dtype
     assert ours.bit_generator.state == right.bit_generator.state
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["normal", "ties but for one bit", "few rows", "not finite"])
+def test_all_threads_give_the_same_bits(name, dtype, threads):
+    X, centers = {
+        **ugly.cases(dtype),
+        "few rows": (np.ones((2, 3), dtype), np.ones((1, 3), dtype)),
+        "not finite": (np.full((2, 3), np.nan, dtype), np.ones((1, 3), dtype)),
+    }[name]
+    with np.errstate(all="ignore"):
+        found = users_parallel(X, centers, 3, np.random.default_rng(0))
+        serial = users_nearest(X, centers)
+        right = (users_fit(X, centers, 3), serial, users_update(X, serial.labels, centers))
+        starts = jit.plus_plus(X, 5, np.random.default_rng(0))
+    assert [bits(*part) for part in found] == [bits(*part) for part in (*right, starts)]
+    assert (found[0].status == jit.OK) == (name != "not finite")
 
 
 def test_inside_of_a_prange(threads):
@@ -197,11 +221,13 @@ from numbakmeans import jit
 
 @njit(cache=True)
 def groups(X, rng):
-    return jit.fit(X, jit.plus_plus(X, 3, rng), 50).inertia
+    starts = jit.plus_plus(X, 3, rng)
+    assert jit.parallel_fit(X, starts, 50).inertia == jit.fit(X, starts, 50).inertia
+    return jit.fit(X, starts, 50).inertia
 
 if __name__ == "__main__":
     inertia = groups(np.arange(40.0).reshape(20, 2) ** 2, np.random.default_rng(0))
-    print(inertia, sum(groups.stats.cache_hits.values()), len(jit.solve.signatures))
+    print(inertia, sum(groups.stats.cache_hits.values()), len(jit.fit.signatures))
 """
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from numbakmeans._algorithms.resident import resident_run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.exact import empty_tables
-from numbakmeans._slots import driver, spread
+from numbakmeans._slots import ALONE, driver, spread
 
 
 @kernel
-def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
-    """Make up to max_iter passes over one problem, with one thread; arguments as of `resident.resident_run`.
+def solve(loop, n_slots, X, max_iter, stop_on_empty, bits, lowest, centers, labels):
+    """Make up to max_iter passes over one problem; arguments as of `resident.resident_run`.
 
     centers : INOUT (n_clusters, padded features), float64; labels : OUT (n_samples,), int32
 
@@ -23,10 +23,10 @@ def solve(X, max_iter, stop_on_empty, bits, lowest, centers, labels):
     -------
     n_iter, moved, n_empty, ever_empty : as in `base.Run`
     """
-    grids, sums, counts = empty_tables(X, len(centers))
+    grids, sums, counts = empty_tables(loop, n_slots, X, len(centers))
     labels[:] = -1
     outputs = (centers, labels, sums, counts, np.empty(len(centers), np.int64))
-    return resident_run(X, max_iter, stop_on_empty, *grids, bits, lowest, *outputs)
+    return resident_run(loop, X, max_iter, stop_on_empty, *grids, bits, lowest, *outputs)
 
 
 @kernel
@@ -34,7 +34,8 @@ def solve_slot(slot, n_slots, X, starts, center_starts, centers, labels, empties
     """Slot. Solve every n-th problem; options : as of `solve`; others as of `solve_all`."""
     for b in range(slot, len(empties), n_slots):
         rows, book = slice(starts[b], starts[b + 1]), slice(center_starts[b], center_starts[b + 1])
-        _, _, n_empty, ever_empty = solve(X[rows], *options, centers[book], labels[rows])
+        problem = (np.int64(ALONE), np.int64(1), X[rows])
+        _, _, n_empty, ever_empty = solve(*problem, *options, centers[book], labels[rows])
         empties[b, 0], empties[b, 1] = n_empty, ever_empty
 
 

@@ -15,21 +15,18 @@ import numpy as np
 from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
-from numbakmeans._kernels.exact import means_chunk, relabel
+from numbakmeans._kernels.exact import means, relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
-from numbakmeans._slots import driver, spread
+from numbakmeans._slots import ALONE, driver, spread
 
 
 @kernel
-def pack_all(X):
-    """Return all rows as blocks (n_blocks, n_features, rows of a block), float64, filled up with zeros."""
+def empty_blocks(X):
+    """Return room for all rows as blocks (n_blocks, n_features, rows of a block), float64, zeros."""
     block_rows = 4 * lanes_at_once(X)
-    blocks = np.zeros(((len(X) + block_rows - 1) // block_rows, X.shape[1], block_rows))
-    for b in range(len(blocks)):
-        pack_block(X, b * block_rows, min((b + 1) * block_rows, len(X)), blocks[b])
-    return blocks
+    return np.zeros(((len(X) + block_rows - 1) // block_rows, X.shape[1], block_rows))
 
 
 @kernel
@@ -40,8 +37,10 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
     candidates = np.arange(len(centers))
     moved = 0
     for b in range(slot, len(blocks), n_slots):
-        nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
         start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
+        if labels[start] < 0:
+            pack_block(X, start, stop, blocks[b])
+        nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
         moved += relabel(
             X, start, stop, new_labels, constants, scales, rest, labels, sums[slot], counts[slot]
         )
@@ -50,13 +49,20 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
 
 @driver
 def resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts):
-    """Assign every row to its nearest center; arguments as of `lloyd_pass`, blocks from `pack_all`."""
+    """Assign every row to its nearest center; arguments as of `lloyd_pass`.
+
+    blocks : INOUT, from `empty_blocks`, filled in the first pass
+    """
     tables = (constants, scales, labels, sums, counts)
     return spread(loop, sums.shape[0], resident_slot, (X, blocks, centers, *tables))
 
 
+_resident_pass, _means = resident_pass.kernel, means.kernel
+
+
 @kernel
 def resident_run(
+    loop,
     X,
     max_iter,
     stop_on_empty,
@@ -71,7 +77,7 @@ def resident_run(
     counts,
     sizes,
 ):
-    """Make up to max_iter passes, with one thread.
+    """Make up to max_iter passes.
 
     bits, lowest : precision of the working dtype; sizes : OUT (n_clusters,), int64
 
@@ -79,13 +85,14 @@ def resident_run(
     -------
     n_iter, moved, n_empty, ever_empty : as in `base.Run`
     """
-    blocks = pack_all(X)
+    blocks = empty_blocks(X)
+    chunk_clusters = (len(centers) + len(sums) - 1) // len(sums)
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = resident_slot(0, X, blocks, centers, constants, scales, labels, sums, counts)
+        moved = _resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts)
         if moved != 0:
-            means_chunk(0, sums, counts, exponents, bits, lowest, len(centers), centers, sizes)
+            _means(loop, sums, counts, exponents, bits, lowest, chunk_clusters, centers, sizes)
             n_empty = 0
             for j in range(len(centers)):
                 n_empty += 1 if sizes[j] == 0 else 0
@@ -106,7 +113,7 @@ class Resident(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if self.blocks is None:
-            self.blocks = pack_all(self.samples.X)
+            self.blocks = empty_blocks(self.samples.X)
         _, constants, scales = self.grids
         run = self.driver.on(self.plan.parallel)
         args = (centers, constants, scales, labels, sums, counts)
@@ -123,7 +130,7 @@ class Resident(Algorithm):
         sizes = np.empty(len(centers), np.int64)
         outputs = (centers, labels, sums, counts, sizes)
         n_iter, moved, n_empty, ever_empty = resident_run(
-            self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
+            ALONE, self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
         )
         n_decided = n_iter * len(labels)
         return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided, n_decided * len(centers), 0)

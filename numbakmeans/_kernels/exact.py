@@ -27,7 +27,7 @@ import math
 import numpy as np
 
 from numbakmeans._jit import frozen, inlined_kernel, kernel
-from numbakmeans._slots import driver, spread
+from numbakmeans._slots import ALONE, driver, spread
 
 MANTISSA = (1 << 52) - 1
 #: The smallest exponent of a float64 bit.
@@ -107,6 +107,9 @@ def measure(loop, X, chunk_rows, largest, finest, finite):
     finite : OUT (n_slots,), bool, True at first
     """
     spread(loop, largest.shape[0], measure_slot, (X, chunk_rows, largest, finest, finite))
+
+
+_measure = measure.kernel
 
 
 @kernel
@@ -510,14 +513,17 @@ def special_means(sums, j, n_parts, centers):
 
 
 @kernel
-def empty_tables(X, n_clusters):
-    """Return the grids of X, as `make_grids` does, and sums and counts of zero; for one thread."""
+def empty_tables(loop, n_slots, X, n_clusters):
+    """Return the grids of X, as `make_grids` does, and sums and counts of zero for each slot."""
     n_features = X.shape[1]
-    largest, finest = np.zeros((1, n_features)), np.full((1, n_features), np.inf)
-    finite = measure_chunk(X, 0, len(X), largest[0], finest[0])
+    largest, finest = np.zeros((n_slots, n_features)), np.full((n_slots, n_features), np.inf)
+    finite = np.ones(n_slots, np.bool_)
+    _measure(loop, X, (len(X) + n_slots - 1) // n_slots, largest, finest, finite)
     grids = make_grids(largest, finest, part_bits(len(X)))
-    n_rows = len(grids[0]) + (0 if finite else SPECIALS)
-    return grids, np.zeros((1, n_clusters, n_rows, n_features), np.int64), np.zeros((1, n_clusters), np.int64)
+    n_rows = len(grids[0]) + (0 if finite.all() else SPECIALS)
+    spare = 0 if n_slots == 1 else 16
+    sums = np.zeros((n_slots, n_clusters + spare, n_rows, n_features), np.int64)
+    return grids, sums, np.zeros((n_slots, n_clusters + spare), np.int64)
 
 
 @kernel
@@ -526,7 +532,7 @@ def exact_means(X, divisor, precision, lowest):
 
     precision, lowest : as in `means`; the values come as float64
     """
-    (exponents, constants, scales), sums, counts = empty_tables(X, 1)
+    (exponents, constants, scales), sums, counts = empty_tables(np.int64(ALONE), np.int64(1), X, 1)
     rest, found, sizes = np.empty(X.shape[1]), np.zeros((1, X.shape[1])), np.empty(1, np.int64)
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, 0])
