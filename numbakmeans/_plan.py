@@ -70,7 +70,7 @@ STEPS_PER_CALL = 200_000_000
 #: with 2 features 16 picks are slower by a quarter, 64 faster by a fifth.
 SKETCHED_PICKS, SKETCHED_TERMS, SKETCHED_WORK = 5, 64, 1_000_000
 #: Values that tell where the steps of sketches go, and rows at least. asv: seeding.SketchSample.
-SKETCH_SAMPLE, SKETCH_ROWS = 65_536, 64
+SKETCH_SAMPLE, SKETCH_ROWS = 8192, 64
 #: Bytes that the partial covariance matrices of 'random' may take together.
 SCATTER_BYTES = 32 * 1024 * 1024
 
