@@ -55,11 +55,14 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     """Return calls that compile what is called by nopython code alone."""
     rng = np.random.default_rng(0)
     X: np.ndarray = np.ones((9, 2), dtype)
-    yield partial(jit.fit, X, X[:2], 2)
-    yield partial(jit.nearest, X, X[:2])
-    yield partial(jit.update, X, np.zeros(len(X), np.int32), X[:2])
-    yield partial(jit.points, X, 2, rng)
-    yield partial(jit.plus_plus, X, 2, rng)
+    for fit_all in (jit.fit, jit.parallel_fit):
+        yield partial(fit_all, X, X[:2], 2)
+    for find in (jit.nearest, jit.parallel_nearest):
+        yield partial(find, X, X[:2])
+    for update in (jit.update, jit.parallel_update):
+        yield partial(update, X, np.zeros(len(X), np.int32), X[:2])
+    for draw in (jit.points, jit.plus_plus, jit.parallel_plus_plus):
+        yield partial(draw, X, 2, rng)
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
     rows.flags.writeable = locked.flags.writeable = False
     labels, codes, sq_dists = np.empty(9, np.int32), np.empty(9, np.int32), np.empty(9)

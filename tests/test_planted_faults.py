@@ -141,12 +141,13 @@ def copy_with(folder, file, old, new):
     path.write_text(before.replace(old, new))
 
 
-def run(folder, *command):
+def run(folder, *command, **more):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
         "NUMBAKMEANS_CACHE_DIR": str(folder / "cache"),
         "NUMBA_NUM_THREADS": "1",
+        **more,
     }
     return subprocess.run(
         [sys.executable, *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
@@ -216,3 +217,35 @@ def test_a_stack_that_is_not_aligned_is_found(tmp_path):
     result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
     assert result.returncode == 1, result.stdout
     assert "assert stack_is_aligned" in result.stdout
+
+
+#: Calls from a prange, which must not use threads of their own.
+PRANGE = """
+import numpy as np
+from numba import njit, prange
+from numbakmeans import kmeans2
+
+@njit(parallel=True)
+def many(data, start):
+    label = np.empty(data.shape[:2], np.int32)
+    for b in prange(len(data)):
+        label[b] = kmeans2(data[b], start, 3)[1]
+    return label
+
+data = np.random.default_rng(0).normal(size=(6, 80, 3))
+many(data, data[0, :4].copy())
+"""
+
+
+@pytest.mark.parametrize(("threads", "code"), [("ONE_THREAD", 0), ("_slots.all_threads()", -signal.SIGABRT)])
+def test_a_call_that_nests_parallel_regions_dies(threads, code, tmp_path, monkeypatch):
+    import_line = "from numbakmeans._jit import calling_kernel"
+    copy_with(tmp_path, "_overloads.py", import_line, f"from numbakmeans import _slots\n{import_line}")
+    path = tmp_path / "numbakmeans" / "_overloads.py"
+    before = path.read_text()
+    assert before.count("solve(*ONE_THREAD, ") == 1
+    path.write_text(before.replace("solve(*ONE_THREAD, ", f"solve(*{threads}, "))
+    monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
+    result = run(tmp_path, "-c", PRANGE, NUMBA_NUM_THREADS="4")
+    assert result.returncode == code, result.stderr
+    assert ("Concurrent access has been detected" in result.stderr) == (code != 0)
