@@ -291,7 +291,8 @@ def compiled(X, centers, rng):
     kmeans2(X, centers, 1, rng=rng), kmeans2(X, 2, 1, rng=rng)
     kmeans(X, centers, 1, rng=rng), kmeans(X, 2, 1, rng=rng)
     kmeans2(X, centers, 1), kmeans(X, centers, 1)
-    labels = jit.parallel_fit(X, jit.parallel_plus_plus(X, 2, rng), 1).labels
+    jit.parallel_fit(X, jit.parallel_plus_plus(X, 2, rng), 1)
+    labels = jit.fit(X, centers, 1).labels
     return vq(X, centers), whiten(X), jit.update(X, labels, centers)
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
