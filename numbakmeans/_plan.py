@@ -5,6 +5,7 @@ No figure here changes a result, only the time it takes. Each names the benchmar
 
 from __future__ import annotations
 
+import math
 import os
 from typing import NamedTuple
 
@@ -39,14 +40,19 @@ AS_IS = 2.0
 #: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
 #: asv: kernels.Turns.
 SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
-#: What it costs to ask the bounds of a row, and for each feature, in scores of one feature; and what heads
-#: cost of all scores. asv: kernels.Pruning.
-ASKING, ASKING_FEATURE, HEADS_SHARE = 900.0, 6.0, 0.35
-#: Features and panels of centers from which heads of rows pay, and the share of pairs of row and group that
-#: they may leave open and still be used in the next pass. asv: kernels.Heads.
-HEAD_FEATURES, HEAD_PANELS, HEADS_PAY = 48, 12, 0.6
-#: Rows at most that tell along which directions heads are taken. asv: kernels.HeadSample.
-HEAD_SAMPLE = 2048
+#: What it costs to ask the bounds of a row, and for each feature, in scores of one feature.
+#: asv: kernels.Pruning.
+ASKING, ASKING_FEATURE = 900.0, 6.0
+#: What a distance that heads leave open costs beside its features, in features, and how many times more
+#: than scores of the tile. asv: kernels.Heads.
+PAIR_FEATURES, PAIR_COST = 60.0, 3.5
+#: Features and panels of centers from which heads of rows are tried, features for each direction of a head,
+#: how many passes have to pay for making them, and what they may cost over going without. Less than all, as
+#: they leave bounds lower than scores do: 100,000 x 64 in float64 pays for that. asv: kernels.Heads.
+HEAD_FEATURES, HEAD_PANELS, HEAD_SHARES, HEAD_PASSES, HEADS_PAY = 48, 2, (3, 4, 6, 8), 8, 0.7
+#: Centers at most that tell along which directions heads are taken, and pairs of row and center that tell
+#: whether they pay. asv: kernels.HeadSample.
+HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -205,18 +211,56 @@ def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
     n_samples, n_features = shape
     floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
     n_groups = max(1, min(n_panels, floats // 3))
-    n_directions = min(n_features // 3, n_samples // 2, floats - n_groups - 4)
+    n_directions = min(n_features // HEAD_SHARES[0], n_samples // 2, floats - n_groups - 4)
     pays = n_features >= HEAD_FEATURES and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
     return Bounds(n_groups, n_directions if pays else 0)
 
 
-def bounds_pay(n_features: int, n_clusters: int, itemsize: int, heads: bool) -> float:
-    """Return which share of the pairs of row and group may be left open, so that asking the bounds pays."""
-    cost = (ASKING + ASKING_FEATURE * n_features) / (n_features * n_clusters)
-    # Pairs that are left open are scored row by row, all pairs perhaps side by side.
+def head_sizes(n_features: int, n_directions: int) -> list[int]:
+    """Return the sizes of heads to try, descending, none larger than n_directions."""
+    sizes = {min(n_features // share, n_directions) for share in HEAD_SHARES}
+    return sorted((size for size in sizes if size > 0), reverse=True)
+
+
+class Worth(NamedTuple):
+    """What bounds cost, over what it costs to score a row and a group of centers without asking them.
+
+    asking, groups : to ask bounds, and to score what they leave open, for a row and a group
+    heads, pairs : to ask heads, for a row and a group; to find the distances that they leave open, if these
+    were all
+    """
+
+    asking: float
+    groups: float
+    heads: float
+    pairs: float
+
+
+def worth(n_features: int, n_clusters: int, itemsize: int, n_directions: int) -> Worth:
+    """Return what bounds cost; n_directions : of heads, or 0."""
+    # Rows that want some centers are scored row by row, all pairs perhaps side by side.
     beside = BESIDE_FEATURES if turns(n_features, n_clusters, itemsize) else SINGLE_FEATURES
-    scale = (n_features + beside) / (n_features + SINGLE_FEATURES)
-    return (1.0 - cost - (HEADS_SHARE if heads else 0.0)) * scale
+    whole = n_features + beside
+    return Worth(
+        (ASKING + ASKING_FEATURE * n_features) / (n_clusters * whole),
+        (n_features + SINGLE_FEATURES) / whole,
+        # Heads are float32, whatever the data.
+        (n_directions + SINGLE_FEATURES) * 4 / itemsize / whole,
+        PAIR_COST * (n_features + PAIR_FEATURES) * 4 / itemsize / whole,
+    )
+
+
+def head_cost(size: int, worth: Worth, n_clusters: int, doubted: float, opened: float) -> float:
+    """Return what heads cost in each of some passes, over scoring what bounds leave open without them.
+
+    doubted : share of the pairs of row and group that bounds leave open; opened : share of the pairs of row
+    and center that heads would leave open
+    """
+    if doubted == 0.0:
+        return math.inf
+    # A row is multiplied with its directions as with centers.
+    made = 1.5 * size / n_clusters / HEAD_PASSES
+    return (doubted * worth.heads + opened * worth.pairs + made) / (doubted * worth.groups)
 
 
 def grid_bits(n_samples: int) -> int:

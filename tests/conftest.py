@@ -19,8 +19,9 @@ settings.load_profile("suite")
 
 @pytest.fixture(autouse=True)
 def bounds_asked(monkeypatch):
-    """Ask the bounds of all rows, also where the data is so small that it does not pay."""
-    monkeypatch.setattr(_plan, "bounds_pay", lambda *_: 1.0)
+    """Ask bounds of all rows, and make heads, also where the data is so small that it does not pay."""
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 1.0, 0.0, 0.0))
+    monkeypatch.setattr(_plan, "head_cost", lambda *_: 0.0)
 
 
 @pytest.fixture(params=[1, 3, 8])

@@ -124,16 +124,16 @@ def test_bounds_hold_in_every_pass(name, dtype):
     X, centers = case(name, dtype)
     n_broken, heads_used = broken_bounds(X, centers, 6)
     assert n_broken == 0
-    assert heads_used == (len(centers) > 380)
+    assert heads_used == (X.shape[1] >= _plan.HEAD_FEATURES)
     # The negative control: they are not so loose that a tenth more would still hold.
     assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
-@pytest.mark.parametrize("limit", [-1.0, 0.3])
+@pytest.mark.parametrize("asking", [2.0, 0.7])
 @pytest.mark.parametrize("way", ["yinyang", "yinyang, turned"])
-def test_bounds_that_are_not_asked(way, limit, monkeypatch, threads):
+def test_bounds_that_are_not_asked(way, asking, monkeypatch, threads):
     """One block of sixteen is asked, and while little is open the others; bounds stay right for the next."""
-    monkeypatch.setattr(_plan, "bounds_pay", lambda *_: limit)
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(asking, 1.0, 0.0, 0.0))
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
@@ -142,7 +142,7 @@ def test_bounds_that_are_not_asked(way, limit, monkeypatch, threads):
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
     share = got.n_pairs / right.n_pairs
-    monkeypatch.setattr(_plan, "bounds_pay", lambda *_: 1.0)
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 1.0, 0.0, 0.0))
     assert ways.iterate(Samples(X), X[:50], 20, way).n_pairs / right.n_pairs < share < 1
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from numbakmeans import _plan
-from numbakmeans._fit import iterate
-from numbakmeans._samples import Samples
+from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._fit import iterate, pad_centers
+from numbakmeans._samples import Samples, update_means
 
-#: As it is: the other tests ask the bounds of all rows.
-BOUNDS_PAY = _plan.bounds_pay
+#: As they are: the other tests ask bounds of all rows, and make heads.
+WORTH, HEAD_COST = _plan.worth, _plan.head_cost
 
 
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
@@ -102,27 +103,72 @@ def test_many_clusters_are_worth_turning_rows():
 
 def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
     """Rows that are left open are scored one by one."""
-    assert 0 < BOUNDS_PAY(384, 1000, 4, False) < 1
-    assert BOUNDS_PAY(384, 1000, 4, True) < BOUNDS_PAY(384, 1000, 4, False)
-    assert BOUNDS_PAY(16, 10, 4, False) < 0
-    turned = BOUNDS_PAY(64, 1000, 4, False)
+    assert 0 < WORTH(384, 1000, 4, 0).asking < 0.1
+    assert WORTH(16, 10, 4, 0).asking > 1
+    turned = WORTH(64, 1000, 4, 0)
+    assert turned.groups > 1
     monkeypatch.setattr(_plan, "turns", lambda *_: False)
-    assert BOUNDS_PAY(64, 1000, 4, False) > turned
+    alone = WORTH(64, 1000, 4, 0)
+    assert alone.groups == 1
+    assert alone.asking < turned.asking
+
+
+def test_heads_cost_less_for_float64():
+    single, double = (WORTH(384, 1000, itemsize, 96) for itemsize in (4, 8))
+    assert 0 < double.heads < single.heads < 1
+    assert 1 < double.pairs < single.pairs
+    assert WORTH(384, 1000, 4, 48).heads < single.heads
+
+
+def test_heads_pay_where_they_leave_little_open():
+    worth = WORTH(384, 1000, 4, 96)
+    assert HEAD_COST(96, worth, 1000, 1.0, 0.01) < _plan.HEADS_PAY
+    assert HEAD_COST(96, worth, 1000, 1.0, 0.3) > 1
+    # Making them is dear where there are few centers; and where bounds suffice, nothing can pay.
+    assert HEAD_COST(96, worth, 50, 1.0, 0.01) > HEAD_COST(96, worth, 1000, 1.0, 0.01)
+    assert HEAD_COST(96, worth, 1000, 0.0, 0.0) == np.inf
+
+
+def test_sizes_of_heads():
+    assert _plan.head_sizes(384, 1000) == [128, 96, 64, 48]
+    assert _plan.head_sizes(384, 100) == [100, 96, 64, 48]
+    assert _plan.head_sizes(384, 48) == [48]
+    assert _plan.head_sizes(384, 0) == []
+
+
+@pytest.mark.parametrize(("data", "expected"), [("few directions", True), ("all directions", False)])
+def test_heads_are_made_where_they_pay(data, expected, monkeypatch):
+    monkeypatch.setattr(_plan, "worth", WORTH)
+    monkeypatch.setattr(_plan, "head_cost", HEAD_COST)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 200)).astype(np.float32)
+    if data == "few directions":
+        X *= np.where(np.arange(200) < 20, 3.0, 0.3).astype(np.float32)
+    samples, centers = Samples(X), pad_centers(X[:300])
+    plan = _plan.sweep(X.shape, X.size * 300)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
+    sums, counts = samples.tables(300, plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    for _ in range(2):
+        algorithm.run(centers, labels, sums, counts)
+        assert not len(algorithm.heads) or expected
+        update_means(samples, sums, counts, samples.single, centers)
+    assert (len(algorithm.heads) > 0) == expected
 
 
 def test_passes_ask_the_plan_for_bounds(monkeypatch):
     asked = []
 
     def ask(*shape):
-        asked.append(BOUNDS_PAY(*shape))
+        asked.append(WORTH(*shape))
         return asked[-1]
 
-    monkeypatch.setattr(_plan, "bounds_pay", ask)
+    monkeypatch.setattr(_plan, "worth", ask)
     X = np.random.default_rng(0).normal(size=(2000, 16))
     right = iterate(Samples(X), X[:100], 4, algorithm="lloyd")
     got = iterate(Samples(X), X[:100], 4, algorithm="yinyang")
     assert got.centers.tobytes() == right.centers.tobytes()
-    assert asked == [BOUNDS_PAY(16, 100, 8, False)] * 4
+    assert asked == [WORTH(16, 100, 8, 0)] * 4
 
 
 def test_scores_pay_later_where_no_sums_are_asked_for():

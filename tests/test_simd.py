@@ -32,6 +32,11 @@ def multiply_tile(rows, chosen, panels, out):
 
 
 @kernel
+def mark_tile(rows, chosen, panels, half_norms, panel, limits, hits, least):
+    _simd.near_tile(rows, chosen, 0, panels, half_norms, panel, limits, hits, least)
+
+
+@kernel
 def shape_of(X):
     return _simd.tile_rows(X), _simd.tile_columns(X), _simd.tile_lanes(X)
 
@@ -62,7 +67,7 @@ def expected(rows, chosen, panels, half_norms):
     return half_norms[:, None, :] + np.einsum("rf,pfc->prc", rows[chosen], panels)
 
 
-def check(arrays):
+def check(arrays, allocate=np.empty):
     rows, chosen, panels, half_norms = arrays[:4]
     out = np.empty((len(panels), len(rows), 3))
     run_tile(*arrays, out)
@@ -71,9 +76,25 @@ def check(arrays):
     columns = out[:, :, 0].astype(int)
     assert np.array_equal(np.take_along_axis(scores, columns[:, :, None], 2)[:, :, 0], out[:, :, 1])
     if panels.shape[2] == shape_of(rows)[1]:
-        products = np.empty((len(panels), len(rows), panels.shape[2]), rows.dtype)
+        products = np.ones((len(panels), len(rows), panels.shape[2]), rows.dtype)
         multiply_tile(rows, chosen, panels, products)
-        assert np.array_equal(products, scores - half_norms[:, None, :])
+        assert np.array_equal(products, 1 + scores - half_norms[:, None, :])
+        check_marks(arrays, scores, allocate)
+
+
+def check_marks(arrays, scores, allocate):
+    rows, chosen, panels, half_norms, least = arrays[:5]
+    limits, hits = allocate((len(rows),), rows.dtype), allocate((len(rows),), np.int64)
+    for p in range(len(panels)):
+        # Limits between the scores of a row, and below and above all of them.
+        limits[:] = np.median(scores[p], axis=1)
+        limits[0], limits[-1] = scores[p, 0].min(), np.inf
+        mark_tile(rows, chosen, panels, half_norms, p, limits, hits, least)
+        below = scores[p] < limits[:, None]
+        assert [[word >> c & 1 for c in range(panels.shape[2])] for word in hits.tolist()] == below.tolist()
+        assert np.array_equal(least[: len(rows)], np.where(below, np.inf, scores[p]).min(1))
+        assert not below[0].any()
+        assert below[-1].all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -232,6 +253,29 @@ def test_vectors_that_leave_the_registers_lie_on_lines():
 
 
 @kernel
+def find_sq_dists(row, centers, candidates, n_candidates, sq_dists):
+    _simd.pair_sq_dists(row, centers, candidates, n_candidates, sq_dists)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 7, 16, 37])
+@pytest.mark.parametrize("page", [False, True])
+def test_distances_of_some_pairs(dtype, n_features, page):
+    if page and not hasattr(mmap, "MAP_PRIVATE"):
+        pytest.skip("needs mprotect")
+    allocate = before_a_protected_page if page else np.empty
+    rng = np.random.default_rng(n_features)
+    row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
+    row[:], centers[:] = rng.integers(-9, 9, size=row.shape), rng.integers(-9, 9, size=centers.shape)
+    for n_candidates in (0, 1, 4, 7):
+        room = -(-n_candidates // _simd.PAIRS_AT_ONCE) * _simd.PAIRS_AT_ONCE
+        candidates, sq_dists = allocate((room,), np.int64), allocate((room,), dtype)
+        candidates[:], sq_dists[:] = rng.integers(0, 20, size=room), -1
+        find_sq_dists(row, centers, candidates, n_candidates, sq_dists)
+        assert np.array_equal(sq_dists, ((row - centers[candidates]) ** 2).sum(1))
+
+
+@kernel
 def nearest_of_block(block, centers, candidates, labels):
     _simd.nearest_lanes(block, centers, candidates, len(candidates), labels)
 
@@ -273,7 +317,7 @@ def before_a_protected_page(shape, dtype):
 def test_nothing_is_read_or_written_past_the_buffers(dtype, n_features, narrow):
     arrays = buffers(dtype, n_features, 2, before_a_protected_page, narrow)
     fill(*arrays[:4])
-    check(arrays)
+    check(arrays, before_a_protected_page)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")

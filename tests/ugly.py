@@ -20,6 +20,8 @@ def cases(dtype):
     between = np.repeat((pairs[0] + pairs[1]) / 2, 4, axis=0).astype(dtype)
     between[1::4] = np.nextafter(between[1::4], dtype(9))
     between[2::4] += rng.normal(size=(70, 48)) * 1e-3
+    along = rng.normal(size=(600, 4)) @ rng.normal(size=(4, 48)) + rng.normal(size=(600, 48)) * 0.3
+    flat = np.pad(rng.integers(0, 5, size=(600, 4)), ((0, 0), (0, 44)))
     one_place = np.repeat(ties[:1] - reach, 300, axis=0)
     extreme = np.where(rng.random((90, 3)) < 0.5, huge, tiny) * rng.choice([-1, 0.5, 1], size=(90, 3))
     out = {
@@ -40,6 +42,9 @@ def cases(dtype):
             np.vstack([crowd[:387] + 1e4, [[-1e7] * 48], crowd[7:9] + 1e4]),
         ),
         "many panels, rows between two centers": (between, pairs.reshape(-1, 48)),
+        "many panels, a few directions": (along, along[:70]),
+        "many panels, ties in a few directions": (flat, np.unique(flat, axis=0)[::6]),
+        "many panels, rows left between two centers": left_behind(rng),
         "ties but for one bit, in one place": (one_place, ties),
         "many clusters": (rng.normal(size=(300, 33)), rng.normal(size=(100, 33))),
         "zeros of both signs": (np.array([[0.0], [-0.0], [0.0], [1.0]]), np.array([[-0.0], [0.0], [1.0]])),
@@ -72,6 +77,20 @@ def cases(dtype):
             name: (X.astype(dtype), C.astype(np.float64 if "float64" in name else dtype))
             for name, (X, C) in out.items()
         }
+
+
+def left_behind(rng):
+    """Return rows half way between two centers, but for rounding, whose own center goes away after a pass."""
+    places, aside, away = rng.normal(size=(3, 30, 48))
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    away *= 3 / np.linalg.norm(away, axis=1, keepdims=True)
+    places *= 0.5
+    between = rng.normal(size=(8, 30, 48)) * 0.1
+    between += places - (between * aside).sum(2, keepdims=True) * aside
+    around = [places + side * aside + step for side in (-1, 1) for step in (-0.125, 0.125)]
+    far = [places + away + step for step in rng.normal(size=(12, 30, 48)) * 0.01]
+    X = np.vstack([*between, *around, *far])
+    return X, np.vstack([places - aside, places + aside, places + 0.01 * away])
 
 
 def not_finite(dtype):

@@ -107,9 +107,10 @@ def certified_pass(
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
-    packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    n_slots = sums.shape[0]
+    packed = pack_centers(loop, n_slots, X, centers, members, np.zeros(len(members), np.int64), origin, scale)
     shared = (X, block_rows, turns, centers, packed, origin, scale, as_is, norms)
-    return spread(loop, sums.shape[0], certified_slot, (*shared, constants, scales, labels, sums, counts))
+    return spread(loop, n_slots, certified_slot, (*shared, constants, scales, labels, sums, counts))
 
 
 @kernel
@@ -132,7 +133,7 @@ def assign(loop, X, n_slots, block_rows, turns, centers, members, origin, scale,
     labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
     The others are those of `certified_pass`.
     """
-    packed = pack_centers(X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    packed = pack_centers(loop, n_slots, X, centers, members, np.zeros(len(members), np.int64), origin, scale)
     shared = (X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is)
     spread(loop, n_slots, assign_slot, (*shared, labels, sq_dists))
 

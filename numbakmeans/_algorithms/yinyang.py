@@ -7,6 +7,10 @@ shrink by the most that a center of the group moved. While the upper bound stays
 label cannot change, and the row is not even read. Where it does not, it is replaced by the true distance;
 and where that is not enough, only the groups are scored whose bound it passes, and the row's own.
 
+With many features, rows that the bounds leave in doubt are asked for their heads first (`_kernels.heads`): a
+few numbers that tell a lower bound for each center. What these leave open is a few centers for a row, each
+decided by itself (`_kernels.pairs`). Whether that pays, some rows tell after the first pass.
+
 Where the bounds leave nearly everything open, as in the first passes over data without clusters, looking at
 them is for nothing: only a block now and then is asked, and the others are scored and bounded anew at once.
 
@@ -26,7 +30,6 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.bounds import (
     bound_rows,
     count_needs,
-    doubt_by_heads,
     drifts_of,
     keep_doubtful,
     pick_rows,
@@ -36,12 +39,22 @@ from numbakmeans._kernels.certify import (
     nearest_of_rows,
     pack_centers,
     score_all,
-    score_rows,
     score_some,
 )
 from numbakmeans._kernels.exact import relabel, relabel_row
-from numbakmeans._kernels.heads import directions, heads_of_rows, pack_heads, panels_of
-from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once, score_buffers
+from numbakmeans._kernels.heads import (
+    NO_BASIS,
+    Basis,
+    basis_of,
+    directions,
+    head_distances,
+    heads_of_rows,
+    lengths,
+    multiplies,
+    pack_heads,
+)
+from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
+from numbakmeans._kernels.pairs import decide_pairs, find_pairs, pair_buffers
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
@@ -56,7 +69,7 @@ def yinyang_slot(
     X,
     block_rows,
     turns,
-    limit,
+    worth,
     centers,
     origin,
     scale,
@@ -80,37 +93,58 @@ def yinyang_slot(
     n_slots, n_groups = sums.shape[0], lower.shape[1]
     block = block_buffers(X, block_rows, len(packed.panels), n_groups, turns, not as_is)
     rest = np.empty(X.shape[1])
-    head_scores = score_buffers(heads.rows, block_rows, len(heads.panels))
+    pairs = pair_buffers(heads, block_rows)
+    with_heads = len(heads.panels) > 0
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
-    moved, n_decided, n_asked, n_doubted, n_open, n_scored = 0, 0, 0, 0, 0, 0
+    moved, n_decided, n_asked, n_doubted, n_open, n_scored, n_paired = 0, 0, 0, 0, 0, 0, 0
     for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
         stop = min(start + block_rows, len(X))
         below = lower[start // block_rows]
+        paired = worth.pairs * n_paired * n_groups / len(centers)
+        spent = worth.asking * n_asked + worth.heads * n_doubted + worth.groups * n_open + paired
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        if labels[start] >= 0 and (turn % ASKED == 0 or n_open <= limit * n_asked):
+        asked = labels[start] >= 0 and (turn % ASKED == 0 or spent <= n_asked)
+        if asked:
             n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
             n_asked += (stop - start) * n_groups
             n_doubted += count_needs(needs, n_picks)
-            if len(heads.rows) > 0:
-                head_panels = (heads.panels, heads.half_norms, heads.groups)
-                score_rows(heads.rows, picks, n_picks, needs, *head_panels, head_scores)
-                doubt_by_heads(
-                    start, picks, n_picks, heads, norms, drifts.twins, head_scores, upper, below, needs
-                )
-            n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
-            n_open += count_needs(needs, n_picks)
-            score_some(X, block, n_picks, packed, origin, scale)
-            n_scored += count_needs(needs, n_picks)
+        if asked and with_heads:
+            find_pairs(start, picks, n_picks, heads, norms, drifts.twins, upper, below, needs, pairs)
+            some_paired, some_decided = decide_pairs(
+                X,
+                start,
+                block,
+                n_picks,
+                centers,
+                origin,
+                scale,
+                heads,
+                norms,
+                drifts.groups,
+                labels,
+                upper,
+                below,
+                pairs,
+            )
+            n_paired += some_paired
+            n_decided += some_decided
         else:
-            n_picks = score_all(X, start, stop, block, packed, origin, scale)
-            n_scored += n_picks * n_groups
-        for t in range(n_picks):
-            block.norms[t] = norms[picks[t]]
-        n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
-        panels = (packed.errors, packed.groups, drifts.twins)
-        bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
+            if asked:
+                n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
+                some_scored = count_needs(needs, n_picks)
+                n_open += some_scored
+                score_some(X, block, n_picks, packed, origin, scale)
+            else:
+                n_picks = score_all(X, start, stop, block, packed, origin, scale)
+                some_scored = n_picks * n_groups
+            n_scored += some_scored
+            for t in range(n_picks):
+                block.norms[t] = norms[picks[t]]
+            n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
+            panels = (packed.errors, packed.groups, drifts.twins)
+            bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
         if labels[start] < 0:
             moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
             continue
@@ -119,7 +153,7 @@ def yinyang_slot(
             if new != labels[i]:
                 relabel_row(X, i, new, constants, scales, rest, *tables)
                 moved += 1
-    return moved, n_decided, n_doubted, n_open, n_scored
+    return moved, n_decided, n_doubted, n_scored, n_paired
 
 
 @driver
@@ -128,7 +162,7 @@ def yinyang_pass(
     X,
     block_rows,
     turns,
-    limit,
+    worth,
     centers,
     before,
     members,
@@ -141,7 +175,6 @@ def yinyang_pass(
     norms,
     heads,
     basis,
-    loss,
     constants,
     scales,
     labels,
@@ -154,12 +187,12 @@ def yinyang_pass(
 
     Parameters
     ----------
-    limit : share of the pairs of row and group that bounds may leave open for their upkeep to pay
+    worth : `_plan.Worth`
     turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
-    heads, basis, loss : of the rows (`_kernels.heads`); heads may be empty: then there are none
+    heads, basis : of the rows, and a `heads.Basis`; heads may be empty: then there are none
     upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32
 
     The others are those of `certified_pass`.
@@ -167,16 +200,17 @@ def yinyang_pass(
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    n_doubted, n_open : pairs of row and group that the bounds left open, and then the heads, where asked
-    n_scored : pairs of row and group that were scored, asked or not
+    n_doubted, n_scored : pairs of row and group that bounds left open, where asked, and that were scored
+    n_paired : pairs of row and center that heads left open
     """
-    packed = pack_centers(X, centers, members, panel_groups, origin, scale)
+    n_slots = sums.shape[0]
+    packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
-    packed_heads = pack_heads(heads, loss, basis, *of_centers)
-    shared = (X, block_rows, turns, limit, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
+    packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
+    shared = (X, block_rows, turns, worth, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
     tables = (constants, scales, labels, upper, lower, sums, counts)
-    return spread(loop, sums.shape[0], yinyang_slot, (*shared, *tables))
+    return spread(loop, n_slots, yinyang_slot, (*shared, *tables))
 
 
 def gather(centers: np.ndarray, columns: int) -> np.ndarray:
@@ -239,45 +273,81 @@ class Yinyang(Algorithm):
         self.upper = np.empty(n_samples, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
-        self.heads, self.basis, self.loss = _NO_HEADS, _NO_BASIS, 0.0
+        self.heads, self.basis = _NO_HEADS, NO_BASIS
         self.norms = np.empty(n_samples)
-        if sizes.n_directions > 0:
-            self._make_heads(sizes.n_directions)
+        self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
         self.begun = True
 
-    def _make_heads(self, n_directions: int) -> None:
+    def _try_heads(self, centers: np.ndarray, labels: np.ndarray) -> None:
+        """Make heads of the size that some of the rows tell to be best, or none if none pays.
+
+        Their directions are those in which the centers spread: what they leave of a center is small, and so
+        is what they leave out of a distance.
+        """
+        (origin, scale, _), plan = self.frame, self.plan
+        n_samples, n_features = self.samples.shape
+        step = -(-n_samples // max(1, min(n_samples, _plan.HEAD_PAIRS // len(centers))))
+        given = (
+            self.samples.rows(slice(None, None, step)),
+            centers[:, :n_features],
+            self.before[:, :n_features],
+        )
+        rows, points, before = (((some - origin) * scale).astype(np.float32) for some in given)
+        moved = np.zeros(self.lower.shape[1])
+        np.maximum.at(moved, self.groups, lengths(points - before))
+        upper = lengths(rows - points[labels[::step]])[:, None]
+        blocks, places = np.divmod(np.arange(n_samples)[::step], self.block_rows)
+        doubted = self.lower[blocks, :, places] - moved < upper
+        multiply = multiplies(plan.parallel, plan.n_slots)
+        spread_most = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
+        basis, off = directions(spread_most, self.head_sizes[0], multiply)
+        products = multiply(rows, basis), multiply(points, basis)
+        best, cost = 0, _plan.HEADS_PAY
+        for size in self.head_sizes:
+            opened = head_distances(rows, points, products, size, multiply) < upper
+            opened &= doubted[:, self.groups]
+            shares = float(doubted.mean()), float(opened.mean())
+            its_cost = _plan.head_cost(size, self._worth(size), len(centers), *shares)
+            if its_cost >= cost:
+                break
+            best, cost = size, its_cost
+        if best > 0:
+            self._make_heads(basis_of(basis[:best], off), best)
+
+    def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
-        n_samples, n_features = samples.shape
-        some = samples.rows(slice(None, None, -(-n_samples // _plan.HEAD_SAMPLE)))
-        points = ((some - origin) * scale).astype(np.float32)
-        basis, off = directions(points, n_directions, plan.parallel, plan.n_slots)
-        self.basis = panels_of(basis)
-        self.loss = 1.05 * n_directions**0.5 * (2 * n_features + 6) * 2.0**-24 + off
-        self.heads = np.empty((n_samples, n_directions + 1), np.float32)
+        self.basis = basis
+        self.heads = np.empty((len(samples), n_directions + 1), np.float32)
         run = heads_of_rows.on(plan.parallel)
         for rows, X in samples.slabs(self.edges):
-            heads = (self.basis, self.heads[rows], self.norms[rows])
+            heads = (basis.chunks, self.norms[rows], self.heads[rows])
             run(X, plan.n_slots, self.block_rows, origin, scale, *heads)
+
+    def _worth(self, n_directions: int) -> _plan.Worth:
+        itemsize = self.samples.dtype.itemsize
+        return _plan.worth(self.samples.shape[1], len(self.before), itemsize, n_directions)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if not self.begun:
             self._begin(centers)
+        elif self.head_sizes:
+            self._try_heads(centers, labels)
+            self.head_sizes = []
         _, constants, scales = self.grids
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
-        limit = _plan.bounds_pay(
-            self.samples.shape[1], len(centers), self.samples.dtype.itemsize, len(self.heads) > 0
-        )
+        n_groups = self.lower.shape[1]
+        worth = self._worth(self.heads.shape[1] - 1)
         done = np.zeros(5, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            heads = (self.norms[rows], self.heads[rows], self.basis, self.loss)
+            heads = (self.norms[rows], self.heads[rows], self.basis)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
             done += run(
                 X,
                 self.block_rows,
                 self.turns,
-                limit,
+                worth,
                 centers,
                 self.before,
                 *order,
@@ -285,12 +355,13 @@ class Yinyang(Algorithm):
                 *heads,
                 *tables,
             )
-        moved, n_decided, n_doubted, n_open, n_scored = (int(count) for count in done)
+        moved, n_decided, n_doubted, n_scored, n_paired = (int(count) for count in done)
         self.before[:] = centers
-        if n_doubted and n_open > _plan.HEADS_PAY * n_doubted:
+        paired = worth.pairs * n_paired * n_groups / len(centers)
+        if len(self.heads) > 0 and worth.heads * n_doubted + paired > worth.groups * n_doubted:
             self.heads = _NO_HEADS
         # Groups are as large as each other, but for one.
-        return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]))
+        return Pass(moved, n_decided, round(n_scored * len(centers) / n_groups) + n_paired)
 
 
-_NO_HEADS, _NO_BASIS = np.empty((0, 1), np.float32), np.empty((0, 1, 1), np.float32)
+_NO_HEADS = np.empty((0, 1), np.float32)

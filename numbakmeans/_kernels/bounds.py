@@ -22,13 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._jit import bounding_kernel, kernel
-from numbakmeans._kernels.certify import error_of
-from numbakmeans._kernels.heads import slack
 
 #: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
 WIDEN, NOTHING = 2.0**-19, 2.0**-100
-#: The norm of a head over that of its row, at most.
-HEAD_REACH = 1.01
 
 
 class Drifts(NamedTuple):
@@ -112,39 +108,6 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
             i = picks[t]
             needs[g, t] = not upper[i] < lower[g, i - start]
     return n_picks
-
-
-@kernel
-def doubt_by_heads(start, picks, n_picks, heads, norms, twins, scores, upper, lower, needs):
-    """Tile. Raise lower bounds by the heads' distances, and take back needs that they settle.
-
-    heads : `heads.Heads`; norms : (n_samples,); twins : as in `Drifts`; scores : `pack.Scores` of the heads
-    """
-    best = scores.best
-    n_panels, n_groups = best.shape[0], needs.shape[0]
-    raised = np.empty(n_picks)
-    own_slack = np.empty(n_picks)
-    for t in range(n_picks):
-        i = picks[t]
-        own_slack[t] = slack(norms[i], np.float64(heads.rows[i, heads.rows.shape[1] - 1]), heads.loss)
-    p = 0
-    for g in range(n_groups):
-        raised[:] = np.inf
-        while p < n_panels and heads.groups[p] == g:
-            for t in range(n_picks):
-                norm = norms[picks[t]]
-                square = 2.0 * (best[p, t] - error_of(heads.errors, p, norm * HEAD_REACH)) + norm * norm * (
-                    1.0 - WIDEN
-                )
-                bound = safe_root(square) - heads.slacks[p] - own_slack[t]
-                raised[t] = min(raised[t], bound)
-            p += 1
-        for t in range(n_picks):
-            i = picks[t]
-            if needs[g, t] and raised[t] > lower[g, i - start]:
-                bound = np.float32(raised[t] * (1.0 - WIDEN))
-                needs[g, t] = not upper[i] < bound
-                lower[g, i - start] = 0.0 if twins[g] else bound
 
 
 @kernel

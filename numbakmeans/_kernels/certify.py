@@ -37,13 +37,14 @@ from numbakmeans._kernels.pack import (
     Scores,
     distinct_centers,
     on_a_line,
-    pack_panels,
+    pack_panel,
     pack_rows,
     panel_buffers,
     panel_columns,
     score_buffers,
 )
 from numbakmeans._simd import compare_panels, lane_rows, score_lanes, score_tile, tile_rows, turn_rows
+from numbakmeans._slots import spread
 
 #: Features up to which the bound holds as stated.
 MAX_FEATURES = 1 << 19
@@ -53,8 +54,8 @@ class Packed(NamedTuple):
     """All centers, as the tile wants them.
 
     distinct : (n_clusters,), bool, which centers can win; members : (n_panels * columns,), int64, which
-    center stands where, -1 for none, which come last; panels, half_norms : from `pack.pack_panels`
-    errors : (n_panels, 3), from `error_bounds`; groups : (n_panels,), int64, the group of each panel
+    center stands where, -1 for none, which come last; panels, half_norms : from `pack.pack_panel`
+    errors : (n_panels, 3), from `error_bound`; groups : (n_panels,), int64, the group of each panel
     """
 
     distinct: np.ndarray
@@ -108,35 +109,41 @@ def block_buffers(X, block_rows, n_panels, n_groups, turns, packs):
 
 
 @kernel
-def error_bounds(n_features, single, center_norms, errors):
-    """Write a, b, c of each panel, so that E <= a + b X + c X**2 for a row of norm X.
+def error_bound(n_features, single, norm, errors):
+    """Write a, b, c of a panel, so that E <= a + b X + c X**2 for a row of norm X.
 
-    center_norms : (n_panels,), the largest norm in each panel; errors : OUT (n_panels, 3)
+    norm : the largest of a center in the panel; errors : OUT (3,)
     """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
     tile = (n_features + 8) * u
     least = 2.0**-140 if single else 2.0**-1000
-    for p in range(len(center_norms)):
-        norm = center_norms[p]
-        constant = tile * norm * norm / 2 + definition * norm * norm
-        errors[p, 0] = 1.05 * constant + least * (1 + n_features)
-        errors[p, 1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
-        errors[p, 2] = 1.05 * definition
+    constant = tile * norm * norm / 2 + definition * norm * norm
+    errors[0] = 1.05 * constant + least * (1 + n_features)
+    errors[1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
+    errors[2] = 1.05 * definition
 
 
 @kernel
-def pack_centers(X, centers, members, groups, origin, scale):
-    """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panels`."""
+def panels_slot(slot, n_slots, centers, origin, scale, packed):
+    """Slot. Write every n-th panel; see `pack_centers`."""
+    n_features, single = len(origin), packed.panels.itemsize == 4
+    of_centers = (centers, packed.distinct, packed.members, origin, scale)
+    for p in range(slot, len(packed.panels), n_slots):
+        norm = pack_panel(*of_centers, p, packed.panels, packed.half_norms)
+        error_bound(n_features, single, norm, packed.errors[p])
+
+
+@kernel
+def pack_centers(loop, n_slots, X, centers, members, groups, origin, scale):
+    """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panel`."""
     n_clusters, n_features = centers.shape[0], X.shape[1]
     distinct = np.empty(n_clusters, np.bool_)
     distinct_centers(centers, n_features, distinct)
     columns = panel_columns(X, n_clusters)
-    panels, half_norms, norms = panel_buffers(X, len(members) // columns, columns)
-    pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms)
-    errors = np.empty((len(norms), 3))
-    error_bounds(n_features, X.itemsize == 4, norms, errors)
-    return Packed(distinct, members, panels, half_norms, errors, groups)
+    packed = Packed(distinct, members, *panel_buffers(X, len(members) // columns, columns), groups)
+    spread(loop, n_slots, panels_slot, (n_slots, centers, origin, scale, packed))
+    return packed
 
 
 @kernel

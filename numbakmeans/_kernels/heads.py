@@ -4,11 +4,13 @@ With V a few orthonormal directions, the head of x is V'x and one more number, t
 of x. Then |head(x) - head(c)| <= |x - c|: the first part is a projection, and the lengths of two vectors
 differ by no more than the vectors do. Heads go through the same register tile as rows and centers.
 
-Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row or center x has its products with V off by
-at most 1.05 sqrt(h) (2 d + 6) u |x|, u = 2**-24, and so the first part by e |x|, e being that plus e1. The
-square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r by
-the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `slack` is the sum: what |head(x) - head(c)| may be too large
-by is the slack of the one and of the other.
+Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row has its products with V in float32, summed
+over CHUNK features at a time: off by at most 1.05 sqrt(h) (CHUNK + d / CHUNK + 6) u |x|. A center has them in
+float64, off by at most 1.05 sqrt(h) (d + 6) u |x|. So the first part is off by e |x|, e being that plus e1.
+The square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r
+by the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `slack` is the sum: what |head(x) - head(c)| may be too
+large by is the slack of the one and of the other. Directions leave next to nothing of a center, and then its
+root is off by most: that is why it is float64.
 
 References
 ----------
@@ -17,43 +19,64 @@ distances by differences of norms; L. Kuffo, E. Krippner, P. Boncz, "PDX: a data
 search", SIGMOD 2025, prunes by some of the dimensions after a rotation.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from numbakmeans._jit import bounding_kernel, frozen, kernel
-from numbakmeans._kernels.certify import error_bounds
-from numbakmeans._kernels.pack import measure_rows, pack_panels, pack_rows, panel_buffers, square_norm
+from numbakmeans._kernels.certify import error_bound
+from numbakmeans._kernels.pack import norm_of, pack_panel, pack_rows, panel_buffers, square_norm
 from numbakmeans._simd import product_tile, tile_columns, tile_rows
 from numbakmeans._slots import driver, spread
+
+#: Features whose products are summed before they are added to those of others.
+CHUNK = 128
+
+
+class Basis(NamedTuple):
+    """Directions, and what they make heads with.
+
+    chunks : (n_chunks, n_panels, CHUNK, columns), float32, for rows
+    panels : (n_panels, n_features, columns), float64, for centers; row_loss, center_loss : e, for one unit
+    """
+
+    chunks: np.ndarray
+    panels: np.ndarray
+    row_loss: float
+    center_loss: float
 
 
 class Heads(NamedTuple):
     """The heads of all rows, and those of the centers as the tile wants them.
 
     rows : (n_samples, n_directions + 1), float32
-    loss : e, for one unit; panels, half_norms, errors, groups : as in `certify.Packed`
+    loss : e of rows, for one unit; members, panels, half_norms, errors, groups : as in `certify.Packed`
     slacks : (n_panels,), the largest slack of each panel
+    centers : (n_clusters, n_features), float32, the centers themselves in the frame; norms : (n_clusters,)
     """
 
     rows: np.ndarray
     loss: float
+    members: np.ndarray
     panels: np.ndarray
     half_norms: np.ndarray
     errors: np.ndarray
     slacks: np.ndarray
     groups: np.ndarray
+    centers: np.ndarray
+    norms: np.ndarray
 
 
 @kernel
-def panels_of(vectors):
-    """Return float32 vectors (n_vectors, n_features) as panels, filled up with zeros."""
+def panels_of(vectors, start, stop):
+    """Return features [start, stop) of vectors (n_vectors, n_features) as panels, filled up with zeros."""
     n_vectors, n_features = vectors.shape
     columns = tile_columns(vectors)
-    panels = np.zeros(((n_vectors + columns - 1) // columns, n_features, columns), np.float32)
+    panels = np.zeros(((n_vectors + columns - 1) // columns, stop - start, columns), vectors.dtype)
     for t in range(n_vectors):
-        for f in range(n_features):
-            panels[t // columns, f, t % columns] = vectors[t, f]
+        for f in range(start, min(stop, n_features)):
+            panels[t // columns, f - start, t % columns] = vectors[t, f]
     return panels
 
 
@@ -103,50 +126,57 @@ def slack(norm, rest, loss):
 
 
 @kernel
-def multiply_rows(rows, n_rows, panels, out):
-    """Tile. Write the products of some rows with the vectors of panels.
-
-    out : OUT (at least n_rows, n_vectors + 1), the last column left as it is
-    """
+def product_buffer(rows, n_vectors):
+    """Return zeros for the products of rows and some vectors: (n_panels, at least len(rows), columns)."""
     n_at_once, columns = tile_rows(rows), tile_columns(rows)
-    n_vectors = out.shape[1] - 1
-    tile = np.empty((n_at_once, columns), rows.dtype)
+    return np.zeros(((n_vectors + columns - 1) // columns, len(rows) + n_at_once, columns), rows.dtype)
+
+
+@kernel
+def add_products(rows, n_rows, panels, sums):
+    """Tile. Add the products of some rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
+    n_at_once = tile_rows(rows)
     chosen = np.empty(n_rows + n_at_once, np.int64)
     for t in range(len(chosen)):
         chosen[t] = min(t, max(n_rows - 1, 0))
-    for p in range(panels.shape[0]):
-        width = min(columns, n_vectors - p * columns)
+    for p in range(len(panels)):
         for first in range(0, n_rows, n_at_once):
-            product_tile(rows, chosen, first, panels, p, tile)
-            for r in range(min(n_at_once, n_rows - first)):
-                for c in range(width):
-                    out[first + r, p * columns + c] = tile[r, c]
+            product_tile(rows, chosen, first, panels, p, sums[p, first:])
+
+
+@kernel
+def take_products(sums, n_rows, out):
+    """Tile. Move what `add_products` left to out (at least n_rows, n_vectors + 1), but its last column."""
+    n_vectors, columns = out.shape[1] - 1, sums.shape[2]
+    for p in range(len(sums)):
+        first = p * columns
+        for t in range(n_rows):
+            for c in range(min(columns, n_vectors - first)):
+                out[t, first + c] = sums[p, t, c]
+                sums[p, t, c] = 0.0
 
 
 @kernel
 def products_slot(slot, n_slots, rows, panels, out):
     """Slot. Write the products of some of the rows; see `products`."""
     start, stop = slot * len(rows) // n_slots, (slot + 1) * len(rows) // n_slots
-    multiply_rows(rows[start:stop], stop - start, panels, out[start:stop])
+    sums = product_buffer(rows[start:stop], out.shape[1] - 1)
+    add_products(rows[start:stop], stop - start, panels, sums)
+    take_products(sums, stop - start, out[start:stop])
 
 
 @driver
 def products(loop, n_slots, rows, vectors):
     """Return the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors)."""
-    out = np.zeros((len(rows), len(vectors) + 1), np.float32)
-    spread(loop, n_slots, products_slot, (n_slots, rows, panels_of(vectors), out))
+    out = np.empty((len(rows), len(vectors) + 1), np.float32)
+    spread(loop, n_slots, products_slot, (n_slots, rows, panels_of(vectors, 0, rows.shape[1]), out))
     return out[:, : len(vectors)].copy()
 
 
 @kernel
-def head_rows(rows, norms, n_rows, basis, heads):
-    """Tile. Write the heads of packed rows, whose norms are given.
-
-    basis : (n_panels, n_features, columns), float32, the directions as panels
-    heads : OUT (at least n_rows, n_directions + 1), float32
-    """
+def add_rests(heads, norms, n_rows):
+    """Tile. Write what directions leave of rows, whose norms are given, beside their products."""
     n_directions = heads.shape[1] - 1
-    multiply_rows(rows, n_rows, basis, heads)
     for t in range(n_rows):
         heads[t, n_directions] = 0.0
         rest = norms[t] * norms[t] - square_norm(heads, t)
@@ -154,72 +184,154 @@ def head_rows(rows, norms, n_rows, basis, heads):
 
 
 @kernel
-def heads_slot(slot, X, n_slots, block_rows, origin, scale, basis, heads, norms):
+def heads_slot(slot, X, n_slots, block_rows, origin, scale, chunks, norms, heads):
     """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
-    rows, picks = np.empty((block_rows, X.shape[1]), np.float32), np.empty(block_rows, np.int64)
+    rows = np.empty((block_rows, CHUNK), np.float32)
+    sums = product_buffer(rows, heads.shape[1] - 1)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
-        for i in range(start, stop):
-            picks[i - start] = i
-        pack_rows(X, picks, stop - start, origin, scale, rows)
-        measure_rows(X, start, stop, origin, scale, norms)
-        head_rows(rows, norms[start:], stop - start, basis, heads[start:])
+        for chunk in range(len(chunks)):
+            first = chunk * CHUNK
+            part, here = X[start:stop, first : first + CHUNK], origin[first : first + CHUNK]
+            for t in range(stop - start):
+                for f in range(len(here)):
+                    rows[t, f] = (part[t, f] - here[f]) * scale
+                for f in range(len(here), CHUNK):
+                    rows[t, f] = 0.0
+            add_products(rows, stop - start, chunks[chunk], sums)
+        take_products(sums, stop - start, heads[start:])
+        add_rests(heads[start:], norms[start:], stop - start)
 
 
 @driver
-def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, basis, heads, norms):
-    """Write the heads of all rows, and their norms.
+def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, chunks, norms, heads):
+    """Write the heads of all rows.
 
-    heads : OUT (n_samples, n_directions + 1), float32; norms : OUT (n_samples,), float64
+    origin, scale : of the frame; chunks : as in `Basis`; norms : (n_samples,), float64
+    heads : OUT (n_samples, n_directions + 1), float32
     """
-    spread(loop, n_slots, heads_slot, (X, n_slots, block_rows, origin, scale, basis, heads, norms))
+    spread(loop, n_slots, heads_slot, (X, n_slots, block_rows, origin, scale, chunks, norms, heads))
 
 
 @kernel
-def pack_heads(heads_of_rows, loss, basis, centers, distinct, members, groups, origin, scale):
-    """Return `Heads`, whose fields the first two arguments are; without directions there are no panels.
+def center_heads_slot(slot, n_slots, basis, centers, distinct, origin, scale, center_heads, heads):
+    """Slot. Write what `Heads` says of the centers of every n-th panel; see `pack_heads`."""
+    members, columns, n_directions = heads.members, heads.panels.shape[2], heads.panels.shape[1] - 1
+    rows, norms = np.zeros((columns, len(origin))), np.empty(columns)
+    sums, some = product_buffer(rows, n_directions), np.empty((columns, n_directions + 1))
+    nowhere = np.zeros(n_directions + 1)
+    for p in range(slot, len(heads.panels), n_slots):
+        here = members[p * columns : (p + 1) * columns]
+        # Places without a center come last.
+        n_rows = columns
+        while here[n_rows - 1] < 0:
+            n_rows -= 1
+        pack_rows(centers, here, n_rows, origin, scale, rows)
+        for t in range(n_rows):
+            norms[t] = norm_of(centers, here[t], origin) * scale
+        add_products(rows, n_rows, basis.panels, sums)
+        take_products(sums, n_rows, some)
+        add_rests(some, norms, n_rows)
+        widest = 0.0
+        for t in range(n_rows):
+            j = here[t]
+            heads.norms[j] = norms[t]
+            for f in range(len(origin)):
+                heads.centers[j, f] = rows[t, f]
+            for f in range(n_directions + 1):
+                center_heads[j, f] = some[t, f]
+            widest = max(widest, slack(norms[t], some[t, n_directions], basis.center_loss))
+        heads.slacks[p] = widest
+        norm = pack_panel(center_heads, distinct, members, nowhere, 1.0, p, heads.panels, heads.half_norms)
+        error_bound(n_directions + 1, True, norm, heads.errors[p])
 
-    basis : as of `head_rows`; the others as of `certify.pack_centers`
+
+@kernel
+def pack_heads(loop, n_slots, heads_of_rows, basis, centers, distinct, members, groups, origin, scale):
+    """Return `Heads`, whose first field is heads_of_rows; without directions there are no panels.
+
+    basis : `Basis`; the others as of `certify.pack_centers`
     """
-    n_directions = heads_of_rows.shape[1] - 1
-    n_clusters, n_features = len(centers), len(origin)
-    if n_directions == 0:
-        n_clusters = 0
-    rows, norms = np.empty((n_clusters, n_features), np.float32), np.empty(n_clusters)
-    heads = np.empty((n_clusters, n_directions + 1), np.float32)
-    pack_rows(centers, np.arange(n_clusters), n_clusters, origin, scale, rows)
-    measure_rows(centers, 0, n_clusters, origin, scale, norms)
-    head_rows(rows, norms, n_clusters, basis, heads)
-    columns = tile_columns(rows)
+    n_directions, columns = heads_of_rows.shape[1] - 1, tile_columns(heads_of_rows)
     n_panels = len(members) // columns if n_directions > 0 else 0
-    panels, half_norms, panel_norms = panel_buffers(heads, n_panels, columns)
-    zeros = np.zeros(n_directions + 1)
-    pack_panels(heads, distinct, members, zeros, 1.0, panels, half_norms, panel_norms)
-    errors, slacks = np.empty((n_panels, 3)), np.zeros(n_panels)
-    error_bounds(n_directions + 1, True, panel_norms, errors)
-    for t in range(n_panels * columns):
-        if members[t] >= 0:
-            j = members[t]
-            p = t // columns
-            slacks[p] = max(slacks[p], slack(norms[j], heads[j, n_directions], loss))
-    return Heads(frozen(heads_of_rows), loss, panels, half_norms, errors, slacks, groups)
+    n_clusters = len(centers) if n_directions > 0 else 0
+    center_heads = np.empty((n_clusters, n_directions + 1))
+    heads = Heads(
+        frozen(heads_of_rows),
+        basis.row_loss,
+        members,
+        *panel_buffers(heads_of_rows, n_panels, columns),
+        np.empty(n_panels),
+        groups,
+        np.empty((n_clusters, len(origin)), np.float32),
+        np.empty(n_clusters),
+    )
+    of_centers = (centers, distinct, origin, scale, center_heads)
+    spread(loop, n_slots, center_heads_slot, (n_slots, basis, *of_centers, heads))
+    return heads
 
 
-def directions(
-    points: np.ndarray, n_directions: int, parallel: bool, n_slots: int
-) -> tuple[np.ndarray, float]:
+#: Returns the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors).
+Multiply = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def multiplies(parallel: bool, n_slots: int) -> Multiply:
+    """Return what multiplies arrays, without BLAS, whose threads would go on spinning beside ours."""
+    run = products.on(parallel)
+    return lambda rows, vectors: run(n_slots, *map(np.ascontiguousarray, (rows, vectors)))
+
+
+def lengths(rows: np.ndarray) -> np.ndarray:
+    """Return the lengths of rows, float32."""
+    return np.sqrt(np.square(rows).sum(1))
+
+
+def head_distances(
+    rows: np.ndarray,
+    centers: np.ndarray,
+    products: tuple[np.ndarray, np.ndarray],
+    n_directions: int,
+    multiply: Multiply,
+) -> np.ndarray:
+    """Return about what heads of some size tell of the distances of rows and centers, to try that size.
+
+    products : of the ones and of the others with at least so many directions
+    """
+    along = [some[:, :n_directions] for some in products]
+    squares = [np.square(some).sum(1) for some in (rows, centers)]
+    rests = [
+        np.sqrt(np.maximum(square - np.square(some).sum(1), 0.0))
+        for square, some in zip(squares, along, strict=True)
+    ]
+    heads = [np.column_stack(parts) for parts in zip(along, rests, strict=True)]
+    square = squares[0][:, None] + squares[1] - 2.0 * multiply(heads[0], heads[1])
+    return np.sqrt(np.maximum(square, 0.0))
+
+
+def directions(points: np.ndarray, n_directions: int, multiply: Multiply) -> tuple[np.ndarray, float]:
     """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
 
-    Also returns how far they are from orthonormal. A few steps of subspace iteration, from some of the
-    points: how good they are changes no result. No BLAS, whose threads would go on spinning beside ours.
+    Also returns how far they are from orthonormal. A few steps of subspace iteration: how good they are
+    changes no result.
     """
-    multiply = products.on(parallel)
-    points = points - points.mean(0)
     columns = np.ascontiguousarray(points.T)
     basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
     for _ in range(2):
         orthonormalize(basis)
-        along = np.ascontiguousarray(multiply(n_slots, points, basis).T)
-        basis = multiply(n_slots, along, columns)
+        basis = multiply(multiply(points, basis).T, columns)
     orthonormalize(basis)
     return basis, off_orthonormal(basis)
+
+
+def basis_of(vectors: np.ndarray, off: float) -> Basis:
+    """Return the `Basis` of directions as `directions` returns them."""
+    n_directions, n_features = vectors.shape
+    chunks = np.stack([panels_of(vectors, first, first + CHUNK) for first in range(0, n_features, CHUNK)])
+    panels = panels_of(vectors.astype(np.float64), 0, n_features)
+    each = 1.05 * n_directions**0.5
+    row_loss = each * (CHUNK + len(chunks) + 6) * 2.0**-24 + off
+    return Basis(chunks, panels, row_loss, each * (n_features + 6) * 2.0**-53 + off)
+
+
+#: That of no directions.
+NO_BASIS = Basis(np.empty((0, 0, 0, 1), np.float32), np.empty((0, 0, 1)), 0.0, 0.0)

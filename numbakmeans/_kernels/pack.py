@@ -110,31 +110,30 @@ def distinct_centers(centers, n_features, distinct):
 
 
 @kernel
-def pack_panels(centers, distinct, members, origin, scale, panels, half_norms, norms):
-    """Write the negated centers as panels, half their squared norms, and the largest norm of each panel.
+def pack_panel(centers, distinct, members, origin, scale, p, panels, half_norms):
+    """Write the negated centers of panel p, and half their squared norms; return their largest norm.
 
     members : (n_panels * columns,), int64, which center stands where, -1 for none
-    panels : OUT (n_panels, n_features, columns); half_norms : OUT (n_panels, columns), +inf where there is
-    no center, or one that cannot win; norms : OUT (n_panels,), float64
+    panels : INOUT (n_panels, n_features, columns)
+    half_norms : INOUT (n_panels, columns), +inf where there is no center, or one that cannot win
     """
-    n_panels, n_features, columns = panels.shape
-    for p in range(n_panels):
-        largest = 0.0
-        for c in range(columns):
-            j = members[p * columns + c]
-            if j < 0 or not distinct[j]:
-                half_norms[p, c] = np.inf
-                for f in range(n_features):
-                    panels[p, f, c] = 0.0
-                continue
-            square = 0.0
+    _, n_features, columns = panels.shape
+    largest = 0.0
+    for c in range(columns):
+        j = members[p * columns + c]
+        if j < 0 or not distinct[j]:
+            half_norms[p, c] = np.inf
             for f in range(n_features):
-                x = (centers[j, f] - origin[f]) * scale
-                square += x * x
-                panels[p, f, c] = -x
-            half_norms[p, c] = 0.5 * square
-            largest = max(largest, square)
-        norms[p] = math.sqrt(largest)
+                panels[p, f, c] = 0.0
+            continue
+        square = 0.0
+        for f in range(n_features):
+            x = (centers[j, f] - origin[f]) * scale
+            square += x * x
+            panels[p, f, c] = -x
+        half_norms[p, c] = 0.5 * square
+        largest = max(largest, square)
+    return math.sqrt(largest)
 
 
 @bounding_kernel
@@ -204,10 +203,10 @@ def on_a_line(size, X):
 
 @kernel
 def panel_buffers(X, n_panels, columns):
-    """Return the buffers of all centers: panels, half norms, norms."""
+    """Return the buffers of all centers: panels, half norms, and bounds on the errors of their scores."""
     n_features = X.shape[1]
     panels = on_a_line(n_panels * n_features * columns, X).reshape((n_panels, n_features, columns))
-    return panels, on_a_line(n_panels * columns, X).reshape((n_panels, columns)), np.empty(n_panels)
+    return panels, on_a_line(n_panels * columns, X).reshape((n_panels, columns)), np.empty((n_panels, 3))
 
 
 @kernel

@@ -15,15 +15,27 @@ from numbakmeans._simd.lanes import (
     score_lanes,
     turn_rows,
 )
-from numbakmeans._simd.tiles import product_tile, score_tile, tile_columns, tile_lanes, tile_rows
+from numbakmeans._simd.tiles import (
+    PAIRS_AT_ONCE,
+    near_tile,
+    pair_sq_dists,
+    product_tile,
+    score_tile,
+    tile_columns,
+    tile_lanes,
+    tile_rows,
+)
 
 __all__ = [
+    "PAIRS_AT_ONCE",
     "compare_panels",
     "lane_rows",
     "lanes_at_once",
     "lowest_bit",
     "near_lanes",
+    "near_tile",
     "nearest_lanes",
+    "pair_sq_dists",
     "product_tile",
     "score_lanes",
     "score_tile",

@@ -140,6 +140,17 @@ class Vectors:
         """The smaller of x and y, which is y where x is NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
 
+    def total(self, x: Any) -> Any:
+        """The sum of all lanes of x."""
+        lanes = x.type.count
+        while lanes > 1:
+            lanes //= 2
+            kind = ir.VectorType(I32, lanes)
+            masks = [ir.Constant(kind, [t + first for t in range(lanes)]) for first in (0, lanes)]
+            low, high = (self.builder.shuffle_vector(x, x, mask) for mask in masks)
+            x = self.builder.fadd(low, high)
+        return self.builder.extract_element(x, I32(0))
+
     def _intrinsic(self, name: str, n_arguments: int) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * n_arguments)
         return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")

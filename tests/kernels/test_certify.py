@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._kernels import certify, pack
+from numbakmeans._slots import ALONE
 
 
 def errors_over_bounds(dtype, X, centers, origin, scale, turned):
@@ -21,7 +22,8 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         # A panel for each center, which goes first, as equal ones may follow.
         members = np.full(columns, -1)
         members[j % columns] = 0
-        packed = certify.pack_centers(X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
+        of_centers = (X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
+        packed = certify.pack_centers(ALONE, 1, *of_centers)
         bounds[j] = packed.errors[0]
         packs = scale != 1.0 or origin.any()
         block = certify.block_buffers(X, n_rows, 1, 1, turned, packs)

@@ -36,9 +36,10 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     n_panels = -(-n_clusters // columns)
     members = np.full(n_panels * columns, -1)
     members[:n_clusters] = rng.permutation(n_clusters)
-    panels, half_norms, largest = pack.panel_buffers(np.empty((1, 3), dtype), n_panels, columns)
+    panels, half_norms, _ = pack.panel_buffers(np.empty((1, 3), dtype), n_panels, columns)
     origin = np.array([1.0, 2.0, 3.0])
-    pack.pack_panels(centers, distinct, members, origin, 0.5, panels, half_norms, largest)
+    of_centers = (centers, distinct, members, origin, 0.5)
+    largest = [pack.pack_panel(*of_centers, p, panels, half_norms) for p in range(n_panels)]
     places = np.argsort(members[:n_clusters])
     flat = panels.transpose(0, 2, 1).reshape(-1, 3)
     norms = half_norms.reshape(-1)
