@@ -40,9 +40,9 @@ AS_IS = 2.0
 #: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
 #: asv: kernels.Turns.
 SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
-#: What it costs to ask the bounds of a row, and for each feature, in scores of one feature.
-#: asv: kernels.Pruning.
-ASKING, ASKING_FEATURE = 900.0, 6.0
+#: What it costs to ask the bounds of a row, for each group, and for each feature; and to go on with a row
+#: that they leave in doubt, and for each group; in scores of one feature. asv: kernels.Pruning.
+ASKING, DOUBTING = (400.0, 150.0, 6.0), (800.0, 350.0)
 #: What a distance that heads leave open costs beside its features, in features, and how many times more
 #: than scores of the tile. asv: kernels.Heads.
 PAIR_FEATURES, PAIR_COST = 60.0, 3.5
@@ -223,30 +223,33 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 
 
 class Worth(NamedTuple):
-    """What bounds cost, over what it costs to score a row and a group of centers without asking them.
+    """What bounds cost, over what it costs to score a row without asking them.
 
-    asking, groups : to ask bounds, and to score what they leave open, for a row and a group
-    heads, pairs : to ask heads, for a row and a group; to find the distances that they leave open, if these
-    were all
+    asking : to ask the bounds of a row; doubting : to go on with a row that they leave in doubt
+    groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
+    pairs : to find the distances that heads leave open, if these were all
     """
 
     asking: float
+    doubting: float
     groups: float
     heads: float
     pairs: float
 
 
-def worth(n_features: int, n_clusters: int, itemsize: int, n_directions: int) -> Worth:
-    """Return what bounds cost; n_directions : of heads, or 0."""
+def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Worth:
+    """Return what bounds cost."""
     # Rows that want some centers are scored row by row, all pairs perhaps side by side.
     beside = BESIDE_FEATURES if turns(n_features, n_clusters, itemsize) else SINGLE_FEATURES
     whole = n_features + beside
+    # Bounds and heads are float32, whatever the data.
+    single = 4 / itemsize / whole
     return Worth(
-        (ASKING + ASKING_FEATURE * n_features) / (n_clusters * whole),
+        (ASKING[0] + ASKING[1] * bounds.n_groups + ASKING[2] * n_features) / n_clusters * single,
+        (DOUBTING[0] + DOUBTING[1] * bounds.n_groups) / n_clusters * single,
         (n_features + SINGLE_FEATURES) / whole,
-        # Heads are float32, whatever the data.
-        (n_directions + SINGLE_FEATURES) * 4 / itemsize / whole,
-        PAIR_COST * (n_features + PAIR_FEATURES) * 4 / itemsize / whole,
+        (bounds.n_directions + SINGLE_FEATURES) * single,
+        PAIR_COST * (n_features + PAIR_FEATURES) * single,
     )
 
 

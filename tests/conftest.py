@@ -20,7 +20,7 @@ settings.load_profile("suite")
 @pytest.fixture(autouse=True)
 def bounds_asked(monkeypatch):
     """Ask bounds of all rows, and make heads, also where the data is so small that it does not pay."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 1.0, 0.0, 0.0))
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0))
     monkeypatch.setattr(_plan, "head_cost", lambda *_: 0.0)
 
 

@@ -11,7 +11,7 @@ from numbakmeans import _plan
 
 def main(algorithm, dtype):
     # Also where there is little to gain.
-    _plan.worth, _plan.head_cost = lambda *_: _plan.Worth(0.0, 1.0, 0.0, 0.0), lambda *_: 0.0
+    _plan.worth, _plan.head_cost = lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0), lambda *_: 0.0
     wrong = []
     for name, (X, centers) in ugly.cases(dtype).items():
         expected = test_algorithms.expected_passes(X, centers)

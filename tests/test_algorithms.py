@@ -133,7 +133,7 @@ def test_bounds_hold_in_every_pass(name, dtype):
 @pytest.mark.parametrize("way", ["yinyang", "yinyang, turned"])
 def test_bounds_that_are_not_asked(way, asking, monkeypatch, threads):
     """One block of sixteen is asked, and while little is open the others; bounds stay right for the next."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(asking, 1.0, 0.0, 0.0))
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(asking, 0.0, 1.0, 0.0, 0.0))
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
@@ -142,7 +142,7 @@ def test_bounds_that_are_not_asked(way, asking, monkeypatch, threads):
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
     share = got.n_pairs / right.n_pairs
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 1.0, 0.0, 0.0))
+    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0))
     assert ways.iterate(Samples(X), X[:50], 20, way).n_pairs / right.n_pairs < share < 1
 
 

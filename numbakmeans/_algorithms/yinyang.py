@@ -60,7 +60,7 @@ from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
 
 #: Of so many blocks one is always asked for its bounds.
-ASKED = 16
+ASKED = 32
 
 
 @kernel
@@ -97,20 +97,20 @@ def yinyang_slot(
     with_heads = len(heads.panels) > 0
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
-    moved, n_decided, n_asked, n_doubted, n_open, n_scored, n_paired = 0, 0, 0, 0, 0, 0, 0
+    moved, n_decided, n_scored, n_paired, n_asked = 0, 0, 0, 0, 0
+    spent, saved = 0.0, 0.0
     for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
         stop = min(start + block_rows, len(X))
         below = lower[start // block_rows]
-        paired = worth.pairs * n_paired * n_groups / len(centers)
-        spent = worth.asking * n_asked + worth.heads * n_doubted + worth.groups * n_open + paired
         if labels[start] < 0:
             measure_rows(X, start, stop, origin, scale, norms)
         asked = labels[start] >= 0 and (turn % ASKED == 0 or spent <= n_asked)
         if asked:
             n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
-            n_asked += (stop - start) * n_groups
-            n_doubted += count_needs(needs, n_picks)
+            n_asked += stop - start
+            spent += worth.asking * (stop - start) + worth.doubting * n_picks
         if asked and with_heads:
+            n_doubted = count_needs(needs, n_picks)
             find_pairs(start, picks, n_picks, heads, norms, drifts.twins, upper, below, needs, pairs)
             some_paired, some_decided = decide_pairs(
                 X,
@@ -130,22 +130,27 @@ def yinyang_slot(
             )
             n_paired += some_paired
             n_decided += some_decided
-        else:
-            if asked:
-                n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
-                some_scored = count_needs(needs, n_picks)
-                n_open += some_scored
-                score_some(X, block, n_picks, packed, origin, scale)
-            else:
-                n_picks = score_all(X, start, stop, block, packed, origin, scale)
-                some_scored = n_picks * n_groups
-            n_scored += some_scored
+            by_heads = worth.heads * n_doubted / n_groups + worth.pairs * some_paired / len(centers)
+            spent += by_heads
+            saved += worth.groups * n_doubted / n_groups - by_heads
+        elif asked:
+            n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
+            n_wanted = count_needs(needs, n_picks)
+            spent += worth.groups * n_wanted / n_groups
+            n_scored += n_wanted
+            score_some(X, block, n_picks, packed, origin, scale)
             for t in range(n_picks):
                 block.norms[t] = norms[picks[t]]
+        else:
+            n_picks = score_all(X, start, stop, block, packed, origin, scale)
+            n_scored += n_picks * n_groups
+            for t in range(n_picks):
+                block.norms[t] = norms[start + t]
+        if not (asked and with_heads):
             n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
             panels = (packed.errors, packed.groups, drifts.twins)
             bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
-        if labels[start] < 0:
+        if not asked:
             moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
             continue
         for t in range(n_picks):
@@ -153,7 +158,7 @@ def yinyang_slot(
             if new != labels[i]:
                 relabel_row(X, i, new, constants, scales, rest, *tables)
                 moved += 1
-    return moved, n_decided, n_doubted, n_scored, n_paired
+    return moved, n_decided, n_scored, n_paired, int(saved)
 
 
 @driver
@@ -200,8 +205,8 @@ def yinyang_pass(
     Returns
     -------
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    n_doubted, n_scored : pairs of row and group that bounds left open, where asked, and that were scored
-    n_paired : pairs of row and center that heads left open
+    n_scored, n_paired : pairs of row and group that were scored, and of row and center that heads left open
+    saved : what heads saved, in rows scored as a whole
     """
     n_slots = sums.shape[0]
     packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
@@ -324,8 +329,8 @@ class Yinyang(Algorithm):
             run(X, plan.n_slots, self.block_rows, origin, scale, *heads)
 
     def _worth(self, n_directions: int) -> _plan.Worth:
-        itemsize = self.samples.dtype.itemsize
-        return _plan.worth(self.samples.shape[1], len(self.before), itemsize, n_directions)
+        shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
+        return _plan.worth(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if not self.begun:
@@ -336,7 +341,6 @@ class Yinyang(Algorithm):
         _, constants, scales = self.grids
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
-        n_groups = self.lower.shape[1]
         worth = self._worth(self.heads.shape[1] - 1)
         done = np.zeros(5, np.int64)
         for rows, X in self.samples.slabs(self.edges):
@@ -355,13 +359,12 @@ class Yinyang(Algorithm):
                 *heads,
                 *tables,
             )
-        moved, n_decided, n_doubted, n_scored, n_paired = (int(count) for count in done)
+        moved, n_decided, n_scored, n_paired, saved = (int(count) for count in done)
         self.before[:] = centers
-        paired = worth.pairs * n_paired * n_groups / len(centers)
-        if len(self.heads) > 0 and worth.heads * n_doubted + paired > worth.groups * n_doubted:
+        if saved < 0:
             self.heads = _NO_HEADS
         # Groups are as large as each other, but for one.
-        return Pass(moved, n_decided, round(n_scored * len(centers) / n_groups) + n_paired)
+        return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
 
 _NO_HEADS = np.empty((0, 1), np.float32)
