@@ -50,8 +50,8 @@ PAIR_FEATURES, PAIR_COST = 60.0, 3.5
 #: how many passes have to pay for making them, and what they may cost over going without. Less than all, as
 #: they leave bounds lower than scores do: 100,000 x 64 in float64 pays for that. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEAD_SHARES, HEAD_PASSES, HEADS_PAY = 48, 2, (3, 4, 6, 8), 8, 0.7
-#: Centers at most that tell along which directions heads are taken, and pairs of row and center that tell
-#: whether they pay. asv: kernels.HeadSample.
+#: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
+#: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.

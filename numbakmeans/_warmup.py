@@ -41,9 +41,10 @@ def small_calls() -> Iterator[Callable[[], object]]:
             yield partial(kmeans2_batch, X[None], centers[None], 2)
             yield partial(kmeans2_batch, X[None], 2, 1, minit="++", rng=0)
             yield partial(fit, X, centers, max_iter=2)
-        # As many panels as heads want.
-        X = np.random.default_rng(0).normal(size=(400, 48)).astype(dtype)
-        yield partial(iterate, Samples(X), X[:390], 3, algorithm="yinyang")
+        # As many centers as heads want, and rows that lie along a few directions, for which they pay.
+        few, along = np.random.default_rng(0).normal(size=(2, 300, 4))
+        X = (few @ along.T[:, :200]).astype(dtype)
+        yield partial(iterate, Samples(X), X[:70], 3, algorithm="yinyang")
         for method in SEEDINGS:
             yield partial(seed, samples, 2, method, np.random.default_rng(0))
         yield partial(kmeans, X, 2, iter=1, rng=0)

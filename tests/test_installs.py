@@ -298,9 +298,13 @@ for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
     compiled(X, X[:2], np.random.default_rng(0))
 _plan.algorithm = lambda *_: "yinyang"
+made, make_heads = [], ALGORITHMS["yinyang"]._make_heads
+ALGORITHMS["yinyang"]._make_heads = lambda self, *args: made.append(1) or make_heads(self, *args)
 for dtype in (np.float32, np.float64):
-    X = np.random.default_rng(0).normal(size=(450, 50)).astype(dtype)
-    fit(X, X[:400], max_iter=3)
+    few, along = np.random.default_rng(1).normal(size=(2, 500, 5))
+    X = (few @ along.T[:, :150]).astype(dtype)
+    fit(X, X[:80], max_iter=3)
+assert len(made) == 2
 print(json.dumps([_cache.stored, _cache.lost, _cache.trouble]))
 """
 

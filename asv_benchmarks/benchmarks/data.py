@@ -24,6 +24,16 @@ def uniform(n_samples, n_features, n_clusters, dtype):
 
 
 @functools.cache
+def along_directions(n_samples, n_features, n_clusters, dtype):
+    """Return rows that spread ever less along further directions, as embeddings do, and starting centers."""
+    rng = np.random.default_rng(0)
+    spread = 1.0 / np.sqrt(1.0 + np.arange(n_features))
+    turned = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
+    X = ((rng.normal(size=(n_samples, n_features)) * spread) @ turned).astype(dtype)
+    return X, X[rng.choice(n_samples, n_clusters, replace=False)].copy()
+
+
+@functools.cache
 def photo(n_clusters, dtype):
     """Return the pixels of scikit-learn's china.jpg (273,280 x 3), and starting centers among them."""
     from sklearn.datasets import load_sample_image

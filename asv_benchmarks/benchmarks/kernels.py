@@ -9,7 +9,7 @@ from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._samples import Samples, labelled_means
 
-from .data import REAL_SIZES, blobs, uniform
+from .data import REAL_SIZES, along_directions, blobs, uniform
 
 
 class Setting:
@@ -183,39 +183,59 @@ class AsIs(Setting):
 
 
 class Heads(Setting):
-    """Ten passes with heads of rows, and without."""
+    """Ten passes with heads of rows always, where a sample says that they pay, and never."""
 
-    name = "HEAD_FEATURES"
-    params = (["heads", "none"], ["blobs", "uniform"], [48, 128, 384])
-    param_names = ("heads", "data", "n_features")
+    name = "HEADS_PAY"
+    params = (
+        [np.inf, _plan.HEADS_PAY, 0.0],
+        ["blobs", "along few directions", "uniform"],
+        [48, 128, 384],
+        ["float32", "float64"],
+    )
+    param_names = ("heads_pay", "data", "n_features", "dtype")
     timeout = 120
 
-    def setup(self, heads, data, n_features):
-        self.change(0 if heads == "heads" else 10**9)
-        X, self.start = (blobs if data == "blobs" else uniform)(20_000, n_features, 500, "float32")
+    def setup(self, heads_pay, data, n_features, dtype):
+        self.change(heads_pay)
+        kinds = {"blobs": blobs, "along few directions": along_directions, "uniform": uniform}
+        X, self.start = kinds[data](20_000, n_features, 500, dtype)
         self.samples = Samples(X)
-        self.time_iterate(heads, data, n_features)
+        self.time_iterate(heads_pay, data, n_features, dtype)
 
-    def time_iterate(self, heads, data, n_features):
+    def time_iterate(self, heads_pay, data, n_features, dtype):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
 class HeadSample(Setting):
-    """Ten passes with heads along directions that more or fewer rows tell."""
+    """Two passes, after the first of which more or fewer pairs of row and center tell whether heads pay."""
+
+    name = "HEAD_PAIRS"
+    params = ([12_500, 50_000, 200_000], [128, 384])
+    param_names = ("head_pairs", "n_features")
+    timeout = 120
+
+    def setup(self, head_pairs, n_features):
+        self.change(head_pairs)
+        X, self.start = along_directions(20_000, n_features, 500, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(head_pairs, n_features)
+
+    def time_iterate(self, head_pairs, n_features):
+        _fit.iterate(self.samples, self.start, 2, algorithm="yinyang")
+
+
+class HeadDirections(HeadSample):
+    """Two passes, after the first of which more or fewer of 4000 centers tell along which directions."""
 
     name = "HEAD_SAMPLE"
-    params = ([512, 1024, 2048, 4096], [128, 384])
+    params = ([512, 2048, 4096], [128, 384])
     param_names = ("head_sample", "n_features")
-    timeout = 120
 
     def setup(self, head_sample, n_features):
         self.change(head_sample)
-        X, self.start = blobs(20_000, n_features, 500, "float32")
+        X, self.start = along_directions(20_000, n_features, 4000, "float32")
         self.samples = Samples(X)
         self.time_iterate(head_sample, n_features)
-
-    def time_iterate(self, head_sample, n_features):
-        _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
 class Pruning:

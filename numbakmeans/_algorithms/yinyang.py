@@ -300,23 +300,25 @@ class Yinyang(Algorithm):
         rows, points, before = (((some - origin) * scale).astype(np.float32) for some in given)
         moved = np.zeros(self.lower.shape[1])
         np.maximum.at(moved, self.groups, lengths(points - before))
-        upper = lengths(rows - points[labels[::step]])[:, None]
+        own = labels[::step, None]
+        upper = lengths(rows - points[own[:, 0]])[:, None]
         blocks, places = np.divmod(np.arange(n_samples)[::step], self.block_rows)
         doubted = self.lower[blocks, :, places] - moved < upper
         multiply = multiplies(plan.parallel, plan.n_slots)
         spread_most = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
         basis, off = directions(spread_most, self.head_sizes[0], multiply)
         products = multiply(rows, basis), multiply(points, basis)
-        best, cost = 0, _plan.HEADS_PAY
+        best, cost = 0, np.inf
         for size in self.head_sizes:
             opened = head_distances(rows, points, products, size, multiply) < upper
             opened &= doubted[:, self.groups]
+            np.put_along_axis(opened, own, False, axis=1)
             shares = float(doubted.mean()), float(opened.mean())
             its_cost = _plan.head_cost(size, self._worth(size), len(centers), *shares)
             if its_cost >= cost:
                 break
             best, cost = size, its_cost
-        if best > 0:
+        if cost < _plan.HEADS_PAY:
             self._make_heads(basis_of(basis[:best], off), best)
 
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
