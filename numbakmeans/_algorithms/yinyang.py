@@ -112,41 +112,26 @@ def yinyang_slot(
         if asked and with_heads:
             n_doubted = count_needs(needs, n_picks)
             find_pairs(start, picks, n_picks, heads, norms, drifts.twins, upper, below, needs, pairs)
-            some_paired, some_decided = decide_pairs(
-                X,
-                start,
-                block,
-                n_picks,
-                centers,
-                origin,
-                scale,
-                heads,
-                norms,
-                drifts.groups,
-                labels,
-                upper,
-                below,
-                pairs,
-            )
+            of_centers = (centers, origin, scale, heads, norms, drifts.groups)
+            bounds = (labels, upper, below)
+            some_paired, some_decided = decide_pairs(X, start, block, n_picks, *of_centers, *bounds, pairs)
             n_paired += some_paired
             n_decided += some_decided
             by_heads = worth.heads * n_doubted / n_groups + worth.pairs * some_paired / len(centers)
             spent += by_heads
             saved += worth.groups * n_doubted / n_groups - by_heads
-        elif asked:
-            n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
-            n_wanted = count_needs(needs, n_picks)
-            spent += worth.groups * n_wanted / n_groups
+        else:
+            if asked:
+                n_picks = keep_doubtful(picks, n_picks, drifts.groups, labels, needs)
+                n_wanted = count_needs(needs, n_picks)
+                spent += worth.groups * n_wanted / n_groups
+                score_some(X, block, n_picks, packed, origin, scale)
+            else:
+                n_picks = score_all(X, start, stop, block, packed, origin, scale)
+                n_wanted = n_picks * n_groups
             n_scored += n_wanted
-            score_some(X, block, n_picks, packed, origin, scale)
             for t in range(n_picks):
                 block.norms[t] = norms[picks[t]]
-        else:
-            n_picks = score_all(X, start, stop, block, packed, origin, scale)
-            n_scored += n_picks * n_groups
-            for t in range(n_picks):
-                block.norms[t] = norms[start + t]
-        if not (asked and with_heads):
             n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
             panels = (packed.errors, packed.groups, drifts.twins)
             bound_rows(start, stop - start, block, n_picks, *panels, upper, below)

@@ -82,39 +82,28 @@ def find_pairs(start, picks, n_picks, heads, norms, twins, upper, lower, needs, 
     upper : (n_samples,), float32; lower : INOUT (n_groups, block rows), float32, of the rows from start on
     pairs : INOUT `Pairs`
     """
-    n_at_once, n_panels = tile_rows(heads.rows), len(heads.panels)
-    places, chosen, limits, least = pairs.places, pairs.chosen, pairs.limits, pairs.least
-    lengths = heads.rows.shape[1] - 1
+    rows, n_panels, n_at_once = heads.rows, len(heads.panels), tile_rows(heads.rows)
+    places, chosen, limits = pairs.places, pairs.chosen, pairs.limits
+    some_hits, least = pairs.some_hits, pairs.least
+    rest = rows.shape[1] - 1
     p = 0
     for g in range(len(needs)):
         n_chosen = choose_rows(picks, n_picks, needs[g], n_at_once, places, chosen)
         for c in range(n_chosen):
             i = chosen[c]
             pairs.norms[c] = norms[i]
-            pairs.reaches[c] = slack(norms[i], np.float64(heads.rows[i, lengths]), heads.loss)
+            pairs.reaches[c] = slack(norms[i], np.float64(rows[i, rest]), heads.loss)
             pairs.raised[c] = np.inf
         while p < n_panels and heads.groups[p] == g:
             widest = heads.slacks[p]
             for c in range(n_chosen):
-                norm, reach = (
-                    pairs.norms[c],
-                    (upper[chosen[c]] + pairs.reaches[c] + widest) * (1.0 + 2.0 * WIDEN),
-                )
+                norm = pairs.norms[c]
+                reach = (upper[chosen[c]] + pairs.reaches[c] + widest) * (1.0 + 2.0 * WIDEN)
                 error = error_of(heads.errors, p, norm * HEAD_REACH)
                 limit = 0.5 * (reach * reach - norm * norm * (1.0 - WIDEN)) + error
                 limits[c] = np.float32(limit + WIDEN * abs(limit))
             for first in range(0, n_chosen, n_at_once):
-                near_tile(
-                    heads.rows,
-                    chosen,
-                    first,
-                    heads.panels,
-                    heads.half_norms,
-                    p,
-                    limits,
-                    pairs.some_hits,
-                    least,
-                )
+                near_tile(rows, chosen, first, heads.panels, heads.half_norms, p, limits, some_hits, least)
             for c in range(n_chosen):
                 norm = pairs.norms[c]
                 error = error_of(heads.errors, p, norm * HEAD_REACH)
@@ -122,7 +111,7 @@ def find_pairs(start, picks, n_picks, heads, norms, twins, upper, lower, needs, 
                 pairs.raised[c] = min(pairs.raised[c], safe_root(square) - widest)
             pairs.hits[p, :n_picks] = 0
             for c in range(n_chosen):
-                pairs.hits[p, places[c]] = pairs.some_hits[c]
+                pairs.hits[p, places[c]] = some_hits[c]
             p += 1
         for c in range(n_chosen):
             r = chosen[c] - start
