@@ -54,6 +54,11 @@ def allocate(loop, size):
 
 
 @kernel
+def threads_at_hand():
+    return _slots.all_threads()
+
+
+@kernel
 def raising_slot(slot, _):
     if slot == 2:
         raise IndexError("of slot 2")
@@ -144,3 +149,12 @@ def test_threads_are_really_used(monkeypatch):
     monkeypatch.setattr(_slots, "threaded", idle)
     assert count.on(True)(out, 1) == (0, 0)
     assert (out == 0).all()
+
+
+def test_nopython_code_gets_all_threads(threads):
+    loop, n_slots = threads_at_hand()
+    assert n_slots == threads
+    assert loop != _slots.ALONE
+    out = np.zeros(n_slots)
+    assert count.kernel(loop, out, 2) == (sum(range(n_slots)), 2 * n_slots)
+    assert out.tolist() == [2.0] * n_slots

@@ -47,5 +47,6 @@ REAL_SIZES = {
     "photo pixels, 273280 x 3, k=64": lambda dtype: photo(64, dtype),
     "100000 x 16, k=100": lambda dtype: blobs(100_000, 16, 100, dtype),
     "20000 x 128, k=200": lambda dtype: blobs(20_000, 128, 200, dtype),
+    "20000 x 384 like embeddings, k=200": lambda dtype: along_directions(20_000, 384, 200, dtype),
     "1000000 x 2, k=16": lambda dtype: blobs(1_000_000, 2, 16, dtype),
 }
