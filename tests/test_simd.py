@@ -187,6 +187,13 @@ def test_columns_without_centers_are_left_out(dtype):
     assert 0 in seen
 
 
+def allocator(page):
+    """Return what makes arrays: before a protected page, or anywhere."""
+    if page and not hasattr(mmap, "MAP_PRIVATE"):
+        pytest.skip("needs mprotect")
+    return before_a_protected_page if page else np.empty
+
+
 @kernel
 def compare(best, second, errors, norms, n_rows, found):
     _simd.compare_panels(best, second, errors, norms, n_rows, found)
@@ -196,9 +203,7 @@ def compare(best, second, errors, norms, n_rows, found):
 @pytest.mark.parametrize("n_panels", [1, 2, 7])
 @pytest.mark.parametrize("page", [False, True])
 def test_panels_are_compared(dtype, n_panels, page):
-    if page and not hasattr(mmap, "MAP_PRIVATE"):
-        pytest.skip("needs mprotect")
-    allocate = before_a_protected_page if page else np.empty
+    allocate = allocator(page)
     rng = np.random.default_rng(n_panels)
     best, second = allocate((n_panels, 24), dtype), allocate((n_panels, 24), dtype)
     best[:] = rng.integers(-9, 9, size=best.shape)
@@ -261,9 +266,7 @@ def find_sq_dists(row, centers, candidates, n_candidates, sq_dists):
 @pytest.mark.parametrize("n_features", [1, 7, 16, 37])
 @pytest.mark.parametrize("page", [False, True])
 def test_distances_of_some_pairs(dtype, n_features, page):
-    if page and not hasattr(mmap, "MAP_PRIVATE"):
-        pytest.skip("needs mprotect")
-    allocate = before_a_protected_page if page else np.empty
+    allocate = allocator(page)
     rng = np.random.default_rng(n_features)
     row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
     row[:], centers[:] = rng.integers(-9, 9, size=row.shape), rng.integers(-9, 9, size=centers.shape)

@@ -211,16 +211,17 @@ class HeadSample(Setting):
 
     name = "HEAD_PAIRS"
     params = ([12_500, 50_000, 200_000], [128, 384])
-    param_names = ("head_pairs", "n_features")
+    param_names = ("sample", "n_features")
+    n_clusters = 500
     timeout = 120
 
-    def setup(self, head_pairs, n_features):
-        self.change(head_pairs)
-        X, self.start = along_directions(20_000, n_features, 500, "float32")
+    def setup(self, sample, n_features):
+        self.change(sample)
+        X, self.start = along_directions(20_000, n_features, self.n_clusters, "float32")
         self.samples = Samples(X)
-        self.time_iterate(head_pairs, n_features)
+        self.time_iterate(sample, n_features)
 
-    def time_iterate(self, head_pairs, n_features):
+    def time_iterate(self, sample, n_features):
         _fit.iterate(self.samples, self.start, 2, algorithm="yinyang")
 
 
@@ -229,13 +230,7 @@ class HeadDirections(HeadSample):
 
     name = "HEAD_SAMPLE"
     params = ([512, 2048, 4096], [128, 384])
-    param_names = ("head_sample", "n_features")
-
-    def setup(self, head_sample, n_features):
-        self.change(head_sample)
-        X, self.start = along_directions(20_000, n_features, 4000, "float32")
-        self.samples = Samples(X)
-        self.time_iterate(head_sample, n_features)
+    n_clusters = 4000
 
 
 class Pruning:

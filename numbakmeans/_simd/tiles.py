@@ -151,6 +151,20 @@ def product_tile(
     return types.void(rows, chosen, first, panels, panel, out), codegen
 
 
+def _scores(v: Vectors, arrays: Arrays, args: Any, n_vectors: int) -> dict[tuple[int, int], Any]:
+    """Emit the scores of the rows of a tile and a panel so many vectors wide; return where they are.
+
+    args : those of an intrinsic that begins as `score_tile` does
+    """
+    builder, lanes = v.builder, v.tile.lanes
+    rows, chosen, panels, norms = arrays.data(0, 1, 3, 4)
+    n_features, width = arrays.size(0, 1), I64(n_vectors * lanes)
+    norms = builder.gep(norms, [builder.mul(args[5], width)])
+    panel = builder.gep(panels, [builder.mul(builder.mul(args[5], n_features), width)])
+    begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
+    return _products(v, rows, chosen, args[2], panel, n_features, begin)
+
+
 @intrinsic
 def score_tile(
     typingctx: Any,
@@ -179,16 +193,10 @@ def score_tile(
         v = Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
         arrays = Arrays(context, builder, signature, args)
-        rows_, chosen_, panels_, norms_, *outputs = arrays.data(0, 1, 3, 4, 6, 7, 8)
-        n_features = arrays.size(0, 1)
-        number = args[5]
+        outputs = arrays.data(6, 7, 8)
 
         def emit(n_vectors: int) -> None:
-            width = I64(n_vectors * lanes)
-            norms = builder.gep(norms_, [builder.mul(number, width)])
-            panel = builder.gep(panels_, [builder.mul(builder.mul(number, n_features), width)])
-            begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
-            sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
+            sums = _scores(v, arrays, args, n_vectors)
             for group in range(0, n_rows, lanes):
                 # The last group is filled up with its first row.
                 group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
@@ -234,12 +242,8 @@ def near_tile(
         v = Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
         arrays = Arrays(context, builder, signature, args)
-        rows_, chosen_, panels_, norms_, limits_, hits_, least_ = arrays.data(0, 1, 3, 4, 6, 7, 8)
-        n_features, width = arrays.size(0, 1), I64(n_vectors * lanes)
-        norms = builder.gep(norms_, [builder.mul(args[5], width)])
-        panel = builder.gep(panels_, [builder.mul(builder.mul(args[5], n_features), width)])
-        begin = [v.load(norms, I64(j * lanes), v.vector) for j in range(n_vectors)]
-        sums = _products(v, rows_, chosen_, args[2], panel, n_features, begin)
+        limits_, hits_, least_ = arrays.data(6, 7, 8)
+        sums = _scores(v, arrays, args, n_vectors)
         infinite = ir.Constant(v.vector, [float("inf")] * lanes)
         entries: list[Entry] = []
         for r in range(n_rows):
