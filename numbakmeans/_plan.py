@@ -40,16 +40,23 @@ AS_IS = 2.0
 #: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
 #: asv: kernels.Turns.
 SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
-#: What it costs to ask the bounds of a row, for each group, and for each feature; and to go on with a row
-#: that they leave in doubt, and for each group; in scores of one feature. asv: kernels.Pruning.
-ASKING, DOUBTING = (400.0, 150.0, 6.0), (800.0, 350.0)
+#: What it costs to write the bounds of a row, for itself and each group; to ask them, for each group, and for
+#: each feature; and to go on with a row that they leave in doubt, and for each group; in scores of one
+#: feature. asv: kernels.Pruning.
+KEEPING, ASKING, DOUBTING = 75.0, (400.0, 150.0, 6.0), (800.0, 350.0)
+#: What is left, from one pass to the next, of what bounds cost beside asking, where it does not fall faster;
+#: up to which cost some are asked, to see; and what they may cost to be written in any case, over scoring the
+#: row. asv: kernels.Pruning: uniform data costs a tenth more without, blobs gain nothing.
+LEFT, TRIED, CHEAP = 0.75, 1.25, 0.04
 #: What a distance that heads leave open costs beside its features, in features, and how many times more
 #: than scores of the tile. asv: kernels.Heads.
 PAIR_FEATURES, PAIR_COST = 60.0, 3.5
-#: Features and panels of centers from which heads of rows are tried, features for each direction of a head,
-#: how many passes have to pay for making them, and what they may cost over going without. Less than all, as
-#: they leave bounds lower than scores do: 100,000 x 64 in float64 pays for that. asv: kernels.Heads.
-HEAD_FEATURES, HEAD_PANELS, HEAD_SHARES, HEAD_PASSES, HEADS_PAY = 48, 2, (3, 4, 6, 8), 8, 0.7
+#: Features, panels of centers, and elementary steps of a pass from which heads of rows are tried; features
+#: for each direction of a head, how many passes have to pay for making them, and what they may cost over
+#: going without. Less than all, as they leave bounds lower than scores do: 100,000 x 64 in float64 pays for
+#: that. asv: kernels.Heads.
+HEAD_FEATURES, HEAD_PANELS, HEAD_WORK = 48, 2, 500_000_000
+HEAD_SHARES, HEAD_PASSES, HEADS_PAY = (3, 4, 6, 8), 8, 0.7
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
@@ -206,13 +213,14 @@ class Bounds(NamedTuple):
     n_directions: int
 
 
-def bounds(shape: tuple[int, ...], n_panels: int, memory: Memory) -> Bounds:
+def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, memory: Memory) -> Bounds:
     """Plan the bounds: all groups and heads that memory allows."""
     n_samples, n_features = shape
     floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
     n_groups = max(1, min(n_panels, floats // 3))
     n_directions = min(n_features // HEAD_SHARES[0], n_samples // 2, floats - n_groups - 4)
-    pays = n_features >= HEAD_FEATURES and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
+    large = n_features >= HEAD_FEATURES and n_samples * n_features * n_clusters >= HEAD_WORK
+    pays = large and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
     return Bounds(n_groups, n_directions if pays else 0)
 
 
@@ -225,11 +233,13 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
+    kept : what asking may cost in all, so that it pays to write bounds for the next pass
     asking : to ask the bounds of a row; doubting : to go on with a row that they leave in doubt
     groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
     pairs : to find the distances that heads leave open, if these were all
     """
 
+    kept: float
     asking: float
     doubting: float
     groups: float
@@ -244,13 +254,21 @@ def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Wo
     whole = n_features + beside
     # Bounds and heads are float32, whatever the data.
     single = 4 / itemsize / whole
+    keeping = KEEPING * (1 + bounds.n_groups) / n_clusters * single
+    asking = (ASKING[0] + ASKING[1] * bounds.n_groups + ASKING[2] * n_features) / n_clusters * single
     return Worth(
-        (ASKING[0] + ASKING[1] * bounds.n_groups + ASKING[2] * n_features) / n_clusters * single,
+        math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
+        asking,
         (DOUBTING[0] + DOUBTING[1] * bounds.n_groups) / n_clusters * single,
         (n_features + SINGLE_FEATURES) / whole,
         (bounds.n_directions + SINGLE_FEATURES) * single,
         PAIR_COST * (n_features + PAIR_FEATURES) * single,
     )
+
+
+def next_cost(cost: float, worth: Worth) -> float:
+    """Return what asking is expected to cost in all in the next pass; cost : in this one."""
+    return worth.asking + LEFT * (cost - worth.asking)
 
 
 def head_cost(size: int, worth: Worth, n_clusters: int, doubted: float, opened: float) -> float:

@@ -7,6 +7,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 
 import numba
 import pytest
+import ways
 from hypothesis import HealthCheck, settings
 
 from numbakmeans import _plan
@@ -19,9 +20,8 @@ settings.load_profile("suite")
 
 @pytest.fixture(autouse=True)
 def bounds_asked(monkeypatch):
-    """Ask bounds of all rows, and make heads, also where the data is so small that it does not pay."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0))
-    monkeypatch.setattr(_plan, "head_cost", lambda *_: 0.0)
+    """Ask bounds of all rows (`ways.ask_all`)."""
+    ways.ask_all(monkeypatch.setattr)
 
 
 @pytest.fixture(params=[1, 3, 8])

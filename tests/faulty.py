@@ -5,13 +5,11 @@ import sys
 import numpy as np
 import test_algorithms
 import ugly
-
-from numbakmeans import _plan
+import ways
 
 
 def main(algorithm, dtype):
-    # Also where there is little to gain.
-    _plan.worth, _plan.head_cost = lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0), lambda *_: 0.0
+    ways.ask_all()
     wrong = []
     for name, (X, centers) in ugly.cases(dtype).items():
         expected = test_algorithms.expected_passes(X, centers)

@@ -134,21 +134,22 @@ def test_bounds_hold_in_every_pass(name, dtype):
     assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
-@pytest.mark.parametrize("asking", [2.0, 0.7])
-@pytest.mark.parametrize("way", ["yinyang", "yinyang, turned"])
-def test_bounds_that_are_not_asked(way, asking, monkeypatch, threads):
-    """One block of sixteen is asked, and while little is open the others; bounds stay right for the next."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(asking, 0.0, 1.0, 0.0, 0.0))
+@pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
+@pytest.mark.parametrize("turns", [False, True])
+def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
+    """A block now and then is asked, and while little is open the others; what is asked is right."""
+    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(asking=asking, kept=kept))
+    monkeypatch.setattr(_plan, "turns", lambda *_: turns)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
     right = iterate(Samples(X), X[:50], 20, algorithm="lloyd")
-    got = ways.iterate(Samples(X), X[:50], 20, way)
+    got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
     share = got.n_pairs / right.n_pairs
-    monkeypatch.setattr(_plan, "worth", lambda *_: _plan.Worth(0.0, 0.0, 1.0, 0.0, 0.0))
-    assert ways.iterate(Samples(X), X[:50], 20, way).n_pairs / right.n_pairs < share < 1
+    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE)
+    assert iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs / right.n_pairs < share < 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -9,7 +9,7 @@ from numbakmeans._fit import iterate, pad_centers
 from numbakmeans._samples import Samples, update_means
 
 #: As they are: the other tests ask bounds of all rows, and make heads.
-WORTH, HEAD_COST = _plan.worth, _plan.head_cost
+WORTH, HEAD_COST, HEAD_WORK = _plan.worth, _plan.head_cost, _plan.HEAD_WORK
 
 
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
@@ -75,7 +75,7 @@ def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
 @pytest.mark.parametrize("n_panels", [1, 7, 1000])
 def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsize, n_panels):
     _, memory = _plan.intake((n_samples, n_features), itemsize, itemsize, ready=True)
-    n_groups, n_directions = _plan.bounds((n_samples, n_features), n_panels, memory)
+    n_groups, n_directions = _plan.bounds((n_samples, n_features), 32 * n_panels, n_panels, memory)
     assert 1 <= n_groups <= n_panels
     # The upper bound, the norm and the length of the rest come with the heads.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
@@ -113,6 +113,25 @@ def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
     alone = WORTH(64, 1000, 4, some)
     assert alone.groups == 1
     assert alone.asking < turned.asking
+
+
+def test_bounds_are_kept_where_they_are_cheap_or_likely_to_pay():
+    dear = WORTH(16, 100, 4, _plan.Bounds(4, 0))
+    assert WORTH(64, 256, 4, _plan.Bounds(8, 0)).kept == np.inf
+    assert 1 < dear.kept < 1.5
+    # What is expected falls from pass to pass, down to what asking costs, and so bounds are kept again.
+    expected = [3.0]
+    while expected[-1] > dear.kept:
+        expected.append(_plan.next_cost(expected[-1], dear))
+        assert dear.asking < expected[-1] < expected[-2]
+    assert 3 < len(expected) < 9
+
+
+def test_heads_are_tried_where_a_pass_takes_long(monkeypatch):
+    _, memory = _plan.intake((50_000, 64), 4, 4, ready=True)
+    monkeypatch.setattr(_plan, "HEAD_WORK", HEAD_WORK)
+    assert _plan.bounds((50_000, 64), 100, 4, memory).n_directions == 0
+    assert _plan.bounds((50_000, 64), 200, 4, memory).n_directions > 0
 
 
 def test_heads_cost_less_for_float64():

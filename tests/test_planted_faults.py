@@ -123,6 +123,13 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
+    "bounds of a pass before the last": (
+        "_algorithms/yinyang.py",
+        "elif bounded:",
+        "elif start < 0:",
+        "yinyang, turned",
+        "float32",
+    ),
     "bounds of centers that had a twin": (
         "_kernels/bounds.py",
         "np.inf if twins[g] else NOTHING",

@@ -1,22 +1,42 @@
 """Every way to the same bits: the algorithms of the table, those with scores also with rows side by side."""
 
 import contextlib
+import math
 
 from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned"]
+#: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
+FREE = _plan.Worth(kept=math.inf, asking=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
+DEAR = FREE._replace(kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
+
+
+def ask_all(change=setattr):
+    """Ask bounds of all rows, and make heads, also where the data is so small that it does not pay.
+
+    change : called as `setattr`
+    """
+    change(_plan, "worth", lambda *_: FREE)
+    change(_plan, "head_cost", lambda *_: 0.0)
+    change(_plan, "HEAD_WORK", 0)
 
 
 @contextlib.contextmanager
 def forced(way):
-    """Let the plan turn rows always, or never, and yield the key of the algorithm."""
+    """Let the plan turn rows always, or never, and yield the key of the algorithm.
+
+    Rows are turned where bounds are not asked: with them goes a plan that does not always ask.
+    """
     algorithm, _, turned = way.partition(", ")
-    turns, _plan.turns = _plan.turns, lambda *_: bool(turned)
+    before = _plan.turns, _plan.worth
+    _plan.turns = lambda *_: bool(turned)
+    if turned:
+        _plan.worth = lambda *_: DEAR
     try:
         yield algorithm
     finally:
-        _plan.turns = turns
+        _plan.turns, _plan.worth = before
 
 
 def iterate(samples, centers, max_iter, way):

@@ -12,7 +12,8 @@ few numbers that tell a lower bound for each center. What these leave open is a 
 decided by itself (`_kernels.pairs`). Whether that pays, some rows tell after the first pass.
 
 Where the bounds leave nearly everything open, as in the first passes over data without clusters, looking at
-them is for nothing: only a block now and then is asked, and the others are scored and bounded anew at once.
+them is for nothing: only a block now and then is asked, in each pass another one, whose bounds are new; the
+others are scored at once, and bounded anew if what was asked lets hope that the next pass can use it.
 
 References
 ----------
@@ -69,6 +70,9 @@ def yinyang_slot(
     X,
     block_rows,
     turns,
+    n_before,
+    tries,
+    expected,
     worth,
     centers,
     origin,
@@ -97,14 +101,18 @@ def yinyang_slot(
     with_heads = len(heads.panels) > 0
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
-    moved, n_decided, n_scored, n_paired, n_asked = 0, 0, 0, 0, 0
-    spent, saved = 0.0, 0.0
-    for turn, start in enumerate(range(slot * block_rows, len(X), n_slots * block_rows)):
-        stop = min(start + block_rows, len(X))
-        below = lower[start // block_rows]
-        if labels[start] < 0:
+    moved, n_decided, n_scored, n_paired = 0, 0, 0, 0
+    # What is expected counts as much as one row.
+    n_asked, spent, saved = 1, expected, 0.0
+    n_turns = (len(lower) - slot + n_slots - 1) // n_slots
+    for t in range(n_turns):
+        b = slot + (t + n_before) % n_turns * n_slots
+        start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
+        below = lower[b]
+        if n_before == 0:
             measure_rows(X, start, stop, origin, scale, norms)
-        asked = labels[start] >= 0 and (turn % ASKED == 0 or spent <= n_asked)
+        bounded = n_before > 0 and upper[start] < np.inf
+        asked = bounded and (spent <= n_asked or (tries and t % ASKED == 0))
         if asked:
             n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
             n_asked += stop - start
@@ -130,20 +138,25 @@ def yinyang_slot(
                 n_picks = score_all(X, start, stop, block, packed, origin, scale)
                 n_wanted = n_picks * n_groups
             n_scored += n_wanted
-            for t in range(n_picks):
-                block.norms[t] = norms[picks[t]]
+            for c in range(n_picks):
+                block.norms[c] = norms[picks[c]]
             n_decided += nearest_of_rows(X, block, n_picks, centers, packed, scale)
-            panels = (packed.errors, packed.groups, drifts.twins)
-            bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
+            if asked or n_before == 0 or spent <= worth.kept * n_asked:
+                panels = (packed.errors, packed.groups, drifts.twins)
+                bound_rows(start, stop - start, block, n_picks, *panels, upper, below)
+            elif bounded:
+                # None: these hold whatever happens.
+                upper[start:stop] = np.inf
+                below[:] = 0.0
         if not asked:
             moved += relabel(X, start, stop, block.labels, constants, scales, rest, *tables)
             continue
-        for t in range(n_picks):
-            i, new = picks[t], block.labels[t]
-            if new != labels[i]:
-                relabel_row(X, i, new, constants, scales, rest, *tables)
+        for c in range(n_picks):
+            i, label = picks[c], block.labels[c]
+            if label != labels[i]:
+                relabel_row(X, i, label, constants, scales, rest, *tables)
                 moved += 1
-    return moved, n_decided, n_scored, n_paired, int(saved)
+    return moved, n_decided, n_scored, n_paired, int(saved), n_asked - 1, int(spent - expected)
 
 
 @driver
@@ -152,6 +165,9 @@ def yinyang_pass(
     X,
     block_rows,
     turns,
+    n_before,
+    tries,
+    expected,
     worth,
     centers,
     before,
@@ -177,8 +193,10 @@ def yinyang_pass(
 
     Parameters
     ----------
-    worth : `_plan.Worth`
     turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
+    n_before : how many passes were made before; block by block takes its turn to be asked first
+    tries : are some blocks to be asked anyway? expected : what that is expected to cost, in all
+    worth : `_plan.Worth`
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
@@ -192,13 +210,16 @@ def yinyang_pass(
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     n_scored, n_paired : pairs of row and group that were scored, and of row and center that heads left open
     saved : what heads saved, in rows scored as a whole
+    n_asked, spent : rows that were asked, and what that cost in all, in rows scored as a whole
     """
     n_slots = sums.shape[0]
     packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
-    shared = (X, block_rows, turns, worth, centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
+    asking = (n_before, tries, expected, worth)
+    in_frame = (centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
+    shared = (X, block_rows, turns, *asking, *in_frame)
     tables = (constants, scales, labels, upper, lower, sums, counts)
     return spread(loop, n_slots, yinyang_slot, (*shared, *tables))
 
@@ -210,17 +231,18 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
     """
     n_clusters = len(centers)
     points = centers.astype(np.float32)
+    squares = np.einsum("jf,jf->j", points, points)
     order = np.arange(n_clusters)
     runs = [(0, n_clusters)]
     while runs:
         start, stop = runs.pop()
         if stop - start <= columns:
             continue
-        some = points[order[start:stop]]
-        one = some[((some - some[0]) ** 2).sum(1).argmax()]
-        other = some[((some - one) ** 2).sum(1).argmax()]
+        some, its_squares = points[order[start:stop]], squares[order[start:stop]]
+        one = some[(its_squares - 2 * np.einsum("jf,f->j", some, some[0])).argmax()]
+        other = some[(its_squares - 2 * np.einsum("jf,f->j", some, one)).argmax()]
         half = -(-(stop - start) // (2 * columns)) * columns
-        along = (some * (other - one)).sum(1)
+        along = np.einsum("jf,f->j", some, other - one)
         order[start:stop] = order[start:stop][np.argpartition(along, half - 1)]
         runs += [(start, start + half), (start + half, stop)]
     members = np.full(-(-n_clusters // columns) * columns, -1)
@@ -235,7 +257,7 @@ class Yinyang(Algorithm):
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
-        self.begun = False
+        self.n_passes, self.expected = 0, 1.0
 
     def _begin(self, centers: np.ndarray) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
@@ -247,7 +269,7 @@ class Yinyang(Algorithm):
         points = (centers[:, :n_features] - origin) * scale
         self.members = gather(points, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
-        sizes = _plan.bounds(samples.shape, n_head_panels, samples.memory)
+        sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, samples.memory)
         places = np.empty(n_clusters, np.int64)
         places[self.members[:n_clusters]] = np.arange(n_clusters)
         self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
@@ -266,7 +288,6 @@ class Yinyang(Algorithm):
         self.heads, self.basis = _NO_HEADS, NO_BASIS
         self.norms = np.empty(n_samples)
         self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
-        self.begun = True
 
     def _try_heads(self, centers: np.ndarray, labels: np.ndarray) -> None:
         """Make heads of the size that some of the rows tell to be best, or none if none pays.
@@ -320,7 +341,7 @@ class Yinyang(Algorithm):
         return _plan.worth(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        if not self.begun:
+        if self.n_passes == 0:
             self._begin(centers)
         elif self.head_sizes:
             self._try_heads(centers, labels)
@@ -329,7 +350,7 @@ class Yinyang(Algorithm):
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
         worth = self._worth(self.heads.shape[1] - 1)
-        done = np.zeros(5, np.int64)
+        done = np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
             heads = (self.norms[rows], self.heads[rows], self.basis)
@@ -338,6 +359,9 @@ class Yinyang(Algorithm):
                 X,
                 self.block_rows,
                 self.turns,
+                self.n_passes,
+                self.expected <= _plan.TRIED,
+                self.expected,
                 worth,
                 centers,
                 self.before,
@@ -346,7 +370,9 @@ class Yinyang(Algorithm):
                 *heads,
                 *tables,
             )
-        moved, n_decided, n_scored, n_paired, saved = (int(count) for count in done)
+        self.n_passes += 1
+        moved, n_decided, n_scored, n_paired, saved, n_asked, spent = (int(count) for count in done)
+        self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
         self.before[:] = centers
         if saved < 0:
             self.heads = _NO_HEADS
