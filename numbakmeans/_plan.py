@@ -45,9 +45,10 @@ SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
 #: feature. asv: kernels.Pruning.
 KEEPING, ASKING, DOUBTING = 75.0, (400.0, 150.0, 6.0), (800.0, 350.0)
 #: What is left, from one pass to the next, of what bounds cost beside asking, where it does not fall faster;
-#: up to which cost some are asked, to see; and what they may cost to be written in any case, over scoring the
-#: row. asv: kernels.Pruning: uniform data costs a tenth more without, blobs gain nothing.
-LEFT, TRIED, CHEAP = 0.75, 1.25, 0.04
+#: up to which cost all are asked, less than 1 as scoring leaves better bounds, and up to which some are, to
+#: see; and what they may cost to be written in any case, over scoring the row. asv: kernels.Pruning: without
+#: these, uniform data costs a tenth more; asked at a cost of 1, 100,000 x 16 costs a tenth more.
+LEFT, WORTH_ASKING, TRIED, CHEAP = 0.75, 0.8, 1.25, 0.04
 #: What a distance that heads leave open costs beside its features, in features, and how many times more
 #: than scores of the tile. asv: kernels.Heads.
 PAIR_FEATURES, PAIR_COST = 60.0, 3.5
@@ -233,12 +234,13 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
-    kept : what asking may cost in all, so that it pays to write bounds for the next pass
+    asked, kept : what asking may cost in all, so that it pays, and pays to write bounds for the next pass
     asking : to ask the bounds of a row; doubting : to go on with a row that they leave in doubt
     groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
     pairs : to find the distances that heads leave open, if these were all
     """
 
+    asked: float
     kept: float
     asking: float
     doubting: float
@@ -257,6 +259,7 @@ def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Wo
     keeping = KEEPING * (1 + bounds.n_groups) / n_clusters * single
     asking = (ASKING[0] + ASKING[1] * bounds.n_groups + ASKING[2] * n_features) / n_clusters * single
     return Worth(
+        WORTH_ASKING,
         math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
         asking,
         (DOUBTING[0] + DOUBTING[1] * bounds.n_groups) / n_clusters * single,

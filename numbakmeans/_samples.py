@@ -172,7 +172,7 @@ class Samples:
         finest = np.full((plan.n_slots, n_features), np.inf)
         finite = np.ones(plan.n_slots, np.bool_)
         for _, X in self.slabs():
-            measure.on(plan.parallel)(X, plan.chunk_rows, largest, finest, finite)
+            measure.on(plan.parallel)(X, largest, finest, finite)
         return largest, finest, bool(finite.all())
 
     @property

@@ -138,7 +138,7 @@ def test_bounds_hold_in_every_pass(name, dtype):
 @pytest.mark.parametrize("turns", [False, True])
 def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
     """A block now and then is asked, and while little is open the others; what is asked is right."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(asking=asking, kept=kept))
+    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(asked=1.0, asking=asking, kept=kept))
     monkeypatch.setattr(_plan, "turns", lambda *_: turns)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)

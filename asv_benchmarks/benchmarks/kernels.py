@@ -97,6 +97,21 @@ class Choice:
         _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
 
 
+class Ranges:
+    """The sweep that checks all values, and finds what the exact sums need of each column."""
+
+    params = (["normal", "pixels"], [2, 16, 784], ["float32", "float64"])
+    param_names = ("data", "n_features", "dtype")
+
+    def setup(self, data, n_features, dtype):
+        rng, shape = np.random.default_rng(0), (8_000_000 // n_features, n_features)
+        self.X = (rng.normal(size=shape) if data == "normal" else rng.integers(0, 256, shape)).astype(dtype)
+        self.time_finite(data, n_features, dtype)
+
+    def time_finite(self, data, n_features, dtype):
+        assert Samples(self.X).finite
+
+
 class Nearest:
     """Nearest centers by certified scores, and by the definition."""
 

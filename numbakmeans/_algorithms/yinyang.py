@@ -112,7 +112,7 @@ def yinyang_slot(
         if n_before == 0:
             measure_rows(X, start, stop, origin, scale, norms)
         bounded = n_before > 0 and upper[start] < np.inf
-        asked = bounded and (spent <= n_asked or (tries and t % ASKED == 0))
+        asked = bounded and (spent <= worth.asked * n_asked or (tries and t % ASKED == 0))
         if asked:
             n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
             n_asked += stop - start

@@ -47,6 +47,8 @@ SPLIT = 2.0**27 + 1.0
 QUICK_LOW, QUICK_HIGH = 2.0**-800, 2.0**800
 #: Means that are found side by side, where one cluster has fewer features.
 MEANS_AT_ONCE = 64
+#: Values that are compared with the ranges so far in one go.
+RUN = 64
 
 
 @kernel
@@ -58,55 +60,85 @@ def finest_bit(x):
     return x - np.int64(bits & (bits - 1)).view(np.float64)
 
 
+@inlined_kernel
+def beyond(values, largest, limits):
+    """Return how many values are not finite, larger than the largest, or finer than the finest so far.
+
+    limits : the finest bits, moved up by the bits of a mantissa. From there on no value is finer. A smaller
+    one is, if adding the limit rounds it.
+    """
+    n_beyond = 0
+    for t in range(len(values)):
+        x, limit = abs(values[t]), limits[t]
+        # Written so that a NaN counts.
+        n_beyond += 0 if x <= largest[t] else 1
+        n_beyond += 1 if x < limit and (x + limit) - limit != x else 0
+    return n_beyond
+
+
+@kernel
+def widen_ranges(values, largest, finest, limits):
+    """Fold values into the ranges of their lanes; return whether all are finite: others are left out."""
+    ulps = 2.0**23 if values.itemsize == 4 else 2.0**52
+    finite = True
+    for t in range(len(values)):
+        x = abs(values[t])
+        if not x < np.inf:
+            finite = False
+        elif x > 0.0:
+            largest[t] = max(largest[t], x)
+            finest[t] = min(finest[t], finest_bit(np.float64(x)))
+            limits[t] = finest[t] * ulps
+    return finite
+
+
 @kernel
 def measure_chunk(X, start, stop, largest, finest):
     """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
 
     Returns whether all values are finite; others are left out of the two figures.
 
-    The rows are read as one line of n_features * repeats columns, so that the inner loop is long enough
-    to be vectorised for any number of features.
+    The rows are read as one line of n_features * repeats columns, so that there are lanes enough for any
+    number of features. Few values change a range: whether some of a run do is asked first.
     """
     n_features = X.shape[1]
-    repeats = (64 + n_features - 1) // n_features
+    repeats = (RUN + n_features - 1) // n_features
     width = n_features * repeats
     line = X[start:stop].reshape((stop - start) * n_features)
-    lane_largest, lane_finest = np.zeros(width), np.full(width, np.inf)
-    bad = 0
+    lane_largest, limits = np.zeros(width, X.dtype), np.zeros(width, X.dtype)
+    lane_finest = np.full(width, np.inf)
+    finite = True
     for first in range(0, len(line), width):
-        for t in range(min(width, len(line) - first)):
-            x = abs(np.float64(line[first + t]))
-            finite = x < np.inf
-            bad |= 0 if finite else 1
-            x = x if finite else 0.0
-            lane_largest[t] = max(lane_largest[t], x)
-            bit = finest_bit(x)
-            lane_finest[t] = min(lane_finest[t], bit if bit > 0.0 else np.inf)
+        some = line[first : first + width]
+        for begin in range(0, len(some), RUN):
+            values, end = some[begin : begin + RUN], begin + RUN
+            if beyond(values, lane_largest[begin:end], limits[begin:end]) > 0:
+                lanes = (lane_largest[begin:end], lane_finest[begin:end], limits[begin:end])
+                finite &= widen_ranges(values, *lanes)
     for t in range(width):
         f = t % n_features
         largest[f] = max(largest[f], lane_largest[t])
         finest[f] = min(finest[f], lane_finest[t])
-    return bad == 0
+    return finite
 
 
 @kernel
-def measure_slot(slot, X, chunk_rows, largest, finest, finite):
-    """Slot. Fold the rows of every n-th chunk; see `measure`."""
+def measure_slot(slot, X, largest, finest, finite):
+    """Slot. Fold its share of the rows; see `measure`."""
     n_samples, n_slots = X.shape[0], largest.shape[0]
-    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
-        stop = min(start + chunk_rows, n_samples)
-        if not measure_chunk(X, start, stop, largest[slot], finest[slot]):
-            finite[slot] = False
+    start, stop = slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots
+    if not measure_chunk(X, start, stop, largest[slot], finest[slot]):
+        finite[slot] = False
 
 
 @driver
-def measure(loop, X, chunk_rows, largest, finest, finite):
+def measure(loop, X, largest, finest, finite):
     """Fold all rows into the range of each column, for each slot.
 
     largest, finest : INOUT (n_slots, n_features), zeros and infinities at first
     finite : OUT (n_slots,), bool, True at first
     """
-    spread(loop, largest.shape[0], measure_slot, (X, chunk_rows, largest, finest, finite))
+    spread(loop, largest.shape[0], measure_slot, (X, largest, finest, finite))
 
 
 _measure = measure.kernel
@@ -518,7 +550,7 @@ def empty_tables(loop, n_slots, X, n_clusters):
     n_features = X.shape[1]
     largest, finest = np.zeros((n_slots, n_features)), np.full((n_slots, n_features), np.inf)
     finite = np.ones(n_slots, np.bool_)
-    _measure(loop, X, (len(X) + n_slots - 1) // n_slots, largest, finest, finite)
+    _measure(loop, X, largest, finest, finite)
     grids = make_grids(largest, finest, part_bits(len(X)))
     n_rows = len(grids[0]) + (0 if finite.all() else SPECIALS)
     spare = 0 if n_slots == 1 else 16

@@ -112,6 +112,25 @@ def test_ranges_of_columns(dtype, n_features, threads):
     assert np.array_equal(finest.min(0), np.min(weights, axis=0))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(30))
+def test_ranges_that_grow_row_by_row(dtype, seed):
+    """Multiples of powers of two around every limit: from denormals up to the largest of float32."""
+    rng = np.random.default_rng(seed)
+    n_samples, n_features = rng.integers(1, 400), rng.integers(1, 130)
+    bits, lowest = rng.integers(1, 25), rng.integers(-149, 77)
+    exponents = lowest + rng.integers(0, 28, size=(n_samples, 1))
+    X = np.ldexp(rng.integers(-(2**bits), 2**bits, size=(n_samples, n_features)), exponents).astype(dtype)
+    largest, finest, finite = Samples(X).ranges
+    assert finite
+    assert np.array_equal(largest.max(0), np.abs(X).max(0))
+    # The weight of the lowest bit of an odd multiple.
+    mantissas, powers = np.frexp(np.abs(X).astype(np.float64))
+    wholes = np.ldexp(mantissas, 53).astype(np.int64)
+    weights = np.where(X != 0, np.ldexp((wholes & -wholes).astype(np.float64), powers - 53), np.inf)
+    assert np.array_equal(finest.min(0), weights.min(0))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("row", [0, 511, 512, 1002])
 def test_every_value_is_checked(bad, row, threads):
