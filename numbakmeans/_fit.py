@@ -14,6 +14,7 @@ from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS, REFERENCE, certified
 from numbakmeans._algorithms.base import Progress
 from numbakmeans._kernels import canonical
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._samples import (
     MAX_SAMPLES,
     UNFRAMED,
@@ -96,7 +97,8 @@ def nearest(
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = canonical.nearest.on(plan.parallel)
     for rows, X in samples.slabs():
-        run(X, wide, plan.n_slots, plan.chunk_rows, plan.n_lanes, labels[rows], sq_dists[rows])
+        sizes = (plan.n_slots, plan.chunk_rows, plan.n_lanes)
+        run(X, wide, *sizes, labels[rows], sq_dists[rows], NO_ROOM)
     return labels, sq_dists
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import GROUP
+from numbakmeans._kernels.room import empty, room_of
 from numbakmeans._samples import precision
 from numbakmeans._slots import ALONE
 
@@ -25,15 +26,15 @@ precision_of = kernel(precision)
 
 
 @kernel
-def rows_of(X: Any, dtype: Any) -> Any:
+def rows_in(room: np.ndarray, X: Any, dtype: Any) -> Any:
     """Return a copy of X (n_samples, n_features) or (n_samples,) that all kernels know: rows, read-only."""
     # Only the branch for the array at hand is compiled.
     if X.ndim == 1:
-        rows = np.empty((len(X), 1), dtype)
+        rows = empty(room, (len(X), 1), dtype)
         for i in range(len(X)):
             rows[i, 0] = X[i]
     else:
-        rows = np.empty(X.shape, dtype)
+        rows = empty(room, X.shape, dtype)
         for i in range(X.shape[0]):
             for f in range(X.shape[1]):
                 rows[i, f] = X[i, f]
@@ -41,10 +42,18 @@ def rows_of(X: Any, dtype: Any) -> Any:
 
 
 @kernel
-def wide_of(centers: Any) -> Any:
+def rows_of(X: Any, dtype: Any) -> Any:
+    """Return what `rows_in` does, from the heap."""
+    return rows_in(room_of(0), X, dtype)
+
+
+@kernel
+def wide_in(room: np.ndarray, centers: Any) -> Any:
     """Return centers in float64, their features filled up with zeros."""
     n_clusters, n_features = centers.shape
-    wide = np.zeros((n_clusters, max(GROUP, (n_features + GROUP - 1) // GROUP * GROUP)))
+    padded = max(GROUP, (n_features + GROUP - 1) // GROUP * GROUP)
+    wide = empty(room, (n_clusters, padded), np.float64)
+    wide[:] = 0.0
     for j in range(n_clusters):
         for f in range(n_features):
             wide[j, f] = centers[j, f]
@@ -52,12 +61,24 @@ def wide_of(centers: Any) -> Any:
 
 
 @kernel
+def wide_of(centers: Any) -> Any:
+    """Return what `wide_in` does, from the heap."""
+    return wide_in(room_of(0), centers)
+
+
+@kernel
+def write_narrow(wide: Any, centers: Any) -> None:
+    """Write centers (n_clusters, padded features) without the zeros to centers (n_clusters, n_features)."""
+    for j in range(centers.shape[0]):
+        for f in range(centers.shape[1]):
+            centers[j, f] = wide[j, f]
+
+
+@kernel
 def narrow_of(wide: Any, n_features: int, dtype: Any) -> Any:
     """Return centers (n_clusters, padded features) in a dtype, without the zeros."""
     centers = np.empty((len(wide), n_features), dtype)
-    for j in range(len(wide)):
-        for f in range(n_features):
-            centers[j, f] = wide[j, f]
+    write_narrow(wide, centers)
     return centers
 
 

@@ -18,6 +18,7 @@ from numbakmeans._algorithms.many import solve
 from numbakmeans._arguments import EMPTY_CLUSTER, NOT_FINITE
 from numbakmeans._jit import calling_kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk
+from numbakmeans._kernels.room import room_of
 from numbakmeans._nopython import (
     LANES,
     ONE_THREAD,
@@ -164,7 +165,8 @@ def kmeans2(
             raise ValueError(START_NOT_FINITE)
         labels, wide = np.empty(len(rows), np.int32), wide_of(start)
         stop = missing == "raise"
-        _, _, n_empty, ever_empty = solve(*ONE_THREAD, rows, np.int64(iter), stop, bits, lowest, wide, labels)
+        passes = (np.int64(iter), stop, bits, lowest)
+        _, _, n_empty, ever_empty = solve(*ONE_THREAD, rows, *passes, wide, labels, room_of(0))
         if ever_empty:
             if stop:
                 raise ClusterError(EMPTY_CLUSTER)
@@ -193,7 +195,7 @@ def vq(obs: Any, code_book: Any, check_finite: Any) -> Any:
                 raise ValueError(OBS_NOT_FINITE)
             if check_finite and not all_finite(book):
                 raise ValueError(BOOK_NOT_FINITE)
-            nearest_chunk(rows, wide_of(book), 0, len(rows), LANES, codes, sq_dists)
+            nearest_chunk(rows, wide_of(book), 0, len(rows), LANES, codes, sq_dists, room_of(0))
         dists = np.empty(len(rows), result)
         roots(sq_dists, single, dists)
         return codes, dists

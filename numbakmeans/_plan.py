@@ -40,10 +40,10 @@ AS_IS = 2.0
 #: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
 #: asv: kernels.Turns.
 SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
-#: What it costs to write the bounds of a row, for itself and each group; to ask them, for each group, and for
-#: each feature; and to go on with a row that they leave in doubt, and for each group; in scores of one
+#: What it costs to write the bounds of a row, for itself and each group; to ask them, and for each group; to
+#: measure a row, for each feature; and to go on with a row in doubt, and for each group; in scores of one
 #: feature. asv: kernels.Pruning.
-KEEPING, ASKING, DOUBTING = 75.0, (400.0, 150.0, 6.0), (800.0, 350.0)
+KEEPING, ASKING, MEASURING, DOUBTING = 75.0, (400.0, 150.0), 6.0, (800.0, 350.0)
 #: What is left, from one pass to the next, of what bounds cost beside asking, where it does not fall faster;
 #: up to which cost all are asked, less than 1 as scoring leaves better bounds, and up to which some are, to
 #: see; and what they may cost to be written in any case, over scoring the row. asv: kernels.Pruning: without
@@ -235,7 +235,8 @@ class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
     asked, kept : what asking may cost in all, so that it pays, and pays to write bounds for the next pass
-    asking : to ask the bounds of a row; doubting : to go on with a row that they leave in doubt
+    asking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
+    doubting : to go on with a row that they leave in doubt
     groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
     pairs : to find the distances that heads leave open, if these were all
     """
@@ -243,6 +244,7 @@ class Worth(NamedTuple):
     asked: float
     kept: float
     asking: float
+    measuring: float
     doubting: float
     groups: float
     heads: float
@@ -257,11 +259,12 @@ def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Wo
     # Bounds and heads are float32, whatever the data.
     single = 4 / itemsize / whole
     keeping = KEEPING * (1 + bounds.n_groups) / n_clusters * single
-    asking = (ASKING[0] + ASKING[1] * bounds.n_groups + ASKING[2] * n_features) / n_clusters * single
+    asking = (ASKING[0] + ASKING[1] * bounds.n_groups) / n_clusters * single
     return Worth(
         WORTH_ASKING,
         math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
         asking,
+        MEASURING * n_features / n_clusters * single,
         (DOUBTING[0] + DOUBTING[1] * bounds.n_groups) / n_clusters * single,
         (n_features + SINGLE_FEATURES) / whole,
         (bounds.n_directions + SINGLE_FEATURES) * single,

@@ -17,6 +17,7 @@ from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._kernels.certify import MAX_FEATURES
 from numbakmeans._kernels.exact import SPECIALS, add_labelled, make_grids, means, measure, part_bits
 from numbakmeans._kernels.pack import scale_for
+from numbakmeans._kernels.room import NO_ROOM
 
 #: Rows beyond this could overflow the exact sums (`_kernels.exact`).
 MAX_SAMPLES = 2**35
@@ -172,7 +173,7 @@ class Samples:
         finest = np.full((plan.n_slots, n_features), np.inf)
         finite = np.ones(plan.n_slots, np.bool_)
         for _, X in self.slabs():
-            measure.on(plan.parallel)(X, largest, finest, finite)
+            measure.on(plan.parallel)(X, largest, finest, finite, NO_ROOM)
         return largest, finest, bool(finite.all())
 
     @property
@@ -183,7 +184,7 @@ class Samples:
     def grids(self) -> Grids:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges
-        return make_grids(largest, finest, part_bits(len(self)))
+        return make_grids(largest, finest, part_bits(len(self)), NO_ROOM)
 
     def frame(self, wide: np.ndarray) -> Frame:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
@@ -225,7 +226,8 @@ def update_means(
     # A mean costs about as much as a thousand elementary steps.
     plan = _plan.sweep((n_clusters, exponents.shape[1]), work=1000 * n_clusters * exponents.shape[1])
     sizes = np.empty(n_clusters, np.int64)
-    means.on(plan.parallel)(sums, counts, exponents, *precision(single), plan.chunk_rows, centers, sizes)
+    options = (*precision(single), plan.chunk_rows)
+    means.on(plan.parallel)(sums, counts, exponents, *options, centers, sizes, NO_ROOM)
     return sizes
 
 
@@ -258,7 +260,7 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sums, counts = samples.tables(n_clusters, plan.n_slots)
-    _, constants, scales = samples.grids
+    tables = (*samples.grids[1:], sums, counts)
     for rows, X in samples.slabs():
-        add_labelled.on(plan.parallel)(X, labels[rows], plan.chunk_rows, constants, scales, sums, counts)
+        add_labelled.on(plan.parallel)(X, labels[rows], plan.chunk_rows, *tables, NO_ROOM)
     return sums, counts

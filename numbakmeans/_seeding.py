@@ -27,6 +27,7 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
 from numbakmeans._kernels.exact import exact_means
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
+from numbakmeans._kernels.room import room_of
 from numbakmeans._kernels.sampling import choose_without_replacement
 from numbakmeans._kernels.sketch import (
     GROUP_LANES,
@@ -487,7 +488,7 @@ def gaussian_centers(X, normals):
     normals : (n_clusters, n_features)
     """
     n_samples, n_features = X.shape
-    mean = exact_means(X, n_samples, 53, -1074)
+    mean = exact_means(X, n_samples, 53, -1074, room_of(0))
     chunk_rows, n_chunks = _scatter_chunks(X.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
     for c in range(n_chunks):

@@ -10,6 +10,7 @@ from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
 from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_means, means_chunk
+from numbakmeans._kernels.room import room_of
 from numbakmeans._nopython import (
     LANES,
     ONE_THREAD,
@@ -73,7 +74,7 @@ def drawn_rows(X, count, minit, rng):
     normals = draw_normals(rng, n_samples, count, n_features)[1].reshape((count, min(n_samples, n_features)))
     if n_samples >= n_features:
         return gaussian_centers(X, normals)
-    mean = exact_means(X, n_samples, 53, -1074)
+    mean = exact_means(X, n_samples, 53, -1074, room_of(0))
     return in_row_space(X, mean, normals) + mean
 
 
@@ -117,7 +118,8 @@ def roots(sq_dists, single, dists):
 def distortion_of(sq_dists, single, dists):
     """Return the exact mean of the distances, rounded once; dists : workspace, float64."""
     roots(sq_dists, single, dists)
-    return exact_means(frozen(dists.reshape((len(dists), 1))), len(dists), *precision_of(single))[0]
+    column = frozen(dists.reshape((len(dists), 1)))
+    return exact_means(column, len(dists), *precision_of(single), room_of(0))[0]
 
 
 @kernel
@@ -132,9 +134,9 @@ def labelled_means(X, labels, grids, sums, counts, wide):
     """
     exponents, constants, scales = grids
     sums[:], counts[:] = 0, 0
-    add_labelled_slot(0, X, labels, len(X), constants, scales, sums, counts)
-    sizes = np.empty(len(wide), np.int64)
-    means_chunk(0, sums, counts, exponents, *precision_of(X.itemsize == 4), len(wide), wide, sizes)
+    room, sizes = room_of(0), np.empty(len(wide), np.int64)
+    add_labelled_slot(0, X, labels, len(X), constants, scales, sums, counts, room)
+    means_chunk(0, sums, counts, exponents, *precision_of(X.itemsize == 4), len(wide), wide, sizes, room)
     return sizes
 
 
@@ -147,10 +149,11 @@ def refine(X, book, single, thresh):
     n_samples, n_features = X.shape
     labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples)
     dists, wide = np.empty(n_samples), wide_of(book)
-    grids, sums, counts = empty_tables(*ONE_THREAD, X, len(wide))
+    room = room_of(0)
+    grids, sums, counts = empty_tables(*ONE_THREAD, X, len(wide), room)
     previous, narrow = np.inf, False
     while True:
-        nearest_chunk(X, wide, 0, n_samples, LANES, labels, sq_dists)
+        nearest_chunk(X, wide, 0, n_samples, LANES, labels, sq_dists, room)
         distortion = distortion_of(sq_dists, single, dists)
         sizes = labelled_means(X, labels, grids, sums, counts, wide)
         kept = 0
@@ -220,14 +223,15 @@ def divide_by_deviations(X, result):
     constant = False
     if X.size == 0:
         return constant
-    means = exact_means(X, n_samples, 53, -1074)
+    room = room_of(0)
+    means = exact_means(X, n_samples, 53, -1074, room)
     squares = np.empty((n_samples, 1))
     for f in range(n_features):
         for i in range(n_samples):
             difference = X[i, f] - means[f]
             squares[i, 0] = difference * difference
         # Rounded to the dtype, in which the division is done, too.
-        result[0, f] = np.sqrt(exact_means(frozen(squares), n_samples, 53, -1074)[0])
+        result[0, f] = np.sqrt(exact_means(frozen(squares), n_samples, 53, -1074, room)[0])
         deviation = result[0, f]
         if deviation == 0:
             constant, deviation = True, result.dtype.type(1)

@@ -19,6 +19,7 @@ from numbakmeans._algorithms.many import solve
 from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, nearest, seed
 from numbakmeans._kernels.canonical import nearest_chunk
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._samples import Samples, precision
 from numbakmeans._scipy import kmeans, vq, whiten
 from numbakmeans._seeding import SEEDINGS
@@ -60,17 +61,30 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
         yield partial(fit_all, X, X[:2], 2)
     for find in (jit.nearest, jit.parallel_nearest):
         yield partial(find, X, X[:2])
+    none = np.zeros(len(X), np.int32)
     for update in (jit.update, jit.parallel_update):
-        yield partial(update, X, np.zeros(len(X), np.int32), X[:2])
+        yield partial(update, X, none, X[:2])
+    work = jit.workspace(*X.shape, 2)
+    yield partial(jit.fit, X, X[:2], 2, work)
+    yield partial(jit.nearest, X, X[:2], work)
+    yield partial(jit.update, X, none, X[:2], work)
     for draw in (jit.points, jit.plus_plus, jit.parallel_plus_plus):
         yield partial(draw, X, 2, rng)
     rows, wide, locked = X.copy(), np.ones((2, 4)), np.ones((2, 4))
     rows.flags.writeable = locked.flags.writeable = False
     labels, codes, sq_dists = np.empty(9, np.int32), np.empty(9, np.int32), np.empty(9)
     yield partial(
-        solve, *_nopython.ONE_THREAD, rows, 1, False, *precision(dtype is np.float32), wide.copy(), labels
+        solve,
+        *_nopython.ONE_THREAD,
+        rows,
+        1,
+        False,
+        *precision(dtype is np.float32),
+        wide.copy(),
+        labels,
+        NO_ROOM,
     )
-    yield partial(nearest_chunk, rows, wide, 0, 9, _nopython.LANES, codes, sq_dists)
+    yield partial(nearest_chunk, rows, wide, 0, 9, _nopython.LANES, codes, sq_dists, NO_ROOM)
     yield partial(_serial.check_methods, "points", "warn")
     yield partial(_serial.drawn_rows, rows, 2, "points", rng)
     yield partial(_serial.drawn_codes, rows, 2, 1, False, 0.0, True, rng)

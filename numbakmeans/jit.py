@@ -13,6 +13,8 @@ time, not after a fork. The bits of all are those of the Python functions, and r
 your generator as there.
 Arrays are float32 or float64, of any layout, (n_samples, n_features). Nothing is raised, as Numba would drop
 it inside a `prange`: bad input gives a `status` other than OK, and results of NaN and -1.
+
+With a `workspace` as their last argument, `fit`, `nearest` and `update` allocate nothing.
 """
 
 from __future__ import annotations
@@ -22,18 +24,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _hook
-from numbakmeans._algorithms.many import solve
+from numbakmeans._algorithms.many import solve, words_for
 from numbakmeans._jit import kernel
 from numbakmeans._kernels import canonical, exact
+from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
 from numbakmeans._nopython import (
     LANES,
     ONE_THREAD,
     all_finite,
-    narrow_of,
     precision_of,
+    rows_in,
     rows_of,
     take,
-    wide_of,
+    wide_in,
+    write_narrow,
 )
 from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
 from numbakmeans._slots import all_threads
@@ -56,6 +60,7 @@ __all__ = [
     "plus_plus",
     "points",
     "update",
+    "workspace",
 ]
 
 #: What `status` says: all is well; no rows, centers or features, or not as many features; NaN or infinities;
@@ -103,6 +108,30 @@ def _share(n: int, n_slots: int) -> int:
 
 
 @kernel
+def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
+    """Return memory for calls of `fit`, `nearest` and `update` with no more rows, features and clusters.
+
+    Returns
+    -------
+    ndarray (n_words,), int64
+        For one thread, and one call at a time: what a call returned with it lies in it, and the next call
+        writes over it. Larger calls, and data whose values span far more than those of ordinary data, are
+        right all the same, but allocate.
+    """
+    sizes = np.int64(max(n_samples, 1)), np.int64(max(n_features, 1)), np.int64(max(n_clusters, 1))
+    return room_of(words_for(*sizes))
+
+
+@kernel
+def _emptied(work: np.ndarray) -> np.ndarray:
+    """Return a workspace as a room of which nothing is taken, or none where it is too small to be one."""
+    if len(work) < LINE_WORDS:
+        return room_of(0)
+    work[0] = LINE_WORDS
+    return work
+
+
+@kernel
 def _status_of(X: Any, centers: Any) -> int:
     if X.size == 0 or centers.size == 0 or X.shape[1] != centers.shape[1]:
         return BAD_SHAPE
@@ -110,29 +139,28 @@ def _status_of(X: Any, centers: Any) -> int:
 
 
 @kernel
-def _fit(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+def _fit(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, max_iter: int, room: Any) -> Fit:
     n_samples, n_features = X.shape
-    n_clusters = centers.shape[0]
-    labels = np.full(n_samples, -1, np.int32)
-    found = np.full((n_clusters, n_features), np.nan, X.dtype)
+    labels = empty(room, (n_samples,), np.int32)
+    found = empty(room, (centers.shape[0], n_features), X.dtype)
+    labels[:], found[:] = -1, np.nan
     status = _status_of(X, centers)
     if status == OK and max_iter < 1:
         status = BAD_COUNT
     if status != OK:
         return Fit(found, labels, np.nan, 0, False, 0, status)
-    rows, wide = rows_of(X, X.dtype), wide_of(centers)
+    rows, wide = rows_in(room, X, X.dtype), wide_in(room, centers)
     # Of one type, whatever the caller's: one more would compile everything once more.
-    n_iter, moved, n_empty, _ = solve(
-        loop, n_slots, rows, np.int64(max_iter), False, *precision_of(X.itemsize == 4), wide, labels
-    )
-    found = narrow_of(wide, n_features, X.dtype)
-    sq_dists = np.empty(n_samples)
+    options = (np.int64(max_iter), False, *precision_of(X.itemsize == 4))
+    n_iter, moved, n_empty, _ = solve(loop, n_slots, rows, *options, wide, labels, room)
+    write_narrow(wide, found)
+    sq_dists = empty(room, (n_samples,), np.float64)
     _label_sq_dists(loop, rows, wide, labels, n_slots, _share(n_samples, n_slots), sq_dists)
-    return Fit(found, labels, exact.exact_total(sq_dists), n_iter, moved == 0, n_empty, status)
+    return Fit(found, labels, exact.exact_total(sq_dists, room), n_iter, moved == 0, n_empty, status)
 
 
 @kernel
-def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> Fit:
     """Run Lloyd's algorithm from given centers: `numbakmeans.fit`, on one thread.
 
     Parameters
@@ -140,6 +168,7 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     X : ndarray (n_samples, n_features), float32 or float64
     centers : ndarray (n_clusters, n_features), float32 or float64
     max_iter : int, passes at most
+    work : ndarray, optional, from `workspace`
 
     Returns
     -------
@@ -148,77 +177,87 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
 
     Notes
     -----
-    Takes 8 bytes for each value of X and for each value of the centers about 48, allocated in each call.
+    Takes 16 bytes for each value of X and for each value of the centers about 48, of `work`, or allocated.
     """
-    return _fit(*ONE_THREAD, X, centers, max_iter)
+    # Only the branch for the type of work is compiled.
+    if work is None:
+        return _fit(*ONE_THREAD, X, centers, max_iter, room_of(0))
+    return _fit(*ONE_THREAD, X, centers, max_iter, _emptied(work))
 
 
 @kernel
 def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     """Do what `fit` does, with all threads."""
-    return _fit(*all_threads(), X, centers, max_iter)
+    return _fit(*all_threads(), X, centers, max_iter, room_of(0))
 
 
 @kernel
-def _nearest(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray) -> Nearest:
+def _nearest(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, room: Any) -> Nearest:
     n_samples = X.shape[0]
-    labels, sq_dists = np.full(n_samples, -1, np.int32), np.full(n_samples, np.nan)
+    labels, sq_dists = empty(room, (n_samples,), np.int32), empty(room, (n_samples,), np.float64)
+    labels[:], sq_dists[:] = -1, np.nan
     status = _status_of(X, centers)
     if status == OK:
-        rows, share = rows_of(X, X.dtype), _share(n_samples, n_slots)
-        _nearest_rows(loop, rows, wide_of(centers), n_slots, share, LANES, labels, sq_dists)
+        rows, wide, share = rows_in(room, X, X.dtype), wide_in(room, centers), _share(n_samples, n_slots)
+        _nearest_rows(loop, rows, wide, n_slots, share, LANES, labels, sq_dists, room)
     return Nearest(labels, sq_dists, status)
 
 
 @kernel
-def nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
+def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     """Return the nearest center of each row, the lowest index winning ties, and the squared distance to it.
 
-    X, centers : as of `fit`
+    X, centers, work : as of `fit`
     """
-    return _nearest(*ONE_THREAD, X, centers)
+    if work is None:
+        return _nearest(*ONE_THREAD, X, centers, room_of(0))
+    return _nearest(*ONE_THREAD, X, centers, _emptied(work))
 
 
 @kernel
 def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     """Do what `nearest` does, with all threads."""
-    return _nearest(*all_threads(), X, centers)
+    return _nearest(*all_threads(), X, centers, room_of(0))
 
 
 @kernel
-def _update(loop: int, n_slots: int, X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+def _update(loop: int, n_slots: int, X: Any, labels: np.ndarray, centers: np.ndarray, room: Any) -> Update:
     n_clusters, n_features = centers.shape
-    found = np.full((n_clusters, n_features), np.nan, X.dtype)
-    sizes = np.zeros(n_clusters, np.int64)
+    found = empty(room, (n_clusters, n_features), X.dtype)
+    sizes = empty(room, (n_clusters,), np.int64)
+    found[:], sizes[:] = np.nan, 0
     status = BAD_SHAPE if len(labels) != len(X) else _status_of(X, centers)
     for i in range(len(labels)):
         if status == OK and not 0 <= labels[i] < n_clusters:
             status = BAD_LABEL
     if status != OK:
         return Update(found, sizes, status)
-    rows, wide = rows_of(X, X.dtype), wide_of(centers)
-    grids, sums, counts = exact.empty_tables(loop, n_slots, rows, n_clusters)
-    _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts)
+    rows, wide = rows_in(room, X, X.dtype), wide_in(room, centers)
+    grids, sums, counts = exact.empty_tables(loop, n_slots, rows, n_clusters, room)
+    _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts, room)
     bits = precision_of(X.itemsize == 4)
-    _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes)
-    return Update(narrow_of(wide, n_features, X.dtype), sizes, status)
+    _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes, room)
+    write_narrow(wide, found)
+    return Update(found, sizes, status)
 
 
 @kernel
-def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = None) -> Update:
     """Return the exact mean of the rows of each label, rounded once to the dtype of X.
 
-    X, centers : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
+    X, centers, work : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
 
     A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
     """
-    return _update(*ONE_THREAD, X, labels, centers)
+    if work is None:
+        return _update(*ONE_THREAD, X, labels, centers, room_of(0))
+    return _update(*ONE_THREAD, X, labels, centers, _emptied(work))
 
 
 @kernel
 def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     """Do what `update` does, with all threads."""
-    return _update(*all_threads(), X, labels, centers)
+    return _update(*all_threads(), X, labels, centers, room_of(0))
 
 
 @kernel

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import ugly
 from numba import njit, prange
+from numba.core.runtime import _nrt_python, rtsys
 
 import numbakmeans
 from numbakmeans import jit
 from numbakmeans._fit import nearest, seed
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._samples import Samples
 
 DTYPES = [np.float32, np.float64]
@@ -121,7 +123,7 @@ def test_kernels_have_one_signature_for_all_layouts():
     users_fit(X[::2], locked[:4], 3)
     assert len(jit.solve.signatures) == before
     # The control: given the caller's array as it is, there would be one more.
-    jit.solve(0, 1, X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32))
+    jit.solve(0, 1, X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
     assert len(jit.solve.signatures) == before + 1
 
 
@@ -165,6 +167,59 @@ def test_inside_of_a_prange(threads):
         right = numbakmeans.fit(data[b], data[b, :4], max_iter=5)
         assert bits(labels[b], inertias[b]) == bits(right.labels, right.inertia)
         assert status[b] == jit.OK
+
+
+@njit
+def users_loop(X, centers, labels, n_times, work):
+    """Return the last results; what each call returns lies in the workspace."""
+    for _ in range(n_times):
+        found = jit.nearest(X, centers, work)
+        sq_dists = found.sq_dists.copy() if n_times == 1 else found.sq_dists
+        update = jit.update(X, labels, centers, work)
+        means = update.centers.copy() if n_times == 1 else update.centers
+        fit = jit.fit(X, centers, 5, work)
+    return fit, sq_dists, means
+
+
+def allocations(call):
+    """Return what a call of compiled code returns, and how many arrays it allocated."""
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats().alloc
+    result = call()
+    return result, rtsys.get_allocation_stats().alloc - before
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (9, 2, 3), (100, 1, 100), (200, 4, 5), (3, 300, 2), (1000, 8, 8), (50, 65, 50)]
+)
+def test_a_loop_with_a_workspace_allocates_nothing(shape, dtype):
+    n_samples, n_features, n_clusters = shape
+    rng = np.random.default_rng(0)
+    # Integers tie, and their means lie half way between two float32 as often as not.
+    X = rng.integers(0, 4, size=(n_samples, n_features)).astype(dtype)
+    X[0] += rng.random(n_features).astype(dtype)
+    centers, labels = X[:n_clusters], rng.integers(n_clusters, size=n_samples)
+    work = jit.workspace(*shape)
+    once, of_one = allocations(lambda: users_loop(X, centers, labels, 1, work))
+    right = jit.fit(X, centers, 5), jit.nearest(X, centers).sq_dists, jit.update(X, labels, centers).centers
+    assert bits(*once[0]) == bits(*right[0])
+    assert bits(*once[1:]) == bits(*right[1:])
+    # Two copies are made in the first, and arrays handed over and returned count in both.
+    _, of_many = allocations(lambda: users_loop(X, centers, labels, 50, work))
+    assert of_many == of_one - 2
+    # The control: what does not suffice is not used, and then each call allocates.
+    small = jit.workspace(1, 1, 1)[:20]
+    again, of_small = allocations(lambda: users_loop(X, centers, labels, 50, small))
+    assert bits(*again[0]) == bits(*right[0])
+    assert of_small >= 50 + of_many
+
+
+@pytest.mark.parametrize("work", [np.empty(0, np.int64), np.full(7, -1), np.full(8, 2**62), np.full(500, -9)])
+def test_any_array_of_integers_is_a_safe_workspace(work):
+    X = np.random.default_rng(0).normal(size=(30, 3)) * 10.0 ** np.arange(-100, 200, 100)
+    fit = users_loop(X, X[:4], np.zeros(30, np.int64), 1, work)[0]
+    assert bits(*fit) == bits(*jit.fit(X, X[:4], 5))
 
 
 BAD = {

@@ -16,6 +16,7 @@ from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.exact import means, relabel
+from numbakmeans._kernels.room import NO_ROOM, empty
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
@@ -23,18 +24,23 @@ from numbakmeans._slots import ALONE, driver, spread
 
 
 @kernel
-def empty_blocks(X):
-    """Return room for all rows as blocks (n_blocks, n_features, rows of a block), float64, zeros."""
+def empty_blocks(X, room):
+    """Return all rows as blocks (n_blocks, n_features, rows of a block), float64, zeros so far."""
     block_rows = 4 * lanes_at_once(X)
-    return np.zeros(((len(X) + block_rows - 1) // block_rows, X.shape[1], block_rows))
+    blocks = empty(room, ((len(X) + block_rows - 1) // block_rows, X.shape[1], block_rows), np.float64)
+    blocks[:] = 0.0
+    return blocks
 
 
 @kernel
-def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, counts):
+def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, counts, room):
     """Slot. Assign the rows of every n-th block, and move them between its sums; return how many."""
     block_rows, n_slots = blocks.shape[2], sums.shape[0]
-    new_labels, rest = np.empty(block_rows, np.int64), np.empty(X.shape[1])
-    candidates = np.arange(len(centers))
+    used = room[0]
+    new_labels, rest = empty(room, (block_rows,), np.int64), empty(room, (X.shape[1],), np.float64)
+    candidates = empty(room, (len(centers),), np.int64)
+    for j in range(len(centers)):
+        candidates[j] = j
     moved = 0
     for b in range(slot, len(blocks), n_slots):
         start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
@@ -44,17 +50,19 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
         moved += relabel(
             X, start, stop, new_labels, constants, scales, rest, labels, sums[slot], counts[slot]
         )
+    room[0] = used
     return moved
 
 
 @driver
-def resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts):
+def resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts, room):
     """Assign every row to its nearest center; arguments as of `lloyd_pass`.
 
     blocks : INOUT, from `empty_blocks`, filled in the first pass
+    room : with words for one thread alone
     """
     tables = (constants, scales, labels, sums, counts)
-    return spread(loop, sums.shape[0], resident_slot, (X, blocks, centers, *tables))
+    return spread(loop, sums.shape[0], resident_slot, (X, blocks, centers, *tables, room))
 
 
 _resident_pass, _means = resident_pass.kernel, means.kernel
@@ -76,6 +84,7 @@ def resident_run(
     sums,
     counts,
     sizes,
+    room,
 ):
     """Make up to max_iter passes.
 
@@ -85,14 +94,15 @@ def resident_run(
     -------
     n_iter, moved, n_empty, ever_empty : as in `base.Run`
     """
-    blocks = empty_blocks(X)
+    blocks = empty_blocks(X, room)
     chunk_clusters = (len(centers) + len(sums) - 1) // len(sums)
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = _resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts)
+        moved = _resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts, room)
         if moved != 0:
-            _means(loop, sums, counts, exponents, bits, lowest, chunk_clusters, centers, sizes)
+            options = (bits, lowest, chunk_clusters)
+            _means(loop, sums, counts, exponents, *options, centers, sizes, room)
             n_empty = 0
             for j in range(len(centers)):
                 n_empty += 1 if sizes[j] == 0 else 0
@@ -113,10 +123,10 @@ class Resident(Algorithm):
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if self.blocks is None:
-            self.blocks = empty_blocks(self.samples.X)
+            self.blocks = empty_blocks(self.samples.X, NO_ROOM)
         _, constants, scales = self.grids
         run = self.driver.on(self.plan.parallel)
-        args = (centers, constants, scales, labels, sums, counts)
+        args = (centers, constants, scales, labels, sums, counts, NO_ROOM)
         moved = run(self.samples.X, self.blocks, *args)
         return Pass(moved, len(labels), len(labels) * len(centers))
 
@@ -128,7 +138,7 @@ class Resident(Algorithm):
         sums, counts = self.samples.tables(len(centers), 1)
         bits = precision(self.samples.single)
         sizes = np.empty(len(centers), np.int64)
-        outputs = (centers, labels, sums, counts, sizes)
+        outputs = (centers, labels, sums, counts, sizes, NO_ROOM)
         n_iter, moved, n_empty, ever_empty = resident_run(
             ALONE, self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
         )

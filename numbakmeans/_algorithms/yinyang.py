@@ -114,9 +114,12 @@ def yinyang_slot(
         bounded = n_before > 0 and upper[start] < np.inf
         asked = bounded and (spent <= worth.asked * n_asked or (tries and t % ASKED == 0))
         if asked:
-            n_picks = pick_rows(X, start, stop, centers, scale, drifts, labels, upper, below, picks, needs)
+            bounds = (upper, below)
+            n_picks, n_measured = pick_rows(
+                X, start, stop, centers, scale, drifts, labels, *bounds, picks, needs
+            )
             n_asked += stop - start
-            spent += worth.asking * (stop - start) + worth.doubting * n_picks
+            spent += worth.asking * (stop - start) + worth.measuring * n_measured + worth.doubting * n_picks
         if asked and with_heads:
             n_doubted = count_needs(needs, n_picks)
             find_pairs(start, picks, n_picks, heads, norms, drifts.twins, upper, below, needs, pairs)

@@ -81,7 +81,7 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
 
     Returns
     -------
-    n_picks : how many rows are in doubt
+    n_picks, n_measured : how many rows are in doubt, and how many had to be measured to tell
     """
     n_groups = len(drifts.largest)
     shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
@@ -93,12 +93,13 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
             bound = bound if bound > tiny else np.float32(0.0)
             lower[g, r] = bound
             nearest[r] = bound if bound < nearest[r] else nearest[r]
-    n_picks = 0
+    n_picks, n_measured = 0, 0
     for i in range(start, stop):
         own = labels[i]
         bound = (upper[i] + drifts.centers[own]) * (1.0 + WIDEN)
         if not bound < nearest[i - start]:
             bound = distance(X, i, centers, own) * scale * (1.0 + WIDEN)
+            n_measured += 1
             if not bound < nearest[i - start]:
                 picks[n_picks] = i
                 n_picks += 1
@@ -107,7 +108,7 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
         for t in range(n_picks):
             i = picks[t]
             needs[g, t] = not upper[i] < lower[g, i - start]
-    return n_picks
+    return n_picks, n_measured
 
 
 @kernel

@@ -12,6 +12,7 @@ features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes 
 import numpy as np
 
 from numbakmeans._jit import kernel
+from numbakmeans._kernels.room import empty
 from numbakmeans._slots import driver, spread
 
 #: Features added in one sweep over the lanes; blocks and centers are padded to a multiple of it.
@@ -87,11 +88,13 @@ def nearest_tile(block, centers, partial, sq_dists, labels):
 
 
 @kernel
-def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists):
+def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room):
     """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
-    block = np.zeros((centers.shape[1], n_lanes))
-    partial, lane_dists = np.empty(n_lanes), np.empty(n_lanes)
-    lane_labels = np.empty(n_lanes, np.int64)
+    used = room[0]
+    block = empty(room, (centers.shape[1], n_lanes), np.float64)
+    partial, lane_dists = empty(room, (n_lanes,), np.float64), empty(room, (n_lanes,), np.float64)
+    lane_labels = empty(room, (n_lanes,), np.int64)
+    block[:] = 0.0
     for first in range(start, stop, n_lanes):
         end = min(first + n_lanes, stop)
         pack_block(X, first, end, block)
@@ -99,24 +102,26 @@ def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists):
         for i in range(first, end):
             labels[i] = lane_labels[i - first]
             sq_dists[i] = lane_dists[i - first]
+    room[0] = used
 
 
 @kernel
-def nearest_slot(slot, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+def nearest_slot(slot, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists, room):
     """Slot. Label the rows of every n-th chunk; see `nearest`."""
     for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
         stop = min(start + chunk_rows, X.shape[0])
-        nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists)
+        nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room)
 
 
 @driver
-def nearest(loop, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+def nearest(loop, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists, room):
     """Write label and D of the nearest center for every row.
 
     X : (n_samples, n_features); centers : (n_clusters, padded features), float64
     labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
+    room : with words for one thread alone
     """
-    spread(loop, n_slots, nearest_slot, (X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists))
+    spread(loop, n_slots, nearest_slot, (X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists, room))
 
 
 @kernel

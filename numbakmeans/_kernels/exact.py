@@ -27,6 +27,7 @@ import math
 import numpy as np
 
 from numbakmeans._jit import frozen, inlined_kernel, kernel
+from numbakmeans._kernels.room import empty
 from numbakmeans._slots import ALONE, driver, spread
 
 MANTISSA = (1 << 52) - 1
@@ -93,7 +94,7 @@ def widen_ranges(values, largest, finest, limits):
 
 
 @kernel
-def measure_chunk(X, start, stop, largest, finest):
+def measure_chunk(X, start, stop, largest, finest, room):
     """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
 
     Returns whether all values are finite; others are left out of the two figures.
@@ -105,8 +106,10 @@ def measure_chunk(X, start, stop, largest, finest):
     repeats = (RUN + n_features - 1) // n_features
     width = n_features * repeats
     line = X[start:stop].reshape((stop - start) * n_features)
-    lane_largest, limits = np.zeros(width, X.dtype), np.zeros(width, X.dtype)
-    lane_finest = np.full(width, np.inf)
+    used = room[0]
+    lane_largest, limits = empty(room, (width,), X.dtype), empty(room, (width,), X.dtype)
+    lane_finest = empty(room, (width,), np.float64)
+    lane_largest[:], limits[:], lane_finest[:] = 0.0, 0.0, np.inf
     finite = True
     for first in range(0, len(line), width):
         some = line[first : first + width]
@@ -119,26 +122,27 @@ def measure_chunk(X, start, stop, largest, finest):
         f = t % n_features
         largest[f] = max(largest[f], lane_largest[t])
         finest[f] = min(finest[f], lane_finest[t])
+    room[0] = used
     return finite
 
 
 @kernel
-def measure_slot(slot, X, largest, finest, finite):
+def measure_slot(slot, X, largest, finest, finite, room):
     """Slot. Fold its share of the rows; see `measure`."""
     n_samples, n_slots = X.shape[0], largest.shape[0]
     start, stop = slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots
-    if not measure_chunk(X, start, stop, largest[slot], finest[slot]):
+    if not measure_chunk(X, start, stop, largest[slot], finest[slot], room):
         finite[slot] = False
 
 
 @driver
-def measure(loop, X, largest, finest, finite):
+def measure(loop, X, largest, finest, finite, room):
     """Fold all rows into the range of each column, for each slot.
 
     largest, finest : INOUT (n_slots, n_features), zeros and infinities at first
-    finite : OUT (n_slots,), bool, True at first
+    finite : OUT (n_slots,), bool, True at first; room : with words for one thread alone
     """
-    spread(loop, largest.shape[0], measure_slot, (X, largest, finest, finite))
+    spread(loop, largest.shape[0], measure_slot, (X, largest, finest, finite, room))
 
 
 _measure = measure.kernel
@@ -158,7 +162,7 @@ def part_bits(n_samples):
 
 
 @kernel
-def make_grids(largest, finest, bits):
+def make_grids(largest, finest, bits, room):
     """Return the parts' exponents, their constants C, and the scale of each column's first part.
 
     largest, finest : (n_slots, n_features), from `measure`
@@ -168,7 +172,8 @@ def make_grids(largest, finest, bits):
     exponents : (n_parts, n_features), int64; constants : (n_parts, n_features); scales : (n_features,)
     """
     n_features = largest.shape[1]
-    tops = np.zeros(n_features, np.int64)
+    tops = empty(room, (n_features,), np.int64)
+    tops[:] = 0
     n_parts = 1
     for f in range(n_features):
         high, low = 0.0, np.inf
@@ -178,9 +183,10 @@ def make_grids(largest, finest, bits):
             tops[f] = math.frexp(high)[1]
             bottom = math.frexp(low)[1] - 1
             n_parts = max(n_parts, (tops[f] - bottom + bits - 1) // bits)
-    exponents = np.empty((n_parts, n_features), np.int64)
-    constants = np.empty((n_parts, n_features))
-    scales = np.ones(n_features)
+    exponents = empty(room, (n_parts, n_features), np.int64)
+    constants = empty(room, (n_parts, n_features), np.float64)
+    scales = empty(room, (n_features,), np.float64)
+    scales[:] = 1.0
     for f in range(n_features):
         for p in range(n_parts):
             exponents[p, f] = max(tops[f] - (p + 1) * bits, LOWEST)
@@ -327,24 +333,26 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
 
 
 @kernel
-def add_labelled_slot(slot, X, labels, chunk_rows, constants, scales, sums, counts):
+def add_labelled_slot(slot, X, labels, chunk_rows, constants, scales, sums, counts, room):
     """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
     n_samples, n_slots = X.shape[0], sums.shape[0]
-    rest = np.empty(X.shape[1])
+    used = room[0]
+    rest = empty(room, (X.shape[1],), np.float64)
     for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
         for i in range(start, min(start + chunk_rows, n_samples)):
             add_row(X, i, constants, scales, rest, sums[slot, labels[i]])
             counts[slot, labels[i]] += 1
+    room[0] = used
 
 
 @driver
-def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts):
+def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts, room):
     """Add every row to the sums of its label.
 
-    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT
+    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT; room : as of `measure`
     """
     tables = (constants, scales, sums, counts)
-    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, *tables))
+    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, *tables, room))
 
 
 @kernel
@@ -387,14 +395,16 @@ def round_quotient(digits, divisor, base, precision, lowest):
 
 
 @kernel
-def exact_mean(parts, exponents, count, precision, lowest):
+def exact_mean(parts, exponents, count, precision, lowest, room):
     """Return (sum over p of parts[p] * 2**exponents[p]) / count, rounded once.
 
     parts, exponents : (n_parts,), int64
     """
     mask, n_parts = (1 << DIGIT) - 1, len(exponents)
     n_digits = EXTRA + (exponents[0] - exponents[n_parts - 1]) // DIGIT + 5
-    digits = np.zeros(n_digits, np.int64)
+    used = room[0]
+    digits = empty(room, (n_digits,), np.int64)
+    digits[:] = 0
     for p in range(n_parts):
         shift = exponents[p] - exponents[n_parts - 1]
         t, bit = EXTRA + shift // DIGIT, shift % DIGIT
@@ -416,6 +426,7 @@ def exact_mean(parts, exponents, count, precision, lowest):
             digits[t] = mask - digits[t] + (1 if t == 0 else 0)
     base = exponents[n_parts - 1] - EXTRA * DIGIT
     mean = round_quotient(digits, count, base, precision, lowest)
+    room[0] = used
     return -mean if negative else mean
 
 
@@ -481,7 +492,7 @@ def quick_means(parts, n_means, single, work):
 
 
 @kernel
-def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
+def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes, room):
     """Chunk. Replace the centers of one chunk by the means of their rows; arguments as in `means`."""
     n_slots = sums.shape[0]
     start, stop = chunk * chunk_rows, min((chunk + 1) * chunk_rows, len(sizes))
@@ -489,7 +500,9 @@ def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, c
     # As many clusters at once as fill some vectors.
     at_once = max(1, min(MEANS_AT_ONCE // n_features, stop - start))
     width = at_once * n_features
-    parts, work = np.empty((n_parts, width), np.int64), np.empty((4 + n_parts, width))
+    used = room[0]
+    parts = empty(room, (n_parts, width), np.int64)
+    work = empty(room, (4 + n_parts, width), np.float64)
     found, certain, divisors, weights = work[0], work[1], work[3], work[4:]
     for p in range(n_parts):
         for f in range(n_features):
@@ -524,9 +537,11 @@ def means_chunk(chunk, sums, counts, exponents, precision, lowest, chunk_rows, c
                 centers[j, f] = found[here + f]
                 if certain[here + f] == 0.0:
                     column = parts[:, here + f]
-                    centers[j, f] = exact_mean(column, exponents[:, f], sizes[j], precision, lowest)
+                    of_column = (column, exponents[:, f], sizes[j])
+                    centers[j, f] = exact_mean(*of_column, precision, lowest, room)
             if sums.shape[2] > n_parts:
                 special_means(sums, j, n_parts, centers)
+    room[0] = used
 
 
 @kernel
@@ -545,50 +560,58 @@ def special_means(sums, j, n_parts, centers):
 
 
 @kernel
-def empty_tables(loop, n_slots, X, n_clusters):
+def empty_tables(loop, n_slots, X, n_clusters, room):
     """Return the grids of X, as `make_grids` does, and sums and counts of zero for each slot."""
     n_features = X.shape[1]
-    largest, finest = np.zeros((n_slots, n_features)), np.full((n_slots, n_features), np.inf)
-    finite = np.ones(n_slots, np.bool_)
-    _measure(loop, X, largest, finest, finite)
-    grids = make_grids(largest, finest, part_bits(len(X)))
+    largest = empty(room, (n_slots, n_features), np.float64)
+    finest = empty(room, (n_slots, n_features), np.float64)
+    finite = empty(room, (n_slots,), np.bool_)
+    largest[:], finest[:], finite[:] = 0.0, np.inf, True
+    _measure(loop, X, largest, finest, finite, room)
+    grids = make_grids(largest, finest, part_bits(len(X)), room)
     n_rows = len(grids[0]) + (0 if finite.all() else SPECIALS)
     spare = 0 if n_slots == 1 else 16
-    sums = np.zeros((n_slots, n_clusters + spare, n_rows, n_features), np.int64)
-    return grids, sums, np.zeros((n_slots, n_clusters + spare), np.int64)
+    sums = empty(room, (n_slots, n_clusters + spare, n_rows, n_features), np.int64)
+    counts = empty(room, (n_slots, n_clusters + spare), np.int64)
+    sums[:], counts[:] = 0, 0
+    return grids, sums, counts
 
 
 @kernel
-def exact_means(X, divisor, precision, lowest):
+def exact_means(X, divisor, precision, lowest, room):
     """Return the exact sum of each column of X, divided by divisor and rounded once; on one thread.
 
     precision, lowest : as in `means`; the values come as float64
     """
-    (exponents, constants, scales), sums, counts = empty_tables(np.int64(ALONE), np.int64(1), X, 1)
-    rest, found, sizes = np.empty(X.shape[1]), np.zeros((1, X.shape[1])), np.empty(1, np.int64)
+    found = empty(room, (1, X.shape[1]), np.float64)
+    used = room[0]
+    (exponents, constants, scales), sums, counts = empty_tables(np.int64(ALONE), np.int64(1), X, 1, room)
+    rest, sizes = empty(room, (X.shape[1],), np.float64), empty(room, (1,), np.int64)
+    found[:] = 0.0
     for i in range(len(X)):
         add_row(X, i, constants, scales, rest, sums[0, 0])
     counts[0, 0] = divisor
-    means_chunk(0, sums, counts, exponents, precision, lowest, 1, found, sizes)
+    means_chunk(0, sums, counts, exponents, precision, lowest, 1, found, sizes, room)
+    room[0] = used
     return found[0]
 
 
 @kernel
-def exact_total(values):
+def exact_total(values, room):
     """Return the exact sum of values (n,), float64, rounded once."""
-    return exact_means(frozen(values.reshape((len(values), 1))), 1, 53, -1074)[0]
+    return exact_means(frozen(values.reshape((len(values), 1))), 1, 53, -1074, room)[0]
 
 
 @driver
-def means(loop, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes):
+def means(loop, sums, counts, exponents, precision, lowest, chunk_rows, centers, sizes, room):
     """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
 
     sums : tables of all slots; counts : (n_slots, n_clusters + padding), int64
     precision, lowest : mantissa bits and finest exponent of the working dtype
     centers : INOUT (n_clusters, padded features), float64 that hold values of the working dtype
-    sizes : OUT (n_clusters,), int64
+    sizes : OUT (n_clusters,), int64; room : as of `measure`
     """
     n_clusters = len(sizes)
     n_chunks = (n_clusters + chunk_rows - 1) // chunk_rows
     tables = (sums, counts, exponents, precision, lowest)
-    spread(loop, n_chunks, means_chunk, (*tables, chunk_rows, centers, sizes))
+    spread(loop, n_chunks, means_chunk, (*tables, chunk_rows, centers, sizes, room))

@@ -1,0 +1,43 @@
+"""Room: a stack of memory that kernels take their arrays from, and the heap where it does not suffice.
+
+A loop over many small problems hands the same room to each, and allocates nothing. Others hand over none.
+
+A room is an int64 array for one thread: `room[0]` is how many of its words are taken, itself included. Who
+takes arrays for its own use gives them back, by setting that to what it was before.
+"""
+
+import numpy as np
+
+from numbakmeans._jit import inlined_kernel, kernel
+
+#: Words of a line of the cache, on which every array begins.
+LINE_WORDS = 8
+
+
+@kernel
+def room_of(n_words):
+    """Return a room of so many words for arrays."""
+    raw = np.empty(n_words + 2 * LINE_WORDS, np.int64)
+    start = -raw.ctypes.data % (8 * LINE_WORDS) // 8
+    room = raw[start : start + n_words + LINE_WORDS]
+    room[0] = LINE_WORDS
+    return room
+
+
+#: For callers from Python: everything comes from the heap.
+NO_ROOM = np.full(LINE_WORDS, LINE_WORDS, np.int64)
+
+
+@inlined_kernel
+def empty(room, shape, dtype):
+    """Return an array of any content, with a tuple as its shape; valid until `room[0]` is set back."""
+    size = 1
+    for n in shape:
+        size *= n
+    of_word = len(room[:1].view(dtype))
+    start = room[0]
+    stop = start + (size + of_word - 1) // of_word
+    if stop > len(room):
+        return np.empty(shape, dtype)
+    room[0] = (stop + LINE_WORDS - 1) // LINE_WORDS * LINE_WORDS
+    return room[start:stop].view(dtype)[:size].reshape(shape)
