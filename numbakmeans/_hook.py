@@ -57,6 +57,7 @@ def whiten(obs: Any, check_finite: Any = None) -> Any:
 
 def register(module: ModuleType) -> None:
     """Give the four functions of a module their form for nopython code."""
+    from numba.core.registry import cpu_target
     from numba.extending import overload
 
     # The caller's options would be inherited: a NaN check compiled under fastmath says False.
@@ -67,6 +68,8 @@ def register(module: ModuleType) -> None:
             _registered.add(function)
             # Not strict: that compares annotations, which the implementations have none of.
             overload(function, jit_options=options, strict=False)(ours)
+    # Numba looks for what is new before it compiles a function. This one's code may be what imports us.
+    cpu_target.typing_context.refresh()
 
 
 class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):

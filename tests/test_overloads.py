@@ -406,3 +406,36 @@ def test_scipys_own_names_need_the_hook():
     # Importing the building blocks registers the names, too: where no entry point is installed.
     result = run(SCIPY.format(before=off, after="import numbakmeans.jit"))
     assert result.returncode == 0, result.stderr
+
+
+LAZY = """
+import numpy as np
+from numba import njit
+import numbakmeans
+
+@njit
+def users(X):
+    return numbakmeans.vq(X, X[:2])
+
+X = np.arange(8.0).reshape(4, 2)
+print(users(X)[0].tolist())
+"""
+
+DEAF = """
+import sys
+from numba.core.registry import cpu_target
+
+context = cpu_target.typing_context
+look = context.refresh
+context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == "numbakmeans._hook" else look()
+"""
+
+
+def test_a_name_that_the_module_had_not_loaded_before():
+    result = run(LAZY)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "[0, 1, 1, 1]\n"
+    # The control: without our second look Numba does not find what the first one made us load.
+    result = run(DEAF + LAZY)
+    assert result.returncode != 0
+    assert "Unknown attribute 'vq'" in result.stderr

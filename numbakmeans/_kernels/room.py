@@ -8,7 +8,7 @@ takes arrays for its own use gives them back, by setting that to what it was bef
 
 import numpy as np
 
-from numbakmeans._jit import inlined_kernel, kernel
+from numbakmeans._jit import kernel
 
 #: Words of a line of the cache, on which every array begins.
 LINE_WORDS = 8
@@ -28,7 +28,7 @@ def room_of(n_words):
 NO_ROOM = np.full(LINE_WORDS, LINE_WORDS, np.int64)
 
 
-@inlined_kernel
+@kernel
 def empty(room, shape, dtype):
     """Return an array of any content, with a tuple as its shape; valid until `room[0]` is set back."""
     size = 1
