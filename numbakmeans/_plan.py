@@ -234,7 +234,7 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
-    asked, kept : what asking may cost in all, so that it pays, and pays to write bounds for the next pass
+    asked : what asking may cost in all where it pays; kept : where it pays to write bounds for the next pass
     asking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
     doubting : to go on with a row that they leave in doubt
     groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead

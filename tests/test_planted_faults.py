@@ -20,8 +20,8 @@ FAULTS = {
     "a bound too small by 1000": ("_kernels/certify.py", "1.05 * ", "0.00105 * ", "certified", "float32"),
     "norms of other rows": (
         "_algorithms/yinyang.py",
-        "norms[t] = norms[picks[t]]",
-        "norms[t] = norms[t]",
+        "norms[c] = norms[picks[c]]",
+        "norms[c] = norms[c]",
         "yinyang",
         "float32",
     ),
