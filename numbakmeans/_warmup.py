@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from numbakmeans import _nopython, _overloads, _serial, jit
+from numbakmeans import _nopython, _overloads, _plan, _serial, jit
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._algorithms.many import solve
 from numbakmeans._batch import kmeans2_batch
@@ -42,10 +42,11 @@ def small_calls() -> Iterator[Callable[[], object]]:
             yield partial(kmeans2_batch, X[None], centers[None], 2)
             yield partial(kmeans2_batch, X[None], 2, 1, minit="++", rng=0)
             yield partial(fit, X, centers, max_iter=2)
-        # As many centers as heads want, and rows that lie along a few directions, for which they pay.
-        few, along = np.random.default_rng(0).normal(size=(2, 300, 4))
-        X = (few @ along.T[:, :200]).astype(dtype)
+        # As many rows and centers as heads want, along a few directions, for which they pay.
+        few = np.random.default_rng(0).normal(size=(_plan.HEAD_WORK // (200 * 70) + 1, 4))
+        X = (few @ few[:200].T).astype(dtype)
         yield partial(iterate, Samples(X), X[:70], 3, algorithm="yinyang")
+        X = X[:300]
         for method in SEEDINGS:
             yield partial(seed, samples, 2, method, np.random.default_rng(0))
         yield partial(kmeans, X, 2, iter=1, rng=0)

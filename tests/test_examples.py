@@ -34,7 +34,7 @@ def code_blocks(page):
 
 def test_the_code_for_nopython_runs():
     blocks = code_blocks(NOPYTHON)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         assert "\nassert " in block
         exec(block, {})

@@ -175,6 +175,8 @@ def run(folder, *command, **more):
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
         "NUMBAKMEANS_CACHE_DIR": str(folder / "cache"),
         "NUMBA_NUM_THREADS": "1",
+        # Compiling is most of the work: a fifth less of it.
+        "NUMBA_OPT": "1",
         **more,
     }
     return subprocess.run(
