@@ -115,17 +115,31 @@ def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     -------
     ndarray (n_words,), int64
         For one thread, and one call at a time: what a call returned with it lies in it, and the next call
-        writes over it. Larger calls, and data whose values span far more than those of ordinary data, are
-        right all the same, but allocate.
+        writes over it. What is larger, has values that span far more than those of ordinary data, or takes
+        what lies in the same workspace, is right all the same, but allocates.
     """
     sizes = np.int64(max(n_samples, 1)), np.int64(max(n_features, 1)), np.int64(max(n_clusters, 1))
     return room_of(words_for(*sizes))
 
 
 @kernel
-def _emptied(work: np.ndarray) -> np.ndarray:
-    """Return a workspace as a room of which nothing is taken, or none where it is too small to be one."""
-    if len(work) < LINE_WORDS:
+def _lies_in(work: np.ndarray, array: np.ndarray) -> bool:
+    """Return whether some of an array may lie in a workspace."""
+    low = high = array.ctypes.data
+    for n, stride in zip(array.shape, array.strides):  # noqa: B905, Numba's zip is never strict
+        low += min((n - 1) * stride, 0)
+        high += max((n - 1) * stride, 0)
+    start = work.ctypes.data
+    return array.size > 0 and low < start + work.size * work.itemsize and start < high + array.itemsize
+
+
+@kernel
+def _emptied(work: np.ndarray, X: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Return a workspace as a room of which nothing is taken.
+
+    Or one without words, where it is too small to be a room, or where a call before left its arguments in it.
+    """
+    if len(work) < LINE_WORDS or _lies_in(work, X) or _lies_in(work, centers):
         return room_of(0)
     work[0] = LINE_WORDS
     return work
@@ -182,7 +196,7 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     # Only the branch for the type of work is compiled.
     if work is None:
         return _fit(*ONE_THREAD, X, centers, max_iter, room_of(0))
-    return _fit(*ONE_THREAD, X, centers, max_iter, _emptied(work))
+    return _fit(*ONE_THREAD, X, centers, max_iter, _emptied(work, X, centers))
 
 
 @kernel
@@ -211,7 +225,7 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     """
     if work is None:
         return _nearest(*ONE_THREAD, X, centers, room_of(0))
-    return _nearest(*ONE_THREAD, X, centers, _emptied(work))
+    return _nearest(*ONE_THREAD, X, centers, _emptied(work, X, centers))
 
 
 @kernel
@@ -251,7 +265,9 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
     """
     if work is None:
         return _update(*ONE_THREAD, X, labels, centers, room_of(0))
-    return _update(*ONE_THREAD, X, labels, centers, _emptied(work))
+    if _lies_in(work, labels):
+        return _update(*ONE_THREAD, X, labels, centers, room_of(0))
+    return _update(*ONE_THREAD, X, labels, centers, _emptied(work, X, centers))
 
 
 @kernel

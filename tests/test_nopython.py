@@ -215,6 +215,26 @@ def test_a_loop_with_a_workspace_allocates_nothing(shape, dtype):
     assert of_small >= 50 + of_many
 
 
+@njit
+def users_chain(X, centers, work):
+    """Hand on what lies in the workspace."""
+    for _ in range(3):
+        labels = jit.nearest(X, centers, work).labels
+        centers = jit.update(X, labels, centers, work).centers
+    some = jit.fit(X, centers, 1, work)
+    return jit.fit(X, some.centers[::-1], 2, work)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_lies_in_a_workspace_can_be_handed_on(dtype):
+    X = np.random.default_rng(0).normal(size=(300, 3)).astype(dtype)
+    chained = users_chain(X, X[:7], jit.workspace(300, 3, 7))
+    centers = X[:7]
+    for _ in range(3):
+        centers = jit.update(X, jit.nearest(X, centers).labels, centers).centers
+    assert bits(*chained) == bits(*jit.fit(X, jit.fit(X, centers, 1).centers[::-1], 2))
+
+
 @pytest.mark.parametrize("work", [np.empty(0, np.int64), np.full(7, -1), np.full(8, 2**62), np.full(500, -9)])
 def test_any_array_of_integers_is_a_safe_workspace(work):
     X = np.random.default_rng(0).normal(size=(30, 3)) * 10.0 ** np.arange(-100, 200, 100)
