@@ -234,7 +234,8 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
-    asked : what asking may cost in all where it pays; kept : where it pays to write bounds for the next pass
+    asked : what asking may cost in all where it pays; tried : up to which cost some rows are asked, to see
+    kept : where it pays to write bounds for the next pass
     asking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
     doubting : to go on with a row that they leave in doubt
     groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
@@ -242,6 +243,7 @@ class Worth(NamedTuple):
     """
 
     asked: float
+    tried: float
     kept: float
     asking: float
     measuring: float
@@ -262,6 +264,7 @@ def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Wo
     asking = (ASKING[0] + ASKING[1] * bounds.n_groups) / n_clusters * single
     return Worth(
         WORTH_ASKING,
+        TRIED,
         math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
         asking,
         MEASURING * n_features / n_clusters * single,

@@ -15,11 +15,13 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._kernels.certify import MAX_FEATURES
-from numbakmeans._kernels.exact import SPECIALS, add_labelled, make_grids, means, measure, part_bits
+from numbakmeans._kernels.means import means
 from numbakmeans._kernels.pack import scale_for
+from numbakmeans._kernels.ranges import measure
 from numbakmeans._kernels.room import NO_ROOM
+from numbakmeans._kernels.sums import SPECIALS, add_labelled, make_grids, part_bits
 
-#: Rows beyond this could overflow the exact sums (`_kernels.exact`).
+#: Rows beyond this could overflow the exact sums (`_kernels.sums`).
 MAX_SAMPLES = 2**35
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
@@ -204,7 +206,7 @@ class Samples:
         return Frame(origin, scale_for(self.ranges[0], wide, n_features, origin))
 
     def tables(self, n_clusters: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return tables of sums and counts, all zero; `_kernels.exact` has their layout."""
+        """Return tables of sums and counts, all zero; `_kernels.sums` has their layout."""
         n_parts, n_features = self.grids[0].shape
         rows = n_parts + (0 if self.finite else SPECIALS)
         spare = -(-16 // (rows * n_features))

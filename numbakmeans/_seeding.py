@@ -25,7 +25,7 @@ import numpy as np
 from numbakmeans import _plan
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
-from numbakmeans._kernels.exact import exact_means
+from numbakmeans._kernels.means import exact_means
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.room import room_of
 from numbakmeans._kernels.sampling import choose_without_replacement

@@ -9,8 +9,9 @@ import numpy as np
 from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
-from numbakmeans._kernels.exact import add_labelled_slot, empty_tables, exact_means, means_chunk
+from numbakmeans._kernels.means import exact_means, means_chunk
 from numbakmeans._kernels.room import room_of
+from numbakmeans._kernels.sums import add_labelled_slot, empty_tables
 from numbakmeans._nopython import (
     LANES,
     ONE_THREAD,
@@ -126,7 +127,7 @@ def distortion_of(sq_dists, single, dists):
 def labelled_means(X, labels, grids, sums, counts, wide):
     """Replace the codes by the exact means of their rows, rounded once to the dtype of X.
 
-    grids, sums, counts : from `exact.empty_tables`, used again for each pass
+    grids, sums, counts : from `sums.empty_tables`, used again for each pass
 
     Returns
     -------

@@ -26,8 +26,10 @@ import numpy as np
 from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve, words_for
 from numbakmeans._jit import kernel
-from numbakmeans._kernels import canonical, exact
+from numbakmeans._kernels import canonical
+from numbakmeans._kernels.means import exact_total, means
 from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
+from numbakmeans._kernels.sums import add_labelled, empty_tables
 from numbakmeans._nopython import (
     LANES,
     ONE_THREAD,
@@ -98,7 +100,7 @@ class Update(NamedTuple):
 
 # Drivers, by names that compiled code knows.
 _nearest_rows, _label_sq_dists = canonical.nearest.kernel, canonical.label_sq_dists.kernel
-_add_labelled, _means = exact.add_labelled.kernel, exact.means.kernel
+_add_labelled, _means = add_labelled.kernel, means.kernel
 
 
 @kernel
@@ -170,7 +172,7 @@ def _fit(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, max_iter: 
     write_narrow(wide, found)
     sq_dists = empty(room, (n_samples,), np.float64)
     _label_sq_dists(loop, rows, wide, labels, n_slots, _share(n_samples, n_slots), sq_dists)
-    return Fit(found, labels, exact.exact_total(sq_dists, room), n_iter, moved == 0, n_empty, status)
+    return Fit(found, labels, exact_total(sq_dists, room), n_iter, moved == 0, n_empty, status)
 
 
 @kernel
@@ -247,7 +249,7 @@ def _update(loop: int, n_slots: int, X: Any, labels: np.ndarray, centers: np.nda
     if status != OK:
         return Update(found, sizes, status)
     rows, wide = rows_in(room, X, X.dtype), wide_in(room, centers)
-    grids, sums, counts = exact.empty_tables(loop, n_slots, rows, n_clusters, room)
+    grids, sums, counts = empty_tables(loop, n_slots, rows, n_clusters, room)
     _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts, room)
     bits = precision_of(X.itemsize == 4)
     _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes, room)

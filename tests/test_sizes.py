@@ -5,8 +5,8 @@ import pytest
 
 from numbakmeans import _plan
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.exact import part_bits
 from numbakmeans._kernels.sampling import choose_without_replacement
+from numbakmeans._kernels.sums import part_bits
 from numbakmeans._samples import MAX_CLUSTERS, MAX_SAMPLES, padded
 
 LARGE = [

@@ -8,8 +8,8 @@ from numbakmeans._algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned"]
 #: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
-FREE = _plan.Worth(math.inf, math.inf, 0.0, 0.0, 0.0, groups=1.0, heads=0.0, pairs=0.0)
-DEAR = FREE._replace(asked=1.0, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
+FREE = _plan.Worth(*[math.inf] * 3, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
+DEAR = FREE._replace(asked=1.0, tried=1.25, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
 
 
 def ask_all(change=setattr):

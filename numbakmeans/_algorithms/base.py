@@ -63,7 +63,7 @@ class Algorithm:
         ----------
         centers : (n_clusters, padded features), float64
         labels : INOUT (n_samples,), int32, -1 before the first pass
-        sums : INOUT, tables of all slots (`_kernels.exact`)
+        sums : INOUT, tables of all slots (`_kernels.sums`)
         counts : INOUT (n_slots, n_clusters + padding), int64
         """
         raise NotImplementedError

@@ -19,8 +19,8 @@ from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_all
-from numbakmeans._kernels.exact import relabel
 from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
+from numbakmeans._kernels.sums import relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread

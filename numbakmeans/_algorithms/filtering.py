@@ -39,7 +39,7 @@ from numbakmeans._kernels.cells import (
     sort_rows,
     widths_of,
 )
-from numbakmeans._kernels.exact import add_totals, relabel
+from numbakmeans._kernels.sums import add_totals, relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._simd import nearest_lanes

@@ -14,7 +14,7 @@ import numpy as np
 from numbakmeans._algorithms.base import Algorithm, Pass
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import nearest_tile, pack_block
-from numbakmeans._kernels.exact import relabel
+from numbakmeans._kernels.sums import relabel
 from numbakmeans._slots import driver, spread
 
 
@@ -47,7 +47,7 @@ def lloyd_pass(loop, X, chunk_rows, n_lanes, centers, constants, scales, labels,
     X : (n_samples, n_features), float32 or float64, C-order
     chunk_rows, n_lanes : rows of a chunk, and of a block inside it
     centers : (n_clusters, padded features), float64
-    constants, scales : the grids of the columns (`_kernels.exact`)
+    constants, scales : the grids of the columns (`_kernels.sums`)
     labels : INOUT (n_samples,), int32, -1 before the first pass
     sums : INOUT, tables of all slots; counts : INOUT (n_slots, n_clusters + padding), int64
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from numbakmeans._algorithms.resident import resident_run
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.exact import empty_tables
 from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
+from numbakmeans._kernels.sums import empty_tables
 from numbakmeans._slots import ALONE, driver, spread
 
 #: Parts of the exact sums that there is room for: two or three hold ordinary data.

@@ -15,8 +15,9 @@ import numpy as np
 from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
-from numbakmeans._kernels.exact import means, relabel
+from numbakmeans._kernels.means import means
 from numbakmeans._kernels.room import NO_ROOM, empty
+from numbakmeans._kernels.sums import relabel
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes

@@ -42,7 +42,6 @@ from numbakmeans._kernels.certify import (
     score_all,
     score_some,
 )
-from numbakmeans._kernels.exact import relabel, relabel_row
 from numbakmeans._kernels.heads import (
     NO_BASIS,
     Basis,
@@ -56,11 +55,12 @@ from numbakmeans._kernels.heads import (
 )
 from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
 from numbakmeans._kernels.pairs import decide_pairs, find_pairs, pair_buffers
+from numbakmeans._kernels.sums import relabel, relabel_row
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
 
-#: Of so many blocks one is always asked for its bounds.
+#: Of so many blocks one is asked for its bounds also where that may not pay.
 ASKED = 32
 
 
@@ -71,7 +71,6 @@ def yinyang_slot(
     block_rows,
     turns,
     n_before,
-    tries,
     expected,
     worth,
     centers,
@@ -112,7 +111,7 @@ def yinyang_slot(
         if n_before == 0:
             measure_rows(X, start, stop, origin, scale, norms)
         bounded = n_before > 0 and upper[start] < np.inf
-        asked = bounded and (spent <= worth.asked * n_asked or (tries and t % ASKED == 0))
+        asked = bounded and (spent <= worth.asked * n_asked or (expected <= worth.tried and t % ASKED == 0))
         if asked:
             bounds = (upper, below)
             n_picks, n_measured = pick_rows(
@@ -169,7 +168,6 @@ def yinyang_pass(
     block_rows,
     turns,
     n_before,
-    tries,
     expected,
     worth,
     centers,
@@ -198,8 +196,7 @@ def yinyang_pass(
     ----------
     turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
     n_before : how many passes were made before; block by block takes its turn to be asked first
-    tries : are some blocks to be asked anyway? expected : what that is expected to cost, in all
-    worth : `_plan.Worth`
+    expected : what asking is expected to cost, in all; worth : `_plan.Worth`
     centers, before : (n_clusters, padded features), float64, of this pass and of the one before
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
@@ -220,7 +217,7 @@ def yinyang_pass(
     drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
-    asking = (n_before, tries, expected, worth)
+    asking = (n_before, expected, worth)
     in_frame = (centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
     shared = (X, block_rows, turns, *asking, *in_frame)
     tables = (constants, scales, labels, upper, lower, sums, counts)
@@ -363,7 +360,6 @@ class Yinyang(Algorithm):
                 self.block_rows,
                 self.turns,
                 self.n_passes,
-                self.expected <= _plan.TRIED,
                 self.expected,
                 worth,
                 centers,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._jit import kernel
-from numbakmeans._kernels.exact import add_lanes
+from numbakmeans._kernels.sums import add_lanes
 from numbakmeans._simd import lanes_at_once
 from numbakmeans._slots import driver, spread
 

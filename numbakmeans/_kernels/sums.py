@@ -1,0 +1,264 @@
+"""Sums that lose nothing, so that any order of the rows gives the same bits.
+
+Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers of at
+most `part_bits` bits and the exponents e belong to the feature: they start at its largest magnitude and
+go down in steps of `part_bits` until its finest bit is reached (`ranges`). The q are added in int64, where
+the number of rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they
+were put in. One part holds photo pixels, two hold ordinary float64 data; the number of parts follows
+from the data, so that nothing is ever left over.
+
+Adding a constant C = 1.5 * 2**(52 + e) to x rounds x to a multiple of 2**e, and leaves its quotient in the
+low bits of the sum: q is the difference of the two bit patterns, and x - ((x + C) - C) is exact.
+
+Tables of sums have the shape (n_slots, n_clusters + padding, n_parts or n_parts + 3, n_features); the
+padding keeps the slots' cache lines apart, and the last three rows, there only for data that is not
+finite, count NaN, +inf and -inf. Means of them: `means`.
+
+References
+----------
+J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
+doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until nothing is left.
+"""
+
+import math
+
+import numpy as np
+
+from numbakmeans._jit import inlined_kernel, kernel
+from numbakmeans._kernels import ranges
+from numbakmeans._kernels.room import empty
+from numbakmeans._slots import driver, spread
+
+#: The smallest exponent of a float64 bit.
+LOWEST = -1074
+#: Columns beyond 2**HUGE are scaled down by 2**SCALE for their first part, where C would overflow.
+HUGE, SCALE = 896, 128
+#: Extra rows of a table that count NaN, +inf and -inf.
+SPECIALS = 3
+
+_measure = ranges.measure.kernel
+
+
+@kernel
+def part_bits(n_samples):
+    """Return how many bits a part may have, so that n_samples of them cannot overflow an int64.
+
+    At most 50: a quotient of 2**51 would carry into the exponent of the shifted value.
+    """
+    bits = 62
+    while n_samples > 1:
+        bits -= 1
+        n_samples = (n_samples + 1) // 2
+    return min(bits, 50)
+
+
+@kernel
+def make_grids(largest, finest, bits, room):
+    """Return the parts' exponents, their constants C, and the scale of each column's first part.
+
+    largest, finest : (n_slots, n_features), from `measure`
+
+    Returns
+    -------
+    exponents : (n_parts, n_features), int64; constants : (n_parts, n_features); scales : (n_features,)
+    """
+    n_features = largest.shape[1]
+    tops = empty(room, (n_features,), np.int64)
+    tops[:] = 0
+    n_parts = 1
+    for f in range(n_features):
+        high, low = 0.0, np.inf
+        for s in range(largest.shape[0]):
+            high, low = max(high, largest[s, f]), min(low, finest[s, f])
+        if high > 0.0:
+            tops[f] = math.frexp(high)[1]
+            bottom = math.frexp(low)[1] - 1
+            n_parts = max(n_parts, (tops[f] - bottom + bits - 1) // bits)
+    exponents = empty(room, (n_parts, n_features), np.int64)
+    constants = empty(room, (n_parts, n_features), np.float64)
+    scales = empty(room, (n_features,), np.float64)
+    scales[:] = 1.0
+    for f in range(n_features):
+        for p in range(n_parts):
+            exponents[p, f] = max(tops[f] - (p + 1) * bits, LOWEST)
+            shift = SCALE if p == 0 and tops[f] > HUGE else 0
+            constants[p, f] = math.ldexp(1.5, int(52 + exponents[p, f] - shift))
+            if shift:
+                scales[f] = 2.0**-SCALE
+    return exponents, constants, scales
+
+
+@kernel
+def empty_tables(loop, n_slots, X, n_clusters, room):
+    """Return the grids of X, as `make_grids` does, and sums and counts of zero for each slot."""
+    n_features = X.shape[1]
+    largest = empty(room, (n_slots, n_features), np.float64)
+    finest = empty(room, (n_slots, n_features), np.float64)
+    finite = empty(room, (n_slots,), np.bool_)
+    largest[:], finest[:], finite[:] = 0.0, np.inf, True
+    _measure(loop, X, largest, finest, finite, room)
+    grids = make_grids(largest, finest, part_bits(len(X)), room)
+    n_rows = len(grids[0]) + (0 if finite.all() else SPECIALS)
+    spare = 0 if n_slots == 1 else 16
+    sums = empty(room, (n_slots, n_clusters + spare, n_rows, n_features), np.int64)
+    counts = empty(room, (n_slots, n_clusters + spare), np.int64)
+    sums[:], counts[:] = 0, 0
+    return grids, sums, counts
+
+
+@inlined_kernel
+def add_row(X, i, constants, scales, rest, table):
+    """Tile. Add row i of X to a table of sums.
+
+    rest : workspace (n_features,)
+    table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
+    """
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        x, constant = np.float64(X[i, f]), constants[0, f]
+        scaled = x * scales[f]
+        shifted = scaled + constant
+        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+        table[0, f] += q
+        # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
+        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+    for p in range(1, n_parts):
+        for f in range(n_features):
+            constant = constants[p, f]
+            shifted = rest[f] + constant
+            table[p, f] += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            rest[f] -= shifted - constant
+    if table.shape[0] > n_parts:
+        count_specials(X, i, 1, n_parts, table)
+
+
+@inlined_kernel
+def move_row(X, i, constants, scales, rest, old, new):
+    """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        x, constant = np.float64(X[i, f]), constants[0, f]
+        scaled = x * scales[f]
+        shifted = scaled + constant
+        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+        old[0, f] -= q
+        new[0, f] += q
+        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+    for p in range(1, n_parts):
+        for f in range(n_features):
+            constant = constants[p, f]
+            shifted = rest[f] + constant
+            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            old[p, f] -= q
+            new[p, f] += q
+            rest[f] -= shifted - constant
+    if old.shape[0] > n_parts:
+        count_specials(X, i, -1, n_parts, old)
+        count_specials(X, i, 1, n_parts, new)
+
+
+@kernel
+def count_specials(X, i, one, n_parts, table):
+    """Tile. Count NaN, +inf and -inf of a row in the last rows of a table; one : 1 or -1.
+
+    Such a value left nonsense in the sums of its column; its count says that they do not matter, and taking
+    the row out takes the same nonsense out (int64 wraps around).
+    """
+    for f in range(table.shape[1]):
+        x = X[i, f]
+        table[n_parts, f] += one if np.isnan(x) else 0
+        table[n_parts + 1, f] += one if x == np.inf else 0
+        table[n_parts + 2, f] += one if x == -np.inf else 0
+
+
+@kernel
+def add_lanes(block, n_rows, constants, scales, table):
+    """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
+    n_parts, n_features = constants.shape
+    rest = np.empty(n_rows)
+    for f in range(n_features):
+        scale, constant = scales[f], constants[0, f]
+        total = 0
+        for r in range(n_rows):
+            x = np.float64(block[f, r])
+            scaled = x * scale
+            shifted = scaled + constant
+            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+            total += q
+            rest[r] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scale)
+        table[0, f] += total
+        for p in range(1, n_parts):
+            constant, total = constants[p, f], 0
+            for r in range(n_rows):
+                shifted = rest[r] + constant
+                total += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+                rest[r] -= shifted - constant
+            table[p, f] += total
+
+
+@kernel
+def add_totals(totals, sign, table):
+    """Tile. Add the sums of many finite rows to a table of sums (sign 1), or take them out again (-1)."""
+    for p in range(totals.shape[0]):
+        for f in range(totals.shape[1]):
+            table[p, f] += sign * totals[p, f]
+
+
+@inlined_kernel
+def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
+    """Tile. Move row i from the table of its label to that of a new one, which is another.
+
+    rest : workspace (n_features,); labels : INOUT (n_samples,), int32; sums, counts : INOUT, of one slot
+    """
+    old = labels[i]
+    move_row(X, i, constants, scales, rest, sums[old], sums[new])
+    counts[old] -= 1
+    counts[new] += 1
+    labels[i] = new
+
+
+@kernel
+def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
+    """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
+
+    new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
+    in no table; the others as of `relabel_row`
+    """
+    if start < stop and labels[start] < 0:
+        for i in range(start, stop):
+            new = new_labels[i - start]
+            add_row(X, i, constants, scales, rest, sums[new])
+            counts[new] += 1
+            labels[i] = new
+        return stop - start
+    moved = 0
+    for i in range(start, stop):
+        # Looked at here: a call for each row would cost more than most of them need.
+        new = new_labels[i - start]
+        if new != labels[i]:
+            relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
+            moved += 1
+    return moved
+
+
+@kernel
+def add_labelled_slot(slot, X, labels, chunk_rows, constants, scales, sums, counts, room):
+    """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
+    n_samples, n_slots = X.shape[0], sums.shape[0]
+    used = room[0]
+    rest = empty(room, (X.shape[1],), np.float64)
+    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+        for i in range(start, min(start + chunk_rows, n_samples)):
+            add_row(X, i, constants, scales, rest, sums[slot, labels[i]])
+            counts[slot, labels[i]] += 1
+    room[0] = used
+
+
+@driver
+def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts, room):
+    """Add every row to the sums of its label.
+
+    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT; room : as of `measure`
+    """
+    tables = (constants, scales, sums, counts)
+    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, *tables, room))
