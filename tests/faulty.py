@@ -1,24 +1,96 @@
-"""Compare one algorithm with the oracle on ugly data; exit code 1 and the name of the first that differs."""
+"""Compare algorithms with the oracle on ugly data, with faults planted in a copy of the package.
 
+``python faulty.py float32`` reads a JSON list of [name, file, code, code with the fault, algorithm] from
+standard input, and writes for each a line [name, the case that differs first, or null]. A fault is planted in
+a forked child, which loads anew what imports from that file, directly or not: the rest stays compiled.
+"""
+
+import ast
+import json
+import os
 import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import test_algorithms
 import ugly
-import ways
+
+import numbakmeans
+
+PACKAGE = Path(numbakmeans.__file__).parent
+HERE = Path(__file__).parent
 
 
-def main(algorithm, dtype):
-    ways.ask_all()
-    wrong = []
+def imported_by(path):
+    """Return the names of the loaded modules that a file may import."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {part if part in sys.modules else node.module for part in parts}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def forget(file):
+    """Forget the module of a file of the package, and all modules that it is imported by."""
+    paths = {name: Path(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
+    imported = {
+        name: imported_by(path)
+        for name, path in paths.items()
+        if path.is_relative_to(PACKAGE) or path.parent == HERE
+    }
+    old = {".".join([PACKAGE.name, *Path(file).with_suffix("").parts])}
+    while more := {name for name in imported if imported[name] & old} - old:
+        old |= more
+    for name in old - {"__main__"}:
+        module = sys.modules.pop(name)
+        package, _, last = name.rpartition(".")
+        if package:
+            vars(sys.modules.get(package, module)).pop(last, None)
+
+
+def first_difference(algorithm, cases):
+    """Return the name of the first case in which the algorithm's results are not the expected ones."""
+    import_module("ways").ask_all()
+    differences = import_module("test_algorithms").differences
+    return next((name for name, case in cases.items() if differences(*case, algorithm)), None)
+
+
+def plant(name, file, old, new, algorithm, cases):
+    """Write what a forked child finds with a fault."""
+    path = PACKAGE / file
+    sound = path.read_text()
+    assert old in sound
+    path.write_text(sound.replace(old, new))
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            forget(file)
+            print(json.dumps([name, first_difference(algorithm, cases)]), flush=True)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    path.write_text(sound)
+
+
+def main(dtype):
+    dtype = np.dtype(dtype).type
+    cases = {}
     for name, (X, centers) in ugly.cases(dtype).items():
-        expected = test_algorithms.expected_passes(X, centers)
-        if test_algorithms.differences(X, centers, expected, algorithm):
-            wrong.append(name)
-            break
-    print(wrong)
-    return 1 if wrong else 0
+        cases[name] = X, centers, test_algorithms.expected_passes(X, centers)
+    faults = json.load(sys.stdin)
+    for algorithm in dict.fromkeys(fault[-1] for fault in faults):
+        print(json.dumps([algorithm, first_difference(algorithm, cases)]), flush=True)
+    for fault in faults:
+        plant(*fault, cases)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], np.dtype(sys.argv[2]).type))
+    main(*sys.argv[1:])
