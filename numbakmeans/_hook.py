@@ -55,19 +55,41 @@ def whiten(obs: Any, check_finite: Any = None) -> Any:
     return _overloads.whiten(obs, check_finite)
 
 
+class _InParts:
+    """What differs from the templates of `numba.extending.overload`, of which this is a mixin."""
+
+    def _get_jit_decorator(self) -> Callable[..., Any]:
+        """Compile implementations as parts of their callers, which are optimised as a whole anyway."""
+        from numbakmeans import _jit
+
+        return lambda **_: _jit.part
+
+    def generic(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        """Look for an implementation for numbers of any value, but for strings as they stand in the code."""
+        from numba import types
+
+        def plain(kind: Any) -> Any:
+            return kind if isinstance(kind, types.StringLiteral) else types.unliteral(kind)
+
+        kws = {name: plain(kind) for name, kind in kws.items()}
+        return super().generic(tuple(map(plain, args)), kws)  # type: ignore[misc]
+
+
 def register(module: ModuleType) -> None:
     """Give the four functions of a module their form for nopython code."""
+    from numba import types
     from numba.core.registry import cpu_target
-    from numba.extending import overload
+    from numba.core.typing.templates import infer, infer_global, make_overload_template
 
-    # The caller's options would be inherited: a NaN check compiled under fastmath says False.
-    options: Any = {"fastmath": False, "error_model": "numpy", "nogil": False, "parallel": False}
     for ours in (kmeans2, kmeans, vq, whiten):
         function = getattr(module, ours.__name__)
         if function not in _registered:
             _registered.add(function)
             # Not strict: that compares annotations, which the implementations have none of.
-            overload(function, jit_options=options, strict=False)(ours)
+            template = make_overload_template(function, ours, {}, False, "never", prefer_literal=True)
+            template = type(template.__name__, (_InParts, template), {})
+            infer(template)
+            infer_global(function, types.Function(template))
     # Numba looks for what is new before it compiles a function. This one's code may be what imports us.
     cpu_target.typing_context.refresh()
 

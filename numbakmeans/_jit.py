@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from numbakmeans import _runtime
 from numbakmeans._cache import CodeCache
-from numbakmeans._linking import compiles_parts
+from numbakmeans._linking import compiles_parts, part_compiler
 from numbakmeans._runtime import threads
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "kernel",
     "objmode",
     "parallel_kernel",
+    "part",
     "threads",
 ]
 
@@ -81,6 +82,13 @@ def inlined_kernel(func: Callable[..., Any]) -> Any:
 def calling_kernel(func: Callable[..., Any]) -> Any:
     """Compile a serial function that calls Python in an `objmode` block, for which it takes the GIL."""
     return _compiled(func, {**SERIAL, "nogil": False}, as_part=False)
+
+
+def part(func: Callable[..., Any]) -> Any:
+    """Compile a function that is called by a user's compiled code alone, as a part of that."""
+    dispatcher = numba.njit(**{**SERIAL, "nogil": False})(func)
+    dispatcher.compile = part_compiler(dispatcher)
+    return dispatcher
 
 
 def bounding_kernel(func: Callable[..., Any]) -> Any:

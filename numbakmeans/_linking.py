@@ -59,17 +59,29 @@ def _compile_part(dispatcher: Any, arguments: tuple[Any, ...], result: Any) -> _
     return entry
 
 
-def compiles_parts(dispatcher: Any) -> Callable[[Any], Any]:
-    """Return what compiles a kernel for a signature: as a part, if it is for another kernel."""
-    whole = dispatcher.compile
+def part_compiler(dispatcher: Any) -> Callable[[Any], Any]:
+    """Return what compiles a function for a signature as a part, whoever it is for."""
 
-    @functools.wraps(whole)
     def compile(signature: Any) -> Any:
         with global_compiler_lock:
             arguments, result = sigutils.normalize_signature(signature)
             known = dispatcher.overloads.get(arguments)
+            return known.entry_point if known else _compile_part(dispatcher, arguments, result)
+
+    return compile
+
+
+def compiles_parts(dispatcher: Any) -> Callable[[Any], Any]:
+    """Return what compiles a kernel for a signature: as a part, if it is for another kernel."""
+    whole, as_part = dispatcher.compile, part_compiler(dispatcher)
+
+    @functools.wraps(whole)
+    def compile(signature: Any) -> Any:
+        with global_compiler_lock:
             if _under_way:
-                return known.entry_point if known else _compile_part(dispatcher, arguments, result)
+                return as_part(signature)
+            arguments, _ = sigutils.normalize_signature(signature)
+            known = dispatcher.overloads.get(arguments)
             if known and isinstance(known.entry_point, _PartEntry):
                 # Those that it is a part of have their copy.
                 del dispatcher.overloads[arguments]

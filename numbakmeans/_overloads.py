@@ -1,8 +1,9 @@
 """What `kmeans2`, `kmeans`, `vq` and `whiten` are inside nopython code: the same bits, on one thread.
 
 Each function here gets Numba's types of the arguments, and returns the implementation for them, in the way of
-`numba.extending.overload`; `_hook` registers them. One thread is right everywhere: inside a `prange`, nested,
-under every threading layer, in a forked child.
+`numba.extending.overload`; `_hook` registers them. An implementation becomes a part of the code that calls
+it; what it calls itself are kernels, which are compiled once for all. One thread is right everywhere: inside
+a `prange`, nested, under every threading layer, in a forked child.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba.core.errors import TypingError
 
 from numbakmeans._algorithms.many import solve
 from numbakmeans._arguments import EMPTY_CLUSTER, NOT_FINITE
-from numbakmeans._jit import calling_kernel, objmode
+from numbakmeans._jit import calling_kernel, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk
 from numbakmeans._kernels.room import room_of
 from numbakmeans._nopython import (
@@ -32,12 +33,15 @@ from numbakmeans._nopython import (
 from numbakmeans._samples import MAX_CLUSTERS, precision
 from numbakmeans._scipy import ClusterError
 from numbakmeans._serial import (
+    DRAWN,
     NO_GENERATOR,
     check_methods,
     divide_by_deviations,
     drawn_codes,
     drawn_rows,
+    given_centroids,
     given_codes,
+    given_or_drawn,
     given_rows,
     roots,
 )
@@ -98,6 +102,11 @@ def _check_options(function: str, iter: Any, thresh: Any, check_finite: Any) -> 
     _of_kind(function, "check_finite", check_finite, (types.Boolean, types.NoneType), "a bool")
 
 
+def _known(kind: Any) -> Any:
+    """Return a string that stands in the code, or is the default; None for one that is only known later."""
+    return getattr(kind, "literal_value", getattr(kind, "value", kind if isinstance(kind, str) else None))
+
+
 def _working(kind: Any) -> Any:
     """Return the dtype that rows of an array are worked on in."""
     return np.float32 if kind.dtype == types.float32 else np.float64
@@ -130,6 +139,16 @@ def tell_constant():
         warn_constant()
 
 
+@kernel
+def always(minit, missing):
+    return True
+
+
+@kernel
+def never(minit, missing):
+    return False
+
+
 def kmeans2(
     data: Any, k: Any, iter: Any, thresh: Any, minit: Any, missing: Any, check_finite: Any, rng: Any
 ) -> Any:
@@ -137,7 +156,15 @@ def kmeans2(
     _check_options("kmeans2", iter, thresh, check_finite)
     for name, kind in (("minit", minit), ("missing", missing)):
         _of_kind("kmeans2", name, kind, (types.UnicodeType, types.StringLiteral), "a string")
-    start_of = given_rows if given else drawn_rows
+    method, reaction = _known(minit), _known(missing)
+    # To compare strings takes longer to compile than much of the rest.
+    if method in {*DRAWN, "matrix"} and reaction in {"warn", "raise"}:
+        of_array = given_centroids if method == "matrix" else given_or_drawn
+        start_of = of_array if given else DRAWN.get(method, drawn_rows)
+        raises = always if reaction == "raise" else never
+    else:
+        start_of = given_rows if given else drawn_rows
+        raises = check_methods
     dtype = _working(data)
     bits, lowest = precision(dtype is np.float32)
     shaped = same_rows if data.ndim == 2 else first_feature
@@ -154,7 +181,7 @@ def kmeans2(
     ):
         if iter < 1:
             raise ValueError("Invalid iter, must be a positive integer.")
-        check_methods(minit, missing)
+        stop = raises(minit, missing)
         rows = rows_of(data, dtype)
         if rows.size < 1:
             raise ValueError("Empty input is not supported. data has no elements")
@@ -164,7 +191,6 @@ def kmeans2(
         if check_finite and not all_finite(start):
             raise ValueError(START_NOT_FINITE)
         labels, wide = np.empty(len(rows), np.int32), wide_of(start)
-        stop = missing == "raise"
         passes = (np.int64(iter), stop, bits, lowest)
         _, _, n_empty, ever_empty = solve(*ONE_THREAD, rows, *passes, wide, labels, room_of(0))
         if ever_empty:

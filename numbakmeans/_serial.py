@@ -57,21 +57,33 @@ def in_row_space(X, mean, normals):
 
 
 @kernel
-def drawn_rows(X, count, minit, rng):
-    """Return starting centers, float64, for `minit` 'points', '++' or 'random'."""
-    count = np.int64(count)
-    n_samples, n_features = X.shape
+def count_of(k):
+    count = np.int64(k)
     if count < 1 or count > MAX_CLUSTERS:
         raise ValueError("Cannot ask kmeans2 for that many clusters: k is out of range")
-    if minit == "points":
-        if count > n_samples:
-            raise ValueError(TOO_MANY_CLUSTERS)
-        return narrow_of(take(X, draw_points(rng, n_samples, count, n_features)[0]), n_features, np.float64)
-    if minit == "++":
-        first, uniforms = draw_plus_plus(rng, n_samples, count, n_features)
-        return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms)), n_features, np.float64)
-    if minit == "matrix":
-        raise ValueError("k array doesn't match data rank: with minit='matrix' k must be an array")
+    return count
+
+
+@kernel
+def rows_by_points(X, k, minit, rng):
+    n_samples, n_features = X.shape
+    count = count_of(k)
+    if count > n_samples:
+        raise ValueError(TOO_MANY_CLUSTERS)
+    return narrow_of(take(X, draw_points(rng, n_samples, count, n_features)[0]), n_features, np.float64)
+
+
+@kernel
+def rows_by_plus_plus(X, k, minit, rng):
+    n_samples, n_features = X.shape
+    first, uniforms = draw_plus_plus(rng, n_samples, count_of(k), n_features)
+    return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms)), n_features, np.float64)
+
+
+@kernel
+def rows_by_random(X, k, minit, rng):
+    n_samples, n_features = X.shape
+    count = count_of(k)
     normals = draw_normals(rng, n_samples, count, n_features)[1].reshape((count, min(n_samples, n_features)))
     if n_samples >= n_features:
         return gaussian_centers(X, normals)
@@ -79,22 +91,25 @@ def drawn_rows(X, count, minit, rng):
     return in_row_space(X, mean, normals) + mean
 
 
-@kernel
-def check_methods(minit, missing):
-    if missing != "warn" and missing != "raise":
-        raise ValueError("Unknown missing method: missing must be one of ('warn', 'raise')")
-    if minit != "random" and minit != "points" and minit != "++" and minit != "matrix":
-        raise ValueError("Unknown init method: minit must be one of ('random', 'points', '++', 'matrix')")
+#: By `minit`, where that stands in the code: the others are not compiled for it.
+DRAWN = {"points": rows_by_points, "++": rows_by_plus_plus, "random": rows_by_random}
 
 
 @kernel
-def given_rows(X, k, minit, rng):
-    """Return starting centers, float64, for an array k, which is a number if it has one element."""
-    if k.size == 1 and minit != "matrix":
-        # Only the branch for the type of rng is compiled.
-        if rng is None:
-            raise ValueError(NUMBER_OF_CLUSTERS)
-        return drawn_rows(X, np.int64(k.flat[0]), minit, rng)
+def drawn_rows(X, k, minit, rng):
+    """Return starting centers, float64, for a number k and `minit` 'points', '++' or 'random'."""
+    if minit == "points":
+        return rows_by_points(X, k, minit, rng)
+    if minit == "++":
+        return rows_by_plus_plus(X, k, minit, rng)
+    if minit == "matrix" and count_of(k) > 0:
+        raise ValueError("k array doesn't match data rank: with minit='matrix' k must be an array")
+    return rows_by_random(X, k, minit, rng)
+
+
+@kernel
+def given_centroids(X, k, minit, rng):
+    """Return starting centers, float64, for an array k."""
     book = rows_of(k, np.float64)
     if book.size < 1:
         raise ValueError("Empty input is not supported. k has no elements")
@@ -103,6 +118,35 @@ def given_rows(X, k, minit, rng):
     if len(book) > MAX_CLUSTERS:
         raise ValueError("k holds too many centroids")
     return narrow_of(book, book.shape[1], np.float64)
+
+
+@kernel
+def given_or_drawn(X, k, minit, rng):
+    """Return starting centers, float64, for an array k, which is a number if it has one element."""
+    if k.size == 1:
+        # Only the branch for the type of rng is compiled.
+        if rng is None:
+            raise ValueError(NUMBER_OF_CLUSTERS)
+        return drawn_rows(X, np.int64(k.flat[0]), minit, rng)
+    return given_centroids(X, k, minit, rng)
+
+
+@kernel
+def given_rows(X, k, minit, rng):
+    """Return starting centers, float64, for an array k and any `minit`."""
+    if minit == "matrix":
+        return given_centroids(X, k, minit, rng)
+    return given_or_drawn(X, k, minit, rng)
+
+
+@kernel
+def check_methods(minit, missing):
+    """Refuse methods that there are not; return whether an empty cluster is an error."""
+    if missing != "warn" and missing != "raise":
+        raise ValueError("Unknown missing method: missing must be one of ('warn', 'raise')")
+    if minit != "random" and minit != "points" and minit != "++" and minit != "matrix":
+        raise ValueError("Unknown init method: minit must be one of ('random', 'points', '++', 'matrix')")
+    return missing == "raise"
 
 
 # --- passes of `kmeans`, distances, deviations

@@ -18,6 +18,26 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+#: Files that take long, and begin first where files run side by side: the last to end shall be a short one.
+LONG = (
+    "test_settings.py",
+    "test_planted_faults.py",
+    "test_threads_and_forks.py",
+    "test_installs.py",
+    "test_overloads.py",
+    "test_nopython.py",
+)
+
+
+def pytest_configure(config):
+    # Of pytest-xdist: in the order of collection, not by the number of tests in a file.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def bounds_asked(monkeypatch):
     """Ask bounds of all rows (`ways.ask_all`)."""

@@ -357,6 +357,39 @@ def test_numbers_in_the_code_compile_nothing_anew():
     assert len(plain.signatures) == 2
 
 
+STARTS = """
+import numpy as np
+from numba import njit
+from numbakmeans import _serial, kmeans2
+
+@njit
+def written(X, rng):
+    return kmeans2(X, 3, 2, minit="points", rng=rng)
+
+@njit
+def handed(X, minit, rng):
+    return kmeans2(X, 3, 2, minit=minit, rng=rng)
+
+X = np.random.default_rng(0).normal(size=(50, 2))
+{call}
+print(*[len(start.signatures) for start in (*_serial.DRAWN.values(), _serial.drawn_rows)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "compiled"),
+    [
+        ("written(X, np.random.default_rng(0))", "1 0 0 0\n"),
+        # The control: one that is only known later needs them all.
+        ("handed(X, 'points', np.random.default_rng(0))", "0 0 0 1\n"),
+    ],
+)
+def test_a_start_that_stands_in_the_code_is_compiled_alone(call, compiled):
+    # Without a warning for an empty cluster, whatever is drawn.
+    result = run(STARTS.format(call=call))
+    assert (result.returncode, result.stdout) == (0, compiled), result.stderr
+
+
 SCIPY = """
 import sys
 import numpy as np
