@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._jit import bounding_kernel, kernel
+from numbakmeans._jit import kernel
+from numbakmeans._kernels.canonical import about_sq_dist
 
 #: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
 WIDEN, NOTHING = 2.0**-19, 2.0**-100
@@ -42,14 +43,10 @@ class Drifts(NamedTuple):
     twins: np.ndarray
 
 
-@bounding_kernel
+@kernel
 def distance(X, i, centers, j):
     """Return the distance between row i and center j, summed in any order."""
-    square = 0.0
-    for f in range(X.shape[1]):
-        difference = X[i, f] - centers[j, f]
-        square += difference * difference
-    return np.sqrt(square)
+    return np.sqrt(about_sq_dist(X, i, centers, j))
 
 
 @kernel

@@ -11,7 +11,7 @@ features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes 
 
 import numpy as np
 
-from numbakmeans._jit import kernel
+from numbakmeans._jit import bounding_kernel, kernel
 from numbakmeans._kernels.room import empty
 from numbakmeans._slots import driver, spread
 
@@ -132,6 +132,16 @@ def sq_dist_to(X, i, centers, j):
         difference = X[i, f] - centers[j, f]
         sq_dist += difference * difference
     return np.inf if np.isnan(sq_dist) else sq_dist
+
+
+@bounding_kernel
+def about_sq_dist(X, i, centers, j):
+    """Return D(i, j) but for its rounding: summed in any order."""
+    sq_dist = 0.0
+    for f in range(X.shape[1]):
+        difference = X[i, f] - centers[j, f]
+        sq_dist += difference * difference
+    return sq_dist
 
 
 @kernel

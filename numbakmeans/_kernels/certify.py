@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._jit import frozen, kernel
-from numbakmeans._kernels.canonical import sq_dist_to
+from numbakmeans._kernels.canonical import about_sq_dist, sq_dist_to
 from numbakmeans._kernels.pack import (
     Scores,
     distinct_centers,
@@ -199,13 +199,19 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
 
 
 @kernel
-def decide(X, i, centers, packed, scores, t, norm, scale, limit):
+def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near):
     """Find the nearest center of row i by the definition, among those whose score may be below limit.
 
     t : where the row is in the scores; norm : of the row in the frame
+    doubtful : workspace (n_panels,), int64; near : workspace (n_panels * columns,), float64
 
-    In the panels that were in doubt, what the definition says replaces the scores, each plus its E: bounds
-    that are taken from them hold, and are as narrow as the norms allow.
+    The sum of the definition waits for each of its additions. So first come distances that are summed in any
+    order. Both are off by less than (d + 3) 2**-53 of the true one, and by what underflows: only where others
+    come that near to the smallest, they are found by the definition, too.
+
+    In the panels that were in doubt, the smallest two of these distances replace the scores, each plus its E:
+    bounds that are taken from them hold, and are as narrow as the norms allow. The winner may be another one
+    than the smallest by that rounding alone, which is less than what bounds are widened by.
 
     Returns
     -------
@@ -213,30 +219,46 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit):
     """
     best, second, columns = scores.best, scores.second, scores.columns
     width = len(packed.members) // best.shape[0]
-    sq_dist, label, panel = np.inf, centers.shape[0], -1
+    n_doubtful, smallest = 0, np.inf
     for p in range(best.shape[0]):
         error = error_of(packed.errors, p, norm)
         if best[p, t] - error > limit or best[p, t] == np.inf:
             continue
         only_best = second[p, t] - error > limit
-        nearest, next_nearest, column, lowest = np.inf, np.inf, columns[p, t], centers.shape[0]
+        nearest, next_nearest = np.inf, np.inf
         for c in range(width):
-            j = packed.members[p * width + c]
-            if j < 0 or not packed.distinct[j] or (only_best and c != columns[p, t]):
-                continue
-            total = sq_dist_to(X, i, centers, j)
-            if total < nearest or (total == nearest and j < lowest):
-                nearest, next_nearest, column, lowest = total, nearest, c, j
+            j, total = packed.members[p * width + c], np.inf
+            if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
+                total = about_sq_dist(X, i, centers, j)
+            near[n_doubtful * width + c] = total
+            if total < nearest:
+                nearest, next_nearest = total, nearest
             elif total < next_nearest:
                 next_nearest = total
-        if nearest < sq_dist or (nearest == sq_dist and lowest < label):
-            sq_dist, label, panel = nearest, lowest, p
-        columns[p, t] = column
+        doubtful[n_doubtful] = p
+        n_doubtful += 1
+        smallest = min(smallest, nearest)
         best[p, t] = 0.5 * (nearest * scale * scale - norm * norm) + error
         if not only_best:
             second[p, t] = 0.5 * (next_nearest * scale * scale - norm * norm) + error
+    reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070
+    n_close, winner = 0, -1
     # Data that another thread changes may leave none.
-    return label if panel >= 0 else 0, panel, sq_dist * scale * scale
+    for q in range(n_doubtful * width if smallest < np.inf else 0):
+        if near[q] <= reach:
+            n_close += 1
+            winner = q
+    sq_dist, label = np.inf, centers.shape[0]
+    for q in range(n_doubtful * width if n_close > 1 else 0):
+        if near[q] <= reach:
+            j = packed.members[doubtful[q // width] * width + q % width]
+            total = sq_dist_to(X, i, centers, j)
+            if total < sq_dist or (total == sq_dist and j < label):
+                sq_dist, label, winner = total, j, q
+    if winner < 0:
+        return 0, -1, np.inf
+    panel = doubtful[winner // width]
+    return packed.members[panel * width + winner % width], panel, near[winner] * scale * scale
 
 
 @kernel
@@ -316,6 +338,7 @@ def nearest_of_rows(X, block, n_picks, centers, packed, scale):
     compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
     limit, winner, rival, decided = work[0], work[1], work[2], work[2]
     width = len(packed.members) // len(columns)
+    doubtful, near = np.empty(len(columns), np.int64), np.empty(len(packed.members))
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
@@ -325,7 +348,7 @@ def nearest_of_rows(X, block, n_picks, centers, packed, scale):
             p = int(winner[t])
             labels[t] = packed.members[p * width + columns[p, t]]
         else:
-            at = (scores, t, norms[t], scale, limit[t])
+            at = (scores, t, norms[t], scale, limit[t], doubtful, near)
             labels[t], winner[t], limit[t] = decide(X, picks[t], centers, packed, *at)
             n_decided += 1
     return n_decided
