@@ -70,7 +70,7 @@ BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
 #: When it pays to bring rows into spatial order: features at most (float32, float64), rows at least, pairs of
 #: row and center at least (from 3 features up), and passes plus doublings of the clusters at least: what the
 #: order costs comes back the sooner, the more clusters there are. asv: kernels.Choice.
-FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = {4: 5, 8: 6}, 10_000, 1_000_000, 9
+FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = {4: 4, 8: 6}, 10_000, 1_000_000, 9
 #: Bytes of working memory allowed for each row, and beside that.
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Bytes up to which data of another dtype or layout is copied whole, and of a slab beyond: of that, rows are

@@ -197,6 +197,24 @@ class AsIs(Setting):
         _fit.iterate(self.samples, self.start, 10, algorithm="certified")
 
 
+class Doubtful:
+    """A pass over rows half way between two of ten centers, which scores leave in doubt."""
+
+    params = ([16, 128, 784], ["float32", "float64"])
+    param_names = ("n_features", "dtype")
+
+    def setup(self, n_features, dtype):
+        rng = np.random.default_rng(0)
+        centers = rng.normal(size=(10, n_features)).astype(dtype)
+        ends = rng.integers(10, size=(2, 2000))
+        self.start = centers.astype(np.float64)
+        self.samples = Samples((centers[ends[0]] + centers[ends[1]]) / 2)
+        self.time_iterate(n_features, dtype)
+
+    def time_iterate(self, n_features, dtype):
+        _fit.iterate(self.samples, self.start, 1, algorithm="certified")
+
+
 class Heads(Setting):
     """Ten passes with heads of rows always, where a sample says that they pay, and never."""
 
