@@ -31,7 +31,7 @@ DISPATCHERS = {
 #: Functions that call Python.
 CALLING = {"in_row_space", "tell_constant", "tell_empty"}
 #: Functions whose result only widens a bound, so that their sums may be reordered.
-BOUNDING = {"square_norm", "norm_of", "distance", "orthonormalize", "off_orthonormal"}
+BOUNDING = {"square_norm", "norm_of", "about_sq_dist", "orthonormalize", "off_orthonormal"}
 
 
 def words_outside(pattern, home, sources):

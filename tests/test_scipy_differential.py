@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.cluster.vq as theirs
+from scipys import TESTS, inside
 
 from numbakmeans import ClusterError, kmeans, kmeans2
 from numbakmeans._arguments import _as_random_state, as_generator
@@ -19,7 +20,7 @@ from numbakmeans._samples import Samples
 
 N_CASES = 2000
 BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
-METHODS = {"random": theirs._krandinit, "points": theirs._kpoints, "++": theirs._kpp}
+METHODS = {"random": inside._krandinit, "points": inside._kpoints, "++": inside._kpp}
 
 
 def random_case(number):
@@ -168,7 +169,7 @@ def run_scipys_tests(**environment):
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "scipy_own_tests", "-p", "no:cacheprovider"]
-    command += ["-c", os.devnull, "--pyargs", "scipy.cluster.tests.test_vq"]
+    command += ["-c", os.devnull, "--pyargs", TESTS]
     return subprocess.run(
         command,
         capture_output=True,

@@ -197,10 +197,10 @@ def test_a_pick_out_of_reach_is_compared_with_every_row():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 16, 200])
 def test_picks_are_scipys(dtype, n_features, sketches):
-    vq = pytest.importorskip("scipy.cluster.vq")
+    inside = pytest.importorskip("scipys").inside
     for number in range(8):
         X, _, _ = sketch_case(number, 3000, n_features, dtype)
-        right = vq._kpp(X, 30, np.random.default_rng(number), np)
+        right = inside._kpp(X, 30, np.random.default_rng(number), np)
         assert seed(Samples(X), 30, "++", np.random.default_rng(number)).tobytes() == right.tobytes()
 
 
