@@ -23,7 +23,7 @@ from numbakmeans._arguments import (
 from numbakmeans._fit import iterate
 from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
 from numbakmeans._scipy import ClusterError
-from numbakmeans._seeding import SEEDINGS, pick_each
+from numbakmeans._seeding import SEEDINGS, draw_points_each, pick_each
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -283,12 +283,13 @@ def _seed(
 ) -> np.ndarray:
     """Return the starting centers of some problems, one after the other."""
     row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
+    if minit == "points":
+        rows = draw_points_each(children, np.diff(starts), n_clusters)
+        return X[(rows + starts[:-1, None]).ravel()].astype(np.float64)
     draws = [
         row.draw(rng, n_samples, n_clusters, n_features)
         for rng, n_samples in zip(children, sizes, strict=True)
     ]
-    if minit == "points":
-        return X[(np.array([rows for rows, _ in draws]) + starts[:-1, None]).ravel()].astype(np.float64)
     if minit == "++" and not _plan.alone(max(sizes), n_features):
         firsts, uniforms = np.concatenate([first for first, _ in draws]), np.array([u for _, u in draws])
         picks = np.empty((len(draws), n_clusters), np.int64)

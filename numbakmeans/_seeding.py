@@ -17,18 +17,19 @@ D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SOD
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans import _plan
-from numbakmeans._jit import kernel
+from numbakmeans._bitgen import addresses
+from numbakmeans._jit import DISABLED, kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
 from numbakmeans._kernels.means import exact_means
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
 from numbakmeans._kernels.room import room_of
-from numbakmeans._kernels.sampling import choose_without_replacement
+from numbakmeans._kernels.sampling import choose_each, choose_without_replacement
 from numbakmeans._kernels.sketch import (
     GROUP_LANES,
     STEPS,
@@ -41,6 +42,9 @@ from numbakmeans._samples import Samples, column_means, padded
 from numbakmeans._slots import ALONE, driver, spread
 
 Draws = tuple[np.ndarray, np.ndarray]
+#: Those whose functions compiled code may call: NumPy's own, which run no Python.
+BIT_GENERATORS = {getattr(np.random, name) for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")}
+
 _NO_INTEGERS, _NO_REALS = np.empty(0, np.int64), np.empty(0)
 
 
@@ -62,6 +66,20 @@ def draw_points(rng, n_samples, n_clusters, n_features):
 
 def draw_points_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
     return rng.choice(n_samples, n_clusters, replace=False), _NO_REALS
+
+
+def draw_points_each(
+    generators: Sequence[np.random.Generator], sizes: np.ndarray, n_clusters: int
+) -> np.ndarray:
+    """Return what `draw_points_in_python` draws from each of many generators, (n_problems, n_clusters).
+
+    generators : all of one kind, as `Generator.spawn` makes them
+    """
+    plain = type(generators[0]) is np.random.Generator and type(generators[0].bit_generator) in BIT_GENERATORS
+    if plain and sizes.max() < 2**31 and not DISABLED:
+        return choose_each(addresses(generators), sizes, n_clusters)
+    pairs = zip(generators, sizes, strict=True)
+    return np.array([draw_points_in_python(rng, n_samples, n_clusters, 0)[0] for rng, n_samples in pairs])
 
 
 def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.ndarray) -> np.ndarray:

@@ -40,7 +40,8 @@ def small_calls() -> Iterator[Callable[[], object]]:
             yield partial(vq, X, centers)
             yield partial(nearest, samples, centers, scored=True)
             yield partial(kmeans2_batch, X[None], centers[None], 2)
-            yield partial(kmeans2_batch, X[None], 2, 1, minit="++", rng=0)
+            for minit in ("++", "points"):
+                yield partial(kmeans2_batch, X[None], 2, 1, minit=minit, rng=0)
             yield partial(fit, X, centers, max_iter=2)
         # As many rows and centers as heads want, along a few directions, for which they pay.
         few = np.random.default_rng(0).normal(size=(_plan.HEAD_WORK // (1000 * 500) + 1, 4))

@@ -186,3 +186,20 @@ def test_a_generator_that_cannot_spawn():
     with pytest.raises(ValueError, match="rng must be able to spawn"):
         kmeans2_batch(stack(), 2, minit="points", rng=np.random.Generator(np.random.PCG64(Fixed())))
     kmeans2_batch(stack(), 2, minit="points", rng=7)
+
+
+class Backwards(np.random.Generator):
+    """One that draws in its own way."""
+
+    def choice(self, *args, **kwargs):
+        return super().choice(*args, **kwargs)[::-1]
+
+
+def test_a_generator_of_the_users_own_kind_is_asked_itself():
+    data = stack()
+    ours, right = (Backwards(np.random.PCG64(3)) for _ in range(2))
+    centroids, labels = kmeans2_batch(data, 5, minit="points", rng=ours)
+    for b, child in enumerate(right.spawn(len(data))):
+        assert same((centroids[b], labels[b]), kmeans2(data[b], 5, minit="points", rng=child))
+    # The control: NumPy's own draw in another order.
+    assert not same((centroids, labels), kmeans2_batch(data, 5, minit="points", rng=3))

@@ -276,6 +276,7 @@ for _plan.PARALLEL_WORK in (0, 10**18):
             vq(X, X[:5])
             kmeans2_batch(X[None], X[None, :5])
             kmeans2_batch(X[None], 5, minit="++", rng=0)
+            kmeans2_batch(X[None], 5, minit="points", rng=0)
             whiten(X)
             kmeans(X, 3, iter=2, rng=0)
             for minit in ("random", "points", "++"):

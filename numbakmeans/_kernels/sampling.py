@@ -6,23 +6,38 @@ no lock in compiled code: whoever calls holds ``rng.bit_generator.lock``, and ne
 References
 ----------
 R. W. Floyd, in J. Bentley, "Programming pearls: a sample of brilliance", Communications of the ACM 30,
-1987, doi 10.1145/30401.315746: sampling without replacement.
+1987, doi 10.1145/30401.315746: sampling without replacement. D. Lemire, "Fast random integer generation in an
+interval", ACM Transactions on Modeling and Computer Simulation 29, 2019, doi 10.1145/3230636.
 """
 
 import numpy as np
 
+from numbakmeans._bitgen import next_uint32
 from numbakmeans._jit import kernel
 
 #: Above this population, and with more than 1 / TAIL_SHARE of it asked for, NumPy shuffles a whole range.
 TAIL_POPULATION, TAIL_SHARE = 10_000, 50
+#: The lower half of 64 bits.
+LOW = (1 << 32) - 1
 
 
 @kernel
-def shuffle_tail(rng, values, first):
-    """Shuffle values[first:] with all of values, from the last element down."""
-    for i in range(len(values) - 1, first - 1, -1):
-        j = rng.integers(0, i + 1)
-        values[i], values[j] = values[j], values[i]
+def below(rng, n):
+    """Return ``rng.integers(n)``."""
+    return rng.integers(0, n)
+
+
+@kernel
+def below_at(address, n):
+    """Return ``rng.integers(n)``, n below 2**31, from the generator at an address (`_bitgen`)."""
+    if n == 1:
+        return 0
+    product = next_uint32(address) * n
+    if product & LOW < n:
+        # What would make some numbers more likely than others is drawn again.
+        while product & LOW < (LOW + 1 - n) % n:
+            product = next_uint32(address) * n
+    return product >> 32
 
 
 @kernel
@@ -37,24 +52,48 @@ def insert_new(table, value):
     return new
 
 
+def chooser(below):
+    """Return ``rng.choice(population, size, replace=False)``, size <= population, for one kind of rng."""
+
+    @kernel
+    def shuffle_tail(rng, values, first):
+        """Shuffle values[first:] with all of values, from the last element down."""
+        for i in range(len(values) - 1, first - 1, -1):
+            j = below(rng, i + 1)
+            values[i], values[j] = values[j], values[i]
+
+    @kernel
+    def choose(rng, population, size):
+        if population > TAIL_POPULATION and size > population // TAIL_SHARE:
+            order = np.arange(population)
+            shuffle_tail(rng, order, max(population - size, 1))
+            return order[population - size :].copy()
+        chosen = np.empty(size, np.int64)
+        slots = 1
+        while slots <= 1.2 * size:
+            slots *= 2
+        table = np.full(slots, -1, np.int64)
+        for j in range(population - size, population):
+            value = below(rng, j + 1)
+            if not insert_new(table, value):
+                # Floyd: j has not been possible before, so it stands in for a value already chosen.
+                value = j
+                insert_new(table, value)
+            chosen[j - population + size] = value
+        shuffle_tail(rng, chosen, 1)
+        return chosen
+
+    return choose
+
+
+#: From a Generator, and from the address of one.
+choose_without_replacement, choose_at = chooser(below), chooser(below_at)
+
+
 @kernel
-def choose_without_replacement(rng, population, size):
-    """Return ``rng.choice(population, size, replace=False)``, for size <= population."""
-    if population > TAIL_POPULATION and size > population // TAIL_SHARE:
-        order = np.arange(population)
-        shuffle_tail(rng, order, max(population - size, 1))
-        return order[population - size :].copy()
-    chosen = np.empty(size, np.int64)
-    slots = 1
-    while slots <= 1.2 * size:
-        slots *= 2
-    table = np.full(slots, -1, np.int64)
-    for j in range(population - size, population):
-        value = rng.integers(0, j + 1)
-        if not insert_new(table, value):
-            # Floyd: j has not been possible before, so it stands in for a value already chosen.
-            value = j
-            insert_new(table, value)
-        chosen[j - population + size] = value
-    shuffle_tail(rng, chosen, 1)
+def choose_each(addresses, populations, size):
+    """Return what `choose_without_replacement` does for each of many generators, (n_generators, size)."""
+    chosen = np.empty((len(addresses), size), np.int64)
+    for b in range(len(addresses)):
+        chosen[b] = choose_at(addresses[b], populations[b], size)
     return chosen
