@@ -115,12 +115,13 @@ class CodeCache(_Cache):
     """
 
     def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]) -> None:
-        self._name = py_func.__qualname__
+        # Part of file names, which may not hold every character that a qualified name can.
+        self._name = py_func.__name__
         self._impl = _Results()
         code = hashlib.sha256(py_func.__code__.co_code).hexdigest()
         # Sets are sorted: their order in one process is not that in another.
         stated = [(name, sorted(v) if isinstance(v, set) else v) for name, v in sorted(options.items())]
-        self._identity = (py_func.__module__, self._name, code, stated)
+        self._identity = (py_func.__module__, py_func.__qualname__, code, stated)
         self._enabled = True
 
     @property

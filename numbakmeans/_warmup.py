@@ -87,10 +87,14 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     )
     yield partial(nearest_chunk, rows, wide, 0, 9, _nopython.LANES, codes, sq_dists, NO_ROOM)
     yield partial(_serial.check_methods, "points", "warn")
-    yield partial(_serial.drawn_rows, rows, 2, "points", rng)
+    for start in (*_serial.DRAWN.values(), _serial.drawn_rows):
+        yield partial(start, rows, 2, "points", rng)
+    for react in (_overloads.always, _overloads.never):
+        yield partial(react, "points", "warn")
     yield partial(_serial.drawn_codes, rows, 2, 1, False, 0.0, True, rng)
     for generator in (None, rng):
-        yield partial(_serial.given_rows, rows, X[:2], "points", generator)
+        for start in (_serial.given_centroids, _serial.given_or_drawn, _serial.given_rows):
+            yield partial(start, rows, X[:2], "points", generator)
         yield partial(_serial.given_codes, rows, X[:2], 1, False, 0.0, True, generator)
     yield partial(_serial.divide_by_deviations, rows, X)
     for wanted in (dtype, np.float64):

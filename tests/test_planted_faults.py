@@ -171,6 +171,10 @@ FAULTS = {
 }
 
 
+#: Planting it changes nothing, but loads and compiles all that a fault there would.
+NO_FAULT = "no fault"
+
+
 def copy_package(folder):
     shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -207,6 +211,7 @@ def differences(request, tmp_path_factory):
         folder = tmp_path_factory.mktemp(dtype)
         copy_package(folder)
         faults = [[fault, *what[:-1]] for fault, what in FAULTS.items() if what[-1] == dtype]
+        faults.append([NO_FAULT, "_kernels/certify.py", "decide", "decide", "certified"])
         done = run(folder, str(HERE / "faulty.py"), dtype, input=json.dumps(faults))
         assert done.returncode == 0, done.stderr
         return dict(json.loads(line) for line in done.stdout.splitlines()), done.stderr
@@ -224,6 +229,12 @@ def test_a_fault_is_found(fault, dtype, differences):
 def test_without_a_fault_nothing_differs(algorithm, dtype, differences):
     found, errors = differences(dtype)
     assert found.get(algorithm, "not compared") is None, errors
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_loaded_anew_differs_in_nothing(dtype, differences):
+    found, errors = differences(dtype)
+    assert found.get(NO_FAULT, "not compared") is None, errors
 
 
 @pytest.mark.parametrize(
