@@ -19,7 +19,7 @@ from numbakmeans._algorithms.many import solve
 from numbakmeans._batch import kmeans2_batch
 from numbakmeans._fit import fit, iterate, nearest, seed
 from numbakmeans._kernels.canonical import nearest_chunk
-from numbakmeans._kernels.room import NO_ROOM
+from numbakmeans._kernels.room import NO_ROOM, room_of
 from numbakmeans._samples import Samples, precision
 from numbakmeans._scipy import kmeans, vq, whiten
 from numbakmeans._seeding import SEEDINGS
@@ -65,6 +65,7 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
     none = np.zeros(len(X), np.int32)
     for update in (jit.update, jit.parallel_update):
         yield partial(update, X, none, X[:2])
+    yield partial(room_of, 0)
     work = jit.workspace(*X.shape, 2)
     yield partial(jit.fit, X, X[:2], 2, work)
     yield partial(jit.nearest, X, X[:2], work)
