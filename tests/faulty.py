@@ -7,10 +7,9 @@ a forked child, which loads anew what imports from that file, directly or not: t
 
 import ast
 import json
-import os
 import sys
-import traceback
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -60,23 +59,22 @@ def first_difference(algorithm, cases):
     return next((name for name, case in cases.items() if differences(*case, algorithm)), None)
 
 
+def tell(name, file, algorithm, cases):
+    """Write what differs first, with the module of a file loaded anew."""
+    forget(file)
+    print(json.dumps([name, first_difference(algorithm, cases)]), flush=True)
+
+
 def plant(name, file, old, new, algorithm, cases):
     """Write what a forked child finds with a fault."""
     path = PACKAGE / file
     sound = path.read_text()
     assert old in sound
     path.write_text(sound.replace(old, new))
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            forget(file)
-            print(json.dumps([name, first_difference(algorithm, cases)]), flush=True)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    # One that fails, writes its traceback instead of a line.
+    child = get_context("fork").Process(target=tell, args=(name, file, algorithm, cases))
+    child.start()
+    child.join()
     path.write_text(sound)
 
 
