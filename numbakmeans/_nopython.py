@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._kernels.room import empty, room_of
@@ -77,7 +78,7 @@ def write_narrow(wide: Any, centers: Any) -> None:
 @kernel
 def narrow_of(wide: Any, n_features: int, dtype: Any) -> Any:
     """Return centers (n_clusters, padded features) in a dtype, without the zeros."""
-    centers = np.empty((len(wide), n_features), dtype)
+    centers = new_empty((len(wide), n_features), dtype)
     write_narrow(wide, centers)
     return centers
 
@@ -105,7 +106,8 @@ def all_finite(X: Any) -> bool:
 @kernel
 def take(X: Any, picks: Any) -> Any:
     """Return some rows of X; NaN for a negative pick."""
-    centers = np.full((len(picks), X.shape[1]), np.nan, X.dtype)
+    centers = new_empty((len(picks), X.shape[1]), X.dtype)
+    centers[:] = np.nan
     for p in range(len(picks)):
         for f in range(X.shape[1]):
             if picks[p] >= 0:

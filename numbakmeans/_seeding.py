@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans import _plan
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._bitgen import addresses
 from numbakmeans._jit import DISABLED, kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
@@ -61,7 +62,7 @@ class Seeding(NamedTuple):
 @kernel
 def draw_points(rng, n_samples, n_clusters, n_features):
     """Draw k different rows; n_clusters <= n_samples."""
-    return choose_without_replacement(rng, n_samples, n_clusters), np.empty(0)
+    return choose_without_replacement(rng, n_samples, n_clusters), new_empty(0, np.float64)
 
 
 def draw_points_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
@@ -92,9 +93,9 @@ def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.
 @kernel
 def draw_plus_plus(rng, n_samples, n_clusters, n_features):
     """Draw the first row, and a uniform number for each other one."""
-    first = np.empty(1, np.int64)
+    first = new_empty(1, np.int64)
     first[0] = rng.integers(0, n_samples)
-    uniforms = np.empty(n_clusters - 1)
+    uniforms = new_empty(n_clusters - 1, np.float64)
     for p in range(n_clusters - 1):
         uniforms[p] = rng.random()
     return first, uniforms
@@ -205,8 +206,8 @@ def approach_slot(
     others as in `pick_rows`
     """
     n_features, begin = X.shape[1], starts[first_leaf]
-    block, lane_dists = np.zeros((len(center), LEAF_ROWS)), np.empty(LEAF_ROWS)
-    hits, rows = np.empty(limits.shape[1] // GROUP_LANES, np.int64), np.empty(LEAF_ROWS, np.int64)
+    block, lane_dists = new_zeros((len(center), LEAF_ROWS), np.float64), new_empty(LEAF_ROWS, np.float64)
+    hits, rows = new_empty(limits.shape[1] // GROUP_LANES, np.int64), new_empty(LEAF_ROWS, np.int64)
     leaves = range(slot * n_leaves // n_slots, (slot + 1) * n_leaves // n_slots)
     for leaf in range(first_leaf + leaves.start, first_leaf + leaves.stop):
         start, stop = starts[leaf], starts[leaf + 1]
@@ -267,7 +268,7 @@ def pick_rows(
     """
     n_leaves = last_leaf - first_leaf
     kept = (sketches, errors, limits, sq_dists, leaf_sums)
-    point = np.zeros(X.shape[1], np.float32)
+    point = new_zeros(X.shape[1], np.float32)
     for p in range(first, last):
         if p > first:
             for f in range(X.shape[1]):
@@ -293,14 +294,17 @@ def pick_all(loop, n_slots, X, first, uniforms):
     """
     n_samples, n_features = X.shape
     n_clusters = len(uniforms) + 1
-    picks = np.empty(n_clusters, np.int64)
+    picks = new_empty(n_clusters, np.int64)
     picks[0] = first
     starts, depths = leaves_of(n_samples)
-    sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
-    center, origin = np.zeros((n_features + GROUP - 1) // GROUP * GROUP), np.zeros(n_features)
+    sq_dists, leaf_sums = new_empty(n_samples, np.float64), new_empty(len(depths), np.float64)
+    sq_dists[:] = np.inf
+    center = new_zeros((n_features + GROUP - 1) // GROUP * GROUP, np.float64)
+    origin = new_zeros(n_features, np.float64)
     for f in range(n_features):
         center[f] = X[first, f]
-    sketches, errors = np.empty((0, n_features, GROUP_LANES), np.int8), np.empty((0, GROUP_LANES), np.float32)
+    sketches = new_empty((0, n_features, GROUP_LANES), np.int8)
+    errors = new_empty((0, GROUP_LANES), np.float32)
     work = (sketches, errors, errors, sq_dists, leaf_sums, picks)
     n_leaves = len(depths)
     leaves = (starts, np.int64(0), n_leaves, depths)
@@ -378,10 +382,10 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
 @kernel
 def draw_normals(rng, n_samples, n_clusters, n_features):
     """Draw a normal number for each cluster and feature (for each row, where there are fewer)."""
-    normals = np.empty(n_clusters * min(n_samples, n_features))
+    normals = new_empty(n_clusters * min(n_samples, n_features), np.float64)
     for t in range(len(normals)):
         normals[t] = rng.standard_normal()
-    return np.empty(0, np.int64), normals
+    return new_empty(0, np.int64), normals
 
 
 def draw_normals_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
@@ -396,7 +400,7 @@ def scatter_chunk(chunk, X, mean, chunk_rows, first, last, scatters):
     """
     n_features, scatter = X.shape[1], scatters[chunk]
     stop = min(chunk * chunk_rows + min(last, chunk_rows), X.shape[0])
-    rows = np.zeros((4, n_features))
+    rows = new_zeros((4, n_features), np.float64)
     for start in range(chunk * chunk_rows + first, stop, 4):
         for r in range(4):
             for f in range(n_features):
@@ -508,7 +512,7 @@ def gaussian_centers(X, normals):
     n_samples, n_features = X.shape
     mean = exact_means(X, n_samples, 53, -1074, room_of(0))
     chunk_rows, n_chunks = _scatter_chunks(X.shape)
-    scatters = np.zeros((n_chunks, n_features, n_features))
+    scatters = new_zeros((n_chunks, n_features, n_features), np.float64)
     for c in range(n_chunks):
         scatter_chunk(c, X, mean, chunk_rows, 0, chunk_rows, scatters)
     upper = scatters[0]
@@ -516,7 +520,7 @@ def gaussian_centers(X, normals):
         upper += scatters[c]
     upper /= max(n_samples - 1, 1)
     factor(upper, 0, n_features)
-    centers = np.empty((len(normals), n_features))
+    centers = new_empty((len(normals), n_features), np.float64)
     color(normals, upper, mean, centers)
     return centers
 

@@ -7,6 +7,7 @@ Messages are constants: to put a number into one would take longer to compile th
 import numpy as np
 
 from numbakmeans._arguments import NOT_FINITE, TOO_MANY_POINTS
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import calling_kernel, frozen, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk, root_single
 from numbakmeans._kernels.means import exact_means, means_chunk
@@ -46,7 +47,7 @@ GUESS_NOT_FINITE = f"{NOT_FINITE}: k_or_guess"
 @calling_kernel
 def in_row_space(X, mean, normals):
     """Return what `place_random` does where there are more features than rows, less the mean."""
-    centered = np.empty(X.shape)
+    centered = new_empty(X.shape, np.float64)
     for i in range(len(X)):
         for f in range(X.shape[1]):
             centered[i, f] = X[i, f] - mean[f]
@@ -179,7 +180,7 @@ def labelled_means(X, labels, grids, sums, counts, wide):
     """
     exponents, constants, scales = grids
     sums[:], counts[:] = 0, 0
-    room, sizes = room_of(0), np.empty(len(wide), np.int64)
+    room, sizes = room_of(0), new_empty(len(wide), np.int64)
     add_labelled_slot(0, X, labels, len(X), constants, scales, sums, counts, room)
     means_chunk(0, sums, counts, exponents, *precision_of(X.itemsize == 4), len(wide), wide, sizes, room)
     return sizes
@@ -192,8 +193,8 @@ def refine(X, book, single, thresh):
     book : (k, n_features), float64; single : whether the first distances are rounded to float32
     """
     n_samples, n_features = X.shape
-    labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples)
-    dists, wide = np.empty(n_samples), wide_of(book)
+    labels, sq_dists = new_empty(n_samples, np.int32), new_empty(n_samples, np.float64)
+    dists, wide = new_empty(n_samples, np.float64), wide_of(book)
     room = room_of(0)
     grids, sums, counts = empty_tables(*ONE_THREAD, X, len(wide), room)
     previous, narrow = np.inf, False
@@ -229,7 +230,7 @@ def drawn_codes(X, count, iter, single, thresh, check_finite, rng):
         raise ValueError("Asked for less than one cluster (k_or_guess).")
     if count > n_samples:
         raise ValueError(TOO_MANY_CODES)
-    best_book, best = np.empty((0, n_features)), np.nan
+    best_book, best = new_empty((0, n_features), np.float64), np.nan
     for start in range(iter):
         picks = draw_points(rng, n_samples, count, n_features)[0]
         first = narrow_of(take(X, picks), n_features, np.float64)
@@ -270,7 +271,7 @@ def divide_by_deviations(X, result):
         return constant
     room = room_of(0)
     means = exact_means(X, n_samples, 53, -1074, room)
-    squares = np.empty((n_samples, 1))
+    squares = new_empty((n_samples, 1), np.float64)
     for f in range(n_features):
         for i in range(n_samples):
             difference = X[i, f] - means[f]

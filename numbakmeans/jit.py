@@ -25,6 +25,7 @@ import numpy as np
 
 from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve, words_for
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import kernel
 from numbakmeans._kernels import canonical
 from numbakmeans._kernels.means import exact_total, means
@@ -287,7 +288,8 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
     Without so many rows: NaN, and the generator is left alone.
     """
     n_samples, n_features = X.shape
-    picks = np.full(max(n_clusters, 0), -1)
+    picks = new_empty(max(n_clusters, 0), np.int64)
+    picks[:] = -1
     if 1 <= n_clusters <= n_samples:
         picks = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
     return take(X, picks)
@@ -296,7 +298,8 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
 @kernel
 def _plus_plus(loop: int, n_slots: int, X: np.ndarray, n_clusters: int, rng: Any) -> np.ndarray:
     n_samples, n_features = X.shape
-    picks = np.full(max(n_clusters, 0), -1)
+    picks = new_empty(max(n_clusters, 0), np.int64)
+    picks[:] = -1
     if n_clusters >= 1 and X.size > 0 and all_finite(X):
         first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
         picks = pick_all(loop, n_slots, rows_of(X, X.dtype), first[0], uniforms)

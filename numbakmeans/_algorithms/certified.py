@@ -16,6 +16,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import label_sq_dists_chunk
 from numbakmeans._kernels.certify import block_buffers, nearest_of_rows, pack_centers, score_all
@@ -29,7 +30,8 @@ from numbakmeans._slots import driver, spread
 @kernel
 def in_order(columns, n_clusters):
     """Return which center stands where in panels of some columns: each at its index, -1 for none."""
-    members = np.full((n_clusters + columns - 1) // columns * columns, -1, np.int64)
+    members = new_empty((n_clusters + columns - 1) // columns * columns, np.int64)
+    members[:] = -1
     for j in range(n_clusters):
         members[j] = j
     return members
@@ -63,7 +65,7 @@ def certified_slot(
     """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
     n_slots = sums.shape[0]
     block = block_buffers(X, block_rows, len(packed.panels), 1, turns, not as_is)
-    rest = np.empty(X.shape[1])
+    rest = new_empty(X.shape[1], np.float64)
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided = 0, 0
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
@@ -108,7 +110,8 @@ def certified_pass(
     moved, n_decided : rows that changed their label, and rows that the definition had to decide
     """
     n_slots = sums.shape[0]
-    packed = pack_centers(loop, n_slots, X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    groups = new_zeros(len(members), np.int64)
+    packed = pack_centers(loop, n_slots, X, centers, members, groups, origin, scale)
     shared = (X, block_rows, turns, centers, packed, origin, scale, as_is, norms)
     return spread(loop, n_slots, certified_slot, (*shared, constants, scales, labels, sums, counts))
 
@@ -133,7 +136,8 @@ def assign(loop, X, n_slots, block_rows, turns, centers, members, origin, scale,
     labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
     The others are those of `certified_pass`.
     """
-    packed = pack_centers(loop, n_slots, X, centers, members, np.zeros(len(members), np.int64), origin, scale)
+    groups = new_zeros(len(members), np.int64)
+    packed = pack_centers(loop, n_slots, X, centers, members, groups, origin, scale)
     shared = (X, n_slots, block_rows, turns, centers, packed, origin, scale, as_is)
     spread(loop, n_slots, assign_slot, (*shared, labels, sq_dists))
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.cells import (
     Blocks,
@@ -95,7 +96,8 @@ def contenders(lows, highs, table, n_centers, work, found):
 def own_block(block, size, owner, label, totals, constants, scales, rest, labels, sums, counts):
     """Tile. Give all rows of a block one label; return how many changed theirs."""
     if owner == MIXED:
-        new_labels = np.full(size, label, np.int64)
+        new_labels = new_empty(size, np.int64)
+        new_labels[:] = label
         return relabel(block.T, 0, size, new_labels, constants, scales, rest, labels, sums, counts)
     if owner >= 0:
         add_totals(totals, -1, sums[owner])
@@ -138,13 +140,13 @@ def filtered_chunk(first, last, blocks, table, centers, constants, scales, owner
         for f in range(n_features):
             low[f] = min(low[f], lows[b, f])
             high[f] = max(high[f], highs[b, f])
-    work, found = np.empty((2, n_clusters)), np.empty(n_clusters + 1, np.int64)
+    work, found = new_empty((2, n_clusters), np.float64), new_empty(n_clusters + 1, np.int64)
     n_near = contenders(low, high, table, n_clusters, work, found)
-    near, near_table = found[:n_near].copy(), np.empty((n_features, n_near))
+    near, near_table = found[:n_near].copy(), new_empty((n_features, n_near), np.float64)
     for f in range(n_features):
         for c in range(n_near):
             near_table[f, c] = table[f, near[c]]
-    rest, lane_labels = np.empty(n_features), np.empty(widest, np.int64)
+    rest, lane_labels = new_empty(n_features, np.float64), new_empty(widest, np.int64)
     moved, n_decided, n_pairs = 0, 0, 0
     for b in range(first, last):
         n_candidates = contenders(lows[b], highs[b], near_table, n_near, work, found)

@@ -12,6 +12,7 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._algorithms.base import Algorithm, Pass
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import nearest_tile, pack_block
 from numbakmeans._kernels.sums import relabel
@@ -22,10 +23,10 @@ from numbakmeans._slots import driver, spread
 def lloyd_slot(slot, X, chunk_rows, n_lanes, centers, constants, scales, labels, sums, counts):
     """Slot. Assign the rows of every n-th chunk, and move them between its sums; see `lloyd_pass`."""
     n_samples, n_slots = X.shape[0], sums.shape[0]
-    block = np.zeros((centers.shape[1], n_lanes))
-    partial, lane_dists = np.empty(n_lanes), np.empty(n_lanes)
-    lane_labels = np.empty(n_lanes, np.int64)
-    rest = np.empty(X.shape[1])
+    block = new_zeros((centers.shape[1], n_lanes), np.float64)
+    partial, lane_dists = new_empty(n_lanes, np.float64), new_empty(n_lanes, np.float64)
+    lane_labels = new_empty(n_lanes, np.int64)
+    rest = new_empty(X.shape[1], np.float64)
     moved = 0
     tables = (labels, sums[slot], counts[slot])
     for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):

@@ -27,6 +27,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.bounds import (
     bound_rows,
@@ -95,7 +96,7 @@ def yinyang_slot(
     """
     n_slots, n_groups = sums.shape[0], lower.shape[1]
     block = block_buffers(X, block_rows, len(packed.panels), n_groups, turns, not as_is)
-    rest = np.empty(X.shape[1])
+    rest = new_empty(X.shape[1], np.float64)
     pairs = pair_buffers(heads, block_rows)
     with_heads = len(heads.panels) > 0
     picks, needs = block.picks, block.needs

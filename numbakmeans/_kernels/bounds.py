@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import about_sq_dist
 
@@ -59,8 +60,8 @@ def safe_root(square):
 @kernel
 def drifts_of(centers, before, groups, n_groups, distinct, scale):
     """Return the `Drifts` from the centers of the pass before; distinct : as in `certify.Packed`."""
-    drifts, largest = np.empty(len(centers)), np.zeros(n_groups, np.float32)
-    twins = np.zeros(n_groups, np.bool_)
+    drifts, largest = new_empty(len(centers), np.float64), new_zeros(n_groups, np.float32)
+    twins = new_zeros(n_groups, np.bool_)
     for j in range(len(centers)):
         g = groups[j]
         drifts[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
@@ -82,7 +83,8 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
     """
     n_groups = len(drifts.largest)
     shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
-    nearest = np.full(stop - start, np.inf, np.float32)
+    nearest = new_empty(stop - start, np.float32)
+    nearest[:] = np.inf
     for g in range(n_groups):
         moved = drifts.largest[g]
         for r in range(stop - start):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.sums import add_lanes
 from numbakmeans._simd import lanes_at_once
@@ -116,7 +117,7 @@ def cut_blocks(ends, block_rows, starts):
 def widths_of(starts, n_blocks, X):
     """Return where each block's lanes begin: (n_blocks + 1,), int64."""
     step = lanes_at_once(X)
-    widths = np.zeros(n_blocks + 1, np.int64)
+    widths = new_zeros(n_blocks + 1, np.int64)
     for b in range(n_blocks):
         size = starts[b + 1] - starts[b]
         widths[b + 1] = widths[b] + (size + step - 1) // step * step

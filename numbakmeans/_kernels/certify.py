@@ -31,12 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import frozen, kernel
 from numbakmeans._kernels.canonical import about_sq_dist, sq_dist_to
 from numbakmeans._kernels.pack import (
     Scores,
     distinct_centers,
-    on_a_line,
+    in_turn,
     pack_panel,
     pack_rows,
     panel_buffers,
@@ -97,14 +98,14 @@ def block_buffers(X, block_rows, n_panels, n_groups, turns, packs):
     n_features, width = X.shape[1], lane_rows(X)
     n_blocks = (block_rows + width - 1) // width
     return Block(
-        np.empty(n_blocks * width, np.int64),
-        np.empty((n_groups, block_rows), np.bool_),
-        np.empty((n_blocks * width if packs else 0, n_features), X.dtype),
-        np.zeros(n_blocks * width),
-        on_a_line(n_blocks * width * n_features * turns, X).reshape((n_blocks * turns, n_features, width)),
+        new_empty(n_blocks * width, np.int64),
+        new_empty((n_groups, block_rows), np.bool_),
+        new_empty((n_blocks * width if packs else 0, n_features), X.dtype),
+        new_zeros(n_blocks * width, np.float64),
+        new_empty((n_blocks * turns, n_features, width), X.dtype),
         score_buffers(X, block_rows, n_panels),
-        np.empty((3, n_blocks * width)),
-        np.empty(block_rows, np.int64),
+        new_empty((3, n_blocks * width), np.float64),
+        new_empty(block_rows, np.int64),
     )
 
 
@@ -138,7 +139,7 @@ def panels_slot(slot, n_slots, centers, origin, scale, packed):
 def pack_centers(loop, n_slots, X, centers, members, groups, origin, scale):
     """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panel`."""
     n_clusters, n_features = centers.shape[0], X.shape[1]
-    distinct = np.empty(n_clusters, np.bool_)
+    distinct = new_empty(n_clusters, np.bool_)
     distinct_centers(centers, n_features, distinct)
     columns = panel_columns(X, n_clusters)
     packed = Packed(distinct, members, *panel_buffers(X, len(members) // columns, columns), groups)
@@ -271,7 +272,7 @@ def score_some(X, block, n_picks, packed, origin, scale):
     source, numbers = X, picks
     if len(rows) > 0:
         pack_rows(X, picks, n_picks, origin, scale, rows)
-        source, numbers = frozen(rows), np.arange(n_picks)
+        source, numbers = frozen(rows), in_turn(n_picks)
     panels = (packed.panels, packed.half_norms, packed.groups)
     score_rows(source, numbers, n_picks, needs, *panels, block.scores)
 
@@ -281,7 +282,7 @@ def turn_block(X, n_picks, block, origin, scale):
     """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
     picks, rows, lanes = block.picks, block.rows, block.lanes
     width = lanes.shape[2]
-    in_turn = np.arange(width)
+    numbers_of_packed = in_turn(width)
     # The last lanes are filled up with the last row.
     for t in range(n_picks, len(picks)):
         picks[t] = picks[n_picks - 1]
@@ -289,7 +290,7 @@ def turn_block(X, n_picks, block, origin, scale):
         source, numbers, first = X, picks, b * width
         if len(rows) > 0:
             pack_rows(X, picks[first:], width, origin, scale, rows)
-            source, numbers, first = frozen(rows), in_turn, 0
+            source, numbers, first = frozen(rows), numbers_of_packed, 0
         turn_rows(source, numbers, first, lanes[b])
 
 
@@ -338,7 +339,7 @@ def nearest_of_rows(X, block, n_picks, centers, packed, scale):
     compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
     limit, winner, rival, decided = work[0], work[1], work[2], work[2]
     width = len(packed.members) // len(columns)
-    doubtful, near = np.empty(len(columns), np.int64), np.empty(len(packed.members))
+    doubtful, near = new_empty(len(columns), np.int64), new_empty(len(packed.members), np.float64)
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import bounding_kernel, frozen, kernel
 from numbakmeans._kernels.certify import error_bound
 from numbakmeans._kernels.pack import norm_of, pack_panel, pack_rows, panel_buffers, square_norm
@@ -73,7 +74,7 @@ def panels_of(vectors, start, stop):
     """Return features [start, stop) of vectors (n_vectors, n_features) as panels, filled up with zeros."""
     n_vectors, n_features = vectors.shape
     columns = tile_columns(vectors)
-    panels = np.zeros(((n_vectors + columns - 1) // columns, stop - start, columns), vectors.dtype)
+    panels = new_zeros(((n_vectors + columns - 1) // columns, stop - start, columns), vectors.dtype)
     for t in range(n_vectors):
         for f in range(start, min(stop, n_features)):
             panels[t // columns, f - start, t % columns] = vectors[t, f]
@@ -129,14 +130,14 @@ def slack(norm, rest, loss):
 def product_buffer(rows, n_vectors):
     """Return zeros for the products of rows and some vectors: (n_panels, at least len(rows), columns)."""
     n_at_once, columns = tile_rows(rows), tile_columns(rows)
-    return np.zeros(((n_vectors + columns - 1) // columns, len(rows) + n_at_once, columns), rows.dtype)
+    return new_zeros(((n_vectors + columns - 1) // columns, len(rows) + n_at_once, columns), rows.dtype)
 
 
 @kernel
 def add_products(rows, n_rows, panels, sums):
     """Tile. Add the products of some rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
     n_at_once = tile_rows(rows)
-    chosen = np.empty(n_rows + n_at_once, np.int64)
+    chosen = new_empty(n_rows + n_at_once, np.int64)
     for t in range(len(chosen)):
         chosen[t] = min(t, max(n_rows - 1, 0))
     for p in range(len(panels)):
@@ -168,7 +169,7 @@ def products_slot(slot, n_slots, rows, panels, out):
 @driver
 def products(loop, n_slots, rows, vectors):
     """Return the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors)."""
-    out = np.empty((len(rows), len(vectors) + 1), np.float32)
+    out = new_empty((len(rows), len(vectors) + 1), np.float32)
     spread(loop, n_slots, products_slot, (n_slots, rows, panels_of(vectors, 0, rows.shape[1]), out))
     return out[:, : len(vectors)].copy()
 
@@ -186,7 +187,7 @@ def add_rests(heads, norms, n_rows):
 @kernel
 def heads_slot(slot, X, n_slots, block_rows, origin, scale, chunks, norms, heads):
     """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
-    rows = np.empty((block_rows, CHUNK), np.float32)
+    rows = new_empty((block_rows, CHUNK), np.float32)
     sums = product_buffer(rows, heads.shape[1] - 1)
     for start in range(slot * block_rows, len(X), n_slots * block_rows):
         stop = min(start + block_rows, len(X))
@@ -217,9 +218,9 @@ def heads_of_rows(loop, X, n_slots, block_rows, origin, scale, chunks, norms, he
 def center_heads_slot(slot, n_slots, basis, centers, distinct, origin, scale, center_heads, heads):
     """Slot. Write what `Heads` says of the centers of every n-th panel; see `pack_heads`."""
     members, columns, n_directions = heads.members, heads.panels.shape[2], heads.panels.shape[1] - 1
-    rows, norms = np.zeros((columns, len(origin))), np.empty(columns)
-    sums, some = product_buffer(rows, n_directions), np.empty((columns, n_directions + 1))
-    nowhere = np.zeros(n_directions + 1)
+    rows, norms = new_zeros((columns, len(origin)), np.float64), new_empty(columns, np.float64)
+    sums, some = product_buffer(rows, n_directions), new_empty((columns, n_directions + 1), np.float64)
+    nowhere = new_zeros(n_directions + 1, np.float64)
     for p in range(slot, len(heads.panels), n_slots):
         here = members[p * columns : (p + 1) * columns]
         # Places without a center come last.
@@ -255,16 +256,16 @@ def pack_heads(loop, n_slots, heads_of_rows, basis, centers, distinct, members, 
     n_directions, columns = heads_of_rows.shape[1] - 1, tile_columns(heads_of_rows)
     n_panels = len(members) // columns if n_directions > 0 else 0
     n_clusters = len(centers) if n_directions > 0 else 0
-    center_heads = np.empty((n_clusters, n_directions + 1))
+    center_heads = new_empty((n_clusters, n_directions + 1), np.float64)
     heads = Heads(
         frozen(heads_of_rows),
         basis.row_loss,
         members,
         *panel_buffers(heads_of_rows, n_panels, columns),
-        np.empty(n_panels),
+        new_empty(n_panels, np.float64),
         groups,
-        np.empty((n_clusters, len(origin)), np.float32),
-        np.empty(n_clusters),
+        new_empty((n_clusters, len(origin)), np.float32),
+        new_empty(n_clusters, np.float64),
     )
     of_centers = (centers, distinct, origin, scale, center_heads)
     spread(loop, n_slots, center_heads_slot, (n_slots, basis, *of_centers, heads))

@@ -12,13 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import LINE, new_empty
 from numbakmeans._jit import bounding_kernel, inlined_kernel, kernel
 from numbakmeans._simd import lane_rows, tile_columns, tile_lanes, tile_rows
 
 #: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.
 LIMIT = 2.0**400
-#: Bytes of a line of the cache.
-LINE = 64
 
 
 class Scores(NamedTuple):
@@ -92,7 +91,8 @@ def distinct_centers(centers, n_features, distinct):
     while size < 2 * n_clusters:
         size *= 2
     # A hash table of center indices: those met in one slot are compared, and there is always a free one.
-    table = np.full(size, -1, np.int64)
+    table = new_empty(size, np.int64)
+    table[:] = -1
     for j in range(n_clusters):
         key = hash_of(centers, j, n_features)
         slot = (key ^ (key >> 32)) & (size - 1)
@@ -190,23 +190,19 @@ def rows_at_once(X):
 
 
 @kernel
-def on_a_line(size, X):
-    """Return an empty array (size,) of the dtype of X that starts on a line of the cache.
-
-    Vectors across two lines cost up to a fifth of a pass, and `np.empty` starts in the middle of a line.
-    """
-    n_bytes = size * X.itemsize
-    raw = np.empty(n_bytes + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + n_bytes].view(X.dtype)
+def in_turn(n_rows):
+    """Return the numbers of so many rows that are taken one after the other."""
+    numbers = new_empty(n_rows, np.int64)
+    for t in range(n_rows):
+        numbers[t] = t
+    return numbers
 
 
 @kernel
 def panel_buffers(X, n_panels, columns):
     """Return the buffers of all centers: panels, half norms, and bounds on the errors of their scores."""
-    n_features = X.shape[1]
-    panels = on_a_line(n_panels * n_features * columns, X).reshape((n_panels, n_features, columns))
-    return panels, on_a_line(n_panels * columns, X).reshape((n_panels, columns)), np.empty((n_panels, 3))
+    panels = new_empty((n_panels, X.shape[1], columns), X.dtype)
+    return panels, new_empty((n_panels, columns), X.dtype), new_empty((n_panels, 3), np.float64)
 
 
 @kernel
@@ -214,9 +210,9 @@ def score_buffers(X, n_rows, n_panels):
     """Return `Scores` for n_rows rows, in the dtype of X."""
     # Room for all lanes of the last tile; scores of each panel begin on a line of the cache.
     room = (n_rows + max(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
-    best = on_a_line(n_panels * room, X).reshape((n_panels, room))
-    second = on_a_line(n_panels * room, X).reshape((n_panels, room))
-    columns = np.empty((n_panels, room), np.int32)
-    places, chosen = np.empty(n_rows, np.int64), np.empty(n_rows + tile_rows(X), np.int64)
-    some_best, some_second = on_a_line(room, X), on_a_line(room, X)
-    return Scores(best, second, columns, places, chosen, some_best, some_second, np.empty(room, np.int32))
+    best, second = new_empty((n_panels, room), X.dtype), new_empty((n_panels, room), X.dtype)
+    columns = new_empty((n_panels, room), np.int32)
+    places, chosen = new_empty(n_rows, np.int64), new_empty(n_rows + tile_rows(X), np.int64)
+    some_best, some_second = new_empty(room, X.dtype), new_empty(room, X.dtype)
+    some_columns = new_empty(room, np.int32)
+    return Scores(best, second, columns, places, chosen, some_best, some_second, some_columns)

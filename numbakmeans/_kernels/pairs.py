@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.bounds import WIDEN, safe_root
 from numbakmeans._kernels.canonical import sq_dist_to
@@ -57,19 +58,19 @@ def pair_buffers(heads, n_rows):
     n_panels, (n_clusters, n_features) = len(heads.panels), heads.centers.shape
     room = n_rows + tile_rows(heads.rows) + tile_lanes(heads.rows)
     return Pairs(
-        np.empty((n_panels, n_rows), np.int64),
-        np.empty(n_rows, np.int64),
-        np.empty(room, np.int64),
-        np.zeros(room, np.float32),
-        np.empty(room, np.int64),
-        np.empty(room, np.float32),
-        np.empty(n_rows),
-        np.empty(n_rows),
-        np.empty(n_rows),
-        np.empty((1, n_features), np.float32),
-        np.empty(n_clusters + PAIRS_AT_ONCE, np.int64),
-        np.empty(n_clusters + PAIRS_AT_ONCE, np.float32),
-        np.empty(n_clusters),
+        new_empty((n_panels, n_rows), np.int64),
+        new_empty(n_rows, np.int64),
+        new_empty(room, np.int64),
+        new_zeros(room, np.float32),
+        new_empty(room, np.int64),
+        new_empty(room, np.float32),
+        new_empty(n_rows, np.float64),
+        new_empty(n_rows, np.float64),
+        new_empty(n_rows, np.float64),
+        new_empty((1, n_features), np.float32),
+        new_empty(n_clusters + PAIRS_AT_ONCE, np.int64),
+        new_empty(n_clusters + PAIRS_AT_ONCE, np.float32),
+        new_empty(n_clusters, np.float64),
     )
 
 

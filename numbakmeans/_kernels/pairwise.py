@@ -13,6 +13,7 @@ doi 10.1137/0914050.
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import kernel
 
 LEAF_ROWS = 128
@@ -23,8 +24,8 @@ LANES = 8
 def leaves_of(n):
     """Return where the leaves of n elements start (one more entry, n, at the end), and their depths."""
     most = n // (LEAF_ROWS // 4) + 2
-    starts, depths = np.empty(most, np.int64), np.empty(most, np.int64)
-    stack = np.empty((128, 3), np.int64)
+    starts, depths = new_empty(most, np.int64), new_empty(most, np.int64)
+    stack = new_empty((128, 3), np.int64)
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, 0
     held, n_leaves = 1, 0
     while held > 0:
@@ -76,7 +77,7 @@ def sum_leaves(leaf_sums, depths):
 
     Neighbours of equal depth are siblings: the tree is full, and its leaves come in order.
     """
-    sums, levels = np.empty(128), np.empty(128, np.int64)
+    sums, levels = new_empty(128, np.float64), new_empty(128, np.int64)
     held = 0
     for leaf in range(len(leaf_sums)):
         total, level = leaf_sums[leaf], depths[leaf]

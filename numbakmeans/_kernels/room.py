@@ -8,18 +8,17 @@ takes arrays for its own use gives them back, by setting that to what it was bef
 
 import numpy as np
 
+from numbakmeans._arrays import LINE, array_at, new_empty, words_of
 from numbakmeans._jit import kernel
 
 #: Words of a line of the cache, on which every array begins.
-LINE_WORDS = 8
+LINE_WORDS = LINE // 8
 
 
 @kernel
 def room_of(n_words):
     """Return a room of so many words for arrays."""
-    raw = np.empty(n_words + 2 * LINE_WORDS, np.int64)
-    start = -raw.ctypes.data % (8 * LINE_WORDS) // 8
-    room = raw[start : start + n_words + LINE_WORDS]
+    room = new_empty(n_words + LINE_WORDS, np.int64)
     room[0] = LINE_WORDS
     return room
 
@@ -31,13 +30,9 @@ NO_ROOM = np.full(LINE_WORDS, LINE_WORDS, np.int64)
 @kernel
 def empty(room, shape, dtype):
     """Return an array of any content, with a tuple as its shape; valid until `room[0]` is set back."""
-    size = 1
-    for n in shape:
-        size *= n
-    of_word = len(room[:1].view(dtype))
     start = room[0]
-    stop = start + (size + of_word - 1) // of_word
+    stop = start + words_of(shape, dtype)
     if stop > len(room):
-        return np.empty(shape, dtype)
+        return new_empty(shape, dtype)
     room[0] = (stop + LINE_WORDS - 1) // LINE_WORDS * LINE_WORDS
-    return room[start:stop].view(dtype)[:size].reshape(shape)
+    return array_at(room, start, shape, dtype)

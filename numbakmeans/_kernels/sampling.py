@@ -12,6 +12,7 @@ interval", ACM Transactions on Modeling and Computer Simulation 29, 2019, doi 10
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty
 from numbakmeans._bitgen import next_uint32
 from numbakmeans._jit import kernel
 
@@ -65,14 +66,17 @@ def chooser(below):
     @kernel
     def choose(rng, population, size):
         if population > TAIL_POPULATION and size > population // TAIL_SHARE:
-            order = np.arange(population)
+            order = new_empty(population, np.int64)
+            for i in range(population):
+                order[i] = i
             shuffle_tail(rng, order, max(population - size, 1))
             return order[population - size :].copy()
-        chosen = np.empty(size, np.int64)
+        chosen = new_empty(size, np.int64)
         slots = 1
         while slots <= 1.2 * size:
             slots *= 2
-        table = np.full(slots, -1, np.int64)
+        table = new_empty(slots, np.int64)
+        table[:] = -1
         for j in range(population - size, population):
             value = below(rng, j + 1)
             if not insert_new(table, value):
@@ -93,7 +97,7 @@ choose_without_replacement, choose_at = chooser(below), chooser(below_at)
 @kernel
 def choose_each(addresses, populations, size):
     """Return what `choose_without_replacement` does for each of many generators, (n_generators, size)."""
-    chosen = np.empty((len(addresses), size), np.int64)
+    chosen = new_empty((len(addresses), size), np.int64)
     for b in range(len(addresses)):
         chosen[b] = choose_at(addresses[b], populations[b], size)
     return chosen

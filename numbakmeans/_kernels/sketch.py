@@ -24,6 +24,7 @@ Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector a
 
 import numpy as np
 
+from numbakmeans._arrays import new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._simd import lowest_bit, near_lanes
 
@@ -46,7 +47,7 @@ def sketch_leaf(block, n_rows, n_features, origin, scale, sketch, errors):
     that is off by less than 2**-44 scale a feature; where x lies beyond, by 2**-50 of itself besides. More
     than that is added. An error that overflows is +inf, and its row always near.
     """
-    squares = np.zeros(n_rows)
+    squares = new_zeros(n_rows, np.float64)
     most, steps, shift = np.float64(STEPS), 1.0 / scale, 1.5 * 2.0**52
     for f in range(n_features):
         o = origin[f]

@@ -24,6 +24,7 @@ import math
 
 import numpy as np
 
+from numbakmeans._arrays import new_empty
 from numbakmeans._jit import inlined_kernel, kernel
 from numbakmeans._kernels import ranges
 from numbakmeans._kernels.room import empty
@@ -175,7 +176,7 @@ def count_specials(X, i, one, n_parts, table):
 def add_lanes(block, n_rows, constants, scales, table):
     """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
     n_parts, n_features = constants.shape
-    rest = np.empty(n_rows)
+    rest = new_empty(n_rows, np.float64)
     for f in range(n_features):
         scale, constant = scales[f], constants[0, f]
         total = 0

@@ -1,0 +1,140 @@
+"""New arrays in nopython code, which cost no compilation of their own.
+
+To Numba, `np.empty` is a function to be compiled anew for every type and number of dimensions, and so are
+`np.zeros`, views as another type, and others: they took a fifth of what a first call takes to compile. Here
+each is a few instructions of the kernel that asks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from numbakmeans._jit import DISABLED
+
+__all__ = ["LINE", "array_at", "new_empty", "new_zeros", "words_of"]
+
+#: Bytes of a line of the cache, on which every new array begins.
+LINE = 64
+
+I64 = ir.IntType(64)
+WORD = 8
+
+
+def _array_kind(shape: Any, dtype: Any) -> Any:
+    if not isinstance(dtype, types.DTypeSpec):
+        raise TypingError(f"dtype is a class of numbers or a dtype, not {dtype}")
+    n_dims = len(shape) if isinstance(shape, types.BaseTuple) else 1
+    return types.Array(dtype.dtype, n_dims, "C")
+
+
+def _sizes(context: Any, builder: Any, shape: Any, value: Any) -> list[Any]:
+    """Return the number of elements in each dimension."""
+    if not isinstance(shape, types.BaseTuple):
+        return [context.cast(builder, value, shape, types.int64)]
+    kinds: Any = shape
+    parts = zip(kinds, cgutils.unpack_tuple(builder, value), strict=True)
+    return [context.cast(builder, part, kind, types.int64) for kind, part in parts]
+
+
+def _n_bytes(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
+    """Return how many bytes an array of that shape has; raise MemoryError where they are not to be had."""
+    total, beyond = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype))), ir.IntType(1)(0)
+    for size in sizes:
+        product = builder.smul_with_overflow(total, size)
+        total = builder.extract_value(product, 0)
+        beyond = builder.or_(beyond, builder.extract_value(product, 1))
+        beyond = builder.or_(beyond, builder.icmp_signed("<", size, I64(0)))
+    with cgutils.if_unlikely(builder, beyond):
+        context.call_conv.return_user_exc(builder, MemoryError, ("no array has such a shape",))
+    return total
+
+
+def _array(context: Any, builder: Any, kind: Any, sizes: list[Any], data: Any, meminfo: Any) -> Any:
+    item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides = [item]
+    for size in reversed(sizes[1:]):
+        strides.insert(0, builder.mul(strides[0], size))
+    array = context.make_array(kind)(context, builder)
+    pointer = builder.bitcast(data, context.get_data_type(kind.dtype).as_pointer())
+    populate_array(array, data=pointer, shape=sizes, strides=strides, itemsize=item, meminfo=meminfo)
+    return array._getvalue()
+
+
+def _new(shape: Any, dtype: Any, zeros: bool) -> Any:
+    kind = _array_kind(shape, dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sizes = _sizes(context, builder, signature.args[0], args[0])
+        n_bytes = _n_bytes(context, builder, kind, sizes)
+        meminfo = context.nrt.meminfo_alloc_aligned(builder, n_bytes, LINE)
+        data = context.nrt.meminfo_data(builder, meminfo)
+        if zeros:
+            cgutils.memset(builder, data, n_bytes, 0)
+        return _array(context, builder, kind, sizes, data, meminfo)
+
+    return kind(shape, dtype), codegen
+
+
+def _new_empty(typingctx: Any, shape: Any, dtype: Any) -> Any:
+    """Return `np.empty(shape, dtype)`, on a line of the cache."""
+    return _new(shape, dtype, zeros=False)
+
+
+def _new_zeros(typingctx: Any, shape: Any, dtype: Any) -> Any:
+    """Return `np.zeros(shape, dtype)`, on a line of the cache."""
+    return _new(shape, dtype, zeros=True)
+
+
+def _words_of(typingctx: Any, shape: Any, dtype: Any) -> Any:
+    """Return how many int64 words an array has room in."""
+    kind = _array_kind(shape, dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        n_bytes = _n_bytes(context, builder, kind, _sizes(context, builder, signature.args[0], args[0]))
+        return builder.lshr(builder.add(n_bytes, I64(WORD - 1)), I64(3))
+
+    return types.int64(shape, dtype), codegen
+
+
+def _array_at(typingctx: Any, words: Any, start: Any, shape: Any, dtype: Any) -> Any:
+    """Return an array over the `words_of` it, of an int64 array, from start on.
+
+    The kernel that asks is not inlined: where LLVM sees that several arrays are parts of one, it does not
+    vectorise loops over them, for which it would ask at run time whether they overlap.
+    """
+    kind = _array_kind(shape, dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        array = context.make_array(words)(context, builder, args[0])
+        sizes = _sizes(context, builder, signature.args[2], args[2])
+        data = builder.gep(array.data, [args[1]])
+        if context.enable_nrt:
+            context.nrt.incref(builder, words, args[0])
+        return _array(context, builder, kind, sizes, data, array.meminfo)
+
+    return kind(words, types.int64, shape, dtype), codegen
+
+
+def _words_plainly(shape: Any, dtype: Any) -> int:
+    return -(-math.prod(np.atleast_1d(shape).tolist()) * np.dtype(dtype).itemsize // WORD)
+
+
+def _array_plainly(words: Any, start: int, shape: Any, dtype: Any) -> Any:
+    taken = words[start : start + _words_plainly(shape, dtype)].view(dtype)
+    return taken[: math.prod(np.atleast_1d(shape).tolist())].reshape(shape)
+
+
+new_empty: Any = np.empty if DISABLED else intrinsic(_new_empty)
+new_zeros: Any = np.zeros if DISABLED else intrinsic(_new_zeros)
+words_of: Any = _words_plainly if DISABLED else intrinsic(_words_of)
+array_at: Any = _array_plainly if DISABLED else intrinsic(_array_at)
