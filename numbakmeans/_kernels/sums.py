@@ -243,6 +243,40 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
 
 
 @kernel
+def label_lanes(block, start, stop, new_labels, constants, scales, rest, quotients, labels, sums, counts):
+    """Chunk. Do what `relabel` does in the first pass, for few features and clusters, and finite values.
+
+    Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
+
+    block : (n_features, at least stop - start), float64, rows [start, stop) as its first lanes
+    rest, quotients : workspaces (at least stop - start,), float64 and int64; the others as of `relabel`
+    """
+    (n_parts, n_features), n_rows = constants.shape, stop - start
+    for t in range(n_rows):
+        labels[start + t] = new_labels[t]
+        counts[new_labels[t]] += 1
+    for f in range(n_features):
+        for t in range(n_rows):
+            rest[t] = block[f, t]
+        for p in range(n_parts):
+            constant, scale = constants[p, f], scales[f] if p == 0 else 1.0
+            for t in range(n_rows):
+                x = rest[t]
+                scaled = x * scale
+                shifted = scaled + constant
+                q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+                quotients[t] = q
+                # As in `add_row`.
+                rest[t] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scale)
+            for j in range(sums.shape[0]):
+                total = 0
+                for t in range(n_rows):
+                    total += quotients[t] if new_labels[t] == j else 0
+                sums[j, p, f] += total
+    return n_rows
+
+
+@kernel
 def add_labelled_slot(slot, X, labels, chunk_rows, constants, scales, sums, counts, room):
     """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
     n_samples, n_slots = X.shape[0], sums.shape[0]
