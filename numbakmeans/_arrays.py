@@ -22,7 +22,8 @@ from numbakmeans._jit import DISABLED
 
 __all__ = ["LINE", "array_at", "new_empty", "new_zeros", "words_of"]
 
-#: Bytes of a line of the cache, on which every new array begins.
+#: Bytes of a line of the cache, on which every new array begins: vectors across two lines cost a pass up to a
+#: fifth of its time.
 LINE = 64
 
 I64 = ir.IntType(64)

@@ -48,7 +48,7 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
     used = room[0]
     new_labels, rest = empty(room, (block_rows,), np.int64), empty(room, (X.shape[1],), np.float64)
     rest_of_lanes, quotients = empty(room, (block_rows,), np.float64), empty(room, (block_rows,), np.int64)
-    few = X.shape[1] <= LANE_FEATURES and len(centers) <= LANE_CLUSTERS
+    few = X.shape[1] <= LANE_FEATURES and sums.shape[1] <= LANE_CLUSTERS
     in_lanes = few and sums.shape[2] == len(constants)
     candidates = empty(room, (len(centers),), np.int64)
     for j in range(len(centers)):

@@ -40,6 +40,24 @@ def test_parts_leave_nothing_over(values):
         assert not table.any()
 
 
+@given(st.lists(st.tuples(ANY, ANY, st.integers(0, 3)), min_size=1, max_size=40))
+def test_lanes_are_labelled_as_rows_are(rows):
+    samples = Samples(np.array([row[:2] for row in rows]))
+    new_labels = np.array([row[2] for row in rows])
+    n_rows, (_, constants, scales) = len(rows), samples.grids
+
+    def outputs():
+        return np.full(n_rows, -1, np.int32), np.zeros((4, *constants.shape), np.int64), np.zeros(4, np.int64)
+
+    by_rows, by_lanes = outputs(), outputs()
+    shared, lanes = (0, n_rows, new_labels, constants, scales), samples.X.T.copy()
+    assert sums.relabel(samples.X, *shared, np.empty(2), *by_rows) == n_rows
+    work = (np.empty(n_rows), np.empty(n_rows, np.int64))
+    assert sums.label_lanes(lanes, *shared, *work, *by_lanes) == n_rows
+    for wanted, found in zip(by_rows, by_lanes, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_photo_pixels_need_one_part_and_normal_doubles_two():
     rng = np.random.default_rng(0)
     pixels = Samples(rng.integers(0, 256, size=(100_000, 3)).astype(np.float64))
