@@ -61,7 +61,7 @@ def bounds(session):
     # Left out: what runs in processes of its own, with settings of its own.
     left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
     ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
-    session.run("pytest", *ignored, *session.posargs, env=environment)
+    session.run("pytest", *SIDE_BY_SIDE, *ignored, *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])

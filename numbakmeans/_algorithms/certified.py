@@ -27,13 +27,10 @@ from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
 
 
-@kernel
-def in_order(columns, n_clusters):
+def in_order(columns: int, n_clusters: int) -> np.ndarray:
     """Return which center stands where in panels of some columns: each at its index, -1 for none."""
-    members = new_empty((n_clusters + columns - 1) // columns * columns, np.int64)
-    members[:] = -1
-    for j in range(n_clusters):
-        members[j] = j
+    members = np.full(-(-n_clusters // columns) * columns, -1)
+    members[:n_clusters] = np.arange(n_clusters)
     return members
 
 

@@ -38,23 +38,16 @@ class Scores(NamedTuple):
     some_columns: np.ndarray
 
 
-@kernel
 def scale_for(largest, centers, n_features, origin):
     """Return the power of two that brings |x - origin| and |c - origin| to about 1, or 0 if none will do.
 
     largest : (n_slots, n_features), largest magnitudes of X; centers : (n_clusters, padded features)
     """
-    top = 0.0
-    for f in range(n_features):
-        for s in range(largest.shape[0]):
-            top = max(top, largest[s, f] + abs(origin[f]))
-        for j in range(centers.shape[0]):
-            reach = abs(centers[j, f]) + abs(origin[f])
-            # Written so that a NaN is refused.
-            if not reach < LIMIT:
-                return 0.0
-            top = max(top, reach)
-    if not 1.0 / LIMIT < top < LIMIT:
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = (np.abs(centers[:, :n_features]) + np.abs(origin)).max()
+        top = max((largest + np.abs(origin)).max(), reach)
+    # Written so that a NaN is refused.
+    if not (reach < LIMIT and 1.0 / LIMIT < top < LIMIT):
         return 0.0
     return math.ldexp(1.0, -math.frexp(top)[1])
 

@@ -40,7 +40,6 @@ SPECIALS = 3
 _measure = ranges.measure.kernel
 
 
-@kernel
 def part_bits(n_samples):
     """Return how many bits a part may have, so that n_samples of them cannot overflow an int64.
 
@@ -51,6 +50,9 @@ def part_bits(n_samples):
         bits -= 1
         n_samples = (n_samples + 1) // 2
     return min(bits, 50)
+
+
+_part_bits = kernel(part_bits)
 
 
 @kernel
@@ -98,7 +100,7 @@ def empty_tables(loop, n_slots, X, n_clusters, room):
     finite = empty(room, (n_slots,), np.bool_)
     largest[:], finest[:], finite[:] = 0.0, np.inf, True
     _measure(loop, X, largest, finest, finite, room)
-    grids = make_grids(largest, finest, part_bits(len(X)), room)
+    grids = make_grids(largest, finest, _part_bits(len(X)), room)
     n_rows = len(grids[0]) + (0 if finite.all() else SPECIALS)
     spare = 0 if n_slots == 1 else 16
     sums = empty(room, (n_slots, n_clusters + spare, n_rows, n_features), np.int64)
