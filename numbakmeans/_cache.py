@@ -175,6 +175,9 @@ class CodeCache(_Cache):
         result = self._impl.rebuild(target_context, pickle.loads(payload))
         if tuple(result.signature.args) != tuple(getattr(sig, "args", sig)):
             raise ValueError(f"cache entry of {self._name} for another signature")
+        # Numba forgets that who is made of this code has to start threads, too: a user's function that was,
+        # loaded from the user's cache, called what nobody had started.
+        result.library._reload_init.update(result.reload_init)
         return result
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -1,6 +1,7 @@
 """The building blocks inside of a user's own compiled code: the bits of the Python functions."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -310,7 +311,11 @@ def test_a_users_cached_function_loads_in_a_new_process(tmp_path):
     (tmp_path / "users.py").write_text(textwrap.dedent(USERS_MODULE))
 
     def run():
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        environment = {
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+            "NUMBAKMEANS_CACHE_DIR": str(tmp_path / "ours"),
+        }
         return subprocess.run(
             [sys.executable, tmp_path / "users.py"],
             env=environment,
@@ -319,7 +324,12 @@ def test_a_users_cached_function_loads_in_a_new_process(tmp_path):
             check=True,
         ).stdout.split()
 
-    first, second = run(), run()
-    assert first[0] == second[0]
     # Nothing of ours is even looked at the second time; the first is the control.
-    assert (first[1], first[2], second[1], second[2]) == ("0", "1", "1", "0")
+    first, second = run(), run()
+    assert (first[1:], second[1:]) == (["0", "1"], ["1", "0"])
+    # Made of kernels that come from our cache, the user's function must start threads as well.
+    assert any((tmp_path / "ours").rglob("run_slots*"))
+    shutil.rmtree(tmp_path / "cache")
+    third, fourth = run(), run()
+    assert (third[1:], fourth[1:]) == (["0", "1"], ["1", "0"])
+    assert first[0] == second[0] == third[0] == fourth[0]
