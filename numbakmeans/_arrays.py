@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -27,6 +28,7 @@ __all__ = ["LINE", "array_at", "new_empty", "new_zeros", "words_of"]
 LINE = 64
 
 I64 = ir.IntType(64)
+#: Bytes of an int64.
 WORD = 8
 
 
@@ -101,7 +103,7 @@ def _words_of(typingctx: Any, shape: Any, dtype: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         n_bytes = _n_bytes(context, builder, kind, _sizes(context, builder, signature.args[0], args[0]))
-        return builder.lshr(builder.add(n_bytes, I64(WORD - 1)), I64(3))
+        return builder.udiv(builder.add(n_bytes, I64(WORD - 1)), I64(WORD))
 
     return types.int64(shape, dtype), codegen
 
@@ -119,9 +121,8 @@ def _array_at(typingctx: Any, words: Any, start: Any, shape: Any, dtype: Any) ->
         array = context.make_array(words)(context, builder, args[0])
         sizes = _sizes(context, builder, signature.args[2], args[2])
         data = builder.gep(array.data, [args[1]])
-        if context.enable_nrt:
-            context.nrt.incref(builder, words, args[0])
-        return _array(context, builder, kind, sizes, data, array.meminfo)
+        part = _array(context, builder, kind, sizes, data, array.meminfo)
+        return impl_ret_borrowed(context, builder, kind, part)
 
     return kind(words, types.int64, shape, dtype), codegen
 
