@@ -17,6 +17,9 @@ PARALLEL_WORK = 400_000
 #: Values of the data up to which rows stay packed between passes (they fit into the second-level cache), and
 #: passes made in one call at most, so that Ctrl-C is answered. asv: kernels.Choice.
 RESIDENT_VALUES, RESIDENT_PASSES = 130_000, 1000
+#: Rows of their blocks at most, but for what fills up vectors; and up to which features and clusters their
+#: first sums are taken with vectors along the rows. asv: kernels.FirstSums.
+RESIDENT_ROWS, FIRST_SUMS_FEATURES, FIRST_SUMS_CLUSTERS = 256, 7, 8
 #: Elementary steps of a pass, features, and features times clusters times passes, from which bounds pay for
 #: their upkeep. asv: kernels.Choice.
 BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000

@@ -161,17 +161,24 @@ FAULTS = {
         "filtering",
         "float64",
     ),
+    "the drift of another group": (
+        "_kernels/bounds.py",
+        "moved = drifts.largest[g]",
+        "moved = drifts.largest[(g + 1) % n_groups]",
+        "yinyang",
+        "float32",
+    ),
     "a moved row left in its old cluster": (
         "_kernels/sums.py",
-        "        old[0, f] -= q\n",
+        "        old[0, f] -= part\n",
         "",
         "certified",
         "float32",
     ),
     "a lane left out of the first sums": (
         "_kernels/sums.py",
-        "quotients[t] if new_labels[t] == j else 0",
-        "quotients[t] if new_labels[t] == j and t > 0 else 0",
+        "parts[t] if new_labels[t] == j else 0",
+        "parts[t] if new_labels[t] == j and t > 0 else 0",
         "resident",
         "float64",
     ),
@@ -264,6 +271,14 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
     )
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
+
+
+def test_bounds_that_are_not_widened_for_rounding_are_found(tmp_path):
+    copy_with(tmp_path, "_kernels/bounds.py", "WIDEN, NOTHING = 2.0**-19,", "WIDEN, NOTHING = 0.0,")
+    test = f"{HERE / 'test_algorithms.py'}::test_bounds_hold_in_every_pass"
+    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    assert result.returncode == 1, result.stdout
+    assert "assert n_broken == 0" in result.stdout
 
 
 def test_a_stack_that_is_not_aligned_is_found(tmp_path):

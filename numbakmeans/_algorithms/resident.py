@@ -18,22 +18,17 @@ from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.means import means
 from numbakmeans._kernels.room import NO_ROOM, empty
 from numbakmeans._kernels.sums import label_lanes, relabel
-from numbakmeans._plan import Plan
+from numbakmeans._plan import FIRST_SUMS_CLUSTERS, FIRST_SUMS_FEATURES, RESIDENT_ROWS, Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
 from numbakmeans._slots import ALONE, driver, spread
-
-#: Rows of a block, at most, but for what fills up vectors.
-BLOCK_ROWS = 256
-#: Up to which features and clusters the first sums are taken with vectors along the rows (`label_lanes`).
-LANE_FEATURES, LANE_CLUSTERS = 7, 8
 
 
 @kernel
 def empty_blocks(X, room):
     """Return all rows as blocks (n_blocks, n_features, rows of a block), float64, zeros so far."""
     lanes = lanes_at_once(X)
-    n_blocks = (len(X) + BLOCK_ROWS - 1) // BLOCK_ROWS
+    n_blocks = (len(X) + RESIDENT_ROWS - 1) // RESIDENT_ROWS
     # Blocks of equal size: lanes without a row cost as much as others.
     block_rows = (-(-len(X) // max(n_blocks, 1)) + lanes - 1) // lanes * lanes
     blocks = empty(room, (n_blocks, X.shape[1], block_rows), np.float64)
@@ -47,8 +42,8 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
     block_rows, n_slots = blocks.shape[2], sums.shape[0]
     used = room[0]
     new_labels, rest = empty(room, (block_rows,), np.int64), empty(room, (X.shape[1],), np.float64)
-    rest_of_lanes, quotients = empty(room, (block_rows,), np.float64), empty(room, (block_rows,), np.int64)
-    few = X.shape[1] <= LANE_FEATURES and sums.shape[1] <= LANE_CLUSTERS
+    rest_of_lanes, parts = empty(room, (block_rows,), np.float64), empty(room, (block_rows,), np.int64)
+    few = X.shape[1] <= FIRST_SUMS_FEATURES and sums.shape[1] <= FIRST_SUMS_CLUSTERS
     in_lanes = few and sums.shape[2] == len(constants)
     candidates = empty(room, (len(centers),), np.int64)
     for j in range(len(centers)):
@@ -61,7 +56,7 @@ def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, cou
         nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
         tables = (labels, sums[slot], counts[slot])
         if labels[start] < 0 and in_lanes:
-            work = (rest_of_lanes, quotients)
+            work = (rest_of_lanes, parts)
             moved += label_lanes(blocks[b], start, stop, new_labels, constants, scales, *work, *tables)
         else:
             moved += relabel(X, start, stop, new_labels, constants, scales, rest, *tables)

@@ -110,6 +110,22 @@ def empty_tables(loop, n_slots, X, n_clusters, room):
 
 
 @inlined_kernel
+def split(x, constant):
+    """Return the part of x on the grid of a constant, and what it leaves of x."""
+    shifted = x + constant
+    part = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
+    return part, x - (shifted - constant)
+
+
+@inlined_kernel
+def split_first(x, constant, scale):
+    """Return the first part of x, whose column is scaled down if it is huge, and what it leaves of x."""
+    part, rest = split(x * scale, constant)
+    # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
+    return part, x if part == 0 else rest * (1.0 / scale)
+
+
+@inlined_kernel
 def add_row(X, i, constants, scales, rest, table):
     """Tile. Add row i of X to a table of sums.
 
@@ -118,19 +134,12 @@ def add_row(X, i, constants, scales, rest, table):
     """
     n_parts, n_features = constants.shape
     for f in range(n_features):
-        x, constant = np.float64(X[i, f]), constants[0, f]
-        scaled = x * scales[f]
-        shifted = scaled + constant
-        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-        table[0, f] += q
-        # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
-        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+        table[0, f] += part
     for p in range(1, n_parts):
         for f in range(n_features):
-            constant = constants[p, f]
-            shifted = rest[f] + constant
-            table[p, f] += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-            rest[f] -= shifted - constant
+            part, rest[f] = split(rest[f], constants[p, f])
+            table[p, f] += part
     if table.shape[0] > n_parts:
         count_specials(X, i, 1, n_parts, table)
 
@@ -140,21 +149,14 @@ def move_row(X, i, constants, scales, rest, old, new):
     """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
     n_parts, n_features = constants.shape
     for f in range(n_features):
-        x, constant = np.float64(X[i, f]), constants[0, f]
-        scaled = x * scales[f]
-        shifted = scaled + constant
-        q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-        old[0, f] -= q
-        new[0, f] += q
-        rest[f] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scales[f])
+        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+        old[0, f] -= part
+        new[0, f] += part
     for p in range(1, n_parts):
         for f in range(n_features):
-            constant = constants[p, f]
-            shifted = rest[f] + constant
-            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-            old[p, f] -= q
-            new[p, f] += q
-            rest[f] -= shifted - constant
+            part, rest[f] = split(rest[f], constants[p, f])
+            old[p, f] -= part
+            new[p, f] += part
     if old.shape[0] > n_parts:
         count_specials(X, i, -1, n_parts, old)
         count_specials(X, i, 1, n_parts, new)
@@ -180,22 +182,16 @@ def add_lanes(block, n_rows, constants, scales, table):
     n_parts, n_features = constants.shape
     rest = new_empty(n_rows, np.float64)
     for f in range(n_features):
-        scale, constant = scales[f], constants[0, f]
-        total = 0
+        scale, constant, total = scales[f], constants[0, f], 0
         for r in range(n_rows):
-            x = np.float64(block[f, r])
-            scaled = x * scale
-            shifted = scaled + constant
-            q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-            total += q
-            rest[r] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scale)
+            part, rest[r] = split_first(np.float64(block[f, r]), constant, scale)
+            total += part
         table[0, f] += total
         for p in range(1, n_parts):
             constant, total = constants[p, f], 0
             for r in range(n_rows):
-                shifted = rest[r] + constant
-                total += np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-                rest[r] -= shifted - constant
+                part, rest[r] = split(rest[r], constant)
+                total += part
             table[p, f] += total
 
 
@@ -245,13 +241,13 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
 
 
 @kernel
-def label_lanes(block, start, stop, new_labels, constants, scales, rest, quotients, labels, sums, counts):
+def label_lanes(block, start, stop, new_labels, constants, scales, rest, parts, labels, sums, counts):
     """Chunk. Do what `relabel` does in the first pass, for few features and clusters, and finite values.
 
     Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
 
     block : (n_features, at least stop - start), float64, rows [start, stop) as its first lanes
-    rest, quotients : workspaces (at least stop - start,), float64 and int64; the others as of `relabel`
+    rest, parts : workspaces (at least stop - start,), float64 and int64; the others as of `relabel`
     """
     (n_parts, n_features), n_rows = constants.shape, stop - start
     for t in range(n_rows):
@@ -263,17 +259,11 @@ def label_lanes(block, start, stop, new_labels, constants, scales, rest, quotien
         for p in range(n_parts):
             constant, scale = constants[p, f], scales[f] if p == 0 else 1.0
             for t in range(n_rows):
-                x = rest[t]
-                scaled = x * scale
-                shifted = scaled + constant
-                q = np.float64(shifted).view(np.int64) - np.float64(constant).view(np.int64)
-                quotients[t] = q
-                # As in `add_row`.
-                rest[t] = x if q == 0 else (scaled - (shifted - constant)) * (1.0 / scale)
+                parts[t], rest[t] = split_first(rest[t], constant, scale)
             for j in range(sums.shape[0]):
                 total = 0
                 for t in range(n_rows):
-                    total += quotients[t] if new_labels[t] == j else 0
+                    total += parts[t] if new_labels[t] == j else 0
                 sums[j, p, f] += total
     return n_rows
 
