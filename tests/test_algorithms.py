@@ -9,7 +9,7 @@ import ugly
 import ways
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms import ALGORITHMS, yinyang
 from numbakmeans._fit import iterate, nearest, pad_centers
 from numbakmeans._kernels import canonical
 from numbakmeans._samples import Samples, update_means
@@ -19,19 +19,23 @@ PASSES = 4
 
 
 def expected_passes(X, centers):
-    passes, empties = [], []
+    """Return centers, labels, empty clusters after each number of passes, and the pass that moved nothing."""
+    passes, empties, before, still = [], [], None, None
     with np.errstate(all="ignore"):
-        for _ in range(PASSES):
+        for n_iter in range(1, PASSES + 1):
             centers, labels, of_pass = oracle.kmeans2(X, centers, 1)
             empties = [*empties, *of_pass]
-            passes.append((centers, labels, empties))
+            if still is None and np.array_equal(labels, before):
+                still = n_iter
+            passes.append((centers, labels, empties, still))
+            before = labels
     return passes
 
 
 def differences(X, centers, expected, way):
     """Return which results of each number of passes are not the oracle's."""
     wrong = []
-    for n_iter, (right_centers, right_labels, empties) in enumerate(expected, start=1):
+    for n_iter, (right_centers, right_labels, empties, still) in enumerate(expected, start=1):
         got = ways.iterate(Samples(X), centers, n_iter, way)
         got_centers = got.centers[:, : X.shape[1]].astype(X.dtype)
         if not np.array_equal(got.labels, right_labels):
@@ -40,6 +44,8 @@ def differences(X, centers, expected, way):
             wrong.append((n_iter, "centers"))
         if got.n_empty != empties[-1] or got.ever_empty != any(empties):
             wrong.append((n_iter, "empties"))
+        if (got.n_iter, got.converged) != (still or n_iter, still is not None):
+            wrong.append((n_iter, "passes"))
     return wrong
 
 
@@ -132,6 +138,22 @@ def test_bounds_hold_in_every_pass(name, dtype):
     assert heads_used == (X.shape[1] >= _plan.HEAD_FEATURES)
     # The negative control: they are not so loose that a tenth more would still hold.
     assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
+    X, centers = case("many panels", np.float32)
+    factor, directions = np.float32(1.0 if sound else np.nan), yinyang.directions
+    monkeypatch.setattr(
+        yinyang, "directions", lambda *args: tuple(part * factor for part in directions(*args))
+    )
+    samples, wide = Samples(X), pad_centers(centers)
+    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
+    sums, counts = samples.tables(len(centers), algorithm.plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    for _ in range(2):
+        algorithm.run(wide, labels, sums, counts)
+    assert (len(algorithm.heads) > 0) == sound
 
 
 @pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])

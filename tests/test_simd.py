@@ -107,6 +107,19 @@ def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
     check(arrays)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_score_that_is_no_number_is_below_any_limit(dtype):
+    rows, chosen, panels, half_norms, least, *_ = buffers(dtype, 3, 1)
+    fill(rows, chosen, panels, half_norms)
+    half_norms[0, 1] = np.nan
+    limits, hits = np.full(len(rows), -np.inf, dtype), np.empty(len(rows), np.int64)
+    mark_tile(rows, chosen, panels, half_norms, 0, limits, hits, least)
+    assert (hits == 0b10).all()
+    assert np.array_equal(
+        least[: len(rows)], np.nanmin(expected(rows, chosen, panels, half_norms)[0], axis=1)
+    )
+
+
 @kernel
 def run_lanes(rows, chosen, panels, half_norms, n_columns, block, best, second, columns):
     _simd.turn_rows(rows, chosen, 0, block)

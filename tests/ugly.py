@@ -22,6 +22,7 @@ def cases(dtype):
     between[2::4] += rng.normal(size=(70, 48)) * 1e-3
     along = rng.normal(size=(600, 4)) @ rng.normal(size=(4, 48)) + rng.normal(size=(600, 48)) * 0.3
     flat = np.pad(rng.integers(0, 5, size=(600, 4)), ((0, 0), (0, 44)))
+    beside = np.column_stack([np.ones(600), crowd[:, 1:] * 1e-22])
     one_place = np.repeat(ties[:1] - reach, 300, axis=0)
     extreme = np.where(rng.random((90, 3)) < 0.5, huge, tiny) * rng.choice([-1, 0.5, 1], size=(90, 3))
     out = {
@@ -43,6 +44,7 @@ def cases(dtype):
         ),
         "many panels, rows between two centers": (between, pairs.reshape(-1, 48)),
         "many panels, a few directions": (along, along[:70]),
+        "many panels, tiny beside a constant column": (beside, beside[:70]),
         "many panels, ties in a few directions": (flat, np.unique(flat, axis=0)[::6]),
         "many panels, rows left between two centers": left_behind(rng),
         "ties but for one bit, in one place": (one_place, ties),

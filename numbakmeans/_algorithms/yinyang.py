@@ -44,6 +44,7 @@ from numbakmeans._kernels.certify import (
     score_some,
 )
 from numbakmeans._kernels.heads import (
+    MOST_LOSS,
     NO_BASIS,
     Basis,
     basis_of,
@@ -325,8 +326,10 @@ class Yinyang(Algorithm):
             if its_cost >= cost:
                 break
             best, cost = size, its_cost
-        if cost < _plan.HEADS_PAY:
-            self._make_heads(basis_of(basis[:best], off), best)
+        chosen = basis_of(basis[:best], off)
+        # Written so that a NaN is refused.
+        if cost < _plan.HEADS_PAY and chosen.row_loss < MOST_LOSS:
+            self._make_heads(chosen, best)
 
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan

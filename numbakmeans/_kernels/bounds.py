@@ -10,7 +10,8 @@ Invariants, in units of the frame (`_samples.Frame`), with a the label of row x 
 Rounding. Every bound is made safe when it is written: distances from the definition's operands are off by
 less than (d + 4) 2**-53, scores by E (`_kernels.certify`), norms of rows by less than 2**-21 (2**-50)
 of their squares, and a stored float32 by 2**-24, all of which `WIDEN` covers with room to spare. The same
-margin keeps the rounding of the definition from turning an order that the bounds prove.
+margin keeps the rounding of the definition from turning an order that the bounds prove. The tiniest scores
+are multiples of 2**-149, too coarse for the squares of bounds below 2**-65: lower ones are `NOTHING`.
 
 References
 ----------
@@ -26,7 +27,7 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import about_sq_dist
 
 #: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
-WIDEN, NOTHING = 2.0**-19, 2.0**-100
+WIDEN, NOTHING = 2.0**-19, 2.0**-60
 
 
 class Drifts(NamedTuple):

@@ -33,6 +33,10 @@ from numbakmeans._slots import driver, spread
 
 #: Features whose products are summed before they are added to those of others.
 CHUNK = 128
+#: The square of a vector that gives no direction.
+SHORTEST = 2.0**-200
+#: The loss for one unit from which directions give no heads: `pairs.HEAD_REACH` holds below.
+MOST_LOSS = 2.0**-7
 
 
 class Basis(NamedTuple):
@@ -96,7 +100,8 @@ def orthonormalize(vectors):
                 for f in range(n_features):
                     vectors[t, f] -= along * vectors[s, f]
         square = square_norm(vectors, t)
-        factor = np.float32(1.0 / np.sqrt(square) if square > 1e-6 * before else 0.0)
+        # Not in float32, where the inverse of a short length is infinite.
+        factor = 1.0 / np.sqrt(square) if square > max(1e-6 * before, SHORTEST) else 0.0
         for f in range(n_features):
             vectors[t, f] *= factor
 
@@ -315,6 +320,8 @@ def directions(points: np.ndarray, n_directions: int, multiply: Multiply) -> tup
     Also returns how far they are from orthonormal. A few steps of subspace iteration: how good they are
     changes no result.
     """
+    # Squares of what is tiny would vanish.
+    points = np.ldexp(points, -np.frexp(np.abs(points).max())[1])
     columns = np.ascontiguousarray(points.T)
     basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
     for _ in range(2):

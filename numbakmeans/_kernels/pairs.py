@@ -23,7 +23,7 @@ from numbakmeans._kernels.heads import slack
 from numbakmeans._kernels.pack import pack_rows
 from numbakmeans._simd import PAIRS_AT_ONCE, lowest_bit, near_tile, pair_sq_dists, tile_lanes, tile_rows
 
-#: The norm of a head over that of its row, at most; what underflow takes from a distance, at most.
+#: At most: the norm of a head over that of its row (`heads.MOST_LOSS`); what underflow takes from a distance.
 HEAD_REACH, TINY = 1.01, 2.0**-60
 
 
@@ -117,7 +117,10 @@ def find_pairs(start, picks, n_picks, heads, norms, twins, upper, lower, needs, 
         for c in range(n_chosen):
             r = chosen[c] - start
             bound = np.float32((pairs.raised[c] - pairs.reaches[c]) * (1.0 - WIDEN))
-            lower[g, r] = 0.0 if twins[g] else max(lower[g, r], bound)
+            if twins[g]:
+                lower[g, r] = 0.0
+            elif bound > lower[g, r]:
+                lower[g, r] = bound
 
 
 @kernel

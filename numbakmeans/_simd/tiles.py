@@ -252,7 +252,8 @@ def near_tile(
             word, above = I64(0), infinite
             for j in range(n_vectors):
                 score = builder.load(sums[r, j])
-                below = builder.fcmp_ordered("<", score, limit)
+                # A score that is not a number is below: what is not known is open.
+                below = builder.fcmp_unordered("<", score, limit)
                 bits = builder.zext(builder.bitcast(below, ir.IntType(lanes)), I64)
                 word = builder.or_(word, builder.shl(bits, I64(j * lanes)))
                 above = v.smaller(builder.select(below, infinite, score), above)
