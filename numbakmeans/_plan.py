@@ -61,6 +61,9 @@ PAIR_FEATURES, PAIR_COST = 60.0, 3.5
 #: that. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEAD_WORK = 48, 2, 500_000_000
 HEAD_SHARES, HEAD_PASSES, HEADS_PAY = (3, 4, 6, 8), 8, 0.7
+#: What a trial of heads may take: the square of the directions, over pairs of row and center in the passes
+#: that have to pay for it. asv: kernels.HeadTrial: without it, 2000 x 784 takes three times as long.
+HEAD_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
@@ -217,14 +220,16 @@ class Bounds(NamedTuple):
     n_directions: int
 
 
-def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, memory: Memory) -> Bounds:
-    """Plan the bounds: all groups and heads that memory allows."""
+def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, max_iter: int, memory: Memory) -> Bounds:
+    """Plan the bounds: all groups and heads that memory allows, if heads may be worth a trial."""
     n_samples, n_features = shape
     floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
     n_groups = max(1, min(n_panels, floats // 3))
-    n_directions = min(n_features // HEAD_SHARES[0], n_samples // 2, floats - n_groups - 4)
+    sampled = min(n_samples // 2, n_clusters, HEAD_SAMPLE)
+    tried = math.sqrt(HEAD_TRIAL * n_samples * n_clusters * min(max_iter - 1, HEAD_PASSES))
+    n_directions = int(min(n_features // HEAD_SHARES[0], sampled, tried, floats - n_groups - 4))
     large = n_features >= HEAD_FEATURES and n_samples * n_features * n_clusters >= HEAD_WORK
-    pays = large and n_panels >= HEAD_PANELS and n_directions >= n_features // 8
+    pays = large and n_panels >= HEAD_PANELS and n_directions >= n_features // HEAD_SHARES[-1]
     return Bounds(n_groups, n_directions if pays else 0)
 
 

@@ -9,7 +9,8 @@ from numbakmeans._fit import iterate, pad_centers
 from numbakmeans._samples import Samples, update_means
 
 #: As they are: the other tests ask bounds of all rows, and make heads.
-WORTH, HEAD_COST, HEAD_WORK = _plan.worth, _plan.head_cost, _plan.HEAD_WORK
+WORTH, HEAD_COST = _plan.worth, _plan.head_cost
+HEAD_WORK, HEAD_TRIAL = _plan.HEAD_WORK, _plan.HEAD_TRIAL
 
 
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
@@ -75,7 +76,8 @@ def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
 @pytest.mark.parametrize("n_panels", [1, 7, 1000])
 def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsize, n_panels):
     _, memory = _plan.intake((n_samples, n_features), itemsize, itemsize, ready=True)
-    n_groups, n_directions = _plan.bounds((n_samples, n_features), 32 * n_panels, n_panels, memory)
+    shape = (n_samples, n_features)
+    n_groups, n_directions = _plan.bounds(shape, 32 * n_panels, n_panels, 300, memory)
     assert 1 <= n_groups <= n_panels
     # The upper bound, the norm and the length of the rest come with the heads.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
@@ -130,8 +132,26 @@ def test_bounds_are_kept_where_they_are_cheap_or_likely_to_pay():
 def test_heads_are_tried_where_a_pass_takes_long(monkeypatch):
     _, memory = _plan.intake((50_000, 64), 4, 4, ready=True)
     monkeypatch.setattr(_plan, "HEAD_WORK", HEAD_WORK)
-    assert _plan.bounds((50_000, 64), 100, 4, memory).n_directions == 0
-    assert _plan.bounds((50_000, 64), 200, 4, memory).n_directions > 0
+    assert _plan.bounds((50_000, 64), 100, 4, 10, memory).n_directions == 0
+    assert _plan.bounds((50_000, 64), 200, 4, 10, memory).n_directions == 21
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_clusters", "max_iter", "expected"),
+    [
+        ((20_000, 384), 200, 10, 128),
+        ((20_000, 384), 200, 3, 73),
+        ((2000, 784), 400, 10, 0),
+        ((5000, 3072), 1000, 10, 0),
+        ((5000, 3072), 1000, 300, 0),
+        ((100_000, 10_000), 100, 300, 0),
+        ((100_000, 800), 100, 300, 100),
+    ],
+)
+def test_a_trial_of_heads_is_small_beside_the_passes(shape, n_clusters, max_iter, expected, monkeypatch):
+    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    monkeypatch.setattr(_plan, "HEAD_TRIAL", HEAD_TRIAL)
+    assert _plan.bounds(shape, n_clusters, 4, max_iter, memory).n_directions == expected
 
 
 def test_heads_cost_less_for_float64():

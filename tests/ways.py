@@ -20,6 +20,7 @@ def ask_all(change=setattr):
     change(_plan, "worth", lambda *_: FREE)
     change(_plan, "head_cost", lambda *_: 0.0)
     change(_plan, "HEAD_WORK", 0)
+    change(_plan, "HEAD_TRIAL", math.inf)
 
 
 @contextlib.contextmanager

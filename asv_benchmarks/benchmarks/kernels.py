@@ -3,10 +3,14 @@
 These reach below the public face, and follow it when it changes.
 """
 
+import math
+import re
+
 import numpy as np
 
 from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._kernels.sums import label_lanes, relabel
 from numbakmeans._samples import Samples, labelled_means
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
@@ -95,6 +99,33 @@ class Choice:
 
     def time_iterate(self, algorithm, passes, n_features, n_clusters, dtype):
         _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
+
+
+class FirstSums:
+    """The first sums of a small problem: row by row, and with vectors along the rows."""
+
+    params = (["rows", "lanes"], [2, 4, 7, 10], [3, 8, 12])
+    param_names = ("way", "n_features", "n_clusters")
+
+    def setup(self, way, n_features, n_clusters):
+        X, start = blobs(_plan.RESIDENT_ROWS, n_features, n_clusters, "float64")
+        samples = Samples(X)
+        labels = _fit.nearest(samples, start)[0].astype(np.int64)
+        _, constants, scales = samples.grids
+        sums, counts = samples.tables(n_clusters, 1)
+        self.labels = np.empty(len(X), np.int32)
+        shared = (0, len(X), labels, constants, scales)
+        tables = (self.labels, sums[0], counts[0])
+        self.by_rows = (X, *shared, np.empty(n_features), *tables)
+        self.by_lanes = (X.T.copy(), *shared, np.empty(len(X)), np.empty(len(X), np.int64), *tables)
+        self.time_first_sums(way, n_features, n_clusters)
+
+    def time_first_sums(self, way, n_features, n_clusters):
+        self.labels[:] = -1
+        if way == "rows":
+            relabel(*self.by_rows)
+        else:
+            label_lanes(*self.by_lanes)
 
 
 class Ranges:
@@ -236,6 +267,24 @@ class Heads(Setting):
         self.time_iterate(heads_pay, data, n_features, dtype)
 
     def time_iterate(self, heads_pay, data, n_features, dtype):
+        _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
+
+
+class HeadTrial(Setting):
+    """Ten passes where heads do not pay: tried whatever that costs, as planned, and never."""
+
+    name = "HEAD_TRIAL"
+    params = ([math.inf, _plan.HEAD_TRIAL, 0.0], ["2000 x 784, k=400", "20000 x 384, k=200"])
+    param_names = ("trial", "size")
+
+    def setup(self, trial, size):
+        self.change(trial)
+        n_samples, n_features, n_clusters = map(int, re.findall(r"\d+", size))
+        X, self.start = uniform(n_samples, n_features, n_clusters, "float32")
+        self.samples = Samples(X)
+        self.time_iterate(trial, size)
+
+    def time_iterate(self, trial, size):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 

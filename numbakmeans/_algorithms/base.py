@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -51,6 +52,8 @@ class Algorithm:
     framed = True
     #: Whether it wants all rows at once, and not in slabs.
     whole = False
+    #: How many passes there may be.
+    max_iter = sys.maxsize
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         self.samples, self.plan, self.frame = samples, plan, frame
@@ -78,6 +81,7 @@ class Algorithm:
 
         centers : INOUT, labels : INOUT, as for `run`
         """
+        self.max_iter = max_iter
         sums, counts = self.samples.tables(len(centers), self.plan.n_slots)
         n_iter, moved, n_empty, ever_empty, n_decided, n_pairs = 0, -1, 0, False, 0, 0
         while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):

@@ -271,7 +271,7 @@ class Yinyang(Algorithm):
         points = (centers[:, :n_features] - origin) * scale
         self.members = gather(points, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
-        sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, samples.memory)
+        sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
         places = np.empty(n_clusters, np.int64)
         places[self.members[:n_clusters]] = np.arange(n_clusters)
         self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
