@@ -33,6 +33,7 @@ from numbakmeans._kernels.room import room_of
 from numbakmeans._kernels.sampling import choose_each, choose_without_replacement
 from numbakmeans._kernels.sketch import (
     GROUP_LANES,
+    MAX_FEATURES,
     STEPS,
     limit_of,
     near_rows,
@@ -338,7 +339,7 @@ def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
     The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
     have a large error instead, where they would make that of all the others large.
     """
-    if not samples.finite:
+    if not samples.finite or samples.shape[1] > MAX_FEATURES:
         return np.zeros(samples.shape[1]), 0.0
     rows = samples.rows(slice(None, None, _plan.sketch_step(samples.shape)))
     with np.errstate(over="ignore", invalid="ignore"):

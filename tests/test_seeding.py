@@ -74,6 +74,13 @@ def test_plus_plus_over_many_leaves(dtype, sketches, threads):
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
+def test_more_features_than_the_limit_holds_for_are_not_sketched(monkeypatch):
+    samples = Samples(np.random.default_rng(0).normal(size=(300, 5)))
+    assert seeding.sketch_frame(samples)[1] > 0
+    monkeypatch.setattr(seeding, "MAX_FEATURES", 4)
+    assert seeding.sketch_frame(samples)[1] == 0
+
+
 def test_fewer_distinct_rows_than_picks(sketches, threads):
     X = np.repeat(np.eye(3), 20, axis=0)
     assert pick_case(X, 0, [0.2, 0.9, 0.3, 0.7, 0.1])

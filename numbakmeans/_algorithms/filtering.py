@@ -9,12 +9,13 @@ over the box is the sum of each feature's larger end:
 
 Where that is below zero by more than what rounding can do here and in the definition, c is never the nearest
 of any row in the box. What remains is decided by the definition; where one center remains, which is the rule
-deep inside a cluster, the whole block is labelled and moved at once, by the exact sums of its rows.
+deep inside a cluster, the whole block is labelled and moved at once, by the exact sums of its rows. With one
+feature blocks are runs of the sorted rows, and two centers remain only where their boundary crosses one.
 
 Rounding. Let v = 2**-53 and M the sum over f of the largest (x_f - z_f)**2 and (x_f - c_f)**2 at the ends: no
-distance in the box, to z or to c, is above M. The definition errs by at most (d + 3) v D, with D the true
-distance; computing the bound by at most (d + 4) v M. Together with squares that underflow, each by less than
-2**-1074, (4 d + 16) v M + d 2**-1070 covers both twice. No bound is kept between passes: nothing can drift.
+distance in the box, to z or to c, is above M. The definition errs by at most (d + 3) v M for each of the two;
+computing the bound by at most (d + 6) v M. That is (3 d + 12) v M in all; with squares that underflow, each
+by less than 2**-1074, below (4 d + 16) v M + d 2**-1070. No bound is kept between passes: nothing can drift.
 
 References
 ----------

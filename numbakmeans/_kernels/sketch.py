@@ -16,10 +16,16 @@ compared squared, in float32, with one limit a row, `limit_of`, which carries al
   feature, far below the square of scale * |e'|, as `scale` is at least 1e-140.
 - The limit itself: a few operations in float64 and one rounding to float32.
 
-The limit is made larger by (n + 16) * 2**-23, which is more than all of them together. Every row below its
-limit is decided by the definition; a row at or above it would keep its D there: nothing is left to do.
+The limit is made larger by (n + 16) * 2**-23, which is more than all of them together, for n up to 2**22.
+Every row below its limit is decided by the definition; a row at or above it would keep its D there: nothing
+is left to do.
 
 Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector are rows, as in `canonical`.
+
+References
+----------
+E. Raff, "Exact acceleration of k-means++ and k-means||", IJCAI 2021, doi 10.24963/ijcai.2021/403, passes by
+rows that the distances between picks prove unchanged; here a row's own sketch does.
 """
 
 import numpy as np
@@ -28,6 +34,8 @@ from numbakmeans._arrays import new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._simd import lowest_bit, near_lanes
 
+#: Features up to which the limit holds as stated.
+MAX_FEATURES = 1 << 22
 #: Lanes of a leaf are a multiple of it: what `near_lanes` marks in one word.
 GROUP_LANES = 16
 #: Bytes of a sketch span this many steps on each side of the origin.
