@@ -9,7 +9,7 @@ import ugly
 import ways
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, yinyang
+from numbakmeans._algorithms import ALGORITHMS, certified, yinyang
 from numbakmeans._fit import iterate, nearest, pad_centers
 from numbakmeans._kernels import canonical
 from numbakmeans._samples import Samples, update_means
@@ -52,6 +52,8 @@ def differences(X, centers, expected, way):
 def case(name, dtype):
     if name == "wide enough":
         return ugly.wide_enough(dtype)
+    if name == "many rows and features":
+        return ugly.many_rows_and_features(dtype)
     return {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
 
 
@@ -156,6 +158,31 @@ def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
     assert (len(algorithm.heads) > 0) == sound
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["many panels", "many rows and features"])
+def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
+    made, left = [], []
+
+    class Watched(yinyang.Yinyang):
+        def _make_heads(self, *args):
+            super()._make_heads(*args)
+            made.append(len(self.heads))
+
+        def run(self, *args):
+            done = super().run(*args)
+            left.append(len(self.heads))
+            return done
+
+    monkeypatch.setitem(ALGORITHMS, "yinyang", Watched)
+    assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
+    assert made[0] == max(left) > 0
+    made.clear()
+    left.clear()
+    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(heads=10.0))
+    assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
+    assert made[0] > max(left) == 0
+
+
 @pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("turns", [False, True])
 def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
@@ -199,15 +226,45 @@ def test_few_rows_need_the_definition(dtype):
     assert iterate(Samples(X), X[:50], 3, algorithm="lloyd").n_decided == 3 * len(X)
 
 
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Give a slot few rows at a time, but for `resident`, whose blocks are compiled in."""
+    monkeypatch.setattr(_plan, "CHUNK_ROWS", 64)
+    monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
+    monkeypatch.setattr(_plan, "CHUNK_BLOCKS", 1)
+    monkeypatch.setattr(_plan, "BLOCK_ROWS", 32)
+
+
+MANY_CHUNKS = [
+    *(("wide enough", way) for way in ways.WAYS),
+    *(("many rows and features", way) for way in ways.WAYS if way not in ("filtering", "resident")),
+]
+
+
+@pytest.mark.parametrize(("name", "way"), MANY_CHUNKS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_chunks_for_each_thread(dtype, way, threads, answers):
-    X, centers = ugly.wide_enough(dtype)
-    plan = _plan.sweep(X.shape, work=X.size * len(centers))
+def test_many_chunks_for_each_thread(dtype, name, way, small_chunks, threads, answers):
+    assert differences(*case(name, dtype), answers(name, dtype), way) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), sorted({(name, way.partition(",")[0]) for name, way in MANY_CHUNKS})
+)
+def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads):
+    X, centers = case(name, np.float32)
+    samples, wide, plan = Samples(X), pad_centers(centers), _plan.sweep(X.shape, work=X.size * len(centers))
     assert plan.parallel == (threads > 1)
     assert plan.n_slots == threads
-    assert -(-len(X) // plan.chunk_rows) >= 3 * threads
-    assert differences(X, centers, answers("wide enough", dtype), way) == []
+    algorithm = ALGORITHMS[key](samples, plan, samples.frame(wide))
+    algorithm.run(wide, np.full(len(X), -1, np.int32), *samples.tables(len(centers), plan.n_slots))
+    n_chunks = {
+        "lloyd": len(X) // plan.chunk_rows,
+        "certified": len(X) // certified.layout(samples, plan, len(centers)).block_rows,
+        "resident": len(getattr(algorithm, "blocks", ())),
+        "filtering": len(getattr(algorithm, "owners", ())),
+        "yinyang": len(getattr(algorithm, "lower", ())),
+    }
+    assert n_chunks[key] >= 3 * threads
 
 
 @pytest.mark.parametrize("way", ways.WAYS)

@@ -124,6 +124,14 @@ def wide_enough(dtype, n_samples=13_000):
     return X.astype(dtype), np.unique(X, axis=0)[::97][:12].astype(dtype)
 
 
+def many_rows_and_features(dtype):
+    """Return a case of many chunks and panels, whose rows have heads: (X, starting centers)."""
+    rng = np.random.default_rng(23)
+    places = rng.normal(size=(110, 52))
+    X = places[rng.integers(110, size=3000)] + rng.normal(size=(3000, 52)) * 0.8
+    return X.astype(dtype), X[:110].astype(dtype)
+
+
 def layouts(X):
     """Return the values of a 2-D array in every layout that a caller might have."""
     wide = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)
