@@ -1,11 +1,12 @@
 """How much memory a call takes beyond the process and its arguments: run by `test_memory.py`.
 
-    python tests/memory.py CALL GIVEN [whole]
+    python tests/memory.py CALL GIVEN [CONTROL]
 
 Prints the bytes taken, the bytes allowed (32 a row, 64 MB, and 48 for each value of the centroids and thread;
 for pruning a quarter of the data more), and the bytes that a copy of the data in the working dtype would be.
-``whole`` is the control: data of any size is copied whole. Linux alone. Where the data is mapped from a file,
-the process cannot have more than what is allowed: the data is several times larger.
+Controls: ``whole``, data of any size is copied whole; ``mask``, the finite check takes a byte for each value.
+Linux alone. Where the data is mapped from a file, the process cannot have more than what is allowed: the data
+is several times larger.
 """
 
 import resource
@@ -16,18 +17,34 @@ from pathlib import Path
 import numpy as np
 
 from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+from numbakmeans._algorithms.yinyang import Yinyang
+from numbakmeans._samples import Samples
 
-N_CLUSTERS = 32
-SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5)}
+N_CLUSTERS, MANY = 32, 512
+SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5), "few features": (2_000_000, 4)}
+#: Calls that keep nothing to prune by.
+PLAIN = ("random", "vq", "whiten")
 CALLS = {
     "points": lambda X: kmeans2(X, N_CLUSTERS, iter=3, minit="points", rng=0),
     "++": lambda X: kmeans2(X, N_CLUSTERS, iter=1, minit="++", rng=0),
     "random": lambda X: kmeans2(X, N_CLUSTERS, iter=1, minit="random", rng=0),
     "fit": lambda X: fit(X, X[:N_CLUSTERS], max_iter=4),
+    "fit, many": lambda X: fit(X, X[:MANY], max_iter=4),
     "vq": lambda X: vq(X, X[:N_CLUSTERS]),
     "kmeans": lambda X: kmeans(X, X[:N_CLUSTERS], thresh=1e9),
     "whiten": whiten,
 }
+
+
+made = []
+
+
+def watched(make_heads):
+    def make(*args):
+        made.append(True)
+        make_heads(*args)
+
+    return make
 
 
 def status(field):
@@ -66,17 +83,27 @@ def main(name, given, control=""):
     call, (n_samples, n_features) = CALLS[name], SHAPES[shape]
     if control == "whole":
         _plan.COPY_BYTES = 2**40
+    if control == "mask":
+        Samples.finite = property(lambda samples: bool(np.isfinite(samples.array).all()))
+    makes_heads = name == "fit, many" and not _plan.lean()
+    if makes_heads:
+        _plan.head_cost = lambda *_: 0.0
+        Yinyang._make_heads = watched(Yinyang._make_heads)
     call(data(given, 20_000, n_features))  # compiles
     X = data(given, n_samples, n_features)
     working = 4 if X.dtype in (np.float16, np.float32) else 8
-    threads = 2
-    allowed = 32 * n_samples + 64 * 2**20 + 48 * N_CLUSTERS * n_features * threads + X.nbytes // 4
+    threads, n_clusters = 2, MANY if name == "fit, many" else N_CLUSTERS
+    allowed = 32 * n_samples + 64 * 2**20 + 48 * n_clusters * n_features * threads
+    if name not in PLAIN and not _plan.lean():
+        allowed += X.nbytes // 4
     if name == "whiten":  # the result
         allowed += X.size * working
     if given.startswith("mapped"):
         X.max()  # pages of the file count as the process's own
         resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + allowed, resource.RLIM_INFINITY))
+    made.clear()
     print(taken(lambda: call(X)), allowed, X.size * working)
+    assert bool(made) == makes_heads
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ def figures(*arguments):
         ("kmeans", "wide, C float16"),
         ("whiten", "wide, F float32"),
         ("fit", "flat, C float32"),
+        ("fit", "few features, C float32"),
+        ("fit, many", "wide, C float32"),
         ("vq", "flat, F float64"),
+        ("vq", "wide, mapped float32"),
         ("fit", "wide, mapped float32"),
         ("points", "wide, mapped float16"),
     ],
@@ -44,6 +47,16 @@ def test_memory_of_a_call(call, given):
     assert taken <= allowed
 
 
+@pytest.mark.parametrize("given", ["few features, C float32", "wide, C float32"])
+def test_memory_of_a_lean_call(given, monkeypatch):
+    call = "fit, many" if "wide" in given else "fit"
+    freely, _, _ = figures(call, given)
+    monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
+    taken, allowed, _ = figures(call, given)
+    assert taken <= allowed
+    assert taken < freely
+
+
 def test_a_copy_would_be_noticed():
     """The control."""
     taken, allowed, copy = figures("fit", "wide, F float32", "whole")
@@ -51,7 +64,11 @@ def test_a_copy_would_be_noticed():
     assert taken > 0.9 * copy
 
 
-def test_a_copy_of_mapped_data_would_not_find_the_memory():
-    done = memory("points", "wide, mapped float16", "whole")
+@pytest.mark.parametrize(
+    ("call", "given", "control"),
+    [("points", "wide, mapped float16", "whole"), ("vq", "wide, mapped float32", "mask")],
+)
+def test_a_copy_of_mapped_data_would_not_find_the_memory(call, given, control):
+    done = memory(call, given, control)
     assert done.returncode != 0
     assert "MemoryError" in done.stderr
