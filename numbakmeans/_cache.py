@@ -50,8 +50,11 @@ stored, lost = 0, 0
 
 def package_stamp(package: Path = PACKAGE) -> str:
     """Return a hash of every source file of the package: an edit anywhere makes a new cache."""
+    sources = sorted(package.rglob("*.py"))
+    if not sources:  # compiled files alone, or a zip: versions could not be told apart
+        raise OSError(f"no sources in {package}")
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sources:
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -79,7 +82,7 @@ def folders() -> tuple[Path, ...]:
         if shared:
             return (Path(shared) / "numbakmeans" / stamp,)
         return (PACKAGE / "__pycache__" / "compiled" / stamp, _user_cache() / "numbakmeans" / stamp)
-    except (OSError, RuntimeError) as error:  # sources unreadable (a zip), or no home folder
+    except (OSError, RuntimeError) as error:  # no sources, or no home folder
         _note(error)
         return ()
 

@@ -143,6 +143,13 @@ def test_an_edit_anywhere_makes_a_new_cache(tmp_path):
     assert _cache.package_stamp() == _cache.package_stamp(PACKAGE)
 
 
+@pytest.mark.parametrize("package", [".", "packages.zip/numbakmeans"])
+def test_no_stamp_without_sources(package, tmp_path):
+    (tmp_path / "a.pyc").touch()
+    with pytest.raises(OSError, match="no sources in"):
+        _cache.package_stamp(tmp_path / package)
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_code_of_earlier_states_goes_with_its_installation(inside, tmp_path, monkeypatch):
     old, new = tmp_path / "old", tmp_path / "new"

@@ -3,6 +3,7 @@
 Each situation is a process of its own; each control takes the guard away and must end differently.
 """
 
+import compileall
 import json
 import os
 import re
@@ -238,22 +239,43 @@ def test_a_vendored_copy_beside_the_installed_one(tmp_path):
     assert "Concurrent access" in error
 
 
+def another_version(text):
+    return text.replace("block[f, i - start] = X[i, f]", "block[f, i - start] = -X[i, f]")
+
+
+#: The control: without the stamp of the whole package versions are not told apart.
+ONE_STAMP = PROGRAM.replace("X = np", "_cache.package_stamp = lambda: 'same'\nX = np")
+
+
 def test_two_versions_share_a_cache_folder(tmp_path, expected):
     """A function that another file defines differs: neither version gets the other's machine code."""
-
-    def edit(text):
-        return text.replace("block[f, i - start] = X[i, f]", "block[f, i - start] = -X[i, f]")
-
-    other = copy(tmp_path / "other" / "numbakmeans", edit)
+    other = copy(tmp_path / "other" / "numbakmeans", another_version)
     shared = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "cache")}
     mine, edited = run("float64", "vq", **shared), run("float64", "vq", root=other, **shared)
     assert mine[0] == expected["float64", "vq"] != edited[0]
     assert run("float64", "vq", **shared) == [mine[0], 0, 0, ""]
     assert run("float64", "vq", root=other, **shared) == [edited[0], 0, 0, ""]
-    # The control: without the stamp of the whole package the edit is not noticed.
-    one_stamp = PROGRAM.replace("X = np", "_cache.package_stamp = lambda: 'same'\nX = np")
-    run("float64", "vq", program=one_stamp, **shared)
-    assert run("float64", "vq", program=one_stamp, root=other, **shared)[0] == mine[0]
+    run("float64", "vq", program=ONE_STAMP, **shared)
+    assert run("float64", "vq", program=ONE_STAMP, root=other, **shared)[0] == mine[0]
+
+
+def test_two_versions_without_sources_share_a_cache_folder(tmp_path, expected):
+    """Nothing tells them apart: they keep no machine code."""
+
+    def install(name, edit=lambda text: text):
+        site = copy(tmp_path / name / "numbakmeans", edit)
+        assert compileall.compile_dir(site, quiet=1, legacy=True)
+        for source in site.rglob("*.py"):
+            source.unlink()
+        return site
+
+    site, other = install("site"), install("other", another_version)
+    shared = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "cache")}
+    mine, edited = run("float64", "vq", root=site, **shared), run("float64", "vq", root=other, **shared)
+    assert mine[0] == expected["float64", "vq"] != edited[0]
+    assert mine[1:] == [0, 0, f"OSError: no sources in {site / 'numbakmeans'}"]
+    run("float64", "vq", program=ONE_STAMP, root=site, **shared)
+    assert run("float64", "vq", program=ONE_STAMP, root=other, **shared)[0] == mine[0]
 
 
 # --- warmup
