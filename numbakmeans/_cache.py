@@ -20,6 +20,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,18 @@ def folders() -> tuple[Path, ...]:
         return ()
     try:
         stamp = package_stamp()
-        if chosen:
-            return (Path(chosen) / stamp,)
-        shared = getattr(config, "CACHE_DIR", "")
-        if shared:
-            return (Path(shared) / "numbakmeans" / stamp,)
-        return (PACKAGE / "__pycache__" / "compiled" / stamp, _user_cache() / "numbakmeans" / stamp)
-    except (OSError, RuntimeError) as error:  # no sources, or no home folder
+    except OSError as error:  # no sources
         _note(error)
         return ()
+    if chosen:
+        return (Path(chosen) / stamp,)
+    shared = getattr(config, "CACHE_DIR", "")
+    if shared:
+        return (Path(shared) / "numbakmeans" / stamp,)
+    found = [PACKAGE / "__pycache__" / "compiled" / stamp]
+    with suppress(RuntimeError):  # no home folder
+        found.append(_user_cache() / "numbakmeans" / stamp)
+    return tuple(found)
 
 
 @functools.cache

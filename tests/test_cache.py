@@ -186,17 +186,24 @@ def test_the_environment_variable(setting, expected, tmp_path, monkeypatch):
         _cache.folders.cache_clear()
 
 
-def test_no_home_folder(monkeypatch):
+def test_no_home_folder(tmp_path, monkeypatch):
+    """What is kept with the package is found all the same."""
+
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(_cache.Path, "home", homeless)
+    monkeypatch.setattr(_cache.config, "CACHE_DIR", "")
+    monkeypatch.setattr(_cache, "PACKAGE", tmp_path)
+    monkeypatch.setattr(_cache, "trouble", "")
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "NUMBAKMEANS_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     _cache.folders.cache_clear()
     try:
-        assert _cache.folders() == ()
+        assert _cache.folders() == (tmp_path / "__pycache__" / "compiled" / _cache.package_stamp(),)
         assert compiled() == (0, 1)
+        assert compiled() == (1, 0)
+        assert _cache.trouble == ""
     finally:
         monkeypatch.undo()
         _cache.folders.cache_clear()
