@@ -10,11 +10,12 @@ import inspect
 import math
 import numbers
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 
+from numbakmeans import _plan
 from numbakmeans._samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
 from numbakmeans._seeding import SEEDINGS
 
@@ -81,9 +82,17 @@ def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
 def require_finite(samples: Samples, name: str) -> None:
     if not samples.finite:
         for rows, X in samples.slabs():
-            for row, column in np.argwhere(~np.isfinite(X)):
+            for row, column in not_finite(X):
                 where = f"row {rows.start + row}, column {column}"
                 raise ValueError(f"{NOT_FINITE}: {name} has {X[row, column]} in {where}")
+
+
+def not_finite(X: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Find row and column of each value that is not finite, in pieces: X may be mapped from a large file."""
+    step = max(_plan.SLAB_BYTES // (16 * X.shape[1]), 1)  # a place is two int64
+    for start in range(0, len(X), step):
+        for row, column in np.argwhere(~np.isfinite(X[start : start + step])):
+            yield start + int(row), int(column)
 
 
 def require_size(array: np.ndarray, name: str) -> None:

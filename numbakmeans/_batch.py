@@ -19,6 +19,7 @@ from numbakmeans._arguments import (
     as_count,
     as_generator,
     as_options,
+    not_finite,
 )
 from numbakmeans._fit import iterate
 from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
@@ -265,7 +266,7 @@ def _require_finite(problems: _Problems) -> None:
     for first, last in problems.groups(1, 1):
         samples = Samples(problems.rows(first, last))
         if not samples.finite:
-            row, column = np.argwhere(~np.isfinite(samples.array))[0]
+            row, column = next(not_finite(samples.array))
             b = int(np.searchsorted(starts, starts[first] + row, side="right")) - 1
             where = f"row {starts[first] + row - starts[b]}, column {column}"
             raise ValueError(f"{NOT_FINITE}: data[{b}] has {samples.array[row, column]} in {where}")

@@ -1,11 +1,13 @@
 """Any dtype and layout gives the bits of its values in the working dtype, also where it is not copied."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import ugly
 import ways
 
-from numbakmeans import ClusterError, _plan, fit, kmeans, kmeans2, vq, whiten
+from numbakmeans import ClusterError, _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._fit import nearest, seed
 from numbakmeans._samples import Samples, labelled_means
@@ -138,6 +140,23 @@ def test_data_from_a_file(given, tmp_path, slabs):
     X.tofile(tmp_path / "rows")
     mapped = np.memmap(tmp_path / "rows", given, "r", shape=X.shape)
     assert whole_face(mapped) == whole_face(X)
+
+
+@pytest.mark.parametrize("place", [(0, 1), (60_000, 9)])
+@pytest.mark.parametrize("call", [lambda X: kmeans2(X, 3), lambda X: kmeans2_batch(X[None], 3)])
+def test_a_bad_value_is_named_in_little_memory(call, place, monkeypatch):
+    """The rows may be a file larger than memory."""
+    monkeypatch.setattr(_plan, "SLAB_BYTES", 2**16)
+    X = np.zeros((100_000, 10))
+    X[place] = X[-1, -1] = np.nan
+    taken = []
+    for _ in range(2):  # the first call compiles
+        tracemalloc.start()
+        with pytest.raises(ValueError, match=f"has nan in row {place[0]}, column {place[1]}$"):
+            call(X)
+        taken.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert taken[1] < X.size // 4  # a mask of all takes X.size
 
 
 def test_a_slab_that_is_passed_by_is_noticed(slabs, monkeypatch):
