@@ -84,7 +84,7 @@ def read(path: Path, *, array: str | None = None, columns: str | None = None) ->
 
 def shipped(columns: str | None = None) -> Table:
     """Return the Old Faithful data that come with the package."""
-    source = resources.files("numbakmeans").joinpath("_datasets", "faithful.csv")
+    source = resources.files(__package__).joinpath("_datasets", "faithful.csv")
     with source.open("rb") as file:
         return read_csv(cast(BinaryIO, file), "faithful.csv", columns)
 

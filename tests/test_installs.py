@@ -216,6 +216,18 @@ assert numba.threading_layer() == "workqueue"
 print(json.dumps(right))
 """
 
+#: The command line of the copy, where there is no other.
+ALONE = """
+import io, json, sys, warnings
+from contextlib import redirect_stdout
+warnings.simplefilter("ignore")  # of Numba, where the other is installed all the same
+sys.modules["numbakmeans"] = None
+from acme._vendor.numbakmeans.__main__ import main
+with redirect_stdout(io.StringIO()) as out:
+    code = main(["cluster"])
+print(json.dumps([code, "eruptions" in out.getvalue()]))
+"""
+
 
 def test_a_vendored_copy_beside_the_installed_one(tmp_path):
     """Vendoring tools rewrite the imports; both copies work at once, and kernels take turns."""
@@ -233,6 +245,7 @@ def test_a_vendored_copy_beside_the_installed_one(tmp_path):
         "NUMBA_NUM_THREADS": "4",
     }
     assert run(**here) is True
+    assert run(root=tmp_path, program=ALONE) == [0, True]
     process = start("own locks", **here)
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGABRT
