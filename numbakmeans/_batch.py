@@ -78,7 +78,8 @@ class _Problems:
             rows = some.reshape(-1, self.n_features)
         else:
             parts = [part.reshape(len(part), -1) for part in self.arrays[first:last]]
-            rows = np.concatenate(parts, dtype=self.dtype, casting="same_kind")
+            # Parts that are all in Fortran order make a whole that is.
+            rows = np.ascontiguousarray(np.concatenate(parts, dtype=self.dtype, casting="same_kind"))
         rows.flags.writeable = False
         return rows
 

@@ -84,6 +84,14 @@ def test_a_list_with_centroids_of_its_own():
     assert all(same(ours, other) for ours, other in zip(found, right, strict=True))
 
 
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_list_in_fortran_order(columns):
+    data = [np.asfortranarray(X) for X in stack(shape=(6, 40, columns))]
+    found = kmeans2_batch(data, 4, minit="points", rng=5)
+    right = one_by_one(data, 4, 5, minit="points")
+    assert all(same(ours, other) for ours, other in zip(found, right, strict=True))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ugly_data(dtype):
     cases = {**ugly.cases(dtype), **ugly.not_finite(dtype)}
