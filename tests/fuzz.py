@@ -27,7 +27,8 @@ MEMORY = 8 << 30
 SECONDS = 1200
 LENGTH = 256
 #: Modules of compiled functions, which must stay as they are; the others are watched.
-COMPILED, WATCHED = ("_algorithms", "_seeding"), ("_fit", "_scipy", "_files", "__main__")
+COMPILED = ("_algorithms", "_algorithms.many", "_seeding")
+WATCHED = ("_fit", "_scipy", "_batch", "_files", "__main__")
 
 
 class Source:
@@ -109,6 +110,15 @@ def setup_face():
             return source.one_of([*odd, np.array([2]), np.array([[3]]), [], [2], np.int8(3), object()])
         return 1 + source.below(6)
 
+    def clusters(source, X):
+        """Return centers or a number of clusters, but none with which a case takes long."""
+        k = book(source, X) if source.maybe(3) else count(source)
+        try:
+            number = float(np.asarray(k).item())
+        except (TypeError, ValueError):
+            return k
+        return number % 1000 if 1000 < number < 2**31 else k
+
     def passes(source):
         odd = [0, -1, 2.0, 2.5, None, "2", np.nan, np.inf, True, np.int64(3), np.array(2), [3], object()]
         return source.one_of(odd) if source.maybe(6) else 1 + source.below(4)
@@ -132,17 +142,27 @@ def setup_face():
         assert labels.max(initial=0) < n_clusters
         assert found.dtype in (np.float32, np.float64)
 
-    def kmeans2(source, X):
-        k = book(source, X) if source.maybe(3) else count(source)
+    def ways(source):
         odd = [source.one_of([None, "x", 3, b"++", object()])] if source.maybe(12) else []
         more = options(source, generator=True)
         more["minit"] = source.one_of(odd or ["random", "points", "++", "matrix"])
         more["missing"] = source.one_of(["warn", "warn", "raise", *odd])
-        centers, labels = numbakmeans.kmeans2(X, k, passes(source), source.one_of([1e-5, *odd]), **more)
+        return {"iter": passes(source), "thresh": source.one_of([1e-5, *odd]), **more}
+
+    def kmeans2(source, X):
+        centers, labels = numbakmeans.kmeans2(X, clusters(source, X), **ways(source))
         check(centers, labels, len(centers))
 
+    def kmeans2_batch(source, X):
+        data = source.one_of([X, [X, X], [X, array(source)]])
+        k = clusters(source, X)
+        found = numbakmeans.kmeans2_batch(data, [k, k] if source.maybe(4) else k, **ways(source))
+        pairs = found if isinstance(found, list) else zip(*found, strict=True)
+        for centers, labels in pairs:
+            check(centers, labels, len(centers))
+
     def kmeans(source, X):
-        k = book(source, X) if source.maybe(3) else count(source)
+        k = clusters(source, X)
         thresh = source.one_of([1e-5, 0.1, 0, -1, np.nan, "x", None, np.inf])
         codes, distortion = numbakmeans.kmeans(
             X, k, passes(source), thresh, **options(source, generator=True)
@@ -166,7 +186,7 @@ def setup_face():
         check(result.centers, result.labels, len(result.centers))
         assert isinstance(result.inertia, float)
 
-    calls = [kmeans2, kmeans2, kmeans, vq, whiten, fit]
+    calls = [kmeans2, kmeans2, kmeans2_batch, kmeans, vq, whiten, fit]
     documented = (TypeError, ValueError, numbakmeans.ClusterError)
     warnings.simplefilter("ignore")
 
@@ -310,12 +330,12 @@ SETUPS = {"face": setup_face, "files": setup_files, "arguments": setup_arguments
 
 def plant_infinite():
     """A number of clusters that is infinite is let through."""
-    from numbakmeans import _scipy
+    from numbakmeans import _arguments, _scipy
 
     class Math:
         isfinite = staticmethod(lambda _value: True)
 
-    _scipy.math = Math
+    _arguments.math = _scipy.math = Math
 
 
 def plant_reader():
@@ -362,13 +382,16 @@ def run_one(target, cases, seed, fault, blind):
     if fault is not None:
         FAULTS[fault][0]()
     run = SETUPS[target]()
+    draw = random.Random(seed)
     if not blind:
-        atheris.Setup(
-            [sys.argv[0], f"-runs={cases}", f"-seed={seed + 1}", f"-max_len={LENGTH}", "-timeout=30"], run
-        )
+        # From nothing, in order of length, a few thousand cases would all be too short to mean much.
+        start = Path(tempfile.mkdtemp())
+        for case in range(cases // 4):
+            (start / f"{case}").write_bytes(draw.randbytes(draw.randrange(LENGTH)))
+        settings = [f"-runs={cases}", f"-seed={seed + 1}", f"-max_len={LENGTH}", "-len_control=0"]
+        atheris.Setup([sys.argv[0], *settings, "-timeout=30", f"{start}"], run)
         atheris.Fuzz()
         return
-    draw = random.Random(seed)
     for case in range(cases):
         content, passed = draw.randbytes(draw.randrange(LENGTH)), False
         try:
