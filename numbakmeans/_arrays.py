@@ -21,7 +21,16 @@ from numba.np.arrayobj import populate_array
 
 from numbakmeans._jit import DISABLED
 
-__all__ = ["LINE", "array_at", "new_empty", "new_zeros", "words_of"]
+__all__ = [
+    "LINE",
+    "REAL",
+    "REAL_NAMES",
+    "array_at",
+    "new_empty",
+    "new_zeros",
+    "words_of",
+    "working_dtype",
+]
 
 #: Bytes of a line of the cache, on which every new array begins: vectors across two lines cost a pass up to a
 #: fifth of its time.
@@ -30,6 +39,9 @@ LINE = 64
 I64 = ir.IntType(64)
 #: Bytes of an int64.
 WORD = 8
+#: What a caller's arrays may hold: Numba does not calculate with float16.
+REAL = types.real_domain | types.integer_domain | {types.boolean}
+REAL_NAMES = "float32, float64, integers or bool"
 
 
 def _array_kind(shape: Any, dtype: Any) -> Any:
@@ -127,6 +139,19 @@ def _array_at(typingctx: Any, words: Any, start: Any, shape: Any, dtype: Any) ->
     return kind(words, types.int64, shape, dtype), codegen
 
 
+def _working_dtype(typingctx: Any, X: Any, centers: Any) -> Any:
+    """Return the dtype that rows X are worked on in; refuse, at compilation, what is no such array."""
+    for name, kind in (("X", X), ("centers", centers)):
+        if not (isinstance(kind, types.Array) and kind.ndim == 2 and kind.dtype in REAL):
+            raise TypingError(f"{name} must be an array of 2 dimensions, of {REAL_NAMES}, got {kind}")
+    dtype = types.float32 if X.dtype == types.float32 else types.float64
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.DType(dtype)(X, centers), codegen
+
+
 def _words_plainly(shape: Any, dtype: Any) -> int:
     return -(-math.prod(np.atleast_1d(shape).tolist()) * np.dtype(dtype).itemsize // WORD)
 
@@ -136,7 +161,12 @@ def _array_plainly(words: Any, start: int, shape: Any, dtype: Any) -> Any:
     return taken[: math.prod(np.atleast_1d(shape).tolist())].reshape(shape)
 
 
+def _dtype_plainly(X: Any, centers: Any) -> Any:
+    return np.float32 if X.dtype == np.float32 else np.float64
+
+
 new_empty: Any = np.empty if DISABLED else intrinsic(_new_empty)
 new_zeros: Any = np.zeros if DISABLED else intrinsic(_new_zeros)
 words_of: Any = _words_plainly if DISABLED else intrinsic(_words_of)
 array_at: Any = _array_plainly if DISABLED else intrinsic(_array_at)
+working_dtype: Any = _dtype_plainly if DISABLED else intrinsic(_working_dtype)

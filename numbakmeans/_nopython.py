@@ -104,9 +104,9 @@ def all_finite(X: Any) -> bool:
 
 
 @kernel
-def take(X: Any, picks: Any) -> Any:
-    """Return some rows of X; NaN for a negative pick."""
-    centers = new_empty((len(picks), X.shape[1]), X.dtype)
+def take(X: Any, picks: Any, dtype: Any) -> Any:
+    """Return some rows of X in a dtype; NaN for a negative pick."""
+    centers = new_empty((len(picks), X.shape[1]), dtype)
     centers[:] = np.nan
     for p in range(len(picks)):
         for f in range(X.shape[1]):

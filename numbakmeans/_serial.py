@@ -71,14 +71,15 @@ def rows_by_points(X, k, minit, rng):
     count = count_of(k)
     if count > n_samples:
         raise ValueError(TOO_MANY_CLUSTERS)
-    return narrow_of(take(X, draw_points(rng, n_samples, count, n_features)[0]), n_features, np.float64)
+    picks = draw_points(rng, n_samples, count, n_features)[0]
+    return narrow_of(take(X, picks, X.dtype), n_features, np.float64)
 
 
 @kernel
 def rows_by_plus_plus(X, k, minit, rng):
     n_samples, n_features = X.shape
     first, uniforms = draw_plus_plus(rng, n_samples, count_of(k), n_features)
-    return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms)), n_features, np.float64)
+    return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms), X.dtype), n_features, np.float64)
 
 
 @kernel
@@ -233,7 +234,7 @@ def drawn_codes(X, count, iter, single, thresh, check_finite, rng):
     best_book, best = new_empty((0, n_features), np.float64), np.nan
     for start in range(iter):
         picks = draw_points(rng, n_samples, count, n_features)[0]
-        first = narrow_of(take(X, picks), n_features, np.float64)
+        first = narrow_of(take(X, picks, X.dtype), n_features, np.float64)
         book, distortion = refine(X, first, False, thresh)
         if start == 0 or distortion < best or (np.isnan(best) and not np.isnan(distortion)):
             best_book, best = book, distortion

@@ -11,8 +11,9 @@ They run on one thread, and so are right everywhere: inside a `prange`, under an
 fork. Those named `parallel_` use all threads, for calls outside of any `prange`, from one Python thread at a
 time, not after a fork. The bits of all are those of the Python functions, and random numbers are drawn from
 your generator as there.
-Arrays are float32 or float64, of any layout, (n_samples, n_features). Nothing is raised, as Numba would drop
-it inside a `prange`: bad input gives a `status` other than OK, and results of NaN and -1.
+Arrays are (n_samples, n_features), of any layout, float32, float64, integers or bool; integers and bool are
+worked on in float64, which results are then. Nothing is raised, as Numba would drop it inside a `prange`: bad
+input gives a `status` other than OK, and results of NaN and -1.
 
 With a `workspace` as their last argument, `fit`, `nearest` and `update` allocate nothing.
 """
@@ -25,7 +26,7 @@ import numpy as np
 
 from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve, words_for
-from numbakmeans._arrays import new_empty
+from numbakmeans._arrays import new_empty, working_dtype
 from numbakmeans._jit import kernel
 from numbakmeans._kernels import canonical
 from numbakmeans._kernels.means import exact_total, means
@@ -156,19 +157,19 @@ def _status_of(X: Any, centers: Any) -> int:
 
 
 @kernel
-def _fit(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, max_iter: int, room: Any) -> Fit:
+def _fit(loop: int, n_slots: int, X: Any, centers: Any, dtype: Any, max_iter: int, room: Any) -> Fit:
     n_samples, n_features = X.shape
     labels = empty(room, (n_samples,), np.int32)
-    found = empty(room, (centers.shape[0], n_features), X.dtype)
+    found = empty(room, (centers.shape[0], n_features), dtype)
     labels[:], found[:] = -1, np.nan
     status = _status_of(X, centers)
     if status == OK and max_iter < 1:
         status = BAD_COUNT
     if status != OK:
         return Fit(found, labels, np.nan, 0, False, 0, status)
-    rows, wide = rows_in(room, X, X.dtype), wide_in(room, centers)
+    rows, wide = rows_in(room, X, dtype), wide_in(room, centers)
     # Of one type, whatever the caller's: one more would compile everything once more.
-    options = (np.int64(max_iter), False, *precision_of(X.itemsize == 4))
+    options = (np.int64(max_iter), False, *precision_of(rows.itemsize == 4))
     n_iter, moved, n_empty, _ = solve(loop, n_slots, rows, *options, wide, labels, room)
     write_narrow(wide, found)
     sq_dists = empty(room, (n_samples,), np.float64)
@@ -182,8 +183,8 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
 
     Parameters
     ----------
-    X : ndarray (n_samples, n_features), float32 or float64
-    centers : ndarray (n_clusters, n_features), float32 or float64
+    X : ndarray (n_samples, n_features), float32, float64, integers or bool
+    centers : ndarray (n_clusters, n_features), as X
     max_iter : int, passes at most
     work : ndarray, optional, from `workspace`
 
@@ -196,26 +197,27 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     -----
     Takes 16 bytes for each value of X and for each value of the centers about 48, of `work`, or allocated.
     """
+    dtype = working_dtype(X, centers)
     # Only the branch for the type of work is compiled.
     if work is None:
-        return _fit(*ONE_THREAD, X, centers, max_iter, room_of(0))
-    return _fit(*ONE_THREAD, X, centers, max_iter, _emptied(work, X, centers))
+        return _fit(*ONE_THREAD, X, centers, dtype, max_iter, room_of(0))
+    return _fit(*ONE_THREAD, X, centers, dtype, max_iter, _emptied(work, X, centers))
 
 
 @kernel
 def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     """Do what `fit` does, with all threads."""
-    return _fit(*all_threads(), X, centers, max_iter, room_of(0))
+    return _fit(*all_threads(), X, centers, working_dtype(X, centers), max_iter, room_of(0))
 
 
 @kernel
-def _nearest(loop: int, n_slots: int, X: np.ndarray, centers: np.ndarray, room: Any) -> Nearest:
+def _nearest(loop: int, n_slots: int, X: Any, centers: Any, dtype: Any, room: Any) -> Nearest:
     n_samples = X.shape[0]
     labels, sq_dists = empty(room, (n_samples,), np.int32), empty(room, (n_samples,), np.float64)
     labels[:], sq_dists[:] = -1, np.nan
     status = _status_of(X, centers)
     if status == OK:
-        rows, wide, share = rows_in(room, X, X.dtype), wide_in(room, centers), _share(n_samples, n_slots)
+        rows, wide, share = rows_in(room, X, dtype), wide_in(room, centers), _share(n_samples, n_slots)
         _nearest_rows(loop, rows, wide, n_slots, share, LANES, labels, sq_dists, room)
     return Nearest(labels, sq_dists, status)
 
@@ -226,21 +228,22 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
 
     X, centers, work : as of `fit`
     """
+    dtype = working_dtype(X, centers)
     if work is None:
-        return _nearest(*ONE_THREAD, X, centers, room_of(0))
-    return _nearest(*ONE_THREAD, X, centers, _emptied(work, X, centers))
+        return _nearest(*ONE_THREAD, X, centers, dtype, room_of(0))
+    return _nearest(*ONE_THREAD, X, centers, dtype, _emptied(work, X, centers))
 
 
 @kernel
 def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     """Do what `nearest` does, with all threads."""
-    return _nearest(*all_threads(), X, centers, room_of(0))
+    return _nearest(*all_threads(), X, centers, working_dtype(X, centers), room_of(0))
 
 
 @kernel
-def _update(loop: int, n_slots: int, X: Any, labels: np.ndarray, centers: np.ndarray, room: Any) -> Update:
+def _update(loop: int, n_slots: int, X: Any, labels: Any, centers: Any, dtype: Any, room: Any) -> Update:
     n_clusters, n_features = centers.shape
-    found = empty(room, (n_clusters, n_features), X.dtype)
+    found = empty(room, (n_clusters, n_features), dtype)
     sizes = empty(room, (n_clusters,), np.int64)
     found[:], sizes[:] = np.nan, 0
     status = BAD_SHAPE if len(labels) != len(X) else _status_of(X, centers)
@@ -249,10 +252,10 @@ def _update(loop: int, n_slots: int, X: Any, labels: np.ndarray, centers: np.nda
             status = BAD_LABEL
     if status != OK:
         return Update(found, sizes, status)
-    rows, wide = rows_in(room, X, X.dtype), wide_in(room, centers)
+    rows, wide = rows_in(room, X, dtype), wide_in(room, centers)
     grids, sums, counts = empty_tables(loop, n_slots, rows, n_clusters, room)
     _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts, room)
-    bits = precision_of(X.itemsize == 4)
+    bits = precision_of(rows.itemsize == 4)
     _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes, room)
     write_narrow(wide, found)
     return Update(found, sizes, status)
@@ -260,23 +263,24 @@ def _update(loop: int, n_slots: int, X: Any, labels: np.ndarray, centers: np.nda
 
 @kernel
 def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = None) -> Update:
-    """Return the exact mean of the rows of each label, rounded once to the dtype of X.
+    """Return the exact mean of the rows of each label, rounded once to float32 if X is that, else to float64.
 
     X, centers, work : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
 
     A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
     """
+    dtype = working_dtype(X, centers)
     if work is None:
-        return _update(*ONE_THREAD, X, labels, centers, room_of(0))
+        return _update(*ONE_THREAD, X, labels, centers, dtype, room_of(0))
     if _lies_in(work, labels):
-        return _update(*ONE_THREAD, X, labels, centers, room_of(0))
-    return _update(*ONE_THREAD, X, labels, centers, _emptied(work, X, centers))
+        return _update(*ONE_THREAD, X, labels, centers, dtype, room_of(0))
+    return _update(*ONE_THREAD, X, labels, centers, dtype, _emptied(work, X, centers))
 
 
 @kernel
 def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     """Do what `update` does, with all threads."""
-    return _update(*all_threads(), X, labels, centers, room_of(0))
+    return _update(*all_threads(), X, labels, centers, working_dtype(X, centers), room_of(0))
 
 
 @kernel
@@ -287,23 +291,24 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarr
 
     Without so many rows: NaN, and the generator is left alone.
     """
+    dtype = working_dtype(X, X)
     n_samples, n_features = X.shape
     picks = new_empty(max(n_clusters, 0), np.int64)
     picks[:] = -1
     if 1 <= n_clusters <= n_samples:
         picks = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
-    return take(X, picks)
+    return take(X, picks, dtype)
 
 
 @kernel
-def _plus_plus(loop: int, n_slots: int, X: np.ndarray, n_clusters: int, rng: Any) -> np.ndarray:
+def _plus_plus(loop: int, n_slots: int, X: Any, dtype: Any, n_clusters: int, rng: Any) -> np.ndarray:
     n_samples, n_features = X.shape
     picks = new_empty(max(n_clusters, 0), np.int64)
     picks[:] = -1
     if n_clusters >= 1 and X.size > 0 and all_finite(X):
         first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
-        picks = pick_all(loop, n_slots, rows_of(X, X.dtype), first[0], uniforms)
-    return take(X, picks)
+        picks = pick_all(loop, n_slots, rows_of(X, dtype), first[0], uniforms)
+    return take(X, picks, dtype)
 
 
 @kernel
@@ -314,13 +319,13 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.nd
 
     Without rows, or where they are not finite: NaN, and the generator is left alone.
     """
-    return _plus_plus(*ONE_THREAD, X, n_clusters, rng)
+    return _plus_plus(*ONE_THREAD, X, working_dtype(X, X), n_clusters, rng)
 
 
 @kernel
 def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Do what `plus_plus` does, with all threads."""
-    return _plus_plus(*all_threads(), X, n_clusters, rng)
+    return _plus_plus(*all_threads(), X, working_dtype(X, X), n_clusters, rng)
 
 
 _hook.init()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import ugly
 from numba import njit, prange
+from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
 
 import numbakmeans
@@ -122,10 +123,81 @@ def test_kernels_have_one_signature_for_all_layouts():
     locked.flags.writeable = False
     users_fit(locked, X[:4], np.int32(3))
     users_fit(X[::2], locked[:4], 3)
+    users_fit(X.astype(np.int32), locked[:4], 3)
     assert len(jit.solve.signatures) == before
     # The control: given the caller's array as it is, there would be one more.
     jit.solve(0, 1, X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
     assert len(jit.solve.signatures) == before + 1
+
+
+def every_block(X, labels, centers, rng):
+    """Return what all the building blocks make of an array."""
+    fits = jit.fit(X, centers, 3), jit.parallel_fit(X, centers, 3)
+    codes = jit.nearest(X, centers), jit.parallel_nearest(X, centers)
+    means = jit.update(X, labels, centers), jit.parallel_update(X, labels, centers)
+    # More points than rows: NaN, which there is no integer for.
+    starts = jit.points(X, 4, rng), jit.points(X, 99, rng), jit.plus_plus(X, 4, rng)
+    return *fits, *codes, *means, starts, (jit.parallel_plus_plus(X, 4, rng),)
+
+
+users_every_block = njit(every_block)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, bool])
+@pytest.mark.parametrize("call", [every_block, users_every_block], ids=["Python", "njit"])
+def test_integers_are_worked_on_in_float64(call, dtype):
+    X = np.random.default_rng(0).integers(0, 5, size=(60, 3)).astype(dtype)
+    labels = np.arange(60) % 4
+
+    def found(X):
+        results = call(X, labels, X[:4], np.random.default_rng(1))
+        return [bits(*result) for result in results]
+
+    right = found(X.astype(np.float64))
+    assert found(X) == right
+    # The negative control: in float32, whose bits are others.
+    assert found(X.astype(np.float32)) != right
+
+
+ROWS = np.ones((4, 2))
+BAD_KINDS = {
+    "float16": (ROWS.astype(np.float16), r"array\(float16, 2d, C\)"),
+    "complex": (ROWS.astype(complex), r"array\(complex128, 2d, C\)"),
+    "one dimension": (ROWS[0], r"array\(float64, 1d, C\)"),
+}
+BLOCKS = {
+    "fit": lambda X, centers: jit.fit(X, centers, 1),
+    "parallel_fit": lambda X, centers: jit.parallel_fit(X, centers, 1),
+    "nearest": lambda X, centers: jit.nearest(X, centers),
+    "parallel_nearest": lambda X, centers: jit.parallel_nearest(X, centers),
+    "update": lambda X, centers: jit.update(X, np.zeros(4, np.int64), centers),
+    "parallel_update": lambda X, centers: jit.parallel_update(X, np.zeros(4, np.int64), centers),
+    "points": lambda X, _: jit.points(X, 1, np.random.default_rng(0)),
+    "plus_plus": lambda X, _: jit.plus_plus(X, 1, np.random.default_rng(0)),
+    "parallel_plus_plus": lambda X, _: jit.parallel_plus_plus(X, 1, np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_KINDS)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_other_arrays_are_refused_at_compilation(block, kind):
+    bad, got = BAD_KINDS[kind]
+    expected = f"must be an array of 2 dimensions, of float32, float64, integers or bool, got {got}"
+    with pytest.raises(TypingError, match=f"X {expected}"):
+        BLOCKS[block](bad, ROWS)
+    if not block.endswith(("points", "plus_plus")):
+        with pytest.raises(TypingError, match=f"centers {expected}"):
+            BLOCKS[block](ROWS, bad)
+
+
+@njit
+def users_refused(X):
+    return jit.nearest(X, X)
+
+
+def test_other_arrays_are_refused_in_a_users_function():
+    with pytest.raises(TypingError, match="X must be an array of 2 dimensions"):
+        users_refused(ROWS.astype(np.float16))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
