@@ -17,6 +17,7 @@ from numba.core.errors import TypingError
 
 from numbakmeans._algorithms.many import solve
 from numbakmeans._arguments import EMPTY_CLUSTER, NOT_FINITE
+from numbakmeans._arrays import REAL, REAL_NAMES
 from numbakmeans._jit import calling_kernel, kernel, objmode
 from numbakmeans._kernels.canonical import nearest_chunk
 from numbakmeans._kernels.room import room_of
@@ -52,7 +53,7 @@ START_NOT_FINITE = f"{NOT_FINITE}: k, or a centroid from data"
 OBS_NOT_FINITE = f"{NOT_FINITE}: obs"
 BOOK_NOT_FINITE = f"{NOT_FINITE}: code_book"
 
-REAL = (types.Float, types.Integer, types.Boolean)
+NUMBER = (types.Float, types.Integer, types.Boolean)
 
 
 # --- what the types say
@@ -60,8 +61,8 @@ REAL = (types.Float, types.Integer, types.Boolean)
 
 def _array(function: str, name: str, kind: Any) -> None:
     """Refuse what is no array of real numbers, of observations or of scalars."""
-    if not (isinstance(kind, types.Array) and kind.ndim in (1, 2) and isinstance(kind.dtype, REAL)):
-        raise TypingError(f"{function}: {name} must be an array (M, N) or (M,) of real numbers, got {kind}")
+    if not (isinstance(kind, types.Array) and kind.ndim in (1, 2) and kind.dtype in REAL):
+        raise TypingError(f"{function}: {name} must be an array (M, N) or (M,) of {REAL_NAMES}, got {kind}")
 
 
 def _arrays(function: str, names: tuple[str, str], kinds: tuple[Any, Any]) -> None:
@@ -98,7 +99,7 @@ def _is_given(function: str, names: tuple[str, str], kinds: tuple[Any, Any], rng
 
 def _check_options(function: str, iter: Any, thresh: Any, check_finite: Any) -> None:
     _of_kind(function, "iter", iter, (types.Integer,), "an integer")
-    _of_kind(function, "thresh", thresh, REAL, "a real number")
+    _of_kind(function, "thresh", thresh, NUMBER, "a real number")
     _of_kind(function, "check_finite", check_finite, (types.Boolean, types.NoneType), "a bool")
 
 

@@ -298,6 +298,23 @@ def test_what_the_types_forbid_is_said_at_compilation(function, words):
         function(X)
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda half: clusters(half, X, 1, "matrix", "warn"), "kmeans2: data"),
+        (lambda half: clusters(X, half, 1, "matrix", "warn"), "kmeans2: k"),
+        (lambda half: refined(half, X, 0.1), "kmeans: obs"),
+        (lambda half: refined(X, half, 0.1), "kmeans: k_or_guess"),
+        (lambda half: codes(half, X), "vq: obs"),
+        (lambda half: codes(X, half), "vq: code_book"),
+        (whitened, "whiten: obs"),
+    ],
+)
+def test_float16_is_refused_at_compilation(call, name):
+    with pytest.raises(TypingError, match=rf"{name} must be .* of float32, .* got array\(float16"):
+        call(X.astype(np.float16))
+
+
 def leaky(x):
     raise NotImplementedError
 
