@@ -20,19 +20,25 @@ SCIPY = "scipy.cluster.vq"
 _registered: set[Callable[..., Any]] = set()
 
 
-def kmeans2(
-    data: Any,
-    k: Any,
-    iter: Any = 10,
-    thresh: Any = 1e-5,
-    minit: Any = "random",
-    missing: Any = "warn",
-    check_finite: Any = True,
-    rng: Any = None,
-) -> Any:
-    from numbakmeans import _overloads
+def kmeans2_of(module: ModuleType) -> Callable[..., Any]:
+    """Return the form of a module's kmeans2, which raises that module's error."""
 
-    return _overloads.kmeans2(data, k, iter, thresh, minit, missing, check_finite, rng)
+    def kmeans2(
+        data: Any,
+        k: Any,
+        iter: Any = 10,
+        thresh: Any = 1e-5,
+        minit: Any = "random",
+        missing: Any = "warn",
+        check_finite: Any = True,
+        rng: Any = None,
+    ) -> Any:
+        from numbakmeans import _overloads
+
+        error = module.ClusterError
+        return _overloads.kmeans2(data, k, iter, thresh, minit, missing, check_finite, rng, error)
+
+    return kmeans2
 
 
 def kmeans(
@@ -81,7 +87,7 @@ def register(module: ModuleType) -> None:
     from numba.core.registry import cpu_target
     from numba.core.typing.templates import infer, infer_global, make_overload_template
 
-    for ours in (kmeans2, kmeans, vq, whiten):
+    for ours in (kmeans2_of(module), kmeans, vq, whiten):
         function = getattr(module, ours.__name__)
         if function not in _registered:
             _registered.add(function)

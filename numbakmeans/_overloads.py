@@ -32,7 +32,6 @@ from numbakmeans._nopython import (
     wide_of,
 )
 from numbakmeans._samples import MAX_CLUSTERS, precision
-from numbakmeans._scipy import ClusterError
 from numbakmeans._serial import (
     DRAWN,
     NO_GENERATOR,
@@ -151,7 +150,15 @@ def never(minit, missing):
 
 
 def kmeans2(
-    data: Any, k: Any, iter: Any, thresh: Any, minit: Any, missing: Any, check_finite: Any, rng: Any
+    data: Any,
+    k: Any,
+    iter: Any,
+    thresh: Any,
+    minit: Any,
+    missing: Any,
+    check_finite: Any,
+    rng: Any,
+    cluster_error: Any,
 ) -> Any:
     given = _is_given("kmeans2", ("data", "k"), (data, k), rng, "centroids")
     _check_options("kmeans2", iter, thresh, check_finite)
@@ -196,7 +203,7 @@ def kmeans2(
         _, _, n_empty, ever_empty = solve(*ONE_THREAD, rows, *passes, wide, labels, room_of(0))
         if ever_empty:
             if stop:
-                raise ClusterError(EMPTY_CLUSTER)
+                raise cluster_error(EMPTY_CLUSTER)
             tell_empty(n_empty, len(wide))
         return shaped(narrow_of(wide, rows.shape[1], dtype)), labels
 

@@ -447,6 +447,40 @@ def test_scipys_own_names(before, after):
     assert (result.returncode, result.stdout) == (0, "True SourceFileLoader\n"), result.stderr
 
 
+EMPTY = """
+import numpy as np
+from numba import njit
+from scipy.cluster import vq
+import numbakmeans
+
+@njit(cache=True)
+def scipys(X, start):
+    return vq.kmeans2(X, start, 1, missing="raise")
+
+@njit(cache=True)
+def ours(X, start):
+    return numbakmeans.kmeans2(X, start, 1, missing="raise")
+
+X, start = np.ones((9, 2)), np.array([[0.0, 0.0], [9e9, 9e9]])
+for call in (scipys, ours):
+    try:
+        call(X, start)
+    except (vq.ClusterError, numbakmeans.ClusterError) as error:
+        print(type(error).__module__.partition(".")[0], error)
+"""
+
+
+def test_an_empty_cluster_raises_the_error_of_the_module_that_was_called(tmp_path):
+    (tmp_path / "users.py").write_text(EMPTY)
+    command = [sys.executable, tmp_path / "users.py"]
+    # The second time from Numba's cache.
+    for _ in range(2):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        words = "One of the clusters is empty. Re-run kmeans with a different initialization."
+        assert result.stdout == f"scipy {words}\nnumbakmeans {words}\n"
+
+
 def test_scipys_own_names_need_the_hook():
     """The negative control: with Numba's extensions off, SciPy's function is unknown to Numba."""
     off = "import numba.core.entrypoints as e; e._already_initialized = True"
