@@ -62,6 +62,11 @@ def is_nan(x):
     return x != x
 
 
+def test_what_is_part_of_a_users_code_states_its_options():
+    options = _jit.part(is_nan).targetoptions
+    assert (options["fastmath"], options["error_model"]) == (False, "numpy")
+
+
 def test_a_callers_fastmath_does_not_leak_in():
     ours = kernel(is_nan)
     inherits = numba.njit(is_nan)
