@@ -18,7 +18,8 @@ from numbakmeans import kmeans, kmeans2, vq, whiten
 N_PROBLEMS = 6
 
 
-@njit(cache=True)
+# Without the GIL, for which two threads would wait in turns.
+@njit(cache=True, nogil=True)
 def everything(data, start, rng):
     """Return what the four functions make of one problem."""
     given = kmeans2(data, start, 3, missing="warn")

@@ -30,7 +30,8 @@ FORMS = {
 FORMS["int64, strided, read-only"].flags.writeable = False
 
 
-@njit
+# Without the GIL, for which two threads would wait in turns.
+@njit(nogil=True)
 def clusters(data, k, n_iter, minit, missing):
     return kmeans2(data, k, n_iter, minit=minit, missing=missing)
 
