@@ -438,6 +438,27 @@ def run(code, **more):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+LIGHT = """
+import sys
+import numba
+before = set(sys.modules)
+from numbakmeans import _hook
+_hook.init()
+{planted}
+print(*sorted(set(sys.modules) - before - {{"__future__"}}))
+"""
+
+
+def test_the_hook_that_every_program_loads_is_light():
+    light = "numbakmeans numbakmeans._hook\n"
+    result = run(LIGHT.format(planted=""))
+    assert (result.returncode, result.stdout) == (0, light), result.stderr
+    # The negative control: with one more import.
+    result = run(LIGHT.format(planted="import numbakmeans._jit"))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout != light
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("import scipy.cluster.vq", ""), ("", "assert 'scipy.cluster' not in sys.modules")],
