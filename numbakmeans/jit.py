@@ -12,8 +12,8 @@ fork. Those named `parallel_` use all threads, for calls outside of any `prange`
 time, not after a fork. The bits of all are those of the Python functions, and random numbers are drawn from
 your generator as there.
 Arrays are (n_samples, n_features), of any layout, float32, float64, integers or bool; integers and bool are
-worked on in float64, which results are then. Nothing is raised, as Numba would drop it inside a `prange`: bad
-input gives a `status` other than OK, and results of NaN and -1.
+worked on in float64, which results are then. Nothing is raised, as inside a `prange` Numba drops
+exceptions, or turns them into others: bad input gives a `status` other than OK, and results of NaN and -1.
 
 With a `workspace` as their last argument, `fit`, `nearest` and `update` allocate nothing.
 """

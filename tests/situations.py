@@ -438,6 +438,39 @@ def changing_input():
     return True
 
 
+# --- Errors
+
+
+def errors_in_a_prange():
+    """A NaN in one of many problems: an error or nothing, and the next call is right."""
+    from numba import njit, prange
+
+    from numbakmeans import kmeans2
+
+    @njit(parallel=True)
+    def labels_of(problems):
+        labels = np.full(problems.shape[:2], -7, np.int32)
+        for b in prange(len(problems)):
+            labels[b] = kmeans2(problems[b], problems[b, :3], 4, minit="matrix")[1]
+        return labels
+
+    problems = np.random.default_rng(0).normal(size=(8, 40, 3))
+    right = np.stack([kmeans2(problem, problem[:3], 4)[1] for problem in problems])
+    for bad in range(8):
+        spoilt = problems.copy()
+        spoilt[bad, 3, 1] = np.nan
+        try:
+            found = labels_of(spoilt)
+        except (SystemError, ValueError):
+            pass
+        else:
+            undone = (found == -7).all(axis=1)
+            assert undone[bad]
+            assert (undone | (found == right).all(axis=1)).all()
+        assert np.array_equal(labels_of(problems), right)
+    return True
+
+
 # --- Guards, to be taken away
 
 

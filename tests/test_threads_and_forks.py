@@ -23,6 +23,7 @@ SITUATIONS = (
     "fork_while_running",
     "fork_while_compiling",
     "fork_while_starting",
+    "errors_in_a_prange",
 )
 
 
