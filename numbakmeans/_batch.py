@@ -95,15 +95,14 @@ class _Problems:
         parts = (labels[start:stop].copy() for start, stop in pairwise(row_starts))
         return list(zip(books, parts, strict=True))
 
-    def groups(self, n_clusters: int, n_iter: int) -> Iterator[tuple[int, int]]:
-        """Find runs of problems that are solved in one call."""
-        ends = np.cumsum(self.sizes) * self.n_features
-        enough = _plan.values_per_call(n_clusters, n_iter)
-        first, done = 0, 0
+    def groups(self, n_clusters: np.ndarray | int, n_iter: int) -> Iterator[tuple[int, int]]:
+        """Find runs of problems that are solved in one call: Ctrl-C is answered between calls."""
+        ends = np.cumsum(_plan.problem_work(self.sizes, self.n_features, n_clusters, n_iter))
+        first, done = 0, 0.0
         while first < len(self):
-            last = min(int(np.searchsorted(ends, done + enough)) + 1, len(self))
+            last = min(int(np.searchsorted(ends, done + _plan.STEPS_PER_CALL)) + 1, len(self))
             yield first, last
-            first, done = last, int(ends[last - 1])
+            first, done = last, float(ends[last - 1])
 
 
 def kmeans2_batch(
@@ -182,7 +181,7 @@ def kmeans2_batch(
     centers = np.zeros((center_starts[-1], padded(problems.n_features)))
     labels = np.empty(row_starts[-1], np.int32)
     empties = np.zeros((len(problems), 2), np.int64)
-    for first, last in problems.groups(int(n_clusters.max()), n_iter):
+    for first, last in problems.groups(n_clusters, n_iter):
         X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]
         of_rows = slice(row_starts[first], row_starts[last])
         of_centers = slice(center_starts[first], center_starts[last])
@@ -292,11 +291,16 @@ def _seed(
         row.draw(rng, n_samples, n_clusters, n_features)
         for rng, n_samples in zip(children, sizes, strict=True)
     ]
-    if minit == "++" and not _plan.alone(max(sizes), n_features):
+    size = max(sizes) * n_features
+    work = n_clusters * _plan.pick_work(size)
+    if minit == "++" and not _plan.alone(size, work):
         firsts, uniforms = np.concatenate([first for first, _ in draws]), np.array([u for _, u in draws])
         picks = np.empty((len(draws), n_clusters), np.int64)
         plan = _plan.sweep(X.shape, work=X.size * n_clusters)
-        pick_each.on(plan.parallel)(X, plan.n_slots, starts, firsts, uniforms, picks)
+        step = plan.n_slots * _plan.per_call(work)
+        for b in range(0, len(draws), step):
+            some, ends = slice(b, b + step), starts[b : b + step + 1]
+            pick_each.on(plan.parallel)(X, plan.n_slots, ends, firsts[some], uniforms[some], picks[some])
         return X[(picks + starts[:-1, None]).ravel()].astype(np.float64)
     parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
     return np.concatenate(
@@ -315,12 +319,13 @@ def _solve(
     empties: np.ndarray,
 ) -> None:
     """Solve some problems; arguments as of `many.solve_all`."""
-    n_clusters = np.diff(center_starts)
-    if _plan.alone(int(np.diff(starts).max()), X.shape[1]):
+    sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
+    work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
+    if _plan.alone(int(sizes.max()) * n_features, work.max()):
         for b, (start, stop) in enumerate(pairwise(starts)):
             book = centers[center_starts[b] : center_starts[b + 1]]
             passes = iterate(
-                Samples(X[start:stop]), book[:, : X.shape[1]], n_iter, stop_on_empty=stop_on_empty
+                Samples(X[start:stop]), book[:, :n_features], n_iter, stop_on_empty=stop_on_empty
             )
             book[:], labels[start:stop] = passes.centers, passes.labels
             empties[b] = passes.n_empty, passes.ever_empty

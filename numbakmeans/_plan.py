@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numbakmeans._jit import DISABLED, threads
 
 #: Elementary steps (one feature of one row and center) below which one thread is faster than two.
 #: asv: kernels.ParallelThreshold. A step takes about 0.1 ns, starting the threads some microseconds.
 PARALLEL_WORK = 400_000
-#: Values of the data up to which rows stay packed between passes (they fit into the second-level cache), and
-#: passes made in one call at most, so that Ctrl-C is answered. asv: kernels.Choice.
-RESIDENT_VALUES, RESIDENT_PASSES = 130_000, 1000
+#: Values of the data up to which rows stay packed between passes: they fit into the second-level cache.
+#: asv: kernels.Choice.
+RESIDENT_VALUES = 130_000
 #: Rows of their blocks at most, but for what fills up vectors; and up to which features and clusters their
 #: first sums are taken with vectors along the rows. asv: kernels.FirstSums.
 RESIDENT_ROWS, FIRST_SUMS_FEATURES, FIRST_SUMS_CLUSTERS = 256, 7, 8
@@ -84,8 +84,15 @@ ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 COPY_BYTES, SLAB_BYTES = 32 * 1024 * 1024, 16 * 1024 * 1024
 #: Rows of a slab at least: no leaf of '++' is larger.
 SLAB_ROWS = 128
-#: Steps in one call of the seeding, so that Ctrl-C is answered: about a tenth of a second.
+#: Steps in one call, where that makes several passes or picks, so that Ctrl-C is answered: about a tenth of
+#: a second. asv: kernels.Calls.
 STEPS_PER_CALL = 200_000_000
+#: What a row of a pass costs beside its distances, in centers, and a center in rows; what each value costs a
+#: problem beside the passes, and a problem beside both, in steps. asv: kernels.Calls.
+PASS_BESIDE, PROBLEM_VALUE, PROBLEM_BESIDE = 16, 100, 20_000
+#: What each value costs a pick of '++', a pick beside them, and starting its threads where cores are busy, in
+#: steps. asv: seeding.Picks: below 50,000 values threads cost more than they save.
+PICK_VALUE, PICK_BESIDE, PICK_STARTING = 8, 10_000, 1_000_000
 #: Picks of '++', picks times features, and elementary steps, from which sketches pay. asv: seeding.Sketches:
 #: with 2 features 16 picks are slower by a quarter, 64 faster by a fifth.
 SKETCHED_PICKS, SKETCHED_TERMS, SKETCHED_WORK = 5, 64, 1_000_000
@@ -176,8 +183,7 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
         lasting = max_iter > 2 and n_features * n_clusters * max_iter >= BOUNDED_TURNS
         bounded = lasting and n_features >= BOUNDED_FEATURES and work >= BOUNDED_WORK
         return "yinyang" if bounded and not memory.lean else "certified"
-    small = n_samples * n_features <= RESIDENT_VALUES and max_iter <= RESIDENT_PASSES
-    return "resident" if small and memory.whole else "lloyd"
+    return "resident" if n_samples * n_features <= RESIDENT_VALUES and memory.whole else "lloyd"
 
 
 def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int = CERTIFIED_TERMS) -> bool:
@@ -307,18 +313,33 @@ def grid_bits(n_samples: int) -> int:
 
 
 def per_call(work: int) -> int:
-    """Return how many pieces that take `work` elementary steps each one call of the seeding does."""
+    """Return how many pieces that take `work` elementary steps each one call does."""
     return max(1, STEPS_PER_CALL // work)
 
 
-def alone(n_samples: int, n_features: int) -> bool:
-    """Return whether a problem of a batch is so large that the threads better share its rows."""
-    return n_samples * n_features > RESIDENT_VALUES
+def pass_work(n_samples: Any, n_features: float, n_clusters: Any) -> Any:
+    """Return how many steps a pass over few rows takes; of numbers or arrays."""
+    return (n_samples + PASS_BESIDE) * n_features * (n_clusters + PASS_BESIDE)
 
 
-def values_per_call(n_clusters: int, max_iter: int) -> int:
-    """Return how many values of problems together make a call: Ctrl-C is answered between calls."""
-    return min(SLAB_BYTES // 8, -(-STEPS_PER_CALL // (n_clusters * max_iter)))
+def problem_work(n_samples: Any, n_features: int, n_clusters: Any, max_iter: int) -> Any:
+    """Return how many steps a problem of a batch takes at most, a float; of numbers or arrays."""
+    # More than integers hold, perhaps; and so many passes are too many for a call anyway.
+    passes = pass_work(n_samples, float(n_features), n_clusters) * min(max_iter, STEPS_PER_CALL)
+    return passes + PROBLEM_VALUE * n_samples * n_features + PROBLEM_BESIDE
+
+
+def pick_work(size: int) -> int:
+    """Return how many steps a pick of '++' takes."""
+    return PICK_VALUE * size + PICK_BESIDE
+
+
+def alone(size: int, work: float) -> bool:
+    """Return whether a problem of a batch has calls of its own, and the threads share its rows.
+
+    size : its values; work : the steps it takes
+    """
+    return size > RESIDENT_VALUES or work > STEPS_PER_CALL
 
 
 def sketched_leaves(

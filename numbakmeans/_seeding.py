@@ -363,17 +363,19 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     n_sketched = n_sketched if scale else 0
     sketches = np.empty((n_sketched, n_features, lanes), np.int8)
     errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
-    plan = _plan.sweep(shape, work=samples.size * (n_clusters - 1))
+    work = _plan.pick_work(samples.size)
+    plan = _plan.sweep(shape, work=work)
     pick = pick_rows.on(plan.parallel)
     center = np.zeros(padded(n_features))
-    step = _plan.per_call(samples.size) if samples.X is not None else 1
+    work += _plan.PICK_STARTING if plan.parallel else 0
+    step = _plan.per_call(work) if samples.X is not None else 1
     frame = (depths, origin, scale, uniforms)
-    work = (sketches, errors, limits, sq_dists, leaf_sums, picks)
+    tables = (sketches, errors, limits, sq_dists, leaf_sums, picks)
     for p in range(1, n_clusters, step):
         center[:n_features] = samples.rows(picks[p - 1])
         for rows, X in samples.slabs(starts):
             leaves = np.searchsorted(starts, (rows.start, rows.stop))
-            pick(X, plan.n_slots, center, starts, *leaves, *frame, p, min(p + step, n_clusters), *work)
+            pick(X, plan.n_slots, center, starts, *leaves, *frame, p, min(p + step, n_clusters), *tables)
     return samples.rows(picks)
 
 

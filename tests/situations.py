@@ -335,8 +335,32 @@ def interrupt_passes():
     return seconds < 10 * max(0.3, one_pass)
 
 
+def interrupt_few_rows(in_batch=False):
+    """Passes that are so short that a call makes many, and go on for long."""
+    from numbakmeans import _plan, fit, kmeans2_batch
+
+    _plan.PARALLEL_WORK = 10**18
+    os.environ["NUMBAKMEANS_LEAN"] = "1"
+    X = np.sort(np.random.default_rng(0).normal(size=(128_000, 1)), 0)
+    centers = X[:500].copy()
+
+    def solve(n_iter):
+        if in_batch:
+            kmeans2_batch(X[None], centers[None], n_iter)
+        else:
+            fit(X, centers, max_iter=n_iter)
+
+    for n_iter in (1, 20):  # the second one, in a batch, makes calls of its own
+        solve(n_iter)
+    return interrupted(lambda: solve(500)) < 2
+
+
+def interrupt_batch():
+    return interrupt_few_rows(in_batch=True)
+
+
 def interrupt_seeding():
-    """'++' with many clusters, and the covariance and the factor of 'random' for many features."""
+    """'++' with many clusters, and of few rows; covariance and factor of 'random' for many features."""
     from numbakmeans import kmeans2
 
     rng = np.random.default_rng(0)
@@ -344,6 +368,7 @@ def interrupt_seeding():
     wide = rng.normal(size=(4000, 3000))
     for X, k, minit, after in (
         (rows, 50_000, "++", 0.5),
+        (rows[:10], 5_000_000, "++", 0.5),
         (wide, 2, "random", 0.5),
         (wide[:3000], 2, "random", 2.0),
     ):

@@ -320,3 +320,23 @@ def test_the_tile_reads_every_feature_and_lane():
             canonical.nearest_tile(block, np.zeros((2, 8)), np.empty(128), sq_dists, labels)
             assert np.flatnonzero(sq_dists).tolist() == [lane]
             block[f, lane] = 0
+
+
+@pytest.mark.parametrize("stop_on_empty", [False, True])
+def test_resident_passes_in_several_calls(stop_on_empty, monkeypatch):
+    """The last block is not full; a cluster that is empty stays so, also in a call that moves no row."""
+    X = np.random.default_rng(0).normal(size=(601, 3))
+    starts = {"full": X[:9], "empty": np.append(X[:8], [[1e9] * 3], 0)}
+    for centers in starts.values():
+        for max_iter in (1, 2, 7, 10**6):
+            whole = iterate(Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="resident")
+            for step in (1, 2, 5):
+                with monkeypatch.context() as patch:
+                    patch.setattr(_plan, "STEPS_PER_CALL", step * _plan.pass_work(601, 3, 9))
+                    assert _plan.per_call(_plan.pass_work(601, 3, 9)) == step
+                    parts = iterate(
+                        Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="resident"
+                    )
+                assert parts.centers.tobytes() == whole.centers.tobytes()
+                assert parts.labels.tobytes() == whole.labels.tobytes()
+                assert parts[2:] == whole[2:]

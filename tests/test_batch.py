@@ -120,7 +120,7 @@ def test_large_problems_and_many_calls(monkeypatch):
     data = stack()
     right = kmeans2_batch(data, 5, minit="points", rng=3)
     monkeypatch.setattr(_plan, "RESIDENT_VALUES", 100)
-    assert _plan.alone(60, 4)
+    assert _plan.alone(60 * 4, 1)
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
     monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)

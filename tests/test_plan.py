@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbakmeans import _plan
+from numbakmeans import _fit, _plan, _seeding
 from numbakmeans._algorithms import ALGORITHMS
 from numbakmeans._fit import iterate, pad_centers
 from numbakmeans._samples import Samples, update_means
@@ -43,6 +43,37 @@ def test_chunks_of_the_covariance_cover_the_rows(shape):
 def test_calls_of_the_seeding_are_bounded():
     assert _plan.per_call(10**9 * 50) == 1
     assert 1 < _plan.per_call(10_000) <= _plan.STEPS_PER_CALL / 10_000
+    # A pick costs something, however few the rows.
+    assert _plan.per_call(_plan.pick_work(1)) <= 20_000
+
+
+def test_few_rows_do_not_start_threads_for_each_pick(monkeypatch):
+    started = []
+    monkeypatch.setattr(_seeding.pick_rows, "on", started.append)
+    for n_samples in (10, 100_000):
+        with pytest.raises(TypeError, match="not callable"):
+            _fit.seed(Samples(np.ones((n_samples, 1))), 10**6, "++", np.random.default_rng(0))
+    assert started == [False, True]
+
+
+def test_calls_of_passes_are_bounded():
+    """What a pass takes is not less than its distances, nor nothing, however small it is."""
+    assert _plan.pass_work(9999, 1, 1000) >= 9999 * 1000
+    assert _plan.per_call(_plan.pass_work(1, 1, 1)) <= 10**6
+    assert _plan.per_call(_plan.pass_work(10, 1, 5_000_000)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_clusters", "max_iter", "alone"),
+    [(128_000, 1, 1, False), (130_001, 1, 1, True), (128_000, 500, 300, True), (10, 3, 10**400, True)],
+)
+def test_long_problems_of_a_batch_have_their_own_calls(n_samples, n_clusters, max_iter, alone):
+    assert _plan.alone(n_samples, _plan.problem_work(n_samples, 1, n_clusters, max_iter)) == alone
+
+
+def test_many_tiny_problems_are_many_calls():
+    ends = np.cumsum(_plan.problem_work(np.ones(10**5, int), 1, 1, 1))
+    assert 1000 < np.searchsorted(ends, _plan.STEPS_PER_CALL) < 20_000
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,16 @@ def run(layer, *arguments):
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
-@pytest.mark.parametrize("situation", ["interrupt_passes", "interrupt_seeding", "interrupt_compiling"])
+@pytest.mark.parametrize(
+    "situation",
+    [
+        "interrupt_passes",
+        "interrupt_few_rows",
+        "interrupt_batch",
+        "interrupt_seeding",
+        "interrupt_compiling",
+    ],
+)
 def test_ctrl_c(situation):
     # Under this layer there is a lock, too, that must be free afterwards.
     code, output = run("workqueue", situation)
@@ -91,6 +100,8 @@ CONTROLS = {
     ("fork_while_compiling", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_starting", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),
     ("changing_input", "omp", "sound labels"): (1, "assert 0 <= labels.min() <= labels.max() < k"),
+    ("interrupt_few_rows", "workqueue", "steps"): (1, "s after the signal"),
+    ("interrupt_batch", "workqueue", "steps"): (1, "s after the signal"),
     ("interrupt_seeding", "workqueue", "steps"): (1, "s after the signal"),
     ("interrupt_compiling", "workqueue", "keeping"): (1, "an interrupt was lost"),
 }

@@ -1,4 +1,4 @@
-"""Few rows: every distance by the definition, on rows that stay packed, and all passes in one call.
+"""Few rows: every distance by the definition, on rows that stay packed, and many passes in one call.
 
 What `lloyd` does, for problems so small that calling compiled code costs as much as running it.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
@@ -79,6 +80,14 @@ _resident_pass, _means = resident_pass.kernel, means.kernel
 
 
 @kernel
+def count_zeros(sizes):
+    n_zeros = 0
+    for j in range(len(sizes)):
+        n_zeros += 1 if sizes[j] == 0 else 0
+    return n_zeros
+
+
+@kernel
 def resident_run(
     loop,
     X,
@@ -96,32 +105,34 @@ def resident_run(
     sizes,
     room,
 ):
-    """Make up to max_iter passes.
+    """Make up to max_iter passes, or as many more, where the arrays are as an earlier call left them.
 
-    bits, lowest : precision of the working dtype; sizes : OUT (n_clusters,), int64
+    bits, lowest : precision of the working dtype; sizes : INOUT (n_clusters,), int64
 
     Returns
     -------
-    n_iter, moved, n_empty, ever_empty : as in `base.Run`
+    n_iter, moved, n_empty, ever_empty : as in `base.Run`, of this call
     """
     blocks = empty_blocks(X, room)
     chunk_clusters = (len(centers) + len(sums) - 1) // len(sums)
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
+    if labels[0] >= 0:
+        block_rows, n_empty = blocks.shape[2], count_zeros(sizes)
+        for b in range(len(blocks)):
+            pack_block(X, b * block_rows, min((b + 1) * block_rows, len(X)), blocks[b])
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
         moved = _resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts, room)
         if moved != 0:
             options = (bits, lowest, chunk_clusters)
             _means(loop, sums, counts, exponents, *options, centers, sizes, room)
-            n_empty = 0
-            for j in range(len(centers)):
-                n_empty += 1 if sizes[j] == 0 else 0
+            n_empty = count_zeros(sizes)
             ever_empty = ever_empty or n_empty > 0
     return n_iter, moved, n_empty, ever_empty
 
 
 class Resident(Algorithm):
-    """Every distance by the definition, rows packed once; alone, all passes in one call."""
+    """Every distance by the definition, rows packed once; alone, many passes in one call."""
 
     driver = resident_pass
     framed = False
@@ -149,8 +160,13 @@ class Resident(Algorithm):
         bits = precision(self.samples.single)
         sizes = np.empty(len(centers), np.int64)
         outputs = (centers, labels, sums, counts, sizes, NO_ROOM)
-        n_iter, moved, n_empty, ever_empty = resident_run(
-            ALONE, self.samples.X, max_iter, stop_on_empty, *self.grids, *bits, *outputs
-        )
+        step = _plan.per_call(_plan.pass_work(len(labels), self.samples.shape[1], len(centers)))
+        n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
+        while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
+            more = min(step, max_iter - n_iter)
+            n_more, moved, n_empty, now_empty = resident_run(
+                ALONE, self.samples.X, more, stop_on_empty, *self.grids, *bits, *outputs
+            )
+            n_iter, ever_empty = n_iter + n_more, ever_empty or now_empty
         n_decided = n_iter * len(labels)
         return Run(n_iter, moved == 0, n_empty, ever_empty, n_decided, n_decided * len(centers), 0)
