@@ -128,6 +128,24 @@ class FirstSums:
             label_lanes(*self.by_lanes)
 
 
+class Calls(Setting):
+    """Passes over few rows on one thread: over `_plan.pass_work`, no step of any shape costs 0.5 ns."""
+
+    name = "PARALLEL_WORK"
+    params = ["9999 x 1, 1000", "130000 x 1, 2", "2 x 65000, 2", "1000 x 1, 100000", "1000 x 4, 10"]
+    param_names = ("shape",)
+
+    def setup(self, shape):
+        self.change(10**18)
+        n_samples, n_features, n_clusters = map(int, shape.replace("x", ",").split(","))
+        X = np.sort(np.random.default_rng(0).normal(size=(n_samples, n_features)), 0)
+        self.samples, self.start = Samples(X), np.resize(X, (n_clusters, n_features))
+        self.time_pass(shape)
+
+    def time_pass(self, shape):
+        _fit.iterate(self.samples, self.start, 2, algorithm="resident")
+
+
 class Ranges:
     """The sweep that checks all values, and finds what the exact sums need of each column."""
 

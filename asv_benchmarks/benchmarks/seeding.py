@@ -46,6 +46,23 @@ class Sketches(Setting):
         SEEDINGS["++"].place(self.samples, self.n_clusters, *self.draws)
 
 
+class Picks(Setting):
+    """Many picks from few rows, by one thread and by all: what a pick costs, and its threads."""
+
+    name = "PARALLEL_WORK"
+    params = (["one thread", "all threads"], [10, 5000, 20_000, 50_000, 100_000], [1, 4])
+    param_names = ("threads", "n_values", "n_features")
+
+    def setup(self, threads, n_values, n_features):
+        self.change(0 if threads == "all threads" else 10**18)
+        self.samples = Samples(blobs(n_values // n_features, n_features, 2, "float64")[0])
+        self.draws = SEEDINGS["++"].draw(np.random.default_rng(0), len(self.samples), 200, n_features)
+        self.time_place(threads, n_values, n_features)
+
+    def time_place(self, threads, n_values, n_features):
+        SEEDINGS["++"].place(self.samples, 200, *self.draws)
+
+
 class SketchSample(Setting):
     """Heavy tails: how well the steps fit, by the number of values that tell where they go."""
 
