@@ -333,7 +333,7 @@ def compiled(X, centers, rng):
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
     compiled(X, X[:2], np.random.default_rng(0))
-_plan.algorithm, _plan.HEAD_WORK = lambda *_: "yinyang", 0
+_plan.algorithm, _plan.HEAD_WORK, _plan.HEAD_TRIAL = lambda *_: "yinyang", 0, np.inf
 made, make_heads = [], ALGORITHMS["yinyang"]._make_heads
 ALGORITHMS["yinyang"]._make_heads = lambda self, *args: made.append(1) or make_heads(self, *args)
 for dtype in (np.float32, np.float64):

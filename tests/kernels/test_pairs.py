@@ -20,12 +20,12 @@ def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     n_panels = -(-len(centers) // columns)
     members = np.where(np.arange(n_panels * columns) < len(centers), np.arange(n_panels * columns), -1)
     basis = heads.basis_of(*heads.directions(centers.astype(np.float32), n_directions, MULTIPLY))
-    basis = basis._replace(row_loss=basis.row_loss - spoil, center_loss=basis.center_loss - spoil)
     norms = np.linalg.norm(X.astype(np.float64), axis=1)
     of_rows = np.empty((n_samples, n_directions + 1), np.float32)
     heads.heads_of_rows.kernel(ALONE, X, 1, 32, origin, 1.0, basis.chunks, norms, of_rows)
     distinct, groups = np.ones(len(centers), bool), np.arange(n_panels)
     packed = heads.pack_heads(ALONE, 1, of_rows, basis, wide, distinct, members, groups, origin, 1.0)
+    packed.slacks[:] -= spoil
     distances = np.linalg.norm(X.astype(np.float64)[:, None] - wide, axis=2)
     upper = (distances.min(1) * reach * (1 + 1e-6)).astype(np.float32)
     lower, needs = np.zeros((n_panels, n_samples), np.float32), np.ones((n_panels, n_samples), bool)
@@ -62,16 +62,16 @@ def test_pairs_that_matter_are_open(dtype, n_features, reach):
     assert lower[np.isfinite(lower)].mean() > 0.5 * distances.min()
 
 
-def test_what_heads_may_be_off_is_needed():
+def test_pairs_that_are_left_out_are_noticed():
     """All of the spread lies along the directions: heads are the distances themselves, but for rounding."""
     rng = np.random.default_rng(0)
     centers = np.zeros((70, 200))
     centers[:, :60] = rng.normal(size=(70, 60))
     X = np.repeat(centers, 20, axis=0)
-    X[:, :60] += rng.normal(size=(1400, 60)) * 1e-3
+    X[:, :60] += rng.normal(size=(1400, 60)) * 0.1
     X = X.astype(np.float32)
     missing = []
-    for spoil in (0.0, 1.0):
+    for spoil in (0.0, 0.5):
         is_open, _, distances, upper = found(X, centers, 60, spoil=spoil)
         missing.append(int((~is_open & (distances <= upper[:, None])).sum()))
     assert missing[0] == 0
