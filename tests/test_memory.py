@@ -34,8 +34,6 @@ def figures(*arguments):
         ("kmeans", "wide, C float16"),
         ("whiten", "wide, F float32"),
         ("fit", "flat, C float32"),
-        ("fit", "few features, C float32"),
-        ("fit, many", "wide, C float32"),
         ("vq", "flat, F float64"),
         ("vq", "wide, mapped float32"),
         ("fit", "wide, mapped float32"),
@@ -47,10 +45,12 @@ def test_memory_of_a_call(call, given):
     assert taken <= allowed
 
 
-@pytest.mark.parametrize("given", ["few features, C float32", "wide, C float32"])
-def test_memory_of_a_lean_call(given, monkeypatch):
-    call = "fit, many" if "wide" in given else "fit"
-    freely, _, _ = figures(call, given)
+@pytest.mark.parametrize(
+    ("call", "given"), [("fit", "few features, C float32"), ("fit, many", "wide, C float32")]
+)
+def test_memory_of_pruning_and_without(call, given, monkeypatch):
+    freely, allowed, _ = figures(call, given)
+    assert freely <= allowed
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
     taken, allowed, _ = figures(call, given)
     assert taken <= allowed
