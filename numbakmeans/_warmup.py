@@ -44,8 +44,8 @@ def small_calls() -> Iterator[Callable[[], object]]:
                 yield partial(kmeans2_batch, X[None], 2, 1, minit=minit, rng=0)
             yield partial(fit, X, centers, max_iter=2)
         # As many rows and centers as heads want, along a few directions, for which they pay.
-        few = np.random.default_rng(0).normal(size=(_plan.HEAD_WORK // (1000 * 500) + 1, 4))
-        wide = (few @ few[:1000].T).astype(dtype)
+        few = np.random.default_rng(0).normal(size=(_plan.HEAD_WORK // (100 * 500) + 1, 4))
+        wide = (few @ few[:100].T).astype(dtype)
         yield partial(iterate, Samples(wide), wide[:500], 3, algorithm="yinyang")
         for method in SEEDINGS:
             yield partial(seed, samples, 2, method, np.random.default_rng(0))
