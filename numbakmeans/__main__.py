@@ -281,6 +281,7 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     """Return the rows in the dtype asked for, checked to be finite."""
     import numpy as np
 
+    from numbakmeans._arguments import not_finite
     from numbakmeans._samples import MAX_SAMPLES, Samples, as_working
 
     try:
@@ -294,7 +295,7 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
             rows = np.require(rows, dtype, ["C_CONTIGUOUS", "ALIGNED"])
     samples = Samples(rows)
     if not samples.finite:
-        row, column = np.argwhere(~np.isfinite(rows))[0]
+        row, column = next(not_finite(rows))
         value = table.values[row, column]
         why = f"does not fit into {dtype}" if np.isfinite(value) else "cannot be clustered"
         raise UsageError(f"{value} {why} ({table.heads[column]}, row {row}, counted from 0)")

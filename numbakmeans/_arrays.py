@@ -1,4 +1,4 @@
-"""New arrays in nopython code, which cost no compilation of their own.
+"""Arrays in nopython code: new ones, which cost no compilation of their own, and what a caller's may hold.
 
 To Numba, `np.empty` is a function to be compiled anew for every type and number of dimensions, and so are
 `np.zeros`, views as another type, and others: they took a fifth of what a first call takes to compile. Here

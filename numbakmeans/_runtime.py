@@ -14,8 +14,10 @@ workqueue, until no kernel runs): the child would find a lock held by a thread t
 One thread gives the same bits, so that none of this shows in a result. The number of threads is the
 caller's: it is read, and never set.
 
-Ctrl-C is answered between two kernels. While one is compiled, a quarter of them would be lost: LLVM hands
-its code to a Python callback, and what is raised there is printed and forgotten.
+Ctrl-C is answered between two kernels, and after the compilation of one. In the midst of that, many would be
+lost, as what is raised in a callback of LLVM, or while a type of Numba is disposed of, is printed and
+forgotten; and some would end the process: a module that LLVM has taken over, but llvmlite not yet crossed
+off, is freed twice.
 """
 
 from __future__ import annotations
@@ -44,10 +46,14 @@ class _State:
 
     one_at_a_time : must kernels take turns? None: the layer is not chosen yet
     serial : is this process a forked child that runs on one thread?
+    handler : whom a SIGINT is meant for while a function is compiled
+    interrupted : does one wait?
     """
 
     one_at_a_time: bool | None = None
     serial = False
+    handler: Callable[[int, FrameType | None], Any]
+    interrupted = False
 
 
 _held: list[Any] = []
@@ -108,37 +114,28 @@ if hasattr(os, "register_at_fork"):
 
 
 def keeps_interrupts(compile: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a SIGINT that arrives inside of a callback of LLVM wait until compile() has returned."""
+    """Let a SIGINT that arrives while a kernel is compiled wait until it is, or one that it calls."""
+    return functools.partial(_keeping_interrupts, compile)
 
-    @functools.wraps(compile)
-    def wrapper(*arguments: Any) -> Any:
-        handler = signal.getsignal(signal.SIGINT)
-        # Only the main thread is interrupted, and only it may change the handler.
-        if not callable(handler) or threading.current_thread() is not threading.main_thread():
-            return compile(*arguments)
-        waiting = False
 
-        def keep(number: int, frame: FrameType | None) -> None:
-            nonlocal waiting
-            if _in_callback(frame):
-                waiting = True
-            else:
-                handler(number, frame)
-
-        signal.signal(signal.SIGINT, keep)
-        try:
-            return compile(*arguments)
-        finally:
+def _keeping_interrupts(compile: Callable[..., Any], *arguments: Any) -> Any:
+    handler = signal.getsignal(signal.SIGINT)
+    # Only the main thread is interrupted, and only it may change the handler.
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        return compile(*arguments)
+    outermost = handler is not _keep
+    try:
+        if outermost:
+            _State.handler = handler
+            signal.signal(signal.SIGINT, _keep)
+        return compile(*arguments)
+    finally:
+        if outermost:
             signal.signal(signal.SIGINT, handler)
-            if waiting:
-                handler(signal.SIGINT, sys._getframe())
+        if _State.interrupted:
+            _State.interrupted = False
+            _State.handler(signal.SIGINT, sys._getframe())
 
-    return wrapper
 
-
-def _in_callback(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_name.startswith("_raw_object_cache"):  # llvmlite's
-            return True
-        frame = frame.f_back
-    return False
+def _keep(_number: int, _frame: FrameType | None) -> None:
+    _State.interrupted = True

@@ -4,7 +4,6 @@ These reach below the public face, and follow it when it changes.
 """
 
 import math
-import re
 
 import numpy as np
 
@@ -132,17 +131,17 @@ class Calls(Setting):
     """Passes over few rows on one thread: over `_plan.pass_work`, no step of any shape costs 0.5 ns."""
 
     name = "PARALLEL_WORK"
-    params = ["9999 x 1, 1000", "130000 x 1, 2", "2 x 65000, 2", "1000 x 1, 100000", "1000 x 4, 10"]
-    param_names = ("shape",)
+    params = ([(9999, 1, 1000), (130_000, 1, 2), (2, 65_000, 2), (1000, 1, 100_000), (1000, 4, 10)],)
+    param_names = ("size",)
 
-    def setup(self, shape):
+    def setup(self, size):
         self.change(10**18)
-        n_samples, n_features, n_clusters = map(int, shape.replace("x", ",").split(","))
+        n_samples, n_features, n_clusters = size
         X = np.sort(np.random.default_rng(0).normal(size=(n_samples, n_features)), 0)
         self.samples, self.start = Samples(X), np.resize(X, (n_clusters, n_features))
-        self.time_pass(shape)
+        self.time_pass(size)
 
-    def time_pass(self, shape):
+    def time_pass(self, size):
         _fit.iterate(self.samples, self.start, 2, algorithm="resident")
 
 
@@ -292,13 +291,12 @@ class HeadTrial(Setting):
     """Ten passes where heads do not pay: tried whatever that costs, as planned, and never."""
 
     name = "HEAD_TRIAL"
-    params = ([math.inf, _plan.HEAD_TRIAL, 0.0], ["2000 x 784, k=400", "20000 x 384, k=200"])
+    params = ([math.inf, _plan.HEAD_TRIAL, 0.0], [(2000, 784, 400), (20_000, 384, 200)])
     param_names = ("trial", "size")
 
     def setup(self, trial, size):
         self.change(trial)
-        n_samples, n_features, n_clusters = map(int, re.findall(r"\d+", size))
-        X, self.start = uniform(n_samples, n_features, n_clusters, "float32")
+        X, self.start = uniform(*size, "float32")
         self.samples = Samples(X)
         self.time_iterate(trial, size)
 

@@ -80,14 +80,6 @@ _resident_pass, _means = resident_pass.kernel, means.kernel
 
 
 @kernel
-def count_zeros(sizes):
-    n_zeros = 0
-    for j in range(len(sizes)):
-        n_zeros += 1 if sizes[j] == 0 else 0
-    return n_zeros
-
-
-@kernel
 def resident_run(
     loop,
     X,
@@ -117,7 +109,8 @@ def resident_run(
     chunk_clusters = (len(centers) + len(sums) - 1) // len(sums)
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
     if labels[0] >= 0:
-        block_rows, n_empty = blocks.shape[2], count_zeros(sizes)
+        # Only the first pass of all packs them.
+        block_rows = blocks.shape[2]
         for b in range(len(blocks)):
             pack_block(X, b * block_rows, min((b + 1) * block_rows, len(X)), blocks[b])
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
@@ -126,8 +119,10 @@ def resident_run(
         if moved != 0:
             options = (bits, lowest, chunk_clusters)
             _means(loop, sums, counts, exponents, *options, centers, sizes, room)
-            n_empty = count_zeros(sizes)
-            ever_empty = ever_empty or n_empty > 0
+        n_empty = 0
+        for j in range(len(sizes)):
+            n_empty += 1 if sizes[j] == 0 else 0
+        ever_empty = ever_empty or n_empty > 0
     return n_iter, moved, n_empty, ever_empty
 
 
