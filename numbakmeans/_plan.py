@@ -67,6 +67,11 @@ HEAD_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
+#: Centers that are scored for all rows where they moved far, doubled up to a share of all; from which
+#: elementary steps of a pass, and which cost of bounds beside asking, that is tried; rows that tell whether
+#: it pays, and what it may cost over going without. asv: kernels.Movers.
+MOVERS, MOVERS_SHARE, MOVERS_WORK, MOVERS_TRIED = 16, 3, 250_000_000, 0.15
+MOVERS_SAMPLE, MOVERS_PAY = 256, 0.75
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -305,6 +310,29 @@ def head_cost(size: int, worth: Worth, n_clusters: int, doubted: float, opened: 
     # A row is multiplied with its directions as with centers.
     made = 1.5 * size / n_clusters / HEAD_PASSES
     return (doubted * worth.heads + opened * worth.pairs + made) / (doubted * worth.groups)
+
+
+def movers_tried(work: int, expected: float) -> bool:
+    """Return whether centers that moved far may be worth scoring for all rows.
+
+    work : elementary steps of a pass; expected : what bounds may cost otherwise, beside asking
+    """
+    return work >= MOVERS_WORK and expected >= MOVERS_TRIED
+
+
+def mover_sizes(n_clusters: int, n_moved: int) -> list[int]:
+    """Return how many of the centers that moved furthest may be scored for all rows, ascending."""
+    most = min(n_clusters // MOVERS_SHARE, n_moved)
+    doubled = (MOVERS << i for i in range(most.bit_length()))
+    return sorted({min(size, most) for size in doubled} - {0})
+
+
+def mover_cost(size: int, worth: Worth, n_clusters: int, pairs: float, rows: float) -> float:
+    """Return what asking costs in all where so many movers are scored for all rows.
+
+    pairs, rows : shares of the pairs of row and group, and of the rows, that bounds leave open
+    """
+    return worth.asking + size / n_clusters + pairs * worth.groups + rows * worth.doubting
 
 
 def grid_bits(n_samples: int) -> int:

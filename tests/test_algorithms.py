@@ -133,13 +133,15 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
-def test_bounds_hold_in_every_pass(name, dtype):
+@pytest.mark.parametrize("way", ["yinyang", "yinyang, movers"])
+def test_bounds_hold_in_every_pass(name, dtype, way):
     X, centers = case(name, dtype)
-    n_broken, heads_used = broken_bounds(X, centers, 6)
-    assert n_broken == 0
-    assert heads_used == (X.shape[1] >= _plan.HEAD_FEATURES)
-    # The negative control: they are not so loose that a tenth more would still hold.
-    assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
+    with ways.forced(way):
+        n_broken, heads_used = broken_bounds(X, centers, 6)
+        assert n_broken == 0
+        assert heads_used == (way == "yinyang" and X.shape[1] >= _plan.HEAD_FEATURES)
+        # The negative control: they are not so loose that a tenth more would still hold.
+        assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
 @pytest.mark.parametrize("sound", [True, False])

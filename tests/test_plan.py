@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans import _fit, _plan, _seeding
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms import ALGORITHMS, yinyang
 from numbakmeans._fit import iterate, pad_centers
 from numbakmeans._samples import Samples, update_means
 
@@ -226,6 +226,25 @@ def test_heads_are_made_where_they_pay(data, expected, monkeypatch):
         assert not len(algorithm.heads) or expected
         update_means(samples, sums, counts, samples.single, centers)
     assert (len(algorithm.heads) > 0) == expected
+
+
+@pytest.mark.parametrize("pays", [_plan.MOVERS_PAY, 0.0])
+def test_movers_are_scored_where_they_pay(pays, monkeypatch):
+    """Some centers begin in the wrong place, among many that stay where they are."""
+    monkeypatch.setattr(_plan, "worth", WORTH)
+    monkeypatch.setattr(_plan, "MOVERS_WORK", 0)
+    monkeypatch.setattr(_plan, "MOVERS_PAY", pays)
+    found, movers = [], yinyang.Yinyang._movers
+    monkeypatch.setattr(yinyang.Yinyang, "_movers", lambda *given: found.append(movers(*given)) or found[-1])
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(256, 40)) * 3
+    X = means[rng.integers(256, size=6000)] + rng.normal(size=(6000, 40))
+    start = means.copy()
+    start[:40] = X[rng.integers(6000, size=40)]
+    right = iterate(Samples(X), start, 6, algorithm="lloyd")
+    got = iterate(Samples(X), start, 6, algorithm="yinyang")
+    assert got.centers.tobytes() == right.centers.tobytes()
+    assert any(len(some) for some in found) == (pays > 0)
 
 
 def test_passes_ask_the_plan_for_bounds(monkeypatch):

@@ -105,6 +105,20 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
+    "the nearest mover forgotten": (
+        "_kernels/movers.py",
+        "other = second[p, r] if columns[p, r] + p * width == own else best[p, r]",
+        "other = second[p, r]",
+        "yinyang, movers",
+        "float32",
+    ),
+    "a group whose movers are forgotten": (
+        "_kernels/bounds.py",
+        "np.float32(0.0 if drifts.has_movers[g] else np.inf)",
+        "np.float32(np.inf)",
+        "yinyang, movers",
+        "float32",
+    ),
     "heads that are too far apart": (
         "_kernels/pairs.py",
         "safe_root(square) - widest)",

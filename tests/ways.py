@@ -1,4 +1,4 @@
-"""Every way to the same bits: the algorithms of the table, those with scores also with rows side by side."""
+"""Every way to the same bits: the algorithms of the table, and what they do where the plan thinks it pays."""
 
 import contextlib
 import math
@@ -6,7 +6,7 @@ import math
 from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
 
-WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned"]
+WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned", "yinyang, movers"]
 #: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
 FREE = _plan.Worth(*[math.inf] * 3, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
 DEAR = FREE._replace(asked=1.0, tried=1.25, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
@@ -25,19 +25,23 @@ def ask_all(change=setattr):
 
 @contextlib.contextmanager
 def forced(way):
-    """Let the plan turn rows always, or never, and yield the key of the algorithm.
+    """Let the plan turn rows, or score as many movers as may be, always or never; yield the algorithm's key.
 
-    Rows are turned where bounds are not asked: with them goes a plan that does not always ask.
+    Rows are turned where bounds are not asked: with them goes a plan that does not always ask. Movers are
+    scored where there are no heads.
     """
-    algorithm, _, turned = way.partition(", ")
-    before = _plan.turns, _plan.worth
-    _plan.turns = lambda *_: bool(turned)
-    if turned:
-        _plan.worth = lambda *_: DEAR
+    algorithm, _, what = way.partition(", ")
+    changes = {"turns": lambda *_: what == "turned", "movers_tried": lambda *_: what == "movers"}
+    if what == "turned":
+        changes["worth"] = lambda *_: DEAR
+    if what == "movers":
+        changes |= {"head_cost": lambda *_: math.inf, "mover_cost": lambda size, *_: -size}
+    before = {name: getattr(_plan, name) for name in changes}
+    vars(_plan).update(changes)
     try:
         yield algorithm
     finally:
-        _plan.turns, _plan.worth = before
+        vars(_plan).update(before)
 
 
 def iterate(samples, centers, max_iter, way):

@@ -331,6 +331,29 @@ class HeadDirections(HeadSample):
     n_clusters = 4000
 
 
+class Movers(Setting):
+    """Twelve passes, with movers scored for all rows wherever that costs less, as planned, and never."""
+
+    name = "MOVERS_PAY"
+    params = (
+        [1.0, _plan.MOVERS_PAY, 0.0],
+        ["blobs", "uniform"],
+        [(50_000, 128, 1000), (100_000, 64, 256), (100_000, 16, 200)],
+        ["float32", "float64"],
+    )
+    param_names = ("movers_pay", "data", "size", "dtype")
+    timeout = 120
+
+    def setup(self, movers_pay, data, size, dtype):
+        self.change(movers_pay)
+        X, self.start = (blobs if data == "blobs" else uniform)(*size, dtype)
+        self.samples = Samples(X)
+        self.time_iterate(movers_pay, data, size, dtype)
+
+    def time_iterate(self, movers_pay, data, size, dtype):
+        _fit.iterate(self.samples, self.start, 12, algorithm="yinyang")
+
+
 class Pruning:
     """Ten passes with bounds against ten without, on data that bounds help and on data that they do not."""
 

@@ -15,6 +15,9 @@ Where the bounds leave nearly everything open, as in the first passes over data 
 them is for nothing: only a block now and then is asked, in each pass another one, whose bounds are new; the
 others are scored at once, and bounded anew if what was asked lets hope that the next pass can use it.
 
+Where few centers moved far, these are scored for all rows, so that only what the others moved lowers the
+bounds of the groups (`_kernels.movers`).
+
 References
 ----------
 Y. Ding, Y. Zhao, X. Shen, M. Musuvathi, T. Mytkowicz, "Yinyang k-means: a drop-in replacement of the classic
@@ -23,11 +26,13 @@ k-means with consistent speedup", ICML 2015. G. Hamerly, "Making k-means even fa
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass
-from numbakmeans._arrays import new_empty
+from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.bounds import (
     bound_rows,
@@ -55,6 +60,7 @@ from numbakmeans._kernels.heads import (
     multiplies,
     pack_heads,
 )
+from numbakmeans._kernels.movers import bound_movers, pack_movers
 from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
 from numbakmeans._kernels.pairs import decide_pairs, find_pairs, pair_buffers
 from numbakmeans._kernels.sums import relabel, relabel_row
@@ -82,6 +88,7 @@ def yinyang_slot(
     norms,
     packed,
     drifts,
+    movers,
     heads,
     constants,
     scales,
@@ -93,13 +100,14 @@ def yinyang_slot(
 ):
     """Slot. Assign the rows of every n-th block; see `yinyang_pass`.
 
-    packed : `certify.Packed`; drifts : `bounds.Drifts`; heads : `heads.Heads`
+    packed : `certify.Packed`; drifts : `bounds.Drifts`; movers : `movers.Movers`; heads : `heads.Heads`
     """
     n_slots, n_groups = sums.shape[0], lower.shape[1]
     block = block_buffers(X, block_rows, len(packed.panels), n_groups, turns, not as_is)
     rest = new_empty(X.shape[1], np.float64)
     pairs = pair_buffers(heads, block_rows)
-    with_heads = len(heads.panels) > 0
+    with_heads, n_movers = len(heads.panels) > 0, movers.packed.distinct.size
+    of_movers = new_zeros(block_rows, np.float32)
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
     moved, n_decided, n_scored, n_paired = 0, 0, 0, 0
@@ -115,10 +123,12 @@ def yinyang_slot(
         bounded = n_before > 0 and upper[start] < np.inf
         asked = bounded and (spent <= worth.asked * n_asked or (expected <= worth.tried and t % ASKED == 0))
         if asked:
-            bounds = (upper, below)
-            n_picks, n_measured = pick_rows(
-                X, start, stop, centers, scale, drifts, labels, *bounds, picks, needs
-            )
+            if n_movers > 0:
+                bound_movers(X, start, stop, block, movers, origin, scale, norms, labels, of_movers)
+                n_paired += n_movers * (stop - start)
+                spent += n_movers / len(centers) * (stop - start)
+            bounds = (of_movers, labels, upper, below)
+            n_picks, n_measured = pick_rows(X, start, stop, centers, scale, drifts, *bounds, picks, needs)
             n_asked += stop - start
             spent += worth.asking * (stop - start) + worth.measuring * n_measured + worth.doubting * n_picks
         if asked and with_heads:
@@ -184,6 +194,7 @@ def yinyang_pass(
     norms,
     heads,
     basis,
+    movers,
     constants,
     scales,
     labels,
@@ -203,6 +214,7 @@ def yinyang_pass(
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
     heads, basis : of the rows, and a `heads.Basis`; heads may be empty: then there are none
+    movers : (n_movers,), int64, centers that moved far, to be scored for all rows that are asked
     upper : INOUT (n_samples,), float32; lower : INOUT (n_blocks, n_groups, block_rows), float32
 
     The others are those of `certified_pass`.
@@ -216,11 +228,13 @@ def yinyang_pass(
     """
     n_slots = sums.shape[0]
     packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
-    drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, scale)
+    packed_movers = pack_movers(loop, n_slots, X, centers, movers, origin, scale)
+    of_movers = (packed_movers.places, scale)
+    drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, *of_movers)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
     asking = (n_before, expected, worth)
-    in_frame = (centers, origin, scale, as_is, norms, packed, drifts, packed_heads)
+    in_frame = (centers, origin, scale, as_is, norms, packed, drifts, packed_movers, packed_heads)
     shared = (X, block_rows, turns, *asking, *in_frame)
     tables = (constants, scales, labels, upper, lower, sums, counts)
     return spread(loop, n_slots, yinyang_slot, (*shared, *tables))
@@ -284,10 +298,10 @@ class Yinyang(Algorithm):
         self.turns = _plan.turns(n_features, n_clusters, samples.dtype.itemsize)
         n_blocks = -(-n_samples // self.block_rows)
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
-        self.upper = np.empty(n_samples, np.float32)
+        self.upper = np.full(n_samples, np.inf, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
-        self.heads, self.basis = _NO_HEADS, NO_BASIS
+        self.movers, self.heads, self.basis = _NO_MOVERS, _NO_HEADS, NO_BASIS
         self.norms = np.empty(n_samples)
         self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
 
@@ -331,6 +345,31 @@ class Yinyang(Algorithm):
         if cost < _plan.HEADS_PAY and chosen.row_loss < MOST_LOSS:
             self._make_heads(chosen, best)
 
+    def _movers(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
+        """Return the centers that moved so far that it pays to score them for all rows, as some rows tell."""
+        n_samples, n_clusters = len(self.samples), len(centers)
+        some = np.arange(0, n_samples, -(-n_samples // _plan.MOVERS_SAMPLE))
+        some = some[self.upper[some] < np.inf]
+        if len(some) == 0:
+            return _NO_MOVERS
+        blocks, places = np.divmod(some, self.block_rows)
+        upper, lower = self.upper[some, None], self.lower[blocks, :, places]
+        moved = lengths(centers - self.before) * self.frame.scale
+        order = np.argsort(-moved)
+        sizes = [0, *_plan.mover_sizes(n_clusters, int(np.count_nonzero(moved)))]
+        costs = []
+        for size in sizes:
+            largest = np.zeros(lower.shape[1])
+            np.maximum.at(largest, self.groups[order[size:]], moved[order[size:]])
+            doubted = lower - largest <= upper
+            shares = float(doubted.mean()), float(doubted.any(1).mean())
+            costs.append(_plan.mover_cost(size, worth, n_clusters, *shares))
+        best = int(np.argmin(costs))
+        if costs[best] >= min(costs[0], 1.0) * _plan.MOVERS_PAY:
+            return _NO_MOVERS
+        self.expected = min(self.expected, costs[best])
+        return order[: sizes[best]]
+
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
         self.basis = basis
@@ -354,10 +393,14 @@ class Yinyang(Algorithm):
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
         worth = self._worth(self.heads.shape[1] - 1)
+        # Where some were scored, they lowered the bounds of others, too.
+        hoped = math.inf if len(self.movers) else self.expected - worth.asking
+        tried = self.heads is _NO_HEADS and _plan.movers_tried(self.samples.size * len(centers), hoped)
+        self.movers = self._movers(centers, worth) if tried else _NO_MOVERS
         done = np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            heads = (self.norms[rows], self.heads[rows], self.basis)
+            heads = (self.norms[rows], self.heads[rows], self.basis, self.movers)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
             done += run(
                 X,
@@ -383,4 +426,5 @@ class Yinyang(Algorithm):
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
 
+_NO_MOVERS = np.empty(0, np.int64)
 _NO_HEADS = np.empty((0, 1), np.float32)

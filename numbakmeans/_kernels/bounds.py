@@ -34,7 +34,8 @@ class Drifts(NamedTuple):
     """What the last update did to the bounds.
 
     groups : (n_clusters,), int64, the group of each center; centers : (n_clusters,), how far each moved at
-    most; largest : (n_groups,), float32, the most in each group
+    most; largest : (n_groups,), float32, the most in each group, movers (`_kernels.movers`) aside
+    has_movers : (n_groups,), bool, whether there is one in the group
     twins : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
     this pass, and no bound of the group is kept
     """
@@ -42,6 +43,7 @@ class Drifts(NamedTuple):
     groups: np.ndarray
     centers: np.ndarray
     largest: np.ndarray
+    has_movers: np.ndarray
     twins: np.ndarray
 
 
@@ -59,22 +61,29 @@ def safe_root(square):
 
 
 @kernel
-def drifts_of(centers, before, groups, n_groups, distinct, scale):
-    """Return the `Drifts` from the centers of the pass before; distinct : as in `certify.Packed`."""
+def drifts_of(centers, before, groups, n_groups, distinct, places, scale):
+    """Return the `Drifts` from the centers of the pass before.
+
+    distinct : as in `certify.Packed`; places : as in `movers.Movers`
+    """
     drifts, largest = new_empty(len(centers), np.float64), new_zeros(n_groups, np.float32)
-    twins = new_zeros(n_groups, np.bool_)
+    has_movers, twins = new_zeros(n_groups, np.bool_), new_zeros(n_groups, np.bool_)
     for j in range(len(centers)):
         g = groups[j]
         drifts[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
-        largest[g] = max(largest[g], np.float32(drifts[j] * (1.0 + WIDEN)))
+        if places[j] >= 0:
+            has_movers[g] = True
+        else:
+            largest[g] = max(largest[g], np.float32(drifts[j] * (1.0 + WIDEN)))
         twins[g] |= not distinct[j]
-    return Drifts(groups, drifts, largest, twins)
+    return Drifts(groups, drifts, largest, has_movers, twins)
 
 
 @kernel
-def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, picks, needs):
+def pick_rows(X, start, stop, centers, scale, drifts, of_movers, labels, upper, lower, picks, needs):
     """Tile. Bring the bounds of rows [start, stop) up to date; find rows and groups that are in doubt.
 
+    of_movers : (block rows,), float32, from `movers.bound_movers`
     upper : INOUT (n_samples,), float32; lower : INOUT (n_groups, block rows), float32, of these rows
     picks : OUT (rows,), int64; needs : OUT (n_groups, rows), bool
 
@@ -88,8 +97,11 @@ def pick_rows(X, start, stop, centers, scale, drifts, labels, upper, lower, pick
     nearest[:] = np.inf
     for g in range(n_groups):
         moved = drifts.largest[g]
+        others = np.float32(0.0 if drifts.has_movers[g] else np.inf)
         for r in range(stop - start):
             bound = (lower[g, r] - moved) * shrink
+            to_movers = of_movers[r] + others
+            bound = to_movers if to_movers < bound else bound
             bound = bound if bound > tiny else np.float32(0.0)
             lower[g, r] = bound
             nearest[r] = bound if bound < nearest[r] else nearest[r]

@@ -315,7 +315,7 @@ def score_all(X, start, stop, block, packed, origin, scale):
         return n_picks
     turn_block(X, n_picks, block, origin, scale)
     best, second, places = block.scores.best, block.scores.second, block.scores.columns
-    for p in range(len(best)):
+    for p in range(len(packed.panels)):
         filled = max(min(columns, len(packed.distinct) - p * columns), 0)
         of_panel = (best[p], second[p], places[p])
         for b in range((n_picks + width - 1) // width):

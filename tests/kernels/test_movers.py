@@ -1,0 +1,41 @@
+"""Bounds on the distances to some centers that are scored for all rows."""
+
+import numpy as np
+import pytest
+
+from numbakmeans._kernels import certify, movers, pack
+from numbakmeans._slots import ALONE
+
+MOVERS = np.array([3, 40, 7, 12, 55])
+
+
+def bounds(dtype, centers, turned=False):
+    """Return where centers are among the movers, the bounds of some rows, and the true distances."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(90, centers.shape[1])).astype(dtype)
+    labels = rng.integers(len(centers), size=len(X)).astype(np.int32)
+    origin, norms, least = np.zeros(centers.shape[1]), np.empty(len(X)), np.empty(len(X), np.float32)
+    pack.measure_rows(X, 0, len(X), origin, 1.0, norms)
+    some = movers.pack_movers(ALONE, 1, X, centers, MOVERS, origin, 1.0)
+    block = certify.block_buffers(X, len(X), 4, 2, turned, False)
+    movers.bound_movers(X, 0, len(X), block, some, origin, 1.0, norms, labels, least)
+    distances = np.sqrt(((X[:, None].astype(np.float64) - centers[MOVERS]) ** 2).sum(2))
+    distances[labels[:, None] == MOVERS] = np.inf
+    return some.places, least, distances.min(1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_bounds_hold_and_are_tight(dtype, turned):
+    places, least, distances = bounds(dtype, np.random.default_rng(0).normal(size=(60, 6)), turned)
+    assert np.array_equal(np.flatnonzero(places >= 0), np.sort(MOVERS))
+    assert np.array_equal(places[MOVERS], np.arange(len(MOVERS)))
+    assert (least <= distances).all()
+    assert (least > 0.999 * distances).all()
+
+
+def test_of_movers_one_of_which_equals_another_nothing_is_known():
+    centers = np.random.default_rng(0).normal(size=(60, 6))
+    centers[7] = centers[40]
+    places, _, _ = bounds(np.float64, centers)
+    assert (places == -1).all()
