@@ -9,6 +9,8 @@ import math
 import os
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numbakmeans._jit import DISABLED, threads
 
 #: Elementary steps (one feature of one row and center) below which one thread is faster than two.
@@ -67,10 +69,14 @@ HEAD_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
-#: Centers that are scored for all rows where they moved far, doubled up to a share of all; from which
-#: elementary steps of a pass, and which cost of bounds beside asking, that is tried; rows that tell whether
-#: it pays, and what it may cost over going without. asv: kernels.Movers.
-MOVERS, MOVERS_SHARE, MOVERS_WORK, MOVERS_TRIED = 16, 3, 250_000_000, 0.15
+#: Features at least that tell which centers lie together, and which moved far. asv: kernels.HeadTrial: all of
+#: 784 cost a twelfth of few passes over few rows.
+TELLING_FEATURES = 256
+#: Centers that are scored for all rows where they moved far, doubled up to a share of all; what the others
+#: may have moved at most, over the furthest; from which elementary steps of a pass, and which cost of bounds
+#: beside asking, that is tried; rows that tell whether it pays, and what it may cost over going without.
+#: asv: kernels.Movers.
+MOVERS, MOVERS_SHARE, MOVERS_REST, MOVERS_WORK, MOVERS_TRIED = 16, 3, 0.5, 1_000_000_000, 0.15
 MOVERS_SAMPLE, MOVERS_PAY = 256, 0.75
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
@@ -244,6 +250,11 @@ def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, max_iter: int
     return Bounds(n_groups, n_directions if pays else 0)
 
 
+def telling_step(n_features: int) -> int:
+    """Return how far apart the features are that tell which centers lie together, and which moved far."""
+    return max(1, n_features // TELLING_FEATURES)
+
+
 def head_sizes(n_features: int, n_directions: int) -> list[int]:
     """Return the sizes of heads to try, descending, none larger than n_directions."""
     sizes = {min(n_features // share, n_directions) for share in HEAD_SHARES}
@@ -320,11 +331,15 @@ def movers_tried(work: int, expected: float) -> bool:
     return work >= MOVERS_WORK and expected >= MOVERS_TRIED
 
 
-def mover_sizes(n_clusters: int, n_moved: int) -> list[int]:
-    """Return how many of the centers that moved furthest may be scored for all rows, ascending."""
-    most = min(n_clusters // MOVERS_SHARE, n_moved)
-    doubled = (MOVERS << i for i in range(most.bit_length()))
-    return sorted({min(size, most) for size in doubled} - {0})
+def mover_sizes(moved: np.ndarray) -> list[int]:
+    """Return how many of the centers that moved furthest may be scored for all rows, ascending.
+
+    moved : (n_clusters,), how far they moved, descending
+    """
+    most = min(len(moved) // MOVERS_SHARE, int(np.count_nonzero(moved)))
+    if most == 0 or moved[most] > MOVERS_REST * moved[0]:
+        return []
+    return sorted({min(MOVERS << i, most) for i in range(most.bit_length())})
 
 
 def mover_cost(size: int, worth: Worth, n_clusters: int, pairs: float, rows: float) -> float:

@@ -282,8 +282,8 @@ class Yinyang(Algorithm):
         none = np.empty((0, 0), samples.dtype)
         columns = panel_columns(none, n_clusters)
         head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS, n_clusters)
-        points = (centers[:, :n_features] - origin) * scale
-        self.members = gather(points, head_columns)
+        some = slice(0, n_features, _plan.telling_step(n_features))
+        self.members = gather((centers[:, some] - origin[some]) * scale, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
         sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
         places = np.empty(n_clusters, np.int64)
@@ -348,15 +348,17 @@ class Yinyang(Algorithm):
     def _movers(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
         """Return the centers that moved so far that it pays to score them for all rows, as some rows tell."""
         n_samples, n_clusters = len(self.samples), len(centers)
+        step = _plan.telling_step(self.samples.shape[1])
+        drifts = centers[:, ::step] - self.before[:, ::step]
+        moved = np.sqrt(np.einsum("jf,jf->j", drifts, drifts) * step) * self.frame.scale
+        order = np.argsort(-moved)
+        sizes = [0, *_plan.mover_sizes(moved[order])]
         some = np.arange(0, n_samples, -(-n_samples // _plan.MOVERS_SAMPLE))
         some = some[self.upper[some] < np.inf]
-        if len(some) == 0:
+        if len(sizes) == 1 or len(some) == 0:
             return _NO_MOVERS
         blocks, places = np.divmod(some, self.block_rows)
         upper, lower = self.upper[some, None], self.lower[blocks, :, places]
-        moved = lengths(centers - self.before) * self.frame.scale
-        order = np.argsort(-moved)
-        sizes = [0, *_plan.mover_sizes(n_clusters, int(np.count_nonzero(moved)))]
         costs = []
         for size in sizes:
             largest = np.zeros(lower.shape[1])
