@@ -437,9 +437,15 @@ def interrupted_compiling(owner, name):
 
 def changing_input():
     """Another thread writes to the data while they are read: results mean nothing, but are whole."""
-    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+    import ways
 
-    X, few = np.random.default_rng(0).normal(size=(20_000, 16)), data()[:20_000]
+    from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans._samples import Samples
+
+    # Slabs of what kernels cannot read as it is, and bounds and heads whatever they cost.
+    _plan.COPY_BYTES, _plan.SLAB_BYTES = 0, 1 << 18
+    ways.ask_all()
+    X, few = np.random.default_rng(0).normal(size=(20_000, 64)), data()[:20_000]
     centers = X[:80].copy()
     stop = threading.Event()
 
@@ -464,8 +470,11 @@ def changing_input():
                     assert 0 <= found[1].min() <= found[1].max() < k
                 labels = vq(array, book, check_finite=False)[0]
                 assert 0 <= labels.min() <= labels.max() < k
-                result = fit(array, book, max_iter=4, check_finite=False)
+                result = fit(array[:, ::-1], book, max_iter=4, check_finite=False)
                 assert 0 <= result.labels.min() <= result.labels.max() < k
+                for way in ways.WAYS:
+                    labels = ways.iterate(Samples(array), book, 4, way).labels
+                    assert 0 <= labels.min() <= labels.max() < k
                 kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
                 whiten(array, check_finite=False)
     finally:

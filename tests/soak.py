@@ -31,7 +31,7 @@ def digest(results):
 
 def kinds():
     """Return calls by name: functions, dtypes, layouts, sizes on both sides of the thresholds, and errors."""
-    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans import fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 
     def refused():
         try:
@@ -47,6 +47,8 @@ def kinds():
             name = f"{n} x {d}, {dtype}"
             for minit in ("random", "points", "++"):
                 calls[f"kmeans2 {minit} {name}"] = lambda X=X, k=k, m=minit: kmeans2(X, k, 3, minit=m, rng=1)
+            parts = X.reshape(10, -1, d)
+            calls[f"kmeans2_batch {name}"] = lambda P=parts: kmeans2_batch(P, 3, 3, minit="points", rng=3)
             calls[f"vq {name}"] = lambda X=X, k=k: vq(X[::2], X[:k])
             calls[f"fit {name}"] = lambda X=X, k=k: fit(X[:, ::-1], X[:k, ::-1], max_iter=3)
             calls[f"whiten {name}"] = lambda X=X: [whiten(X)]

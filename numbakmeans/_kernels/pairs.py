@@ -152,7 +152,8 @@ def decide_pairs(
                 j = heads.members[p * columns + lowest_bit(word)]
                 word &= word - 1
                 candidates[n_open] = j
-                n_open += 1 if j != own else 0
+                # A row that has changed since it was checked may be near to padding, too.
+                n_open += 1 if j >= 0 and j != own else 0
         if n_open == 0:
             continue
         n_pairs += n_open
