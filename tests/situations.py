@@ -186,10 +186,11 @@ def process_pools():
 
     ends = {}
     fork = multiprocessing.get_context("fork")
-    with fork.Pool(2) as pool:
-        ends["multiprocessing"] = right(pool.map(_pooled, range(2)))
+    # First the one that tells of a child that died: others start a new one, again and again.
     with ProcessPoolExecutor(2, mp_context=fork) as pool:
         ends["concurrent.futures"] = right(pool.map(_pooled, range(2)))
+    with fork.Pool(2) as pool:
+        ends["multiprocessing"] = right(pool.map(_pooled, range(2)))
     for backend in ("multiprocessing", "loky", "threading"):
         jobs = (joblib.delayed(_pooled)(which) for which in range(2))
         ends[backend] = right(joblib.Parallel(2, backend=backend)(jobs))

@@ -98,6 +98,7 @@ CONTROLS = {
         1,
         f"[{-signal.SIGTERM}, {-signal.SIGTERM}, {-signal.SIGTERM}]",
     ),
+    ("process_pools", "omp", "fork handlers"): (1, "BrokenProcessPool"),
     ("fork_while_running", "omp", "fork handlers"): (1, f"{-signal.SIGTERM}"),
     ("fork_while_running", "tbb", "fork handlers"): (1, "[8"),
     ("fork_while_compiling", "workqueue", "fork handlers"): (1, f"AssertionError: {-signal.SIGALRM}"),

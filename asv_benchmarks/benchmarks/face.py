@@ -1,5 +1,6 @@
 """The public functions, ours beside SciPy's."""
 
+import tempfile
 import warnings
 
 import numpy as np
@@ -90,6 +91,26 @@ class TenPasses:
 
     def time_kmeans2(self, library, data, dtype):
         self.kmeans2(self.X, self.start, iter=10, minit="matrix")
+
+
+class Mapped:
+    """Three passes over 256 MB in memory, and mapped from a file that the page cache holds."""
+
+    params = (["in memory", "mapped"], ["float32", "float16"])
+    param_names = ("rows", "dtype")
+    timeout = 120
+
+    def setup(self, rows, dtype):
+        self.X = np.random.default_rng(0).random((2**28 // np.dtype(dtype).itemsize // 64, 64), "float32")
+        self.X = self.X.astype(dtype)
+        if rows == "mapped":
+            with tempfile.TemporaryFile() as file:
+                self.X.tofile(file)
+                self.X = np.memmap(file, dtype, "r", shape=self.X.shape)
+        self.time_fit(rows, dtype)
+
+    def time_fit(self, rows, dtype):
+        numbakmeans.fit(self.X, self.X[:32], max_iter=3)
 
 
 class PlusPlus:
