@@ -69,13 +69,13 @@ HEAD_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
-#: Features at least that tell which centers lie together, and which moved far. asv: kernels.HeadTrial: all of
+#: Features at least that tell which centers lie together, and which moved far. asv: kernels.Telling: all of
 #: 784 cost a twelfth of few passes over few rows.
 TELLING_FEATURES = 256
 #: Centers that are scored for all rows where they moved far, doubled up to a share of all; what the others
 #: may have moved at most, over the furthest; from which elementary steps of a pass, and which cost of bounds
 #: beside asking, that is tried; rows that tell whether it pays, and what it may cost over going without.
-#: asv: kernels.Movers.
+#: asv: kernels.Movers, kernels.MoversTried.
 MOVERS, MOVERS_SHARE, MOVERS_REST, MOVERS_WORK, MOVERS_TRIED = 16, 3, 0.5, 1_000_000_000, 0.15
 MOVERS_SAMPLE, MOVERS_PAY = 256, 0.75
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.

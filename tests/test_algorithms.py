@@ -105,7 +105,7 @@ def test_rows_around_zero_are_scored_as_they_are(shift, scale, as_is):
 
 
 def broken_bounds(X, centers, n_passes, spoil=1.0):
-    """Return how many bounds of the last pass do not hold, and whether heads were used."""
+    """Return how many bounds do not hold, and whether heads were used, and movers."""
     samples = Samples(X)
     wide = pad_centers(centers)
     plan = _plan.sweep(X.shape, X.size * len(centers))
@@ -113,10 +113,11 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
     algorithm = ALGORITHMS["yinyang"](samples, plan, frame)
     sums, counts = samples.tables(len(centers), plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
-    n_broken, heads_used = 0, False
+    n_broken, heads_used, movers_used = 0, False, False
     for _ in range(n_passes):
         algorithm.run(wide, labels, sums, counts)
         heads_used |= len(algorithm.heads) > 0
+        movers_used |= len(algorithm.movers) > 0
         rows = X.astype(np.float64)
         used = wide[:, : X.shape[1]]
         distances = np.sqrt(((rows[:, None, :] - used[None]) ** 2).sum(2)) * frame.scale
@@ -128,7 +129,7 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
             others = distances[:, algorithm.groups == g].min(1)
             n_broken += int((lower[:, g] * spoil > others).sum())
         update_means(samples, sums, counts, samples.single, wide)
-    return n_broken, heads_used
+    return n_broken, heads_used, movers_used
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -137,9 +138,11 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
 def test_bounds_hold_in_every_pass(name, dtype, way):
     X, centers = case(name, dtype)
     with ways.forced(way):
-        n_broken, heads_used = broken_bounds(X, centers, 6)
+        n_broken, heads_used, movers_used = broken_bounds(X, centers, 6)
         assert n_broken == 0
         assert heads_used == (way == "yinyang" and X.shape[1] >= _plan.HEAD_FEATURES)
+        # Nothing moves where each row has a center.
+        assert movers_used == (way == "yinyang, movers" and len(centers) < len(X))
         # The negative control: they are not so loose that a tenth more would still hold.
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
@@ -158,6 +161,24 @@ def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
     for _ in range(2):
         algorithm.run(wide, labels, sums, counts)
     assert (len(algorithm.heads) > 0) == sound
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
+    """Their heads are near to everything, to what fills up the last panel, too."""
+    X, centers = case("many panels", dtype)
+    samples, wide = Samples(X.copy()), pad_centers(centers)
+    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
+    sums, counts = samples.tables(len(centers), algorithm.plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    for _ in range(3):
+        algorithm.run(wide, labels, sums, counts)
+        update_means(samples, sums, counts, samples.single, wide)
+        samples.array[::7] = np.nan
+        assert labels.min() >= 0
+        assert labels.max() < len(centers)
+    assert len(algorithm.heads) > 0
+    assert len(algorithm.members) > len(centers)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -35,7 +35,11 @@ def forced(way):
     if what == "turned":
         changes["worth"] = lambda *_: DEAR
     if what == "movers":
-        changes |= {"head_cost": lambda *_: math.inf, "mover_cost": lambda size, *_: -size}
+        changes |= {
+            "MOVERS_REST": 1.0,
+            "mover_cost": lambda size, *_: -size,
+            "head_cost": lambda *_: math.inf,
+        }
     before = {name: getattr(_plan, name) for name in changes}
     vars(_plan).update(changes)
     try:

@@ -304,6 +304,13 @@ class HeadTrial(Setting):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
+class Telling(HeadTrial):
+    """The same, where more or fewer features tell which centers lie together."""
+
+    name = "TELLING_FEATURES"
+    params = ([64, _plan.TELLING_FEATURES, 4096], HeadTrial.params[1])
+
+
 class HeadSample(Setting):
     """Two passes, after the first of which more or fewer pairs of row and center tell whether heads pay."""
 
@@ -338,20 +345,32 @@ class Movers(Setting):
     params = (
         [1.0, _plan.MOVERS_PAY, 0.0],
         ["blobs", "uniform"],
-        [(50_000, 128, 1000), (100_000, 64, 256), (100_000, 16, 200)],
+        [(50_000, 128, 1000), (100_000, 64, 256)],
         ["float32", "float64"],
     )
-    param_names = ("movers_pay", "data", "size", "dtype")
+    param_names = ("movers", "data", "size", "dtype")
     timeout = 120
 
-    def setup(self, movers_pay, data, size, dtype):
-        self.change(movers_pay)
+    def setup(self, movers, data, size, dtype):
+        self.change(movers)
         X, self.start = (blobs if data == "blobs" else uniform)(*size, dtype)
         self.samples = Samples(X)
-        self.time_iterate(movers_pay, data, size, dtype)
+        self.time_iterate(movers, data, size, dtype)
 
-    def time_iterate(self, movers_pay, data, size, dtype):
+    def time_iterate(self, movers, data, size, dtype):
         _fit.iterate(self.samples, self.start, 12, algorithm="yinyang")
+
+
+class MoversTried(Movers):
+    """The same over smaller sizes, where that is asked always, as planned, and never."""
+
+    name = "MOVERS_WORK"
+    params = (
+        [0, _plan.MOVERS_WORK, math.inf],
+        ["blobs", "uniform"],
+        [(100_000, 16, 100), (2000, 784, 400)],
+        ["float32"],
+    )
 
 
 class Pruning:

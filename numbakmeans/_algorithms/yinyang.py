@@ -106,7 +106,7 @@ def yinyang_slot(
     block = block_buffers(X, block_rows, len(packed.panels), n_groups, turns, not as_is)
     rest = new_empty(X.shape[1], np.float64)
     pairs = pair_buffers(heads, block_rows)
-    with_heads, n_movers = len(heads.panels) > 0, movers.packed.distinct.size
+    with_heads, n_movers = len(heads.panels) > 0, len(movers.packed.distinct)
     of_movers = new_zeros(block_rows, np.float32)
     picks, needs = block.picks, block.needs
     tables = (labels, sums[slot], counts[slot])
@@ -229,8 +229,8 @@ def yinyang_pass(
     n_slots = sums.shape[0]
     packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
     packed_movers = pack_movers(loop, n_slots, X, centers, movers, origin, scale)
-    of_movers = (packed_movers.places, scale)
-    drifts = drifts_of(centers, before, groups, lower.shape[1], packed.distinct, *of_movers)
+    marks = (packed.distinct, packed_movers.places)
+    drifts = drifts_of(centers, before, groups, lower.shape[1], *marks, scale)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
     asking = (n_before, expected, worth)
@@ -298,7 +298,7 @@ class Yinyang(Algorithm):
         self.turns = _plan.turns(n_features, n_clusters, samples.dtype.itemsize)
         n_blocks = -(-n_samples // self.block_rows)
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
-        self.upper = np.full(n_samples, np.inf, np.float32)
+        self.upper = np.empty(n_samples, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before = centers.copy()
         self.movers, self.heads, self.basis = _NO_MOVERS, _NO_HEADS, NO_BASIS
@@ -347,30 +347,30 @@ class Yinyang(Algorithm):
 
     def _movers(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
         """Return the centers that moved so far that it pays to score them for all rows, as some rows tell."""
-        n_samples, n_clusters = len(self.samples), len(centers)
         step = _plan.telling_step(self.samples.shape[1])
         drifts = centers[:, ::step] - self.before[:, ::step]
         moved = np.sqrt(np.einsum("jf,jf->j", drifts, drifts) * step) * self.frame.scale
         order = np.argsort(-moved)
-        sizes = [0, *_plan.mover_sizes(moved[order])]
-        some = np.arange(0, n_samples, -(-n_samples // _plan.MOVERS_SAMPLE))
+        sizes = _plan.mover_sizes(moved[order])
+        some = np.arange(0, len(self.samples), -(-len(self.samples) // _plan.MOVERS_SAMPLE))
         some = some[self.upper[some] < np.inf]
-        if len(sizes) == 1 or len(some) == 0:
+        if not sizes or len(some) == 0:
             return _NO_MOVERS
         blocks, places = np.divmod(some, self.block_rows)
         upper, lower = self.upper[some, None], self.lower[blocks, :, places]
         costs = []
-        for size in sizes:
+        for size in (0, *sizes):
             largest = np.zeros(lower.shape[1])
             np.maximum.at(largest, self.groups[order[size:]], moved[order[size:]])
             doubted = lower - largest <= upper
             shares = float(doubted.mean()), float(doubted.any(1).mean())
-            costs.append(_plan.mover_cost(size, worth, n_clusters, *shares))
-        best = int(np.argmin(costs))
-        if costs[best] >= min(costs[0], 1.0) * _plan.MOVERS_PAY:
+            costs.append(_plan.mover_cost(size, worth, len(centers), *shares))
+        without, *costs = costs
+        cost = min(costs)
+        if cost >= min(without, 1.0) * _plan.MOVERS_PAY:
             return _NO_MOVERS
-        self.expected = min(self.expected, costs[best])
-        return order[: sizes[best]]
+        self.expected = min(self.expected, cost)
+        return order[: sizes[costs.index(cost)]]
 
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
@@ -397,12 +397,13 @@ class Yinyang(Algorithm):
         worth = self._worth(self.heads.shape[1] - 1)
         # Where some were scored, they lowered the bounds of others, too.
         hoped = math.inf if len(self.movers) else self.expected - worth.asking
-        tried = self.heads is _NO_HEADS and _plan.movers_tried(self.samples.size * len(centers), hoped)
+        work = self.samples.size * len(centers)
+        tried = self.n_passes > 0 and self.heads is _NO_HEADS and _plan.movers_tried(work, hoped)
         self.movers = self._movers(centers, worth) if tried else _NO_MOVERS
         done = np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            heads = (self.norms[rows], self.heads[rows], self.basis, self.movers)
+            heads = (self.norms[rows], self.heads[rows], self.basis)
             tables = (constants, scales, labels[rows], self.upper[rows], self.lower[blocks], sums, counts)
             done += run(
                 X,
@@ -416,6 +417,7 @@ class Yinyang(Algorithm):
                 *order,
                 *self.frame,
                 *heads,
+                self.movers,
                 *tables,
             )
         self.n_passes += 1
