@@ -50,10 +50,12 @@ SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
 #: feature. asv: kernels.Pruning.
 KEEPING, ASKING, MEASURING, DOUBTING = 75.0, (400.0, 150.0), 6.0, (800.0, 350.0)
 #: What is left, from one pass to the next, of what bounds cost beside asking, where it does not fall faster;
-#: up to which cost all are asked, less than 1 as scoring leaves better bounds, and up to which some are, to
-#: see; and what they may cost to be written in any case, over scoring the row. asv: kernels.Pruning: without
-#: these, uniform data costs a tenth more; asked at a cost of 1, 100,000 x 16 costs a tenth more.
-LEFT, WORTH_ASKING, TRIED, CHEAP = 0.75, 0.8, 1.25, 0.04
+#: up to which cost they are asked, less than 1 as scoring leaves better bounds; and what they may cost to be
+#: written in any case, over scoring the row. asv: kernels.Pruning: without these, uniform data costs a tenth
+#: more; asked at a cost of 1, 100,000 x 16 costs a tenth more.
+LEFT, WORTH_ASKING, CHEAP = 0.75, 0.8, 0.04
+#: Rows that tell before a pass what bounds will cost. asv: kernels.Foreseen.
+FORESEEN_ROWS = 256
 #: What a distance that heads leave open costs beside its features, in features, and how many times more
 #: than scores of the tile. asv: kernels.Heads.
 PAIR_FEATURES, PAIR_COST = 60.0, 3.5
@@ -63,21 +65,24 @@ PAIR_FEATURES, PAIR_COST = 60.0, 3.5
 #: that. asv: kernels.Heads.
 HEAD_FEATURES, HEAD_PANELS, HEAD_WORK = 48, 2, 500_000_000
 HEAD_SHARES, HEAD_PASSES, HEADS_PAY = (3, 4, 6, 8), 8, 0.7
+#: What heads may cost along directions that are found in no time, if better ones are to be looked for. Data
+#: that heads pay for were all below 0.9, others above 1.7. asv: kernels.HeadTrial.
+HEADS_HOPED = 1.25
 #: What a trial of heads may take: the square of the directions, over pairs of row and center in the passes
 #: that have to pay for it. asv: kernels.HeadTrial: without it, 2000 x 784 takes three times as long.
 HEAD_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
 HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
-#: Features at least that tell which centers lie together, and which moved far. asv: kernels.Telling: all of
-#: 784 cost a twelfth of few passes over few rows.
-TELLING_FEATURES = 256
+#: Features, at least and at most, that tell which centers lie together; rows for each.
+#: asv: kernels.Telling: all of 784 cost a twelfth of few passes over few rows.
+TELLING_FEATURES, TELLING_ROWS = (32, 256), 32
 #: Centers that are scored for all rows where they moved far, doubled up to a share of all; what the others
 #: may have moved at most, over the furthest; from which elementary steps of a pass, and which cost of bounds
-#: beside asking, that is tried; rows that tell whether it pays, and what it may cost over going without.
+#: beside asking, that is tried; and what it may cost over going without.
 #: asv: kernels.Movers, kernels.MoversTried.
 MOVERS, MOVERS_SHARE, MOVERS_REST, MOVERS_WORK, MOVERS_TRIED = 16, 3, 0.5, 1_000_000_000, 0.15
-MOVERS_SAMPLE, MOVERS_PAY = 256, 0.75
+MOVERS_PAY = 0.75
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -250,9 +255,11 @@ def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, max_iter: int
     return Bounds(n_groups, n_directions if pays else 0)
 
 
-def telling_step(n_features: int) -> int:
-    """Return how far apart the features are that tell which centers lie together, and which moved far."""
-    return max(1, n_features // TELLING_FEATURES)
+def telling_step(shape: tuple[int, ...]) -> int:
+    """Return how far apart the features are that tell which centers lie together."""
+    n_samples, n_features = shape
+    least, most = TELLING_FEATURES
+    return max(1, n_features // min(max(n_samples // TELLING_ROWS, least), most))
 
 
 def head_sizes(n_features: int, n_directions: int) -> list[int]:
@@ -264,7 +271,7 @@ def head_sizes(n_features: int, n_directions: int) -> list[int]:
 class Worth(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
-    asked : what asking may cost in all where it pays; tried : up to which cost some rows are asked, to see
+    asked : what asking may cost in all where it pays
     kept : where it pays to write bounds for the next pass
     asking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
     doubting : to go on with a row that they leave in doubt
@@ -273,7 +280,6 @@ class Worth(NamedTuple):
     """
 
     asked: float
-    tried: float
     kept: float
     asking: float
     measuring: float
@@ -294,7 +300,6 @@ def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Wo
     asking = (ASKING[0] + ASKING[1] * bounds.n_groups) / n_clusters * single
     return Worth(
         WORTH_ASKING,
-        TRIED,
         math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
         asking,
         MEASURING * n_features / n_clusters * single,
@@ -342,12 +347,13 @@ def mover_sizes(moved: np.ndarray) -> list[int]:
     return sorted({min(MOVERS << i, most) for i in range(most.bit_length())})
 
 
-def mover_cost(size: int, worth: Worth, n_clusters: int, pairs: float, rows: float) -> float:
+def bounds_cost(size: int, worth: Worth, n_clusters: int, open_pairs: float, open_rows: float) -> float:
     """Return what asking costs in all where so many movers are scored for all rows.
 
-    pairs, rows : shares of the pairs of row and group, and of the rows, that bounds leave open
+    open_pairs, open_rows : as `bounds.open_shares` tells them
     """
-    return worth.asking + size / n_clusters + pairs * worth.groups + rows * worth.doubting
+    in_doubt = open_rows * (worth.measuring + worth.doubting) + open_pairs * worth.groups
+    return worth.asking + size / n_clusters + in_doubt
 
 
 def grid_bits(n_samples: int) -> int:

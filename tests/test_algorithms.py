@@ -209,7 +209,7 @@ def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
 @pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("turns", [False, True])
 def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
-    """A block now and then is asked, and while little is open the others; what is asked is right."""
+    """They are asked as long as that pays; what is asked is right."""
     monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(asked=1.0, asking=asking, kept=kept))
     monkeypatch.setattr(_plan, "turns", lambda *_: turns)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
@@ -219,9 +219,9 @@ def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
     got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
-    share = got.n_pairs / right.n_pairs
     monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE)
-    assert iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs / right.n_pairs < share < 1
+    least = iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs
+    assert least < got.n_pairs < right.n_pairs
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

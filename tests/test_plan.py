@@ -234,8 +234,10 @@ def test_movers_are_scored_where_they_pay(pays, monkeypatch):
     monkeypatch.setattr(_plan, "worth", WORTH)
     monkeypatch.setattr(_plan, "MOVERS_WORK", 0)
     monkeypatch.setattr(_plan, "MOVERS_PAY", pays)
-    found, movers = [], yinyang.Yinyang._movers
-    monkeypatch.setattr(yinyang.Yinyang, "_movers", lambda *given: found.append(movers(*given)) or found[-1])
+    found, foresee = [], yinyang.Yinyang._foresee
+    monkeypatch.setattr(
+        yinyang.Yinyang, "_foresee", lambda *given: found.append(foresee(*given)) or found[-1]
+    )
     rng = np.random.default_rng(0)
     means = rng.normal(size=(256, 40)) * 3
     X = means[rng.integers(256, size=6000)] + rng.normal(size=(6000, 40))

@@ -8,8 +8,8 @@ from numbakmeans._algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned", "yinyang, movers"]
 #: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
-FREE = _plan.Worth(*[math.inf] * 3, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
-DEAR = FREE._replace(asked=1.0, tried=1.25, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
+FREE = _plan.Worth(*[math.inf] * 2, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
+DEAR = FREE._replace(asked=1.0, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
 
 
 def ask_all(change=setattr):
@@ -37,7 +37,7 @@ def forced(way):
     if what == "movers":
         changes |= {
             "MOVERS_REST": 1.0,
-            "mover_cost": lambda size, *_: -size,
+            "bounds_cost": lambda size, *_: -size,
             "head_cost": lambda *_: math.inf,
         }
     before = {name: getattr(_plan, name) for name in changes}

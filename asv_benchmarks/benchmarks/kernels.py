@@ -308,7 +308,14 @@ class Telling(HeadTrial):
     """The same, where more or fewer features tell which centers lie together."""
 
     name = "TELLING_FEATURES"
-    params = ([64, _plan.TELLING_FEATURES, 4096], HeadTrial.params[1])
+    params = ([(16, 16), (32, 256), (64, 64), (4096, 4096)], HeadTrial.params[1])
+
+
+class Foreseen(HeadTrial):
+    """The same, where few, some or many rows tell before each pass whether bounds are worth asking."""
+
+    name = "FORESEEN_ROWS"
+    params = ([16, _plan.FORESEEN_ROWS, 4096], [*HeadTrial.params[1], (5000, 200, 200), (100_000, 16, 100)])
 
 
 class HeadSample(Setting):

@@ -11,9 +11,9 @@ With many features, rows that the bounds leave in doubt are asked for their head
 few numbers that tell a lower bound for each center. What these leave open is a few centers for a row, each
 decided by itself (`_kernels.pairs`). Whether that pays, some rows tell after the first pass.
 
-Where the bounds leave nearly everything open, as in the first passes over data without clusters, looking at
-them is for nothing: only a block now and then is asked, in each pass another one, whose bounds are new; the
-others are scored at once, and bounded anew if what was asked lets hope that the next pass can use it.
+Where the bounds leave nearly everything open, as in the first passes over data without clusters, asking them
+is for nothing: all rows are scored at once, and bounded anew if that is nearly for free, or may pay in the
+next pass. Some rows tell before each pass whether asking pays again.
 
 Where few centers moved far, these are scored for all rows, so that only what the others moved lowers the
 bounds of the groups (`_kernels.movers`).
@@ -38,7 +38,9 @@ from numbakmeans._kernels.bounds import (
     bound_rows,
     count_needs,
     drifts_of,
+    follow_centers,
     keep_doubtful,
+    open_shares,
     pick_rows,
 )
 from numbakmeans._kernels.certify import (
@@ -59,6 +61,7 @@ from numbakmeans._kernels.heads import (
     lengths,
     multiplies,
     pack_heads,
+    spanning,
 )
 from numbakmeans._kernels.movers import bound_movers, pack_movers
 from numbakmeans._kernels.pack import measure_rows, panel_columns, rows_at_once
@@ -67,9 +70,6 @@ from numbakmeans._kernels.sums import relabel, relabel_row
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Samples
 from numbakmeans._slots import driver, spread
-
-#: Of so many blocks one is asked for its bounds also where that may not pay.
-ASKED = 32
 
 
 @kernel
@@ -121,7 +121,7 @@ def yinyang_slot(
         if n_before == 0:
             measure_rows(X, start, stop, origin, scale, norms)
         bounded = n_before > 0 and upper[start] < np.inf
-        asked = bounded and (spent <= worth.asked * n_asked or (expected <= worth.tried and t % ASKED == 0))
+        asked = bounded and spent <= worth.asked * n_asked
         if asked:
             if n_movers > 0:
                 bound_movers(X, start, stop, block, movers, origin, scale, norms, labels, of_movers)
@@ -183,7 +183,7 @@ def yinyang_pass(
     expected,
     worth,
     centers,
-    before,
+    moved,
     members,
     groups,
     panel_groups,
@@ -210,7 +210,7 @@ def yinyang_pass(
     turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
     n_before : how many passes were made before; block by block takes its turn to be asked first
     expected : what asking is expected to cost, in all; worth : `_plan.Worth`
-    centers, before : (n_clusters, padded features), float64, of this pass and of the one before
+    moved : (n_clusters,), how far each center moved since the pass before, from `bounds.follow_centers`
     members, groups : which center stands where in the panels, and the group of each center
     panel_groups, head_groups : the group of each panel, and of each panel of heads
     heads, basis : of the rows, and a `heads.Basis`; heads may be empty: then there are none
@@ -230,7 +230,7 @@ def yinyang_pass(
     packed = pack_centers(loop, n_slots, X, centers, members, panel_groups, origin, scale)
     packed_movers = pack_movers(loop, n_slots, X, centers, movers, origin, scale)
     marks = (packed.distinct, packed_movers.places)
-    drifts = drifts_of(centers, before, groups, lower.shape[1], *marks, scale)
+    drifts = drifts_of(moved, groups, lower.shape[1], *marks)
     of_centers = (centers, packed.distinct, members, head_groups, origin, scale)
     packed_heads = pack_heads(loop, n_slots, heads, basis, *of_centers)
     asking = (n_before, expected, worth)
@@ -282,7 +282,7 @@ class Yinyang(Algorithm):
         none = np.empty((0, 0), samples.dtype)
         columns = panel_columns(none, n_clusters)
         head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS, n_clusters)
-        some = slice(0, n_features, _plan.telling_step(n_features))
+        some = slice(0, n_features, _plan.telling_step(samples.shape))
         self.members = gather((centers[:, some] - origin[some]) * scale, head_columns)
         n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
         sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
@@ -300,7 +300,7 @@ class Yinyang(Algorithm):
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
         self.upper = np.empty(n_samples, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
-        self.before = centers.copy()
+        self.before, self.moved = centers.copy(), np.zeros(n_clusters)
         self.movers, self.heads, self.basis = _NO_MOVERS, _NO_HEADS, NO_BASIS
         self.norms = np.empty(n_samples)
         self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
@@ -314,29 +314,33 @@ class Yinyang(Algorithm):
         (origin, scale, _), plan = self.frame, self.plan
         n_samples, n_features = self.samples.shape
         step = -(-n_samples // max(1, min(n_samples, _plan.HEAD_PAIRS // len(centers))))
-        given = (
-            self.samples.rows(slice(None, None, step)),
-            centers[:, :n_features],
-            self.before[:, :n_features],
-        )
-        rows, points, before = (((some - origin) * scale).astype(np.float32) for some in given)
+        given = (self.samples.rows(slice(None, None, step)), centers[:, :n_features])
+        rows, points = (((some - origin) * scale).astype(np.float32) for some in given)
         moved = np.zeros(self.lower.shape[1])
-        np.maximum.at(moved, self.groups, lengths(points - before))
+        np.maximum.at(moved, self.groups, self.moved)
         own = labels[::step, None]
         upper = lengths(rows - points[own[:, 0]])[:, None]
         blocks, places = np.divmod(np.arange(n_samples)[::step], self.block_rows)
         doubted = self.lower[blocks, :, places] - moved < upper
         multiply = multiplies(plan.parallel, plan.n_slots)
-        spread_most = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
-        basis, off = directions(spread_most, self.head_sizes[0], multiply)
-        products = multiply(rows, basis), multiply(points, basis)
-        best, cost = 0, np.inf
-        for size in self.head_sizes:
+
+        def cost_of(size: int, products: tuple[np.ndarray, np.ndarray]) -> float:
             opened = head_distances(rows, points, products, size, multiply) < upper
             opened &= doubted[:, self.groups]
             np.put_along_axis(opened, own, False, axis=1)
             shares = float(doubted.mean()), float(opened.mean())
-            its_cost = _plan.head_cost(size, self._worth(size), len(centers), *shares)
+            return _plan.head_cost(size, self._worth(size), len(centers), *shares)
+
+        some = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
+        basis = spanning(some, self.head_sizes[0])
+        # As good as those that take the longer to find they are never.
+        if not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis))) < _plan.HEADS_HOPED:
+            return
+        basis, off = directions(some, basis, multiply)
+        products = multiply(rows, basis), multiply(points, basis)
+        best, cost = 0, np.inf
+        for size in self.head_sizes:
+            its_cost = cost_of(size, products)
             if its_cost >= cost:
                 break
             best, cost = size, its_cost
@@ -344,33 +348,34 @@ class Yinyang(Algorithm):
         # Written so that a NaN is refused.
         if cost < _plan.HEADS_PAY and chosen.row_loss < MOST_LOSS:
             self._make_heads(chosen, best)
+            self.expected = cost
 
-    def _movers(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
-        """Return the centers that moved so far that it pays to score them for all rows, as some rows tell."""
-        step = _plan.telling_step(self.samples.shape[1])
-        drifts = centers[:, ::step] - self.before[:, ::step]
-        moved = np.sqrt(np.einsum("jf,jf->j", drifts, drifts) * step) * self.frame.scale
-        order = np.argsort(-moved)
-        sizes = _plan.mover_sizes(moved[order])
-        some = np.arange(0, len(self.samples), -(-len(self.samples) // _plan.MOVERS_SAMPLE))
-        some = some[self.upper[some] < np.inf]
-        if not sizes or len(some) == 0:
+    def _foresee(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
+        """Foresee from some rows what bounds will cost, where they may cost too much.
+
+        Returns
+        -------
+        movers : the centers that moved so far that it pays to score them for all rows
+        """
+        # Where some were scored, they lowered the bounds of others, too.
+        hoped = math.inf if len(self.movers) else self.expected - worth.asking
+        tried = _plan.movers_tried(self.samples.size * len(centers), hoped)
+        if not tried and self.expected <= worth.asked:
             return _NO_MOVERS
-        blocks, places = np.divmod(some, self.block_rows)
-        upper, lower = self.upper[some, None], self.lower[blocks, :, places]
+        order = np.argsort(-self.moved)
+        sizes = _plan.mover_sizes(self.moved[order]) if tried else []
+        step = -(-len(self.samples) // _plan.FORESEEN_ROWS)
+        if not (self.upper[::step] < np.inf).any():
+            return _NO_MOVERS
         costs = []
         for size in (0, *sizes):
-            largest = np.zeros(lower.shape[1])
-            np.maximum.at(largest, self.groups[order[size:]], moved[order[size:]])
-            doubted = lower - largest <= upper
-            shares = float(doubted.mean()), float(doubted.any(1).mean())
-            costs.append(_plan.mover_cost(size, worth, len(centers), *shares))
-        without, *costs = costs
+            shares = open_shares(self.upper, self.lower, step, self.groups, self.moved, order[size:])
+            costs.append(_plan.bounds_cost(size, worth, len(centers), *shares))
         cost = min(costs)
-        if cost >= min(without, 1.0) * _plan.MOVERS_PAY:
-            return _NO_MOVERS
-        self.expected = min(self.expected, cost)
-        return order[: sizes[costs.index(cost)]]
+        pays = cost < min(costs[0], 1.0) * _plan.MOVERS_PAY
+        if pays or self.expected > worth.asked:
+            self.expected = cost if pays else costs[0]
+        return order[: sizes[costs.index(cost) - 1]] if pays else _NO_MOVERS
 
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
@@ -388,18 +393,17 @@ class Yinyang(Algorithm):
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
         if self.n_passes == 0:
             self._begin(centers)
-        elif self.head_sizes:
+        else:
+            follow_centers(centers, self.before, self.frame.scale, self.moved)
+        if self.n_passes > 0 and self.head_sizes:
             self._try_heads(centers, labels)
             self.head_sizes = []
         _, constants, scales = self.grids
         order = (self.members, self.groups, self.panel_groups, self.head_groups)
         run = self.driver.on(self.plan.parallel)
         worth = self._worth(self.heads.shape[1] - 1)
-        # Where some were scored, they lowered the bounds of others, too.
-        hoped = math.inf if len(self.movers) else self.expected - worth.asking
-        work = self.samples.size * len(centers)
-        tried = self.n_passes > 0 and self.heads is _NO_HEADS and _plan.movers_tried(work, hoped)
-        self.movers = self._movers(centers, worth) if tried else _NO_MOVERS
+        foreseen = self.n_passes > 0 and self.heads is _NO_HEADS
+        self.movers = self._foresee(centers, worth) if foreseen else _NO_MOVERS
         done = np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
@@ -413,17 +417,17 @@ class Yinyang(Algorithm):
                 self.expected,
                 worth,
                 centers,
-                self.before,
+                self.moved,
                 *order,
                 *self.frame,
                 *heads,
                 self.movers,
                 *tables,
             )
-        self.n_passes += 1
         moved, n_decided, n_scored, n_paired, saved, n_asked, spent = (int(count) for count in done)
-        self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
-        self.before[:] = centers
+        if self.n_passes > 0:
+            self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
+        self.n_passes += 1
         if saved < 0:
             self.heads = _NO_HEADS
         # Groups are as large as each other, but for one.

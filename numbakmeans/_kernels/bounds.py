@@ -33,7 +33,7 @@ WIDEN, NOTHING = 2.0**-19, 2.0**-60
 class Drifts(NamedTuple):
     """What the last update did to the bounds.
 
-    groups : (n_clusters,), int64, the group of each center; centers : (n_clusters,), how far each moved at
+    groups : (n_clusters,), int64, the group of each center; moved : (n_clusters,), how far each moved at
     most; largest : (n_groups,), float32, the most in each group, movers (`_kernels.movers`) aside
     has_movers : (n_groups,), bool, whether there is one in the group
     twins : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
@@ -41,7 +41,7 @@ class Drifts(NamedTuple):
     """
 
     groups: np.ndarray
-    centers: np.ndarray
+    moved: np.ndarray
     largest: np.ndarray
     has_movers: np.ndarray
     twins: np.ndarray
@@ -61,22 +61,55 @@ def safe_root(square):
 
 
 @kernel
-def drifts_of(centers, before, groups, n_groups, distinct, places, scale):
-    """Return the `Drifts` from the centers of the pass before.
+def follow_centers(centers, before, scale, moved):
+    """Write how far each center moved at most, in units of the frame, since the pass before.
+
+    before : INOUT (n_clusters, padded features), then equal to centers; moved : OUT (n_clusters,), float64
+    """
+    for j in range(len(centers)):
+        moved[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
+        before[j] = centers[j]
+
+
+@kernel
+def drifts_of(moved, groups, n_groups, distinct, places):
+    """Return the `Drifts` from how far each center moved.
 
     distinct : as in `certify.Packed`; places : as in `movers.Movers`
     """
-    drifts, largest = new_empty(len(centers), np.float64), new_zeros(n_groups, np.float32)
+    largest = new_zeros(n_groups, np.float32)
     has_movers, twins = new_zeros(n_groups, np.bool_), new_zeros(n_groups, np.bool_)
-    for j in range(len(centers)):
+    for j in range(len(moved)):
         g = groups[j]
-        drifts[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
         if places[j] >= 0:
             has_movers[g] = True
         else:
-            largest[g] = max(largest[g], np.float32(drifts[j] * (1.0 + WIDEN)))
+            largest[g] = max(largest[g], np.float32(moved[j] * (1.0 + WIDEN)))
         twins[g] |= not distinct[j]
-    return Drifts(groups, drifts, largest, has_movers, twins)
+    return Drifts(groups, moved, largest, has_movers, twins)
+
+
+@kernel
+def open_shares(upper, lower, step, groups, moved, lowering):
+    """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
+
+    upper, lower : bounds of all rows, of which every step-th tells; not all of these without bounds
+    moved : (n_clusters,), how far each center moved; lowering : those whose moves lower the bounds of groups
+    """
+    _, n_groups, block_rows = lower.shape
+    largest = new_zeros(n_groups, np.float64)
+    for j in lowering:
+        largest[groups[j]] = max(largest[groups[j]], moved[j])
+    n_rows, n_open_rows, n_open_pairs = 0, 0, 0
+    for i in range(0, len(upper), step):
+        if upper[i] < np.inf:
+            n_rows += 1
+            n_open = 0
+            for g in range(n_groups):
+                n_open += 1 if lower[i // block_rows, g, i % block_rows] - largest[g] <= upper[i] else 0
+            n_open_pairs += n_open
+            n_open_rows += 1 if n_open > 0 else 0
+    return n_open_pairs / (n_rows * n_groups), n_open_rows / n_rows
 
 
 @kernel
@@ -108,7 +141,7 @@ def pick_rows(X, start, stop, centers, scale, drifts, of_movers, labels, upper, 
     n_picks, n_measured = 0, 0
     for i in range(start, stop):
         own = labels[i]
-        bound = (upper[i] + drifts.centers[own]) * (1.0 + WIDEN)
+        bound = (upper[i] + drifts.moved[own]) * (1.0 + WIDEN)
         if not bound < nearest[i - start]:
             bound = distance(X, i, centers, own) * scale * (1.0 + WIDEN)
             n_measured += 1

@@ -314,20 +314,29 @@ def head_distances(
     return np.sqrt(np.maximum(square, 0.0))
 
 
-def directions(points: np.ndarray, n_directions: int, multiply: Multiply) -> tuple[np.ndarray, float]:
-    """Return orthonormal directions (n_directions, n_features) along which points spread most, float32.
+def _moderate(points: np.ndarray) -> np.ndarray:
+    """Return points scaled so that no square of a large one overflows, nor vanishes."""
+    return np.ldexp(points, -np.frexp(np.abs(points).max())[1])
+
+
+def spanning(points: np.ndarray, n_directions: int) -> np.ndarray:
+    """Return orthonormal directions (n_directions, n_features) that span as many of the points, float32."""
+    basis = _moderate(points[:: max(1, len(points) // n_directions)][:n_directions])
+    orthonormalize(basis)
+    return basis
+
+
+def directions(points: np.ndarray, basis: np.ndarray, multiply: Multiply) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions along which points spread most, float32, found from those of a basis.
 
     Also returns how far they are from orthonormal. A few steps of subspace iteration: how good they are
     changes no result.
     """
-    # Squares of what is tiny would vanish.
-    points = np.ldexp(points, -np.frexp(np.abs(points).max())[1])
+    points = _moderate(points)
     columns = np.ascontiguousarray(points.T)
-    basis = points[:: max(1, len(points) // n_directions)][:n_directions].copy()
     for _ in range(2):
-        orthonormalize(basis)
         basis = multiply(multiply(points, basis).T, columns)
-    orthonormalize(basis)
+        orthonormalize(basis)
     return basis, off_orthonormal(basis)
 
 

@@ -23,7 +23,7 @@ def test_directions_are_those_of_most_spread(n_slots):
     rng = np.random.default_rng(0)
     spread = np.where(np.arange(30) < 4, 10.0, 0.1)
     points = (rng.normal(size=(500, 30)) * spread).astype(np.float32)
-    basis, off = heads.directions(points, 4, heads.multiplies(n_slots > 1, n_slots))
+    basis, off = heads.directions(points, heads.spanning(points, 4), heads.multiplies(n_slots > 1, n_slots))
     right = np.linalg.norm(basis.astype(float) @ basis.T - np.eye(4))
     assert right <= off * 1.01 + 1e-12
     assert off < 1e-5
