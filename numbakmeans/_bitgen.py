@@ -34,18 +34,23 @@ def addresses(generators: Sequence[np.random.Generator]) -> np.ndarray:
     return np.array([_pointer(capsule, b"BitGenerator") for capsule in capsules], np.int64)
 
 
-def _next_uint32(typingctx: Any, address: Any) -> Any:
-    """Return 32 bits from the generator at an address, as an int64."""
+def _next_uint32(typingctx: Any, source: Any) -> Any:
+    """Return 32 bits as an int64, from the generator at an address, or a Generator that Numba took over."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        fields = builder.inttoptr(args[0], I64.as_pointer())
-        state, function = (
-            builder.load(cgutils.gep_inbounds(builder, fields, field)) for field in (STATE, NEXT_UINT32)
-        )
+        if isinstance(source, types.NumPyRandomGeneratorType):
+            fields = context.make_helper(builder, source, args[0]).bit_generator
+            fields = context.make_helper(builder, types.NumPyRandomBitGeneratorType("bit_generator"), fields)
+            state, function = fields.state, fields.fnptr_next_uint32
+        else:
+            fields = builder.inttoptr(args[0], I64.as_pointer())
+            state, function = (
+                builder.load(cgutils.gep_inbounds(builder, fields, field)) for field in (STATE, NEXT_UINT32)
+            )
         draw = builder.inttoptr(function, ir.FunctionType(ir.IntType(32), [I64]).as_pointer())
         return builder.zext(builder.call(draw, [state]), I64)
 
-    return types.int64(types.int64), codegen
+    return types.int64(source), codegen
 
 
 next_uint32: Any = intrinsic(_next_uint32)

@@ -104,12 +104,16 @@ def all_finite(X: Any) -> bool:
 
 
 @kernel
-def take(X: Any, picks: Any, dtype: Any) -> Any:
-    """Return some rows of X in a dtype; NaN for a negative pick."""
-    centers = new_empty((len(picks), X.shape[1]), dtype)
-    centers[:] = np.nan
+def write_rows(X: Any, picks: Any, centers: Any) -> None:
+    """Write some rows of X to centers (n_picks, n_features)."""
     for p in range(len(picks)):
         for f in range(X.shape[1]):
-            if picks[p] >= 0:
-                centers[p, f] = X[picks[p], f]
+            centers[p, f] = X[picks[p], f]
+
+
+@kernel
+def take(X: Any, picks: Any) -> Any:
+    """Return some rows of X, float64."""
+    centers = new_empty((len(picks), X.shape[1]), np.float64)
+    write_rows(X, picks, centers)
     return centers

@@ -28,9 +28,9 @@ from numbakmeans._bitgen import addresses
 from numbakmeans._jit import DISABLED, kernel
 from numbakmeans._kernels.canonical import GROUP, pack_block, sq_dist_tile
 from numbakmeans._kernels.means import exact_means
-from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
-from numbakmeans._kernels.room import room_of
-from numbakmeans._kernels.sampling import choose_each, choose_without_replacement
+from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_at_most, leaves_of, sum_leaf, sum_leaves
+from numbakmeans._kernels.room import LINE_WORDS, NO_ROOM, empty, room_of
+from numbakmeans._kernels.sampling import below, choose_each, choose_without_replacement
 from numbakmeans._kernels.sketch import (
     GROUP_LANES,
     MAX_FEATURES,
@@ -61,9 +61,9 @@ class Seeding(NamedTuple):
 
 
 @kernel
-def draw_points(rng, n_samples, n_clusters, n_features):
+def draw_points(rng, n_samples, n_clusters, room):
     """Draw k different rows; n_clusters <= n_samples."""
-    return choose_without_replacement(rng, n_samples, n_clusters), new_empty(0, np.float64)
+    return choose_without_replacement(rng, n_samples, n_clusters, room)
 
 
 def draw_points_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:
@@ -92,11 +92,10 @@ def place_points(samples: Samples, n_clusters: int, rows: np.ndarray, reals: np.
 
 
 @kernel
-def draw_plus_plus(rng, n_samples, n_clusters, n_features):
+def draw_plus_plus(rng, n_samples, n_clusters, room):
     """Draw the first row, and a uniform number for each other one."""
-    first = new_empty(1, np.int64)
-    first[0] = rng.integers(0, n_samples)
-    uniforms = new_empty(n_clusters - 1, np.float64)
+    first = below(rng, n_samples)
+    uniforms = empty(room, (n_clusters - 1,), np.float64)
     for p in range(n_clusters - 1):
         uniforms[p] = rng.random()
     return first, uniforms
@@ -200,15 +199,18 @@ def approach_slot(
     limits,
     sq_dists,
     leaf_sums,
+    room,
 ):
     """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
 
     new : make the sketches; near : where there are sketches, look only at rows that these do not rule out;
     others as in `pick_rows`
     """
-    n_features, begin = X.shape[1], starts[first_leaf]
-    block, lane_dists = new_zeros((len(center), LEAF_ROWS), np.float64), new_empty(LEAF_ROWS, np.float64)
-    hits, rows = new_empty(limits.shape[1] // GROUP_LANES, np.int64), new_empty(LEAF_ROWS, np.int64)
+    n_features, begin, used = X.shape[1], starts[first_leaf], room[0]
+    block = empty(room, (len(center), LEAF_ROWS), np.float64)
+    block[:] = 0.0
+    lane_dists, rows = empty(room, (LEAF_ROWS,), np.float64), empty(room, (LEAF_ROWS,), np.int64)
+    hits = empty(room, (limits.shape[1] // GROUP_LANES,), np.int64)
     leaves = range(slot * n_leaves // n_slots, (slot + 1) * n_leaves // n_slots)
     for leaf in range(first_leaf + leaves.start, first_leaf + leaves.stop):
         start, stop = starts[leaf], starts[leaf + 1]
@@ -233,6 +235,7 @@ def approach_slot(
                     error = errors[leaf, i - start]
                     limits[leaf, i - start] = limit_of(sq_dists[i], error, scale, n_features)
         leaf_sums[leaf] = sum_leaf(sq_dists, start, stop)
+    room[0] = used
 
 
 @driver
@@ -256,6 +259,7 @@ def pick_rows(
     sq_dists,
     leaf_sums,
     picks,
+    room,
 ):
     """Make picks[first:last] by '++', first >= 1; the last leaf of all makes the pick.
 
@@ -266,10 +270,11 @@ def pick_rows(
     (n_sketched, lanes), zeros at first
     sq_dists : INOUT (n_samples,), infinities before the first pick
     leaf_sums : INOUT (n_leaves,); picks : INOUT (n_clusters,), int64, known below `first`
+    room : of one thread; of several, without words
     """
     n_leaves = last_leaf - first_leaf
-    kept = (sketches, errors, limits, sq_dists, leaf_sums)
-    point = new_zeros(X.shape[1], np.float32)
+    kept, used = (sketches, errors, limits, sq_dists, leaf_sums, room), room[0]
+    point = empty(room, (X.shape[1],), np.float32)
     for p in range(first, last):
         if p > first:
             for f in range(X.shape[1]):
@@ -281,35 +286,51 @@ def pick_rows(
         marks = (p == 1, near, point, origin, scale)
         spread(loop, n_slots, approach_slot, (n_slots, X, center, *leaves, *marks, *kept))
         if last_leaf == len(depths):
-            picks[p] = pick_row(sq_dists, starts, leaf_sums, sum_leaves(leaf_sums, depths), uniforms[p - 1])
+            total = sum_leaves(leaf_sums, depths, room)
+            picks[p] = pick_row(sq_dists, starts, leaf_sums, total, uniforms[p - 1])
+    room[0] = used
 
 
 _pick_rows = pick_rows.kernel
 
 
 @kernel
-def pick_all(loop, n_slots, X, first, uniforms):
+def words_to_pick(n_samples, n_features, n_clusters):
+    """Return how many words of a room `draw_points`, or `draw_plus_plus` and `pick_all`, take at most.
+
+    With a copy of the rows, and the picked ones.
+    """
+    of_rows = n_samples * (n_features + 2) + 3 * leaves_at_most(n_samples)
+    beside = (n_features + GROUP) * (LEAF_ROWS + 3) + 8 * LEAF_ROWS + 24 * LINE_WORDS
+    return of_rows + n_clusters * (n_features + 4) + beside
+
+
+@kernel
+def pick_all(loop, n_slots, X, first, uniforms, room):
     """Return the rows that '++' picks, without sketches.
 
-    first : the first row; uniforms : (n_clusters - 1,), as `draw_plus_plus` draws them
+    first, uniforms : as `draw_plus_plus` draws them; room : of one thread; of several, without words
     """
     n_samples, n_features = X.shape
     n_clusters = len(uniforms) + 1
-    picks = new_empty(n_clusters, np.int64)
+    picks = empty(room, (n_clusters,), np.int64)
+    used = room[0]
     picks[0] = first
-    starts, depths = leaves_of(n_samples)
-    sq_dists, leaf_sums = new_empty(n_samples, np.float64), new_empty(len(depths), np.float64)
+    starts, depths = leaves_of(n_samples, room)
+    sq_dists, leaf_sums = empty(room, (n_samples,), np.float64), empty(room, (len(depths),), np.float64)
     sq_dists[:] = np.inf
-    center = new_zeros((n_features + GROUP - 1) // GROUP * GROUP, np.float64)
-    origin = new_zeros(n_features, np.float64)
+    center = empty(room, ((n_features + GROUP - 1) // GROUP * GROUP,), np.float64)
+    origin = empty(room, (n_features,), np.float64)
+    center[:], origin[:] = 0.0, 0.0
     for f in range(n_features):
         center[f] = X[first, f]
-    sketches = new_empty((0, n_features, GROUP_LANES), np.int8)
-    errors = new_empty((0, GROUP_LANES), np.float32)
-    work = (sketches, errors, errors, sq_dists, leaf_sums, picks)
+    sketches = empty(room, (0, n_features, GROUP_LANES), np.int8)
+    errors = empty(room, (0, GROUP_LANES), np.float32)
+    work = (sketches, errors, errors, sq_dists, leaf_sums, picks, room)
     n_leaves = len(depths)
     leaves = (starts, np.int64(0), n_leaves, depths)
     _pick_rows(loop, X, n_slots, center, *leaves, origin, 0.0, uniforms, np.int64(1), n_clusters, *work)
+    room[0] = used
     return picks
 
 
@@ -318,7 +339,7 @@ def pick_slot(slot, n_slots, X, starts, firsts, uniforms, picks):
     """Slot. Make the picks of every n-th problem; see `pick_each`."""
     for b in range(slot, len(firsts), n_slots):
         rows = X[starts[b] : starts[b + 1]]
-        found = pick_all(np.int64(ALONE), np.int64(1), rows, firsts[b], uniforms[b])
+        found = pick_all(np.int64(ALONE), np.int64(1), rows, firsts[b], uniforms[b], room_of(0))
         for p in range(len(found)):
             picks[b, p] = found[p]
 
@@ -355,7 +376,7 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     shape, (n_samples, n_features) = samples.shape, samples.shape
     picks = np.empty(n_clusters, np.int64)
     picks[0] = first[0]
-    starts, depths = leaves_of(n_samples)
+    starts, depths = leaves_of(n_samples, NO_ROOM)
     sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
     lanes = -(-int(np.diff(starts).max()) // GROUP_LANES) * GROUP_LANES
     n_sketched = _plan.sketched_leaves(shape, n_clusters, len(depths), lanes, samples.memory)
@@ -370,7 +391,7 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     work += _plan.PICK_STARTING if plan.parallel else 0
     step = _plan.per_call(work) if samples.X is not None else 1
     frame = (depths, origin, scale, uniforms)
-    tables = (sketches, errors, limits, sq_dists, leaf_sums, picks)
+    tables = (sketches, errors, limits, sq_dists, leaf_sums, picks, NO_ROOM)
     for p in range(1, n_clusters, step):
         center[:n_features] = samples.rows(picks[p - 1])
         for rows, X in samples.slabs(starts):
@@ -388,7 +409,7 @@ def draw_normals(rng, n_samples, n_clusters, n_features):
     normals = new_empty(n_clusters * min(n_samples, n_features), np.float64)
     for t in range(len(normals)):
         normals[t] = rng.standard_normal()
-    return new_empty(0, np.int64), normals
+    return normals
 
 
 def draw_normals_in_python(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> Draws:

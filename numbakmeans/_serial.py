@@ -67,26 +67,24 @@ def count_of(k):
 
 @kernel
 def rows_by_points(X, k, minit, rng):
-    n_samples, n_features = X.shape
     count = count_of(k)
-    if count > n_samples:
+    if count > len(X):
         raise ValueError(TOO_MANY_CLUSTERS)
-    picks = draw_points(rng, n_samples, count, n_features)[0]
-    return narrow_of(take(X, picks, X.dtype), n_features, np.float64)
+    return take(X, draw_points(rng, len(X), count, room_of(0)))
 
 
 @kernel
 def rows_by_plus_plus(X, k, minit, rng):
-    n_samples, n_features = X.shape
-    first, uniforms = draw_plus_plus(rng, n_samples, count_of(k), n_features)
-    return narrow_of(take(X, pick_all(*ONE_THREAD, X, first[0], uniforms), X.dtype), n_features, np.float64)
+    room = room_of(0)
+    first, uniforms = draw_plus_plus(rng, len(X), count_of(k), room)
+    return take(X, pick_all(*ONE_THREAD, X, first, uniforms, room))
 
 
 @kernel
 def rows_by_random(X, k, minit, rng):
     n_samples, n_features = X.shape
     count = count_of(k)
-    normals = draw_normals(rng, n_samples, count, n_features)[1].reshape((count, min(n_samples, n_features)))
+    normals = draw_normals(rng, n_samples, count, n_features).reshape((count, min(n_samples, n_features)))
     if n_samples >= n_features:
         return gaussian_centers(X, normals)
     mean = exact_means(X, n_samples, 53, -1074, room_of(0))
@@ -233,8 +231,7 @@ def drawn_codes(X, count, iter, single, thresh, check_finite, rng):
         raise ValueError(TOO_MANY_CODES)
     best_book, best = new_empty((0, n_features), np.float64), np.nan
     for start in range(iter):
-        picks = draw_points(rng, n_samples, count, n_features)[0]
-        first = narrow_of(take(X, picks, X.dtype), n_features, np.float64)
+        first = take(X, draw_points(rng, n_samples, count, room_of(0)))
         book, distortion = refine(X, first, False, thresh)
         if start == 0 or distortion < best or (np.isnan(best) and not np.isnan(distortion)):
             best_book, best = book, distortion

@@ -15,7 +15,7 @@ Arrays are (n_samples, n_features), of any layout, float32, float64, integers or
 worked on in float64, which results are then. Nothing is raised, as inside a `prange` Numba drops
 exceptions, or turns them into others: bad input gives a `status` other than OK, and results of NaN and -1.
 
-With a `workspace` as their last argument, `fit`, `nearest` and `update` allocate nothing.
+With a `workspace` as their last argument, those that run on one thread allocate nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from numbakmeans import _hook
 from numbakmeans._algorithms.many import solve, words_for
-from numbakmeans._arrays import new_empty, working_dtype
+from numbakmeans._arrays import working_dtype
 from numbakmeans._jit import kernel
 from numbakmeans._kernels import canonical
 from numbakmeans._kernels.means import exact_total, means
@@ -38,12 +38,11 @@ from numbakmeans._nopython import (
     all_finite,
     precision_of,
     rows_in,
-    rows_of,
-    take,
     wide_in,
     write_narrow,
+    write_rows,
 )
-from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all
+from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all, words_to_pick
 from numbakmeans._slots import all_threads
 
 __all__ = [
@@ -113,39 +112,45 @@ def _share(n: int, n_slots: int) -> int:
 
 @kernel
 def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
-    """Return memory for calls of `fit`, `nearest` and `update` with no more rows, features and clusters.
+    """Return memory for calls of the others with no more rows, features and clusters.
 
     Returns
     -------
     ndarray (n_words,), int64
         For one thread, and one call at a time: what a call returned with it lies in it, and the next call
-        writes over it. What is larger, has values that span far more than those of ordinary data, or takes
-        what lies in the same workspace, is right all the same, but allocates.
+        writes over it, but for its own arguments. What is larger, has values that span far more than those of
+        ordinary data, or takes what several calls before left there, is right all the same, but allocates.
     """
     sizes = np.int64(max(n_samples, 1)), np.int64(max(n_features, 1)), np.int64(max(n_clusters, 1))
-    return room_of(words_for(*sizes))
+    # Starting centers may lie in it.
+    given = max(n_features, 1) * max(n_clusters, 1) + LINE_WORDS
+    return room_of(max(words_for(*sizes), words_to_pick(*sizes)) + given)
 
 
 @kernel
-def _lies_in(work: np.ndarray, array: np.ndarray) -> bool:
-    """Return whether some of an array may lie in a workspace."""
+def _words_before(work: np.ndarray, array: np.ndarray) -> int:
+    """Return how many words of a workspace an array may lie in, from the first; too many if it holds that."""
     low = high = array.ctypes.data
     for n, stride in zip(array.shape, array.strides):  # noqa: B905, Numba's zip is never strict
         low += min((n - 1) * stride, 0)
         high += max((n - 1) * stride, 0)
-    start = work.ctypes.data
-    return array.size > 0 and low < start + work.size * work.itemsize and start < high + array.itemsize
+    start, high = work.ctypes.data, high + array.itemsize
+    if array.size == 0 or high <= start or start + len(work) * work.itemsize <= low:
+        return 0
+    return len(work) + 1 if low < start + work.itemsize else -(-(high - start) // work.itemsize)
 
 
 @kernel
-def _emptied(work: np.ndarray, X: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Return a workspace as a room of which nothing is taken.
+def _emptied(work: np.ndarray, X: np.ndarray, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return a workspace as a room of which nothing is taken but what the arguments of the call lie in.
 
-    Or one without words, where it is too small to be a room, or where a call before left its arguments in it.
+    Or one without words, where it is too small to be a room, or where they leave nothing of it.
     """
-    if len(work) < LINE_WORDS or _lies_in(work, X) or _lies_in(work, centers):
+    taken = max(_words_before(work, X), _words_before(work, centers), _words_before(work, labels))
+    taken = (max(taken, 1) + LINE_WORDS - 1) // LINE_WORDS * LINE_WORDS
+    if taken > len(work):
         return room_of(0)
-    work[0] = LINE_WORDS
+    work[0] = taken
     return work
 
 
@@ -201,7 +206,7 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     # Only the branch for the type of work is compiled.
     if work is None:
         return _fit(*ONE_THREAD, X, centers, dtype, max_iter, room_of(0))
-    return _fit(*ONE_THREAD, X, centers, dtype, max_iter, _emptied(work, X, centers))
+    return _fit(*ONE_THREAD, X, centers, dtype, max_iter, _emptied(work, X, centers, centers))
 
 
 @kernel
@@ -231,7 +236,7 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     dtype = working_dtype(X, centers)
     if work is None:
         return _nearest(*ONE_THREAD, X, centers, dtype, room_of(0))
-    return _nearest(*ONE_THREAD, X, centers, dtype, _emptied(work, X, centers))
+    return _nearest(*ONE_THREAD, X, centers, dtype, _emptied(work, X, centers, centers))
 
 
 @kernel
@@ -272,9 +277,7 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
     dtype = working_dtype(X, centers)
     if work is None:
         return _update(*ONE_THREAD, X, labels, centers, dtype, room_of(0))
-    if _lies_in(work, labels):
-        return _update(*ONE_THREAD, X, labels, centers, dtype, room_of(0))
-    return _update(*ONE_THREAD, X, labels, centers, dtype, _emptied(work, X, centers))
+    return _update(*ONE_THREAD, X, labels, centers, dtype, _emptied(work, X, centers, labels))
 
 
 @kernel
@@ -284,48 +287,66 @@ def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> U
 
 
 @kernel
-def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+def _no_centers(n_clusters: int, X: Any, dtype: Any, room: Any) -> np.ndarray:
+    centers = empty(room, (max(n_clusters, 0), X.shape[1]), dtype)
+    centers[:] = np.nan
+    return centers
+
+
+@kernel
+def _points(X: Any, dtype: Any, n_clusters: int, rng: Any, room: Any) -> np.ndarray:
+    n_samples, count = np.int64(X.shape[0]), np.int64(n_clusters)
+    centers = _no_centers(count, X, dtype, room)
+    if 1 <= count <= n_samples:
+        write_rows(X, draw_points(rng, n_samples, count, room), centers)
+    return centers
+
+
+@kernel
+def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return different rows of X at random: the start of ``kmeans2(minit="points")``.
 
-    X : as of `fit`; n_clusters : int; rng : numpy.random.Generator
+    X, work : as of `fit`; n_clusters : int; rng : numpy.random.Generator
 
     Without so many rows: NaN, and the generator is left alone.
     """
     dtype = working_dtype(X, X)
-    n_samples, n_features = X.shape
-    picks = new_empty(max(n_clusters, 0), np.int64)
-    picks[:] = -1
-    if 1 <= n_clusters <= n_samples:
-        picks = draw_points(rng, n_samples, np.int64(n_clusters), n_features)[0]
-    return take(X, picks, dtype)
+    if work is None:
+        return _points(X, dtype, n_clusters, rng, room_of(0))
+    return _points(X, dtype, n_clusters, rng, _emptied(work, X, X, X))
 
 
 @kernel
-def _plus_plus(loop: int, n_slots: int, X: Any, dtype: Any, n_clusters: int, rng: Any) -> np.ndarray:
-    n_samples, n_features = X.shape
-    picks = new_empty(max(n_clusters, 0), np.int64)
-    picks[:] = -1
-    if n_clusters >= 1 and X.size > 0 and all_finite(X):
-        first, uniforms = draw_plus_plus(rng, n_samples, np.int64(n_clusters), n_features)
-        picks = pick_all(loop, n_slots, rows_of(X, dtype), first[0], uniforms)
-    return take(X, picks, dtype)
+def _plus_plus(
+    loop: int, n_slots: int, X: Any, dtype: Any, n_clusters: int, rng: Any, room: Any
+) -> np.ndarray:
+    n_samples, count = np.int64(X.shape[0]), np.int64(n_clusters)
+    centers = _no_centers(count, X, dtype, room)
+    if count >= 1 and X.size > 0 and all_finite(X):
+        first, uniforms = draw_plus_plus(rng, n_samples, count, room)
+        picks = pick_all(loop, n_slots, rows_in(room, X, dtype), first, uniforms, room)
+        write_rows(X, picks, centers)
+    return centers
 
 
 @kernel
-def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return rows of X chosen by k-means++: the start of ``kmeans2(minit="++")``.
 
-    X : as of `fit`, finite; n_clusters : int; rng : numpy.random.Generator
+    X : as of `fit`, finite; n_clusters : int; rng : numpy.random.Generator; work : as of `fit`
 
     Without rows, or where they are not finite: NaN, and the generator is left alone.
     """
-    return _plus_plus(*ONE_THREAD, X, working_dtype(X, X), n_clusters, rng)
+    dtype = working_dtype(X, X)
+    if work is None:
+        return _plus_plus(*ONE_THREAD, X, dtype, n_clusters, rng, room_of(0))
+    return _plus_plus(*ONE_THREAD, X, dtype, n_clusters, rng, _emptied(work, X, X, X))
 
 
 @kernel
 def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Do what `plus_plus` does, with all threads."""
-    return _plus_plus(*all_threads(), X, working_dtype(X, X), n_clusters, rng)
+    return _plus_plus(*all_threads(), X, working_dtype(X, X), n_clusters, rng, room_of(0))
 
 
 _hook.init()

@@ -1,4 +1,4 @@
-"""Calls from nopython code in every situation, compared with the calls from Python.
+"""Calls from nopython code, of every form and in every situation, compared with the calls from Python.
 
 ``python inside.py LAYER [PASSES]`` prints a JSON list of the differences. PASSES, 3 unless given, are those
 of the calls from Python: another number is the negative control.
@@ -11,45 +11,77 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit, prange, threading_layer
+from numba import literal_unroll, njit, prange, threading_layer
 
 from numbakmeans import kmeans, kmeans2, vq, whiten
 
 N_PROBLEMS = 6
 
 
-# Without the GIL, for which two threads would wait in turns.
+# Each form has something of its own: what is given by name, by place or left out, strings that stand here or
+# come at run time, a number or an array, 1-D or 2-D, the dtype, the layout. Without the GIL, for which two
+# threads would wait in turns.
 @njit(cache=True, nogil=True)
-def everything(data, start, rng):
-    """Return what the four functions make of one problem."""
-    given = kmeans2(data, start, 3, missing="warn")
-    drawn = kmeans2(data, 4, iter=3, minit="++", rng=rng)
-    book, _ = kmeans(data, start, thresh=0.01)
-    code, dist = vq(data, book)
-    return given[0], given[1], drawn[0], drawn[1], code, dist, whiten(data)
+def given(single, double, whole, minit, missing, n_passes):
+    """Return what the functions make of starts that are given; single is read-only and in Fortran order."""
+    places = kmeans2(single, single[:4], n_passes, 1e-5, "matrix", "warn", True)
+    names = kmeans2(iter=n_passes, missing=missing, data=double[::2], k=double[:3], minit=minit)
+    integers = kmeans2(whole, double[:4].T[:3].T, n_passes, check_finite=False)
+    flat = kmeans2(double[:, 1], double[:5, 1], n_passes, missing="raise")
+    book, distortion = kmeans(single, single[:4], n_passes, 0.01)
+    flat_book, flat_distortion = kmeans(whole[:, 0], k_or_guess=double[:2, 0], thresh=0.01)
+    codes, dists = vq(single, book, check_finite=False)
+    mixed, mixed_dists = vq(obs=double.T[:, :3].T, code_book=single[:5])
+    flat_codes, flat_dists = vq(whole[:, 2], flat_book)
+    return (
+        *(places[0], places[1], names[0], names[1], integers[0], integers[1], flat[0], flat[1]),
+        *(book, np.array([distortion]), flat_book, np.array([flat_distortion])),
+        *(codes, dists, mixed, mixed_dists, flat_codes, flat_dists),
+        *(whiten(single), whiten(double[:, 0], False), whiten(obs=whole, check_finite=True)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def drawn(single, double, whole, minit, missing, n_passes, rng):
+    """Return what they make of starts that they draw."""
+    plus = kmeans2(single, 4, n_passes, minit="++", rng=rng)
+    points = kmeans2(double.T[::-1].T, 3, n_passes, minit="points", missing="warn", rng=rng)
+    normals = kmeans2(whole, 2, n_passes, rng=rng)
+    later = kmeans2(double[:, 0], 3, n_passes, 1e-5, minit, missing, True, rng=rng)
+    book, distortion = kmeans(double, 3, n_passes, rng=rng)
+    return (
+        *(plus[0], plus[1], points[0], points[1], normals[0], normals[1], later[0], later[1]),
+        *(book, np.array([distortion])),
+    )
+
+
+@njit(cache=True, nogil=True)
+def in_a_row(results):
+    """Return all values of some arrays, float64."""
+    size = 0
+    for part in literal_unroll(results):
+        size += part.size
+    row, first = np.empty(size), 0
+    for part in literal_unroll(results):
+        for value in part.flat:
+            row[first] = value
+            first += 1
+    return row
 
 
 @njit(cache=True, parallel=True)
-def in_parallel(data, start):
-    """Return centroids and labels of each problem, found in an iteration of a prange."""
-    centroid = np.empty((len(data), *start.shape), start.dtype)
-    label = np.empty(data.shape[:2], np.int32)
-    for b in prange(len(data)):
-        centroid[b], label[b] = kmeans2(data[b], start, 3)
-    return centroid, label
+def in_parallel(singles, doubles, wholes, n_passes, rng):
+    """Return what both do outside of a prange, and what `given` does with each problem inside of one."""
+    here = given(singles[0], doubles[0], wholes[0], "matrix", "warn", n_passes)
+    random = drawn(singles[0], doubles[0], wholes[0], "++", "warn", n_passes, rng)
+    rows = np.empty((len(singles), len(in_a_row(here))))
+    for b in prange(len(singles)):
+        rows[b] = in_a_row(given(singles[b], doubles[b], wholes[b], "matrix", "warn", n_passes))
+    return here, random, rows
 
 
 def digests(results):
-    arrays = [np.asarray(part) for part in results]
-    return [(str(array.dtype), array.shape, array.tobytes()) for array in arrays]
-
-
-def right(data, start, n_passes):
-    """Return what `everything` must return, by calls from Python."""
-    given = kmeans2(data, start, n_passes)
-    drawn = kmeans2(data, 4, iter=n_passes, minit="++", rng=7)
-    book, _ = kmeans(data, start, thresh=0.01)
-    return *given, *drawn, *vq(data, book), whiten(data)
+    return [(str(part.dtype), part.shape, part.tobytes()) for part in map(np.asarray, results)]
 
 
 def forked(call):
@@ -64,23 +96,31 @@ def forked(call):
 
 
 def main(layer, n_passes):
-    data = np.asfortranarray(np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32))
-    data.flags.writeable = False
-    start = data[:4].copy()
-    expected = digests(right(data, start, n_passes))
+    rng = np.random.default_rng(0)
+    doubles = tuple(rng.normal(size=(N_PROBLEMS, 80, 3)))
+    singles = tuple(np.asfortranarray(X, np.float32) for X in doubles)
+    wholes = tuple((9 * X).astype(np.int32) for X in doubles)
+    for X in singles:
+        X.flags.writeable = False
+    alone = list(zip(singles, doubles, wholes, strict=True))
+
+    expected = [given.py_func(*problem, "matrix", "warn", n_passes) for problem in alone]
+    random = drawn.py_func(*alone[0], "++", "warn", n_passes, np.random.default_rng(7))
+    right, right_drawn = digests(expected[0]), digests(random)
 
     def same(_=None):
-        return digests(everything(data, start, np.random.default_rng(7))) == expected
+        starts = digests(given(*alone[0], "matrix", "warn", 3)) == right
+        return starts and digests(drawn(*alone[0], "++", "warn", 3, np.random.default_rng(7))) == right_drawn
 
-    many = np.stack([np.roll(data, b, axis=0) for b in range(N_PROBLEMS)])
-    found = in_parallel(many, start)
+    here, found, rows = in_parallel(singles, doubles, wholes, 3, np.random.default_rng(7))
     assert threading_layer() == layer
-    alone = [kmeans2(problem, start, n_passes) for problem in many]
     with ThreadPoolExecutor(2) as pool:
         situations = {
             "called": same(),
+            "in a parallel function": digests(here) == right and digests(found) == right_drawn,
             "inside of a prange": all(
-                digests(part[b] for part in found) == digests(alone[b]) for b in range(N_PROBLEMS)
+                row.tobytes() == in_a_row(results).tobytes()
+                for row, results in zip(rows, expected, strict=True)
             ),
             "from two threads": all(pool.map(same, range(20))),
             # After a parallel region of the parent's.

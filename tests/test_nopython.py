@@ -297,6 +297,35 @@ def test_a_loop_with_a_workspace_allocates_nothing(shape, dtype):
 
 
 @njit
+def users_seeds(X, n_clusters, n_times, rng, work):
+    """Return results from starts that lie in the same workspace."""
+    for _ in range(n_times):
+        drawn = jit.fit(X, jit.points(X, n_clusters, rng, work), 5, work).inertia
+        fit = jit.fit(X, jit.plus_plus(X, n_clusters, rng, work), 5, work)
+    return fit, drawn
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (9, 2, 3), (100, 1, 100), (200, 4, 5), (3, 300, 2), (1000, 8, 8), (12_000, 2, 300)]
+)
+def test_seeding_with_a_workspace_allocates_nothing(shape, dtype):
+    n_samples, n_features, n_clusters = shape
+    X = np.random.default_rng(0).integers(0, 9, size=(n_samples, n_features)).astype(dtype)
+    rng, work = np.random.default_rng(1), jit.workspace(*shape)
+    (fit, drawn), of_one = allocations(lambda: users_seeds(X, n_clusters, 1, rng, work))
+    rng = np.random.default_rng(1)
+    assert drawn == jit.fit(X, jit.points(X, n_clusters, rng), 5).inertia
+    assert bits(*fit) == bits(*jit.fit(X, jit.plus_plus(X, n_clusters, rng), 5))
+    _, of_many = allocations(lambda: users_seeds(X, n_clusters, 20, rng, work))
+    assert of_many == of_one
+    # The control: for the rows, but not what is made of them.
+    small = work[: n_samples * n_features + 8]
+    _, of_small = allocations(lambda: users_seeds(X, n_clusters, 20, rng, small))
+    assert of_small >= 20 + of_many
+
+
+@njit
 def users_chain(X, centers, work):
     """Hand on what lies in the workspace."""
     for _ in range(3):

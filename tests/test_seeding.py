@@ -16,6 +16,7 @@ from numbakmeans import _seeding as seeding
 from numbakmeans._fit import seed
 from numbakmeans._kernels import sketch
 from numbakmeans._kernels.pairwise import leaves_of, sum_leaf, sum_leaves
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._samples import Samples, padded
 
 
@@ -70,7 +71,7 @@ def test_plus_plus_over_many_leaves(dtype, sketches, threads):
     X, _ = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
     assert plan.n_slots == threads
-    assert len(leaves_of(len(X))[1]) >= 3 * threads
+    assert len(leaves_of(len(X), NO_ROOM)[1]) >= 3 * threads
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
@@ -90,7 +91,7 @@ def all_sq_dists(X, picks):
     """D after all these picks, as '++' leaves it by way of the sketches, and the sums of the leaves."""
     samples = Samples(X)
     origin, scale = seeding.sketch_frame(samples)
-    starts, depths = leaves_of(len(X))
+    starts, depths = leaves_of(len(X), NO_ROOM)
     lanes = -(-int(np.diff(starts).max()) // sketch.GROUP_LANES) * sketch.GROUP_LANES
     sketches = np.empty((len(depths), X.shape[1], lanes), np.int8)
     errors, limits = np.zeros((2, len(depths), lanes), np.float32)
@@ -101,7 +102,7 @@ def all_sq_dists(X, picks):
         near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
         leaves = (0, 1, samples.X, center, starts, 0, len(depths))
         how = (scale > 0 and p == 0, near, point, origin, scale)
-        seeding.approach_slot(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums)
+        seeding.approach_slot(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums, NO_ROOM)
     return sq_dists, leaf_sums
 
 
@@ -212,9 +213,9 @@ def test_picks_are_scipys(dtype, n_features, sketches):
 
 
 def leaf_sums_of(D):
-    starts, depths = leaves_of(len(D))
+    starts, depths = leaves_of(len(D), NO_ROOM)
     sums = np.array([sum_leaf(D, a, b) for a, b in itertools.pairwise(starts)])
-    return starts, sums, sum_leaves(sums, depths)
+    return starts, sums, sum_leaves(sums, depths, NO_ROOM)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3000))

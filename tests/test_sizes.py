@@ -5,6 +5,7 @@ import pytest
 
 from numbakmeans import _plan
 from numbakmeans._jit import kernel
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._kernels.sampling import choose_without_replacement
 from numbakmeans._kernels.sums import part_bits
 from numbakmeans._samples import MAX_CLUSTERS, MAX_SAMPLES, padded
@@ -67,5 +68,5 @@ def test_the_arithmetic_of_drivers_has_64_bits():
 def test_rows_drawn_from_many(n):
     """The same rows as NumPy's choice, beyond 32 bits, and the same state of the generator."""
     ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
-    assert np.array_equal(choose_without_replacement(ours, n, 7), theirs.choice(n, 7, replace=False))
+    assert np.array_equal(choose_without_replacement(ours, n, 7, NO_ROOM), theirs.choice(n, 7, replace=False))
     assert ours.bit_generator.state == theirs.bit_generator.state

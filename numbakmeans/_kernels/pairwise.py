@@ -13,19 +13,29 @@ doi 10.1137/0914050.
 
 import numpy as np
 
-from numbakmeans._arrays import new_empty
 from numbakmeans._jit import kernel
+from numbakmeans._kernels.room import empty
 
 LEAF_ROWS = 128
 LANES = 8
 
 
 @kernel
-def leaves_of(n):
-    """Return where the leaves of n elements start (one more entry, n, at the end), and their depths."""
-    most = n // (LEAF_ROWS // 4) + 2
-    starts, depths = new_empty(most, np.int64), new_empty(most, np.int64)
-    stack = new_empty((128, 3), np.int64)
+def leaves_at_most(n):
+    """Return how many entries `leaves_of` may need for n elements."""
+    return n // (LEAF_ROWS // 4) + 2
+
+
+@kernel
+def leaves_of(n, room):
+    """Return where the leaves of n elements start (one more entry, n, at the end), and their depths.
+
+    room : `_kernels.room`
+    """
+    most = leaves_at_most(n)
+    starts, depths = empty(room, (most,), np.int64), empty(room, (most,), np.int64)
+    used = room[0]
+    stack = empty(room, (128, 3), np.int64)
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, 0
     held, n_leaves = 1, 0
     while held > 0:
@@ -41,6 +51,7 @@ def leaves_of(n):
             stack[held + 1, 0], stack[held + 1, 1], stack[held + 1, 2] = start, half, depth + 1
             held += 2
     starts[n_leaves] = n
+    room[0] = used
     return starts[: n_leaves + 1], depths[:n_leaves]
 
 
@@ -72,12 +83,13 @@ def sum_leaf(values, start, stop):
 
 
 @kernel
-def sum_leaves(leaf_sums, depths):
+def sum_leaves(leaf_sums, depths, room):
     """Return the sum of all leaves, joined as NumPy's recursion joins them.
 
     Neighbours of equal depth are siblings: the tree is full, and its leaves come in order.
     """
-    sums, levels = new_empty(128, np.float64), new_empty(128, np.int64)
+    used = room[0]
+    sums, levels = empty(room, (128,), np.float64), empty(room, (128,), np.int64)
     held = 0
     for leaf in range(len(leaf_sums)):
         total, level = leaf_sums[leaf], depths[leaf]
@@ -86,4 +98,5 @@ def sum_leaves(leaf_sums, depths):
             total, level = sums[held] + total, level - 1
         sums[held], levels[held] = total, level
         held += 1
+    room[0] = used
     return sums[0]

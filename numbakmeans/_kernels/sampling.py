@@ -14,7 +14,8 @@ import numpy as np
 
 from numbakmeans._arrays import new_empty
 from numbakmeans._bitgen import next_uint32
-from numbakmeans._jit import kernel
+from numbakmeans._jit import DISABLED, kernel
+from numbakmeans._kernels.room import empty, room_of
 
 #: Above this population, and with more than 1 / TAIL_SHARE of it asked for, NumPy shuffles a whole range.
 TAIL_POPULATION, TAIL_SHARE = 10_000, 50
@@ -23,22 +24,22 @@ LOW = (1 << 32) - 1
 
 
 @kernel
-def below(rng, n):
-    """Return ``rng.integers(n)``."""
-    return rng.integers(0, n)
-
-
-@kernel
-def below_at(address, n):
-    """Return ``rng.integers(n)``, n below 2**31, from the generator at an address (`_bitgen`)."""
+def below_at(source, n):
+    """Return ``rng.integers(n)``, n below 2**31, from what `_bitgen.next_uint32` draws from."""
     if n == 1:
         return 0
-    product = next_uint32(address) * n
+    product = next_uint32(source) * n
     if product & LOW < n:
         # What would make some numbers more likely than others is drawn again.
         while product & LOW < (LOW + 1 - n) % n:
-            product = next_uint32(address) * n
+            product = next_uint32(source) * n
     return product >> 32
+
+
+@kernel
+def below(rng, n):
+    """Return ``rng.integers(n)``; up to 2**31 without the array that Numba allocates for it."""
+    return rng.integers(0, n) if DISABLED or n >= 2**31 else below_at(rng, n)
 
 
 @kernel
@@ -54,7 +55,10 @@ def insert_new(table, value):
 
 
 def chooser(below):
-    """Return ``rng.choice(population, size, replace=False)``, size <= population, for one kind of rng."""
+    """Return ``rng.choice(population, size, replace=False)``, size <= population, for one kind of rng.
+
+    Its last argument is the room (`_kernels.room`) that it takes memory from.
+    """
 
     @kernel
     def shuffle_tail(rng, values, first):
@@ -64,18 +68,21 @@ def chooser(below):
             values[i], values[j] = values[j], values[i]
 
     @kernel
-    def choose(rng, population, size):
+    def choose(rng, population, size, room):
+        chosen = empty(room, (size,), np.int64)
+        used = room[0]
         if population > TAIL_POPULATION and size > population // TAIL_SHARE:
-            order = new_empty(population, np.int64)
+            order = empty(room, (population,), np.int64)
             for i in range(population):
                 order[i] = i
             shuffle_tail(rng, order, max(population - size, 1))
-            return order[population - size :].copy()
-        chosen = new_empty(size, np.int64)
+            chosen[:] = order[population - size :]
+            room[0] = used
+            return chosen
         slots = 1
         while slots <= 1.2 * size:
             slots *= 2
-        table = new_empty(slots, np.int64)
+        table = empty(room, (slots,), np.int64)
         table[:] = -1
         for j in range(population - size, population):
             value = below(rng, j + 1)
@@ -85,6 +92,7 @@ def chooser(below):
                 insert_new(table, value)
             chosen[j - population + size] = value
         shuffle_tail(rng, chosen, 1)
+        room[0] = used
         return chosen
 
     return choose
@@ -97,7 +105,7 @@ choose_without_replacement, choose_at = chooser(below), chooser(below_at)
 @kernel
 def choose_each(addresses, populations, size):
     """Return what `choose_without_replacement` does for each of many generators, (n_generators, size)."""
-    chosen = new_empty((len(addresses), size), np.int64)
+    chosen, room = new_empty((len(addresses), size), np.int64), room_of(0)
     for b in range(len(addresses)):
-        chosen[b] = choose_at(addresses[b], populations[b], size)
+        chosen[b] = choose_at(addresses[b], populations[b], size, room)
     return chosen

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
+from numbakmeans._kernels.room import NO_ROOM
 
 SIZES = [1, 2, 7, 8, 9, 127, 128, 129, 136, 255, 256, 257, 1000, 1023, 4099, 65_537, 100_003]
 
 
 def pairwise(values):
-    starts, depths = leaves_of(len(values))
+    starts, depths = leaves_of(len(values), NO_ROOM)
     sums = np.array([sum_leaf(values, a, b) for a, b in itertools.pairwise(starts)])
-    return sum_leaves(sums, depths)
+    return sum_leaves(sums, depths, NO_ROOM)
 
 
 #: Older releases sum buffers of so many elements, one after the other.
@@ -34,7 +35,7 @@ def test_a_plain_sum_is_not():
 
 @pytest.mark.parametrize("n", SIZES)
 def test_leaves_cover_every_row_once(n):
-    starts, depths = leaves_of(n)
+    starts, depths = leaves_of(n, NO_ROOM)
     assert starts[0] == 0
     assert starts[-1] == n
     assert (np.diff(starts) > 0).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._bitgen import addresses
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._kernels.sampling import choose_each, choose_without_replacement
 
 GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
@@ -24,7 +25,7 @@ def test_choice(bits, population, size):
         # A 32-bit draw leaves half of a 64-bit one in the generator's buffer.
         for rng in (ours, numpys):
             rng.integers(0, 10, size=seed)
-        chosen = choose_without_replacement(ours, population, size)
+        chosen = choose_without_replacement(ours, population, size, NO_ROOM)
         assert np.array_equal(chosen, numpys.choice(population, size, replace=False))
         np.testing.assert_equal(ours.bit_generator.state, numpys.bit_generator.state)
 
