@@ -143,13 +143,19 @@ def test_kernels_have_one_signature_for_each_working_dtype():
 PLAIN = """
 import warnings
 import numpy as np
-from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+from numbakmeans import fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 warnings.simplefilter("error")
 X = np.random.default_rng(0).normal(size=(60, 40))
 results = [*kmeans2(X, X[:30], iter=2), *vq(X, X[:30]), whiten(X[:9, :2]), *fit(X[:9, :2], X[:2, :2])]
 results += [*kmeans(X[:9, :2], 2, rng=0, iter=2)]
 for minit in ("points", "++", "random"):
     results += [*kmeans2(X[:30, :3], 2, minit=minit, rng=0)]
+few, work = X[:20, :3], jit.workspace(20, 3, 4)
+start = jit.plus_plus(few, 4, np.random.default_rng(0), work).copy()
+results += [start, jit.points(few, 4, np.random.default_rng(0)), *jit.nearest(few, start)]
+results += [*jit.fit(few, start, 3, work), *jit.parallel_fit(few.astype(np.float32), start, 3)]
+results += jit.update(few, np.arange(20) % 4, start)
+results += kmeans2_batch([few, few[:9]], 2, minit="++", rng=0)[0]
 print([np.asarray(result).tobytes().hex() for result in results])
 """
 

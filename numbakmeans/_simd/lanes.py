@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from numbakmeans._jit import DISABLED
 from numbakmeans._simd.vectors import I32, I64, Arrays, Vectors, lane_tile_of, target_of
 
 
@@ -236,8 +238,7 @@ def compare_panels(
 LANE_VECTORS = 4
 
 
-@intrinsic
-def lanes_at_once(typingctx: Any, X: Any) -> Any:
+def _lanes_at_once(typingctx: Any, X: Any) -> Any:
     """Lanes that `nearest_lanes` handles at once: blocks are multiples of it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -246,8 +247,7 @@ def lanes_at_once(typingctx: Any, X: Any) -> Any:
     return types.int64(X), codegen
 
 
-@intrinsic
-def nearest_lanes(
+def _nearest_lanes(
     typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any
 ) -> Any:
     """Write the nearest of some centers for each lane of a block, every distance by the definition.
@@ -309,6 +309,20 @@ def nearest_lanes(
         return context.get_dummy_value()
 
     return types.void(block, centers, candidates, n_candidates, labels), codegen
+
+
+def _nearest_plainly(block: Any, centers: Any, candidates: Any, n_candidates: int, labels: Any) -> None:
+    best, labels[:] = np.full(block.shape[1], np.inf), candidates[0]
+    for j in candidates[:n_candidates]:
+        sq_dists = np.zeros(block.shape[1])
+        for f, values in enumerate(block):
+            sq_dists += np.square(values - centers[j, f])
+        nearer = sq_dists < best
+        best[nearer], labels[nearer] = sq_dists[nearer], j
+
+
+lanes_at_once: Any = (lambda _: 1) if DISABLED else intrinsic(_lanes_at_once)
+nearest_lanes: Any = _nearest_plainly if DISABLED else intrinsic(_nearest_lanes)
 
 
 @intrinsic
