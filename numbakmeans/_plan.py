@@ -66,7 +66,7 @@ PAIR_FEATURES, PAIR_COST = 60.0, 3.5
 HEAD_FEATURES, HEAD_PANELS, HEAD_WORK = 48, 2, 500_000_000
 HEAD_SHARES, HEAD_PASSES, HEADS_PAY = (3, 4, 6, 8), 8, 0.7
 #: What heads may cost along directions that are found in no time, if better ones are to be looked for. Data
-#: that heads pay for were all below 0.9, others above 1.7. asv: kernels.HeadTrial.
+#: that heads pay for were all below 0.9, others above 1.7. asv: kernels.HeadsHoped.
 HEADS_HOPED = 1.25
 #: What a trial of heads may take: the square of the directions, over pairs of row and center in the passes
 #: that have to pay for it. asv: kernels.HeadTrial: without it, 2000 x 784 takes three times as long.

@@ -304,6 +304,13 @@ class HeadTrial(Setting):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
+class HeadsHoped(HeadTrial):
+    """The same, with better directions looked for always, and as planned."""
+
+    name = "HEADS_HOPED"
+    params = ([math.inf, _plan.HEADS_HOPED], [(5000, 784, 400), (20_000, 384, 200)])
+
+
 class Telling(HeadTrial):
     """The same, where more or fewer features tell which centers lie together."""
 
