@@ -1,4 +1,4 @@
-"""NumPy's bit generators by their addresses: thousands of them draw in one call of compiled code.
+"""Draws from NumPy's bit generators: by address, thousands in one call, or from one that Numba took over.
 
 To hand a `numpy.random.Generator` over to compiled code costs more than to draw a few numbers from it. Its
 `BitGenerator.capsule` holds a pointer to NumPy's public `bitgen_t` (numpy/random/bitgen.h): a state, and

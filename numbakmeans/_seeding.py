@@ -391,7 +391,8 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     work += _plan.PICK_STARTING if plan.parallel else 0
     step = _plan.per_call(work) if samples.X is not None else 1
     frame = (depths, origin, scale, uniforms)
-    tables = (sketches, errors, limits, sq_dists, leaf_sums, picks, NO_ROOM)
+    room = NO_ROOM if plan.parallel else room_of(words_to_pick(0, n_features, 0))
+    tables = (sketches, errors, limits, sq_dists, leaf_sums, picks, room)
     for p in range(1, n_clusters, step):
         center[:n_features] = samples.rows(picks[p - 1])
         for rows, X in samples.slabs(starts):

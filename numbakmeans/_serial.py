@@ -31,6 +31,7 @@ from numbakmeans._seeding import (
     gaussian_centers,
     pick_all,
     place_in_row_space,
+    words_to_pick,
 )
 
 NO_GENERATOR = "in nopython code random numbers come from an explicit generator: pass rng"
@@ -75,8 +76,9 @@ def rows_by_points(X, k, minit, rng):
 
 @kernel
 def rows_by_plus_plus(X, k, minit, rng):
-    room = room_of(0)
-    first, uniforms = draw_plus_plus(rng, len(X), count_of(k), room)
+    count = count_of(k)
+    room = room_of(words_to_pick(*X.shape, count))
+    first, uniforms = draw_plus_plus(rng, len(X), count, room)
     return take(X, pick_all(*ONE_THREAD, X, first, uniforms, room))
 
 

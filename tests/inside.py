@@ -103,7 +103,6 @@ def main(layer, n_passes):
     for X in singles:
         X.flags.writeable = False
     alone = list(zip(singles, doubles, wholes, strict=True))
-
     expected = [given.py_func(*problem, "matrix", "warn", n_passes) for problem in alone]
     random = drawn.py_func(*alone[0], "++", "warn", n_passes, np.random.default_rng(7))
     right, right_drawn = digests(expected[0]), digests(random)

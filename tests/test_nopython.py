@@ -345,6 +345,20 @@ def test_what_lies_in_a_workspace_can_be_handed_on(dtype):
     assert bits(*chained) == bits(*jit.fit(X, jit.fit(X, centers, 1).centers[::-1], 2))
 
 
+@pytest.mark.parametrize("first", [0, 1, 7, 8, 440])
+def test_arguments_anywhere_in_a_workspace_are_left_alone(first):
+    """At its first word, too, where a room keeps what is taken of it."""
+    work = jit.workspace(30, 3, 4)
+    X = work[first : first + 90].view(np.float64).reshape(30, 3)
+    X[:] = given = np.random.default_rng(0).normal(size=(30, 3))
+    assert bits(*jit.fit(X, X[:4], 5, work)) == bits(*jit.fit(given, given[:4], 5))
+    assert np.array_equal(X, given)
+    assert np.array_equal(
+        jit.plus_plus(X, 4, np.random.default_rng(1), work), jit.plus_plus(given, 4, np.random.default_rng(1))
+    )
+    assert np.array_equal(X, given)
+
+
 @pytest.mark.parametrize("work", [np.empty(0, np.int64), np.full(7, -1), np.full(8, 2**62), np.full(500, -9)])
 def test_any_array_of_integers_is_a_safe_workspace(work):
     X = np.random.default_rng(0).normal(size=(30, 3)) * 10.0 ** np.arange(-100, 200, 100)

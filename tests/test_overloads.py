@@ -225,9 +225,14 @@ def test_every_situation_under_every_layer(tmp_path):
     for layer in ("omp", "workqueue", "tbb"):
         assert run_inside(tmp_path, layer) == []
     # The negative control: compared with fewer passes, every situation differs.
-    everywhere = ["called", "in a parallel function", "inside of a prange", "from two threads"]
-    everywhere.append("in a forked child")
-    assert run_inside(tmp_path, "omp", "1") == everywhere
+    situations = (
+        "called",
+        "in a parallel function",
+        "inside of a prange",
+        "from two threads",
+        "in a forked child",
+    )
+    assert run_inside(tmp_path, "omp", "1") == list(situations)
 
 
 def test_errors_are_those_of_python():

@@ -221,11 +221,34 @@ def test_heads_are_made_where_they_pay(data, expected, monkeypatch):
     algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
     sums, counts = samples.tables(300, plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
+    looked, directions = [], yinyang.directions
+    monkeypatch.setattr(yinyang, "directions", lambda *given: looked.append(0) or directions(*given))
     for _ in range(2):
         algorithm.run(centers, labels, sums, counts)
         assert not len(algorithm.heads) or expected
         update_means(samples, sums, counts, samples.single, centers)
     assert (len(algorithm.heads) > 0) == expected
+    # Where they do not pay, good directions are not even looked for.
+    assert len(looked) == expected
+
+
+@pytest.mark.parametrize("spread", [0.1, 10.0])
+def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
+    """Before the second pass, among clusters that lie apart, and in noise."""
+    monkeypatch.setattr(_plan, "worth", WORTH)
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(64, 40))
+    X = means[rng.integers(64, size=6000)] + rng.normal(size=(6000, 40)) * spread
+    samples, centers = Samples(X), pad_centers(means)
+    plan = _plan.sweep(X.shape, X.size * 64)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
+    sums, counts = samples.tables(64, plan.n_slots)
+    labels = np.full(len(X), -1, np.int32)
+    algorithm.run(centers, labels, sums, counts)
+    update_means(samples, sums, counts, samples.single, centers)
+    done = algorithm.run(centers, labels, sums, counts)
+    assert (done.n_pairs < 0.2 * 64 * len(X)) == (spread < 1)
+    assert (done.n_pairs == 64 * len(X)) == (spread > 1)
 
 
 @pytest.mark.parametrize("pays", [_plan.MOVERS_PAY, 0.0])

@@ -333,7 +333,7 @@ class Yinyang(Algorithm):
 
         some = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
         basis = spanning(some, self.head_sizes[0])
-        # As good as those that take the longer to find they are never.
+        # Better ones take longer to find: not where these come nowhere near paying.
         if not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis))) < _plan.HEADS_HOPED:
             return
         basis, off = directions(some, basis, multiply)
