@@ -20,8 +20,8 @@ PARALLEL_WORK = 400_000
 #: asv: kernels.Choice.
 RESIDENT_VALUES = 130_000
 #: Rows of their blocks at most, but for what fills up vectors; and up to which features and clusters their
-#: first sums are taken with vectors along the rows. asv: kernels.FirstSums.
-RESIDENT_ROWS, FIRST_SUMS_FEATURES, FIRST_SUMS_CLUSTERS = 256, 7, 8
+#: parts are kept, too, and first summed with vectors along the rows. asv: kernels.LaneSums.
+RESIDENT_ROWS, LANE_SUMS_FEATURES, LANE_SUMS_CLUSTERS = 256, 8, 20
 #: Elementary steps of a pass, features, and features times clusters times passes, from which bounds pay for
 #: their upkeep. asv: kernels.Choice.
 BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000

@@ -200,7 +200,8 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
 
     Notes
     -----
-    Takes 16 bytes for each value of X and for each value of the centers about 48, of `work`, or allocated.
+    Takes 16 bytes for each value of X (48 with up to 8 features and 20 clusters), and about 48 for each value
+    of the centers, of `work`, or allocated.
     """
     dtype = working_dtype(X, centers)
     # Only the branch for the type of work is compiled.

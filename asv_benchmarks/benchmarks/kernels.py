@@ -3,13 +3,14 @@
 These reach below the public face, and follow it when it changes.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from numbakmeans import _fit, _plan
 from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._kernels.sums import label_lanes, relabel
+from numbakmeans._kernels.sums import label_lanes, relabel, relabel_lanes, split_lanes
 from numbakmeans._samples import Samples, labelled_means
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
@@ -100,31 +101,41 @@ class Choice:
         _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
 
 
-class FirstSums:
-    """The first sums of a small problem: row by row, and with vectors along the rows."""
+class LaneSums:
+    """The sums of a small problem: row by row, and from parts that are kept, with vectors along the rows."""
 
-    params = (["rows", "lanes"], [2, 4, 7, 10], [3, 8, 12])
+    params = (["rows", "lanes"], [2, 4, 8, 12], [3, 8, 20, 40])
     param_names = ("way", "n_features", "n_clusters")
 
     def setup(self, way, n_features, n_clusters):
         X, start = blobs(_plan.RESIDENT_ROWS, n_features, n_clusters, "float64")
         samples = Samples(X)
-        labels = _fit.nearest(samples, start)[0].astype(np.int64)
+        self.new = _fit.nearest(samples, start)[0].astype(np.int64)
         _, constants, scales = samples.grids
         sums, counts = samples.tables(n_clusters, 1)
         self.labels = np.empty(len(X), np.int32)
-        shared = (0, len(X), labels, constants, scales)
         tables = (self.labels, sums[0], counts[0])
-        self.by_rows = (X, *shared, np.empty(n_features), *tables)
-        self.by_lanes = (X.T.copy(), *shared, np.empty(len(X)), np.empty(len(X), np.int64), *tables)
+        if way == "rows":
+            first = later = functools.partial(relabel, X)
+            rest = (constants, scales, np.empty(n_features), *tables)
+        else:
+            parts = np.empty((*constants.shape, len(X)), np.int64)
+            split_lanes(X.T.copy(), len(X), constants, scales, np.empty(len(X)), parts)
+            first, later = functools.partial(label_lanes, parts), functools.partial(relabel_lanes, parts)
+            rest = tables
+        self.first = functools.partial(first, 0, len(X), self.new, *rest)
+        self.later = functools.partial(later, 0, len(X), self.new, *rest)
         self.time_first_sums(way, n_features, n_clusters)
+        self.time_moves(way, n_features, n_clusters)
 
     def time_first_sums(self, way, n_features, n_clusters):
         self.labels[:] = -1
-        if way == "rows":
-            relabel(*self.by_rows)
-        else:
-            label_lanes(*self.by_lanes)
+        self.first()
+
+    def time_moves(self, way, n_features, n_clusters):
+        moving = self.new[::7]
+        moving[:] = (moving + 1) % n_clusters
+        self.later()
 
 
 class Calls(Setting):

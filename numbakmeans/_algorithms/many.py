@@ -11,6 +11,7 @@ from numbakmeans._algorithms.resident import resident_run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
 from numbakmeans._kernels.sums import empty_tables
+from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES
 from numbakmeans._slots import ALONE, driver, spread
 
 #: Parts of the exact sums that there is room for: two or three hold ordinary data.
@@ -25,7 +26,8 @@ def words_for(n_samples, n_features, n_clusters):
 
     More than that only where values span so much that their sums have more than `PARTS` parts.
     """
-    of_rows = (n_samples + BESIDE) * (2 * n_features + 4)
+    parts = PARTS if n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS else 0
+    of_rows = (n_samples + BESIDE) * ((2 + parts) * n_features + 4)
     of_clusters = n_clusters * ((PARTS + 3) * n_features + 8)
     of_features = (n_features + BESIDE) * (4 * PARTS + 16)
     return of_rows + of_clusters + of_features + ARRAYS * LINE_WORDS

@@ -18,8 +18,8 @@ from numbakmeans._jit import kernel
 from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.means import means
 from numbakmeans._kernels.room import NO_ROOM, empty
-from numbakmeans._kernels.sums import label_lanes, relabel
-from numbakmeans._plan import FIRST_SUMS_CLUSTERS, FIRST_SUMS_FEATURES, RESIDENT_ROWS, Plan
+from numbakmeans._kernels.sums import label_lanes, relabel, relabel_lanes, split_lanes
+from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, RESIDENT_ROWS, Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
 from numbakmeans._slots import ALONE, driver, spread
@@ -38,42 +38,67 @@ def empty_blocks(X, room):
 
 
 @kernel
-def resident_slot(slot, X, blocks, centers, constants, scales, labels, sums, counts, room):
+def empty_parts(blocks, n_clusters, constants, sums, room):
+    """Return room for the parts of all blocks (n_blocks, n_parts, n_features, rows of a block), int64.
+
+    For no block, where rows are faster moved between sums as they are.
+    """
+    n_blocks, n_features, block_rows = blocks.shape
+    n_parts = len(constants)
+    few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS
+    # More rows of sums than parts: some values are not finite.
+    kept = few and sums.shape[2] == n_parts
+    return empty(room, (n_blocks if kept else 0, n_parts, n_features, block_rows), np.int64)
+
+
+@kernel
+def pack_lanes(X, b, blocks, constants, scales, rest, parts):
+    """Tile. Pack the rows of block b, and split them where their parts are kept; rest : workspace."""
+    block_rows = blocks.shape[2]
+    start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
+    pack_block(X, start, stop, blocks[b])
+    if len(parts) > 0:
+        split_lanes(blocks[b], stop - start, constants, scales, rest, parts[b])
+
+
+@kernel
+def resident_slot(slot, X, blocks, parts, centers, constants, scales, labels, sums, counts, room):
     """Slot. Assign the rows of every n-th block, and move them between its sums; return how many."""
     block_rows, n_slots = blocks.shape[2], sums.shape[0]
     used = room[0]
-    new_labels, rest = empty(room, (block_rows,), np.int64), empty(room, (X.shape[1],), np.float64)
-    rest_of_lanes, parts = empty(room, (block_rows,), np.float64), empty(room, (block_rows,), np.int64)
-    few = X.shape[1] <= FIRST_SUMS_FEATURES and sums.shape[1] <= FIRST_SUMS_CLUSTERS
-    in_lanes = few and sums.shape[2] == len(constants)
+    new_labels = empty(room, (block_rows,), np.int64)
+    rest = empty(room, (max(block_rows, X.shape[1]),), np.float64)
     candidates = empty(room, (len(centers),), np.int64)
     for j in range(len(centers)):
         candidates[j] = j
     moved = 0
     for b in range(slot, len(blocks), n_slots):
         start, stop = b * block_rows, min((b + 1) * block_rows, len(X))
-        if labels[start] < 0:
-            pack_block(X, start, stop, blocks[b])
+        first = labels[start] < 0
+        if first:
+            pack_lanes(X, b, blocks, constants, scales, rest, parts)
         nearest_lanes(blocks[b], centers, candidates, len(centers), new_labels)
-        tables = (labels, sums[slot], counts[slot])
-        if labels[start] < 0 and in_lanes:
-            work = (rest_of_lanes, parts)
-            moved += label_lanes(blocks[b], start, stop, new_labels, constants, scales, *work, *tables)
-        else:
+        # Without the padding.
+        tables = (labels, sums[slot][: len(centers)], counts[slot])
+        if len(parts) == 0:
             moved += relabel(X, start, stop, new_labels, constants, scales, rest, *tables)
+        elif first:
+            moved += label_lanes(parts[b], start, stop, new_labels, *tables)
+        else:
+            moved += relabel_lanes(parts[b], start, stop, new_labels, *tables)
     room[0] = used
     return moved
 
 
 @driver
-def resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts, room):
+def resident_pass(loop, X, blocks, parts, centers, constants, scales, labels, sums, counts, room):
     """Assign every row to its nearest center; arguments as of `lloyd_pass`.
 
-    blocks : INOUT, from `empty_blocks`, filled in the first pass
+    blocks, parts : INOUT, from `empty_blocks` and `empty_parts`, filled in the first pass
     room : with words for one thread alone
     """
     tables = (constants, scales, labels, sums, counts)
-    return spread(loop, sums.shape[0], resident_slot, (X, blocks, centers, *tables, room))
+    return spread(loop, sums.shape[0], resident_slot, (X, blocks, parts, centers, *tables, room))
 
 
 _resident_pass, _means = resident_pass.kernel, means.kernel
@@ -106,16 +131,17 @@ def resident_run(
     n_iter, moved, n_empty, ever_empty : as in `base.Run`, of this call
     """
     blocks = empty_blocks(X, room)
+    parts = empty_parts(blocks, len(centers), constants, sums, room)
     chunk_clusters = (len(centers) + len(sums) - 1) // len(sums)
     n_iter, moved, n_empty, ever_empty = 0, -1, 0, False
     if labels[0] >= 0:
         # Only the first pass of all packs them.
-        block_rows = blocks.shape[2]
+        rest = empty(room, (blocks.shape[2],), np.float64)
         for b in range(len(blocks)):
-            pack_block(X, b * block_rows, min((b + 1) * block_rows, len(X)), blocks[b])
+            pack_lanes(X, b, blocks, constants, scales, rest, parts)
     while n_iter < max_iter and moved != 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = _resident_pass(loop, X, blocks, centers, constants, scales, labels, sums, counts, room)
+        moved = _resident_pass(loop, X, blocks, parts, centers, constants, scales, labels, sums, counts, room)
         if moved != 0:
             options = (bits, lowest, chunk_clusters)
             _means(loop, sums, counts, exponents, *options, centers, sizes, room)
@@ -136,14 +162,16 @@ class Resident(Algorithm):
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
         self.blocks: np.ndarray | None = None
+        self.parts: np.ndarray | None = None
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        _, constants, scales = self.grids
         if self.blocks is None:
             self.blocks = empty_blocks(self.samples.X, NO_ROOM)
-        _, constants, scales = self.grids
+            self.parts = empty_parts(self.blocks, len(centers), constants, sums, NO_ROOM)
         run = self.driver.on(self.plan.parallel)
         args = (centers, constants, scales, labels, sums, counts, NO_ROOM)
-        moved = run(self.samples.X, self.blocks, *args)
+        moved = run(self.samples.X, self.blocks, self.parts, *args)
         return Pass(moved, len(labels), len(labels) * len(centers))
 
     def run_all(

@@ -241,31 +241,61 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
 
 
 @kernel
-def label_lanes(block, start, stop, new_labels, constants, scales, rest, parts, labels, sums, counts):
-    """Chunk. Do what `relabel` does in the first pass, for few features and clusters, and finite values.
+def split_lanes(block, n_rows, constants, scales, rest, parts):
+    """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values.
 
-    Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
-
-    block : (n_features, at least stop - start), float64, rows [start, stop) as its first lanes
-    rest, parts : workspaces (at least stop - start,), float64 and int64; the others as of `relabel`
+    rest : workspace (lanes,); parts : OUT (n_parts, n_features, lanes), int64
     """
-    (n_parts, n_features), n_rows = constants.shape, stop - start
-    for t in range(n_rows):
-        labels[start + t] = new_labels[t]
-        counts[new_labels[t]] += 1
+    n_parts, n_features = constants.shape
     for f in range(n_features):
         for t in range(n_rows):
             rest[t] = block[f, t]
         for p in range(n_parts):
             constant, scale = constants[p, f], scales[f] if p == 0 else 1.0
             for t in range(n_rows):
-                parts[t], rest[t] = split_first(rest[t], constant, scale)
+                parts[p, f, t], rest[t] = split_first(rest[t], constant, scale)
+
+
+@kernel
+def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
+    """Chunk. Do what `relabel` does in the first pass, from the parts of rows that lie side by side.
+
+    Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
+
+    parts : from `split_lanes`, rows [start, stop) as its first lanes; the others as of `relabel`
+    """
+    (n_parts, n_features, _), n_rows = parts.shape, stop - start
+    for t in range(n_rows):
+        labels[start + t] = new_labels[t]
+        counts[new_labels[t]] += 1
+    for p in range(n_parts):
+        for f in range(n_features):
             for j in range(sums.shape[0]):
                 total = 0
                 for t in range(n_rows):
-                    total += parts[t] if new_labels[t] == j else 0
+                    total += parts[p, f, t] if new_labels[t] == j else 0
                 sums[j, p, f] += total
     return n_rows
+
+
+@kernel
+def relabel_lanes(parts, start, stop, new_labels, labels, sums, counts):
+    """Chunk. Do what `relabel` does after the first pass; arguments as of `label_lanes`."""
+    n_parts, n_features, _ = parts.shape
+    moved = 0
+    for t in range(stop - start):
+        old, new = labels[start + t], new_labels[t]
+        if new != old:
+            for p in range(n_parts):
+                for f in range(n_features):
+                    part = parts[p, f, t]
+                    sums[old, p, f] -= part
+                    sums[new, p, f] += part
+            counts[old] -= 1
+            counts[new] += 1
+            labels[start + t] = new
+            moved += 1
+    return moved
 
 
 @kernel

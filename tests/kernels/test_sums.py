@@ -50,12 +50,15 @@ def test_lanes_are_labelled_as_rows_are(rows):
         return np.full(n_rows, -1, np.int32), np.zeros((4, *constants.shape), np.int64), np.zeros(4, np.int64)
 
     by_rows, by_lanes = outputs(), outputs()
-    shared, lanes = (0, n_rows, new_labels, constants, scales), samples.X.T.copy()
-    assert sums.relabel(samples.X, *shared, np.empty(2), *by_rows) == n_rows
-    work = (np.empty(n_rows), np.empty(n_rows, np.int64))
-    assert sums.label_lanes(lanes, *shared, *work, *by_lanes) == n_rows
-    for wanted, found in zip(by_rows, by_lanes, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    parts = np.empty((*constants.shape, n_rows), np.int64)
+    sums.split_lanes(samples.X.T.copy(), n_rows, constants, scales, np.empty(n_rows), parts)
+    for turn, kernel in enumerate((sums.label_lanes, sums.relabel_lanes)):
+        # The second time, some rows have other labels.
+        new_labels[:: 1 + turn] = (new_labels[:: 1 + turn] + turn) % 4
+        moved = sums.relabel(samples.X, 0, n_rows, new_labels, constants, scales, np.empty(2), *by_rows)
+        assert kernel(parts, 0, n_rows, new_labels, *by_lanes) == moved > 0
+        for wanted, found in zip(by_rows, by_lanes, strict=True):
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_photo_pixels_need_one_part_and_normal_doubles_two():
