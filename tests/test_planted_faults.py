@@ -191,7 +191,7 @@ FAULTS = {
     ),
     "a lane left in its old sums": (
         "_kernels/sums.py",
-        "                    sums[old, p, f] -= part\n",
+        "            sums[old, p, f] -= part\n",
         "",
         "resident",
         "float64",

@@ -314,6 +314,23 @@ def test_nearest_of_some_centers(dtype, n_features):
         assert np.array_equal(labels, candidates[sq_dists.argmin(1)])
 
 
+@kernel
+def changed(labels, first, new_labels, lane):
+    return _simd.changed_lanes(labels, first, new_labels, lane)
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_lanes_with_another_label(page):
+    allocate, n = allocator(page), _simd.CHANGED_LANES
+    labels, new_labels = allocate((n + 3,), np.int32), allocate((n + 5,), np.int64)
+    labels[:], new_labels[:] = 2**31 - 1, 2**31 - 1
+    assert changed(labels, 3, new_labels, 5) == 0
+    for lanes in ([0], [n - 1], [1, 15, 16, 40], range(n)):
+        new_labels[:] = 2**31 - 1
+        new_labels[[5 + lane for lane in lanes]] = 0
+        assert changed(labels, 3, new_labels, 5) % 2**n == sum(1 << lane for lane in lanes)
+
+
 def before_a_protected_page(shape, dtype):
     """Return an array whose last byte is followed by a page that must not be touched."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize

@@ -14,7 +14,7 @@ import numpy as np
 
 from numbakmeans import _plan
 from numbakmeans._algorithms.base import Algorithm, Pass, Progress, Run
-from numbakmeans._jit import kernel
+from numbakmeans._jit import DISABLED, kernel
 from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.means import means
 from numbakmeans._kernels.room import NO_ROOM, empty
@@ -47,7 +47,7 @@ def empty_parts(blocks, n_clusters, constants, sums, room):
     n_parts = len(constants)
     few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS
     # More rows of sums than parts: some values are not finite.
-    kept = few and sums.shape[2] == n_parts
+    kept = few and sums.shape[2] == n_parts and not DISABLED
     return empty(room, (n_blocks if kept else 0, n_parts, n_features, block_rows), np.int64)
 
 

@@ -28,6 +28,7 @@ from numbakmeans._arrays import new_empty
 from numbakmeans._jit import inlined_kernel, kernel
 from numbakmeans._kernels import ranges
 from numbakmeans._kernels.room import empty
+from numbakmeans._simd import CHANGED_LANES, changed_lanes, lowest_bit
 from numbakmeans._slots import driver, spread
 
 #: The smallest exponent of a float64 bit.
@@ -278,22 +279,36 @@ def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
     return n_rows
 
 
+@inlined_kernel
+def relabel_lane(parts, t, i, new, labels, sums, counts):
+    """Tile. Do what `relabel_row` does, from the parts of row i, which is lane t."""
+    n_parts, n_features, _ = parts.shape
+    old = labels[i]
+    for p in range(n_parts):
+        for f in range(n_features):
+            part = parts[p, f, t]
+            sums[old, p, f] -= part
+            sums[new, p, f] += part
+    counts[old] -= 1
+    counts[new] += 1
+    labels[i] = new
+
+
 @kernel
 def relabel_lanes(parts, start, stop, new_labels, labels, sums, counts):
     """Chunk. Do what `relabel` does after the first pass; arguments as of `label_lanes`."""
-    n_parts, n_features, _ = parts.shape
-    moved = 0
-    for t in range(stop - start):
-        old, new = labels[start + t], new_labels[t]
-        if new != old:
-            for p in range(n_parts):
-                for f in range(n_features):
-                    part = parts[p, f, t]
-                    sums[old, p, f] -= part
-                    sums[new, p, f] += part
-            counts[old] -= 1
-            counts[new] += 1
-            labels[start + t] = new
+    moved, whole = 0, (stop - start) // CHANGED_LANES * CHANGED_LANES
+    for first in range(0, whole, CHANGED_LANES):
+        # Which lanes changed is known at once: to guess wrong for each would take as long as all the rest.
+        word = changed_lanes(labels, start + first, new_labels, first)
+        while word != 0:
+            t = first + lowest_bit(word)
+            word &= word - 1
+            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
+            moved += 1
+    for t in range(whole, stop - start):
+        if new_labels[t] != labels[start + t]:
+            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
             moved += 1
     return moved
 

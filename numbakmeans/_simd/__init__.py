@@ -6,6 +6,8 @@ lanes    tiles whose lanes are rows
 """
 
 from numbakmeans._simd.lanes import (
+    CHANGED_LANES,
+    changed_lanes,
     compare_panels,
     lane_rows,
     lanes_at_once,
@@ -27,7 +29,9 @@ from numbakmeans._simd.tiles import (
 )
 
 __all__ = [
+    "CHANGED_LANES",
     "PAIRS_AT_ONCE",
+    "changed_lanes",
     "compare_panels",
     "lane_rows",
     "lanes_at_once",

@@ -335,6 +335,38 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
+#: Lanes that `changed_lanes` compares.
+CHANGED_LANES = 64
+
+
+@intrinsic
+def changed_lanes(typingctx: Any, labels: Any, first: Any, new_labels: Any, lane: Any) -> Any:
+    """Return a bit for each of `CHANGED_LANES` lanes, the lowest for the first: is its label another one.
+
+    labels : (n_samples,), int32, from `first` on; new_labels : (lanes,), int64, from `lane` on
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = Arrays(context, builder, signature, args)
+        old_, new_ = arrays.data(0, 2)
+        # Sixteen lanes at a time: what is wider, LLVM takes long to split.
+        narrow, wide = (ir.VectorType(kind, 16) for kind in (I32, I64))
+
+        def load(pointer: Any, start: Any, t: int, kind: Any) -> Any:
+            address = builder.gep(pointer, [builder.add(start, I64(t))])
+            return builder.load(builder.bitcast(address, kind.as_pointer()), align=4)
+
+        word = I64(0)
+        for t in range(0, CHANGED_LANES, 16):
+            new = builder.trunc(load(new_, args[3], t, wide), narrow)
+            changed = builder.icmp_unsigned("!=", load(old_, args[1], t, narrow), new)
+            bits = builder.zext(builder.bitcast(changed, ir.IntType(16)), I64)
+            word = builder.or_(word, builder.shl(bits, I64(t)))
+        return word
+
+    return types.int64(labels, first, new_labels, lane), codegen
+
+
 @intrinsic
 def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -> Any:
     """Mark the lanes of a block whose squared distance from a point, in float32, is below their limit.

@@ -40,7 +40,7 @@ def test_parts_leave_nothing_over(values):
         assert not table.any()
 
 
-@given(st.lists(st.tuples(ANY, ANY, st.integers(0, 3)), min_size=1, max_size=40))
+@given(st.lists(st.tuples(ANY, ANY, st.integers(0, 3)), min_size=1, max_size=140))
 def test_lanes_are_labelled_as_rows_are(rows):
     samples = Samples(np.array([row[:2] for row in rows]))
     new_labels = np.array([row[2] for row in rows])
