@@ -337,11 +337,16 @@ def pick_all(loop, n_slots, X, first, uniforms, room):
 @kernel
 def pick_slot(slot, n_slots, X, starts, firsts, uniforms, picks):
     """Slot. Make the picks of every n-th problem; see `pick_each`."""
+    n_rows = 0
     for b in range(slot, len(firsts), n_slots):
-        rows = X[starts[b] : starts[b + 1]]
-        found = pick_all(np.int64(ALONE), np.int64(1), rows, firsts[b], uniforms[b], room_of(0))
+        n_rows = max(n_rows, starts[b + 1] - starts[b])
+    room = room_of(words_to_pick(n_rows, X.shape[1], picks.shape[1]))
+    for b in range(slot, len(firsts), n_slots):
+        rows, used = X[starts[b] : starts[b + 1]], room[0]
+        found = pick_all(np.int64(ALONE), np.int64(1), rows, firsts[b], uniforms[b], room)
         for p in range(len(found)):
             picks[b, p] = found[p]
+        room[0] = used
 
 
 @driver
