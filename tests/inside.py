@@ -71,13 +71,18 @@ def in_a_row(results):
 
 @njit(cache=True, parallel=True)
 def in_parallel(singles, doubles, wholes, n_passes, rng):
-    """Return what both do outside of a prange, and what `given` does with each problem inside of one."""
+    """Return what both do outside of a prange, and what they do inside of one, `drawn` with one problem.
+
+    A generator must not be used by two threads at once.
+    """
     here = given(singles[0], doubles[0], wholes[0], "matrix", "warn", n_passes)
     random = drawn(singles[0], doubles[0], wholes[0], "++", "warn", n_passes, rng)
-    rows = np.empty((len(singles), len(in_a_row(here))))
+    rows, row = np.empty((len(singles), len(in_a_row(here)))), np.empty(len(in_a_row(random)))
     for b in prange(len(singles)):
         rows[b] = in_a_row(given(singles[b], doubles[b], wholes[b], "matrix", "warn", n_passes))
-    return here, random, rows
+        if b == 2:
+            row[:] = in_a_row(drawn(singles[b], doubles[b], wholes[b], "++", "warn", n_passes, rng))
+    return here, random, rows, row
 
 
 def digests(results):
@@ -104,23 +109,25 @@ def main(layer, n_passes):
         X.flags.writeable = False
     alone = list(zip(singles, doubles, wholes, strict=True))
     expected = [given.py_func(*problem, "matrix", "warn", n_passes) for problem in alone]
-    random = drawn.py_func(*alone[0], "++", "warn", n_passes, np.random.default_rng(7))
-    right, right_drawn = digests(expected[0]), digests(random)
+    rng = np.random.default_rng(7)
+    right, right_drawn = digests(expected[0]), digests(drawn.py_func(*alone[0], "++", "warn", n_passes, rng))
+    right_row = in_a_row(drawn.py_func(*alone[2], "++", "warn", n_passes, rng))
 
     def same(_=None):
         starts = digests(given(*alone[0], "matrix", "warn", 3)) == right
         return starts and digests(drawn(*alone[0], "++", "warn", 3, np.random.default_rng(7))) == right_drawn
 
-    here, found, rows = in_parallel(singles, doubles, wholes, 3, np.random.default_rng(7))
+    here, found, rows, row = in_parallel(singles, doubles, wholes, 3, np.random.default_rng(7))
     assert threading_layer() == layer
     with ThreadPoolExecutor(2) as pool:
         situations = {
             "called": same(),
             "in a parallel function": digests(here) == right and digests(found) == right_drawn,
             "inside of a prange": all(
-                row.tobytes() == in_a_row(results).tobytes()
-                for row, results in zip(rows, expected, strict=True)
-            ),
+                given_row.tobytes() == in_a_row(results).tobytes()
+                for given_row, results in zip(rows, expected, strict=True)
+            )
+            and row.tobytes() == right_row.tobytes(),
             "from two threads": all(pool.map(same, range(20))),
             # After a parallel region of the parent's.
             "in a forked child": forked(same),
