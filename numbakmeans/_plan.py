@@ -22,6 +22,8 @@ RESIDENT_VALUES = 130_000
 #: Rows of their blocks at most, but for what fills up vectors; and up to which features and clusters their
 #: parts are kept, too, and first summed with vectors along the rows. asv: kernels.LaneSums.
 RESIDENT_ROWS, LANE_SUMS_FEATURES, LANE_SUMS_CLUSTERS = 256, 8, 20
+#: Parts of exact sums that there is room for: two or three hold ordinary data.
+ROOM_PARTS = 4
 #: Elementary steps of a pass, features, and features times clusters times passes, from which bounds pay for
 #: their upkeep. asv: kernels.Choice.
 BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000

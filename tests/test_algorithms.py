@@ -9,9 +9,11 @@ import ugly
 import ways
 
 from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, certified, yinyang
+from numbakmeans._algorithms import ALGORITHMS, certified, resident, yinyang
 from numbakmeans._fit import iterate, nearest, pad_centers
+from numbakmeans._jit import DISABLED
 from numbakmeans._kernels import canonical
+from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._samples import Samples, update_means
 
 DTYPES = [np.float32, np.float64]
@@ -343,6 +345,27 @@ def test_the_tile_reads_every_feature_and_lane():
             canonical.nearest_tile(block, np.zeros((2, 8)), np.empty(128), sq_dists, labels)
             assert np.flatnonzero(sq_dists).tolist() == [lane]
             block[f, lane] = 0
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_clusters", "value", "kept"),
+    [
+        (8, 20, 1.0, not DISABLED),
+        (9, 20, 1.0, False),
+        (8, 21, 1.0, False),
+        # Of values that span so much there are dozens of parts.
+        (8, 20, 1e300, False),
+        (8, 20, np.nan, False),
+    ],
+)
+def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, kept):
+    X = np.random.default_rng(0).normal(size=(300, n_features))
+    X[7, 0] = value
+    samples = Samples(X)
+    sums, _ = samples.tables(n_clusters, 1)
+    blocks = resident.empty_blocks(samples.X, NO_ROOM)
+    parts = resident.empty_parts(blocks, n_clusters, samples.grids[1], sums, NO_ROOM)
+    assert len(parts) == (len(blocks) if kept else 0)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])

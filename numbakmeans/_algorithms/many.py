@@ -11,11 +11,9 @@ from numbakmeans._algorithms.resident import resident_run
 from numbakmeans._jit import kernel
 from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
 from numbakmeans._kernels.sums import empty_tables
-from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES
+from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, ROOM_PARTS
 from numbakmeans._slots import ALONE, driver, spread
 
-#: Parts of the exact sums that there is room for: two or three hold ordinary data.
-PARTS = 4
 #: Rows that fill up blocks, and features that fill up lanes, at most; arrays, each of which begins on a line.
 BESIDE, ARRAYS = 192, 40
 
@@ -24,12 +22,12 @@ BESIDE, ARRAYS = 192, 40
 def words_for(n_samples, n_features, n_clusters):
     """Return how many words of a room `solve` takes, and copies of all that is handed to it and found.
 
-    More than that only where values span so much that their sums have more than `PARTS` parts.
+    More than that only where values span so much that their sums have more than `ROOM_PARTS` parts.
     """
-    parts = PARTS if n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS else 0
+    parts = ROOM_PARTS if n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS else 0
     of_rows = (n_samples + BESIDE) * ((2 + parts) * n_features + 4)
-    of_clusters = n_clusters * ((PARTS + 3) * n_features + 8)
-    of_features = (n_features + BESIDE) * (4 * PARTS + 16)
+    of_clusters = n_clusters * ((ROOM_PARTS + 3) * n_features + 8)
+    of_features = (n_features + BESIDE) * (4 * ROOM_PARTS + 16)
     return of_rows + of_clusters + of_features + ARRAYS * LINE_WORDS
 
 

@@ -19,7 +19,7 @@ from numbakmeans._kernels.canonical import pack_block
 from numbakmeans._kernels.means import means
 from numbakmeans._kernels.room import NO_ROOM, empty
 from numbakmeans._kernels.sums import label_lanes, relabel, relabel_lanes, split_lanes
-from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, RESIDENT_ROWS, Plan
+from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, RESIDENT_ROWS, ROOM_PARTS, Plan
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
 from numbakmeans._slots import ALONE, driver, spread
@@ -45,7 +45,7 @@ def empty_parts(blocks, n_clusters, constants, sums, room):
     """
     n_blocks, n_features, block_rows = blocks.shape
     n_parts = len(constants)
-    few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS
+    few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS and n_parts <= ROOM_PARTS
     # More rows of sums than parts: some values are not finite.
     kept = few and sums.shape[2] == n_parts and not DISABLED
     return empty(room, (n_blocks if kept else 0, n_parts, n_features, block_rows), np.int64)
