@@ -70,18 +70,21 @@ def in_a_row(results):
 
 
 @njit(cache=True, parallel=True)
-def in_parallel(singles, doubles, wholes, n_passes, rng):
+def in_parallel(singles, doubles, wholes, methods, n_passes, rng):
     """Return what both do outside of a prange, and what they do inside of one, `drawn` with one problem.
 
     A generator must not be used by two threads at once.
+
+    methods : strings that are handed on, as from Python: others would compile both once more
     """
-    here = given(singles[0], doubles[0], wholes[0], "matrix", "warn", n_passes)
-    random = drawn(singles[0], doubles[0], wholes[0], "++", "warn", n_passes, rng)
+    minit, start, missing = methods
+    here = given(singles[0], doubles[0], wholes[0], minit, missing, n_passes)
+    random = drawn(singles[0], doubles[0], wholes[0], start, missing, n_passes, rng)
     rows, row = np.empty((len(singles), len(in_a_row(here)))), np.empty(len(in_a_row(random)))
     for b in prange(len(singles)):
-        rows[b] = in_a_row(given(singles[b], doubles[b], wholes[b], "matrix", "warn", n_passes))
+        rows[b] = in_a_row(given(singles[b], doubles[b], wholes[b], minit, missing, n_passes))
         if b == 2:
-            row[:] = in_a_row(drawn(singles[b], doubles[b], wholes[b], "++", "warn", n_passes, rng))
+            row[:] = in_a_row(drawn(singles[b], doubles[b], wholes[b], start, missing, n_passes, rng))
     return here, random, rows, row
 
 
@@ -117,7 +120,8 @@ def main(layer, n_passes):
         starts = digests(given(*alone[0], "matrix", "warn", 3)) == right
         return starts and digests(drawn(*alone[0], "++", "warn", 3, np.random.default_rng(7))) == right_drawn
 
-    here, found, rows, row = in_parallel(singles, doubles, wholes, 3, np.random.default_rng(7))
+    methods, rng = ("matrix", "++", "warn"), np.random.default_rng(7)
+    here, found, rows, row = in_parallel(singles, doubles, wholes, methods, 3, rng)
     assert threading_layer() == layer
     with ThreadPoolExecutor(2) as pool:
         situations = {

@@ -106,27 +106,19 @@ def test_a_pass_in_two_steps(name, dtype):
     assert found.status == jit.OK
 
 
-def test_layouts():
+def test_layouts_share_a_signature_of_the_kernels():
     X = np.random.default_rng(0).normal(size=(60, 4))
     right = numbakmeans.fit(X, X[:3], max_iter=4)
     locked = X.copy()
     locked.flags.writeable = False
-    for array in (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2]):
-        assert bits(*users_fit(array, array[:3], 4)[:6]) == bits(*right)
-
-
-def test_kernels_have_one_signature_for_all_layouts():
-    X = np.random.default_rng(0).normal(size=(60, 4))
-    users_fit(X, X[:3], 4)
+    options = (3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
+    jit.solve(0, 1, locked, *options)
     before = len(jit.solve.signatures)
-    locked = np.asfortranarray(X)
-    locked.flags.writeable = False
-    users_fit(locked, X[:4], np.int32(3))
-    users_fit(X[::2], locked[:4], 3)
-    users_fit(X.astype(np.int32), locked[:4], 3)
+    for array in (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2]):
+        assert bits(*users_fit(array, array[:3], np.int32(4))[:6]) == bits(*right)
     assert len(jit.solve.signatures) == before
     # The control: given the caller's array as it is, there would be one more.
-    jit.solve(0, 1, X, 3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
+    jit.solve(0, 1, X, *options)
     assert len(jit.solve.signatures) == before + 1
 
 

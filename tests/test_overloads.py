@@ -6,13 +6,12 @@ import re
 import subprocess
 import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import ugly
-from numba import njit, prange
+from numba import njit
 from numba.core.errors import TypingError
 from numba.extending import overload
 
@@ -65,15 +64,6 @@ def refined(obs, guess, thresh):
 @njit
 def drawn_codes(obs, k, rng):
     return kmeans(obs, k, iter=4, rng=rng)
-
-
-@njit(parallel=True)
-def many(data, k):
-    centers = np.empty((len(data), k, data.shape[2]))
-    labels = np.empty(data.shape[:2], np.int32)
-    for b in prange(len(data)):
-        centers[b], labels[b] = kmeans2(data[b], data[b, :k], 4, missing="warn")
-    return centers, labels
 
 
 @njit(fastmath=True, error_model="python")
@@ -182,30 +172,6 @@ def test_an_array_of_one_element_is_a_number():
         with pytest.raises(ValueError, match=r"of one element is a number.*pass rng"):
             call()
     assert same_state(ours, right)
-
-
-def test_inside_of_a_prange(threads):
-    data = np.random.default_rng(1).normal(size=(30, 40, 3))
-    centers, labels = many(data, 4)
-    for b in range(30):
-        assert bits((centers[b], labels[b])) == bits(kmeans2(data[b], data[b, :4], 4))
-
-
-def test_from_two_python_threads():
-    right = bits(kmeans2(X, X[:4], 4))
-    clusters(X, X[:4], 4, "matrix", "warn")
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: bits(clusters(X, X[:4], 4, "matrix", "warn")), range(40)))
-    assert found == [right] * 40
-
-
-def test_in_a_forked_child():
-    right = bits(clusters(X, X[:4], 4, "matrix", "warn"))
-    many(np.ones((2, 3, 3)), 1)  # a parallel region of the parent's
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if bits(clusters(X, X[:4], 4, "matrix", "warn")) == right else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def run_inside(cache, layer, *passes):

@@ -94,23 +94,23 @@ def test_one_answer_on_every_other_target(target, threads, expected, on_target):
 
 
 PROBE = """
-import json, numpy as np
-from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans import _plan, kmeans2
-_plan.algorithm = lambda *_: "certified"
+import json, numpy as np, test_simd
 for dtype in (np.float32, np.float64):
-    X = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
-    kmeans2(X, X[:3])
-assembly = "".join(ALGORITHMS["certified"].driver.kernel.inspect_asm().values())
+    arrays = test_simd.buffers(dtype, 3, 1)
+    test_simd.fill(*arrays[:4])
+    test_simd.check(arrays)
+    test_simd.check_lanes(dtype, 3, 1, False, np.empty)
+tiles = (test_simd.run_tile, test_simd.multiply_tile, test_simd.mark_tile, test_simd.run_lanes)
+assembly = "".join(code for tile in tiles for code in tile.inspect_asm().values())
 print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "vfmadd")}))
 """
 
 
 def registers(**environment):
-    """Return how often the certified pass names each kind of register, and fused operations."""
+    """Return how often the tiles name each kind of register, and fused operations."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
         "NUMBAKMEANS_CACHE_DIR": "off",
         **environment,
     }
