@@ -24,9 +24,10 @@ RESIDENT_VALUES = 130_000
 RESIDENT_ROWS, LANE_SUMS_FEATURES, LANE_SUMS_CLUSTERS = 256, 8, 20
 #: Parts of exact sums that there is room for: two or three hold ordinary data.
 ROOM_PARTS = 4
-#: Elementary steps of a pass, features, and features times clusters times passes, from which bounds pay for
-#: their upkeep. asv: kernels.Choice.
-BOUNDED_WORK, BOUNDED_FEATURES, BOUNDED_TURNS = 4_000_000, 8, 10_000
+#: From which bounds pay for their upkeep: features, and features times clusters times passes, asv:
+#: kernels.Choice; elementary steps times bytes of a value, of a pass and of all passes, asv: kernels.Bounded.
+BOUNDED_FEATURES, BOUNDED_TURNS = 8, 10_000
+BOUNDED_PASS, BOUNDED_PASSES = 128_000_000, 3_200_000_000
 #: Features, and features (in fours) times clusters over bytes of a value, from which certified scores are
 #: faster than the definition. asv: kernels.Choice. Below, what the tile costs for each row outweighs what it
 #: saves for each center; with one feature, many rows lie near the middle between two centers.
@@ -199,8 +200,10 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     work = n_samples * n_features * n_clusters
     if scored(shape, n_clusters, itemsize) and work >= PARALLEL_WORK:
         lasting = max_iter > 2 and n_features * n_clusters * max_iter >= BOUNDED_TURNS
-        bounded = lasting and n_features >= BOUNDED_FEATURES and work >= BOUNDED_WORK
-        return "yinyang" if bounded and not memory.lean else "certified"
+        size = work * itemsize
+        large = size >= BOUNDED_PASS and size * max_iter >= BOUNDED_PASSES
+        bounded = n_features >= BOUNDED_FEATURES and lasting and large and not memory.lean
+        return "yinyang" if bounded else "certified"
     return "resident" if n_samples * n_features <= RESIDENT_VALUES and memory.whole else "lloyd"
 
 

@@ -101,6 +101,31 @@ class Choice:
         _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
 
 
+class Bounded:
+    """Passes with bounds and without, over shapes around those from which they pay."""
+
+    params = (
+        ["yinyang", "certified"],
+        [10, 30, 300],
+        [(5000, 64, 64), (20_000, 16, 64), (20_000, 32, 64), (10_000, 200, 40)],
+        ["uniform", "blobs"],
+        ["float32", "float64"],
+    )
+    param_names = ("algorithm", "passes", "shape", "data", "dtype")
+
+    def setup(self, algorithm, passes, shape, data, dtype):
+        n_samples, n_features, n_clusters = shape
+        X, self.start = blobs(n_samples, n_features, n_clusters, dtype)
+        if data == "uniform":
+            X = np.random.default_rng(0).random(X.shape).astype(dtype)
+            self.start = X[:n_clusters]
+        self.samples = Samples(X)
+        self.time_iterate(algorithm, passes, shape, data, dtype)
+
+    def time_iterate(self, algorithm, passes, shape, data, dtype):
+        _fit.iterate(self.samples, self.start, passes, algorithm=algorithm)
+
+
 class LaneSums:
     """The sums of a small problem: row by row, and from parts that are kept, with vectors along the rows."""
 
