@@ -362,11 +362,11 @@ class Yinyang(Algorithm):
         tried = _plan.movers_tried(self.samples.size * len(centers), hoped)
         if not tried and self.expected <= worth.asked:
             return _NO_MOVERS
-        order = np.argsort(-self.moved)
-        sizes = _plan.mover_sizes(self.moved[order]) if tried else []
         step = -(-len(self.samples) // _plan.FORESEEN_ROWS)
         if not (self.upper[::step] < np.inf).any():
             return _NO_MOVERS
+        order = np.argsort(-self.moved)
+        sizes = _plan.mover_sizes(self.moved[order]) if tried else []
         costs = []
         for size in (0, *sizes):
             shares = open_shares(self.upper, self.lower, step, self.groups, self.moved, order[size:])
