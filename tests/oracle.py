@@ -80,9 +80,9 @@ def root(sq_dist, dtype):
 
 def plus_plus(X, first, uniforms):
     """The rows that '++' picks: the first whose running sum of D / total reaches the uniform."""
-    picks = [first]
+    picks, D = [first], np.inf
     for uniform in uniforms:
-        D = sq_dists(X, X[picks]).min(1)
+        D = np.minimum(D, sq_dists(X, X[picks[-1:]])[:, 0])
         total = D.sum()
         with np.errstate(all="ignore"):
             reached = np.flatnonzero(np.cumsum(D / total) >= uniform)
