@@ -31,7 +31,7 @@ def digest(results):
 
 def kinds():
     """Return calls by name: functions, dtypes, layouts, sizes on both sides of the thresholds, and errors."""
-    from numbakmeans import fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+    from numbakmeans import _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 
     def refused():
         try:
@@ -41,6 +41,11 @@ def kinds():
         raise AssertionError("not refused")
 
     calls = {"refused": refused}
+    for dtype in ("float32", "float64"):
+        X = np.random.default_rng(0).normal(size=(20_000, 64)).astype(dtype)
+        _, memory = _plan.intake(X.shape, X.itemsize, X.itemsize, ready=True)
+        assert _plan.algorithm(X.shape, 200, X.itemsize, 4, memory) == "yinyang"
+        calls[f"fit with bounds, {dtype}"] = lambda X=X: fit(X, X[:200], max_iter=4)
     for dtype in ("float32", "float64", "int16"):
         for n, d, k in ((30, 2, 3), (3000, 3, 8), (40_000, 2, 16), (4000, 20, 60)):
             X = (np.random.default_rng(n).normal(size=(n, d)) * 50).astype(dtype)

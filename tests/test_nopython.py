@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import ugly
 from numba import njit, prange
+from numba.core.caching import NullCache
 from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
 
@@ -106,15 +107,18 @@ def test_a_pass_in_two_steps(name, dtype):
     assert found.status == jit.OK
 
 
-def test_layouts_share_a_signature_of_the_kernels():
+def test_layouts_share_a_signature_of_the_kernels(monkeypatch):
     X = np.random.default_rng(0).normal(size=(60, 4))
-    right = numbakmeans.fit(X, X[:3], max_iter=4)
-    locked = X.copy()
+    locked, whole = X.copy(), (9 * X).astype(np.int32)
     locked.flags.writeable = False
+    layouts = (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2], whole)
+    # What comes from the cache does not say what it is made of.
+    monkeypatch.setattr(jit.fit, "_cache", NullCache())
     options = (3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
     jit.solve(0, 1, locked, *options)
     before = len(jit.solve.signatures)
-    for array in (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2]):
+    for array in layouts:
+        right = numbakmeans.fit(array, array[:3], max_iter=4)
         assert bits(*users_fit(array, array[:3], np.int32(4))[:6]) == bits(*right)
     assert len(jit.solve.signatures) == before
     # The control: given the caller's array as it is, there would be one more.

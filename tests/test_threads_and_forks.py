@@ -1,6 +1,6 @@
 """Programs with threads, pools, forks and Ctrl-C, each as a real process under each threading layer.
 
-`situations.py` holds the situations. Each must pass, and each must fail once its guard is taken away.
+The package `situations` holds them; each must pass, and each must fail once its guard is taken away.
 """
 
 import os
@@ -40,7 +40,7 @@ def run(layer, *arguments, limit=LIMIT):
         # The wheel of tbb keeps its library where the loader does not look.
         libraries = str(Path(sys.prefix) / "lib")
         environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
-    command = [sys.executable, str(HERE / "situations.py"), *arguments]
+    command = [sys.executable, "-m", "situations", *arguments]
     process = subprocess.Popen(
         command,
         env=environment,

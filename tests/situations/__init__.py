@@ -1,0 +1,1 @@
+"""Situations in which programs that use Numba die: a program that other processes run (`__main__`)."""

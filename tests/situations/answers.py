@@ -1,0 +1,60 @@
+"""What every situation needs: answers of the library, and children that tell how they ended."""
+
+import os
+import signal
+
+import numpy as np
+
+#: Seconds after which a forked child counts as hanging.
+CHILD = 20
+
+
+def data(dtype=np.float64):
+    # Enough work for threads: `require_parallel` checks.
+    return np.random.default_rng(0).normal(size=(60_000, 4)).astype(dtype)
+
+
+def answer(which=0):
+    """Return one answer of the library: several kinds, in float32 and float64."""
+    from numbakmeans import fit, kmeans2, vq
+
+    X = data(np.float32 if which % 2 else np.float64)
+    kind = which // 2 % 3
+    if kind == 0:
+        return kmeans2(X, 9, iter=2, minit="++", rng=which)
+    if kind == 1:
+        return vq(X, X[:50])
+    return fit(X, X[:9], max_iter=2)[:3]
+
+
+KINDS = 6
+
+
+def same(found, expected):
+    return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def require_parallel():
+    """Check that the situation is the one meant: several threads, and kernels that use them."""
+    import numba
+
+    from numbakmeans import _plan
+
+    plan = _plan.sweep((60_000, 4), work=60_000 * 4 * 9)
+    assert plan.parallel
+    assert plan.n_slots == numba.get_num_threads() > 1
+    wanted = os.environ["NUMBA_THREADING_LAYER"]
+    assert numba.threading_layer() == wanted, (numba.threading_layer(), wanted)
+
+
+def in_child(check, limit=CHILD):
+    """Fork, and return how the child ended: 0 where check() is true there, -n after signal n."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(limit)
+        code = 9
+        try:
+            code = 0 if check() else 8
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

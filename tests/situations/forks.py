@@ -1,0 +1,178 @@
+"""Forks: after use, in pools of processes, and beside threads that run, compile or start."""
+
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from situations.answers import KINDS, answer, data, in_child, require_parallel, same
+
+
+def is_serial():
+    from numbakmeans import _runtime
+
+    return _runtime._State.serial
+
+
+def fork_after_use():
+    """Children, and their children, of a process that has used threads; and the parent afterwards."""
+    expected = answer()
+    require_parallel()
+    layer = os.environ["NUMBA_THREADING_LAYER"]
+
+    def check():
+        return same(answer(), expected) and is_serial() == (layer == "omp")
+
+    ends = [in_child(check) for _ in range(2)]
+    ends.append(in_child(lambda: check() and in_child(check) == 0))
+    assert ends == [0, 0, 0], ends
+    assert not is_serial()
+    return same(answer(), expected)
+
+
+def _pooled(which):
+    return answer(which)
+
+
+def process_pools():
+    """Pools of forked processes (multiprocessing, concurrent.futures, joblib), spawn and forkserver."""
+    import joblib
+
+    expected = [answer(which) for which in range(2)]
+    require_parallel()
+
+    def right(found):
+        found = list(found)
+        return len(found) == 2 and all(map(same, found, expected))
+
+    ends = {}
+    fork = multiprocessing.get_context("fork")
+    # First the one that tells of a child that died: others start a new one, again and again.
+    with ProcessPoolExecutor(2, mp_context=fork) as pool:
+        ends["concurrent.futures"] = right(pool.map(_pooled, range(2)))
+    with fork.Pool(2) as pool:
+        ends["multiprocessing"] = right(pool.map(_pooled, range(2)))
+    for backend in ("multiprocessing", "loky", "threading"):
+        jobs = (joblib.delayed(_pooled)(which) for which in range(2))
+        ends[backend] = right(joblib.Parallel(2, backend=backend)(jobs))
+    for method in ("spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            ends[method] = right(pool.map(_pooled, range(2)))
+    assert all(ends.values()), ends
+    return True
+
+
+def fork_while_running():
+    """A server that forks while other threads are in the middle of kernels."""
+    expected = [answer(which) for which in range(KINDS)]
+    require_parallel()
+    stop = threading.Event()
+
+    def work(which):
+        while not stop.is_set():
+            assert same(answer(which), expected[which])
+
+    workers = [threading.Thread(target=work, args=(which,)) for which in (0, 3)]
+    for worker in workers:
+        worker.start()
+    ends = []
+    for which in range(12):
+        time.sleep(0.01)
+        ends.append(in_child(lambda w=which % KINDS: same(answer(w), expected[w])))
+    stop.set()
+    for worker in workers:
+        worker.join()
+    assert ends == [0] * 12, ends
+    return same(answer(), expected[0])
+
+
+def fork_beside_short_kernels():
+    """Many forks beside threads that begin kernels all the time: one child in twenty would wait for ever."""
+    from numbakmeans import _plan, kmeans2
+
+    X = data()[:2000]
+    expected = answer()
+    require_parallel()
+    _plan.PARALLEL_WORK = 0
+
+    def short():
+        return kmeans2(X, X[:6], iter=3, minit="matrix")
+
+    right = short()
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            assert same(short(), right)
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    ends = [0]
+    while ends[-1] == 0 and len(ends) <= 150:
+        ends.append(in_child(lambda: same(short(), right), limit=5))
+    stop.set()
+    for worker in workers:
+        worker.join()
+    assert ends[-1] == 0, ends[-1]
+    return same(answer(), expected)
+
+
+def fork_while_compiling():
+    """A fork while another thread compiles; the child has something to compile, too."""
+    import numba
+    from numba.core.compiler_lock import global_compiler_lock
+
+    from numbakmeans._jit import kernel
+
+    expected = answer()
+
+    @numba.njit
+    def other(x):
+        return np.sin(x)
+
+    @kernel
+    def mine(x):
+        return x + 1
+
+    # So that the fork is in the middle: the thread goes on holding the lock after that.
+    began = threading.Event()
+
+    def compile_other():
+        with global_compiler_lock:
+            began.set()
+            other(1.0)
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=compile_other)
+    thread.start()
+    began.wait()
+    end = in_child(lambda: mine(1.0) == 2.0 and same(answer(), expected), limit=5)
+    thread.join()
+    assert end == 0, end
+    return mine(1) == 2
+
+
+def fork_while_starting():
+    """A fork while another thread chooses the threading layer."""
+    from numba.np.ufunc import parallel
+
+    from numbakmeans import _runtime
+
+    began = threading.Event()
+
+    def hold():
+        with parallel._backend_init_thread_lock:
+            began.set()
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    began.wait()
+    end = in_child(lambda: _runtime.threads() > 1, limit=5)
+    thread.join()
+    assert end == 0, end
+    return same(answer(), answer())

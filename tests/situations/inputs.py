@@ -1,0 +1,86 @@
+"""Inputs that change while they are read, or are bad where no exception comes out."""
+
+import threading
+import time
+
+import numpy as np
+
+from situations.answers import data
+
+
+def changing_input():
+    """Another thread writes to the data while they are read: results mean nothing, but are whole."""
+    import ways
+
+    from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans._samples import Samples
+
+    # Slabs of what kernels cannot read as it is, and bounds and heads whatever they cost.
+    _plan.COPY_BYTES, _plan.SLAB_BYTES = 0, 1 << 18
+    ways.ask_all()
+    X, few = np.random.default_rng(0).normal(size=(20_000, 64)), data()[:20_000]
+    centers = X[:80].copy()
+    stop = threading.Event()
+
+    def change():
+        rng = np.random.default_rng(1)
+        while not stop.is_set():
+            for array in (X, few):
+                array[:: rng.integers(1, 5)] = rng.choice(
+                    [np.nan, np.inf, -np.inf, 1.7e308, 5e-324, 0.0, 1e9]
+                )
+                time.sleep(0.0005)
+                array[...] = rng.normal(size=array.shape)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(6):
+            for array, book in ((X, centers), (few, centers[:, :4])):
+                k = len(book)
+                for minit in ("random", "points", "++"):
+                    found = kmeans2(array, k, 3, minit=minit, check_finite=False, rng=0)
+                    assert 0 <= found[1].min() <= found[1].max() < k
+                labels = vq(array, book, check_finite=False)[0]
+                assert 0 <= labels.min() <= labels.max() < k
+                result = fit(array[:, ::-1], book, max_iter=4, check_finite=False)
+                assert 0 <= result.labels.min() <= result.labels.max() < k
+                for way in ways.WAYS:
+                    labels = ways.iterate(Samples(array), book, 4, way).labels
+                    assert 0 <= labels.min() <= labels.max() < k
+                kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
+                whiten(array, check_finite=False)
+    finally:
+        stop.set()
+        thread.join()
+    return True
+
+
+def errors_in_a_prange():
+    """A NaN in one of many problems: an error, not under workqueue, or nothing; the next call is right."""
+    from numba import njit, prange, threading_layer
+
+    from numbakmeans import kmeans2
+
+    @njit(parallel=True)
+    def labels_of(problems):
+        labels = np.full(problems.shape[:2], -7, np.int32)
+        for b in prange(len(problems)):
+            labels[b] = kmeans2(problems[b], problems[b, :3], 4, minit="matrix")[1]
+        return labels
+
+    problems = np.random.default_rng(0).normal(size=(8, 40, 3))
+    right = np.stack([kmeans2(problem, problem[:3], 4)[1] for problem in problems])
+    for bad in range(8):
+        spoilt = problems.copy()
+        spoilt[bad, 3, 1] = np.nan
+        try:
+            found = labels_of(spoilt)
+        except (SystemError, ValueError):
+            assert threading_layer() != "workqueue"
+        else:
+            undone = (found == -7).all(axis=1)
+            assert undone[bad]
+            assert (undone | (found == right).all(axis=1)).all()
+        assert np.array_equal(labels_of(problems), right)
+    return True

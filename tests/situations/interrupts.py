@@ -1,0 +1,158 @@
+"""Ctrl-C: in passes, in seeding and in compilations."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from situations.answers import CHILD, answer, data, in_child, same
+
+
+def interrupted(call, after=0.4):
+    """Send SIGINT while call() runs, and check what it leaves; return the seconds it took to end."""
+    import numba
+
+    from numbakmeans import _runtime, vq
+
+    X = data()
+    expected = vq(X[:500], X[:9])
+    numba.set_num_threads(3)
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(after, send)
+    timer.start()
+    try:
+        call()
+    except KeyboardInterrupt:
+        seconds = time.perf_counter() - sent[0]
+    else:
+        raise AssertionError("was done before it could be interrupted")
+    timer.join()
+    assert numba.get_num_threads() == 3
+    # Nothing is locked: another thread, and a forked child, can go on.
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(lambda: (vq(X[:500], X[:9]), answer())).result(CHILD)
+    assert same(found[0], expected)
+    assert in_child(lambda: same(vq(X[:500], X[:9]), expected)) == 0
+    assert np.array_equal(X, data())
+    assert not _runtime._held
+    print(f"{seconds:.3f} s after the signal")
+    return seconds
+
+
+def interrupt_passes():
+    from numbakmeans import fit
+
+    X = np.random.default_rng(0).normal(size=(200_000, 8))
+    before = X.copy()
+    fit(X, X[:300], max_iter=1)
+    began = time.perf_counter()
+    fit(X, X[:300], max_iter=1)
+    one_pass = time.perf_counter() - began
+    seconds = interrupted(lambda: fit(X, X[:300], max_iter=10**6))
+    assert np.array_equal(X, before)
+    return seconds < 10 * max(0.3, one_pass)
+
+
+def interrupt_few_rows(in_batch=False):
+    """Passes that are so short that a call makes many, and go on for long."""
+    from numbakmeans import _plan, fit, kmeans2_batch
+
+    _plan.PARALLEL_WORK = 10**18
+    os.environ["NUMBAKMEANS_LEAN"] = "1"
+    X = np.sort(np.random.default_rng(0).normal(size=(128_000, 1)), 0)
+    centers = X[:500].copy()
+
+    def solve(n_iter):
+        if in_batch:
+            kmeans2_batch(X[None], centers[None], n_iter)
+        else:
+            fit(X, centers, max_iter=n_iter)
+
+    for n_iter in (1, 20):  # the second one, in a batch, makes calls of its own
+        solve(n_iter)
+    return interrupted(lambda: solve(500)) < 2
+
+
+def interrupt_batch():
+    return interrupt_few_rows(in_batch=True)
+
+
+def interrupt_seeding():
+    """'++' with many clusters, and of few rows; covariance and factor of 'random' for many features."""
+    from numbakmeans import kmeans2
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(50_000, 4))
+    wide = rng.normal(size=(4000, 3000))
+    for X, k, minit, after in (
+        (rows, 50_000, "++", 0.5),
+        (rows[:10], 5_000_000, "++", 0.5),
+        (wide, 2, "random", 0.5),
+        (wide[:3000], 2, "random", 2.0),
+    ):
+        generator = np.random.default_rng(1)
+        before = X.copy()
+        seconds = interrupted(
+            lambda: kmeans2(X, k, iter=1, minit=minit, rng=generator),  # noqa: B023, called at once
+            after,
+        )
+        assert np.array_equal(X, before)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(generator.random).result(CHILD)  # its lock is free
+        assert seconds < 2
+    return True
+
+
+def interrupt_compiling():
+    """In the middle of a compilation: in the callback in which LLVM hands over its code, and anywhere."""
+    from numba.core.codegen import CPUCodeLibrary
+
+    # Before the first compilation: the engine takes it then.
+    return interrupted_compiling(CPUCodeLibrary, "_object_compiled_hook")
+
+
+def interrupt_linking():
+    """In the middle of a compilation: a module belongs to LLVM, and llvmlite is about to note it."""
+    from llvmlite.binding import ModuleRef
+
+    return interrupted_compiling(ModuleRef, "detach")
+
+
+def interrupted_compiling(owner, name):
+    method, interrupting = getattr(owner, name), False
+
+    def interrupting_method(*arguments):
+        nonlocal interrupting
+        if interrupting:
+            interrupting = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return method(*arguments)
+
+    setattr(owner, name, interrupting_method)
+
+    from numbakmeans import _jit
+
+    def compile_sort():
+        kernel = _jit.kernel(lambda x: np.sort(x)[0] + np.median(x) + np.argsort(x)[0])
+        kernel._cache.disable()
+        return kernel(np.ones(3))
+
+    def anywhere():
+        while True:
+            compile_sort()
+
+    interrupting = lost = True
+    try:
+        compile_sort()
+    except KeyboardInterrupt:
+        lost = interrupting
+    assert not lost, "an interrupt was lost"
+    return interrupted(anywhere) < 5 and compile_sort() == 2.0
