@@ -27,8 +27,10 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
+from numba import types
 from numba.core import config, serialize
 from numba.core.caching import CompileResultCacheImpl, _Cache
+from numba.core.runtime.nrt import rtsys
 
 MAGIC = b"numbakmeans compiled code 1\n"
 #: Settings of Numba that change what is compiled.
@@ -104,6 +106,14 @@ def _note(error: Exception) -> None:
     trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
+def holds(name: str, dtype: str) -> bool:
+    """Return whether a folder holds code of a kernel by that name whose first array holds such numbers.
+
+    It may be of another processor, or damaged, all the same.
+    """
+    return any(next(folder.glob(f"{name}-{dtype}-*"), None) for folder in folders())
+
+
 class _Results(CompileResultCacheImpl):
     """How Numba packs and unpacks a compiled result."""
 
@@ -148,13 +158,17 @@ class CodeCache(_Cache):
 
     def _key(self, sig: Any, codegen: Any) -> tuple[str, str]:
         key = repr((self._identity, str(sig), codegen.magic_tuple(), _environment()))
-        return key, f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        # The first array's numbers are in the name, for `holds`.
+        dtypes = (str(kind.dtype) for kind in getattr(sig, "args", sig) if isinstance(kind, types.Array))
+        return key, f"{self._name}-{next(dtypes, 'any')}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled result of this signature, or None where no sound entry holds it."""
         if not self._enabled or not folders():
             return None
-        target_context.refresh()
+        # All that loaded code calls: Numba's own cache refreshes the context, which takes longer than all the
+        # rest of a call, as the implementations of everything are imported that code could be compiled of.
+        rtsys.initialize(target_context)
         key, name = self._key(sig, target_context.codegen())
         for folder in folders():
             try:

@@ -96,8 +96,10 @@ def register(module: ModuleType) -> None:
             template = type(template.__name__, (_InParts, template), {})
             infer(template)
             infer_global(function, types.Function(template))
-    # Numba looks for what is new before it compiles a function. This one's code may be what imports us.
-    cpu_target.typing_context.refresh()
+    # Numba looks for what is new before it compiles a function. One whose code imports us may be under way,
+    # but not where Numba has never looked, which takes long at the first time.
+    if cpu_target.typing_context._registries:
+        cpu_target.typing_context.refresh()
 
 
 class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
