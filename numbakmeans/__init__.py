@@ -15,10 +15,12 @@ _seeding     starting centers, and the table of methods
 _algorithms  the ways to run a pass, and their table
 _nopython    arrays in, inside nopython code
 _samples     arrays in: dtype, layout, checks, range
-_plan        thresholds
+_interpreted what NumPy does as long as compiling would not pay
 _kernels     nopython building blocks
 _simd        vector values inside nopython code: the register tiles
 _slots       work shared out to threads
+_tiers       who answers a call: compiled code, or NumPy
+_plan        thresholds
 _jit         compiler options and code cache
 _runtime     what threads and forks need
 _cache       where compiled code is kept

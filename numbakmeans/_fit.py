@@ -5,13 +5,14 @@ Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scip
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, REFERENCE, certified
+from numbakmeans import _interpreted, _plan
+from numbakmeans._algorithms import ALGORITHMS, INTERPRETED, REFERENCE, certified
 from numbakmeans._algorithms.base import Progress
 from numbakmeans._kernels import canonical
 from numbakmeans._kernels.room import NO_ROOM
@@ -86,15 +87,21 @@ def nearest(
 
     scored : whether by certified scores or by the definition, chosen by the plan unless given
     """
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
     if scored is None:
         scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
-    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
+    tier = (certified.assign if scored else canonical.nearest).tier
+    if tier.interprets(samples.dtype, _plan.interpreted_work(samples.shape, len(centers))):
+        with tier.spending():
+            for rows, X in samples.slabs():
+                _interpreted.nearest(X, centers, labels[rows], sq_dists[rows])
+        return labels, sq_dists
     wide = pad_centers(centers)
     if scored:
         frame = samples.frame(wide)
         if frame.scale:
             return certified.nearest(samples, plan, frame, wide)
-    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = canonical.nearest.on(plan.parallel)
     for rows, X in samples.slabs():
         sizes = (plan.n_slots, plan.chunk_rows, plan.n_lanes)
@@ -106,7 +113,7 @@ def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> n
     """Return D between every row and the center (padded) of its label."""
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sq_dists = np.empty(len(samples))
-    run = canonical.label_sq_dists.on(plan.parallel)
+    run = canonical.label_sq_dists.by(plan, _interpreted.label_sq_dists)
     for rows, X in samples.slabs():
         run(X, wide, labels[rows], plan.n_slots, plan.chunk_rows, sq_dists[rows])
     return sq_dists
@@ -118,7 +125,8 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
         return np.sqrt(sq_dists)
     plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
     dists = np.empty(len(sq_dists), np.float32)
-    canonical.roots_single.on(plan.parallel)(sq_dists, plan.n_slots, dists)
+    run = canonical.roots_single.by(plan, _interpreted.roots_single)
+    run(sq_dists, plan.n_slots, dists)
     return dists
 
 
@@ -171,11 +179,16 @@ def iterate(
     wide = pad_centers(centers)
     best = _plan.algorithm(samples.shape, n_clusters, samples.dtype.itemsize, max_iter, samples.memory)
     chosen = ALGORITHMS[algorithm or best]
+    spending: Any = contextlib.nullcontext()
+    tier, work = chosen.tier(), _plan.interpreted_work(samples.shape, n_clusters, max_iter)
+    if algorithm is None and tier.interprets(samples.dtype, work):
+        chosen, spending = ALGORITHMS[INTERPRETED], tier.spending()
     frame = samples.frame(wide) if chosen.framed else UNFRAMED
     if (chosen.framed and not frame.scale) or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
-    run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    with spending:
+        run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
     return Passes(wide, labels, *run)
 
 

@@ -119,15 +119,36 @@ SKETCHED_PICKS, SKETCHED_TERMS, SKETCHED_WORK = 5, 64, 1_000_000
 SKETCH_SAMPLE, SKETCH_ROWS = 8192, 64
 #: Bytes that the partial covariance matrices of 'random' may take together.
 SCATTER_BYTES = 32 * 1024 * 1024
+#: What NumPy takes for an elementary step, in seconds; what a center costs a row beside its features, and a
+#: row costs a pass beside its centers, in steps; and passes that many runs to the fixed point need.
+#: asv: kernels.Interpreted.
+INTERPRETED_STEP, INTERPRETED_CENTER, INTERPRETED_ROW, EXPECTED_PASSES = 2.5e-9, 2, 25, 30
+
+
+def _patience() -> float:
+    """Return how many seconds are to be done without kernels: ``NUMBAKMEANS_PATIENCE``, 1.5 unless set."""
+    stated = os.environ.get("NUMBAKMEANS_PATIENCE", "")
+    try:
+        seconds = float(stated or 1.5)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0.0:
+        raise ValueError(f"NUMBAKMEANS_PATIENCE must be a number of seconds, at least 0, got {stated!r}")
+    return 0.0 if DISABLED else seconds
+
+
+#: Seconds that a process spends in NumPy before it compiles (`_tiers`).
+PATIENCE = _patience()
 
 
 class Plan(NamedTuple):
-    """How to run one sweep over the rows."""
+    """How to run one sweep over the rows, and how many elementary steps it takes."""
 
     parallel: bool
     n_slots: int
     chunk_rows: int
     n_lanes: int
+    work: int
 
 
 def sweep(shape: tuple[int, ...], work: int) -> Plan:
@@ -140,7 +161,7 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
     # A few rows: no chunk larger than a thread's share of them.
     share = -(-n_samples // n_threads)
     chunk_rows = min(CHUNK_ROWS, -(-share // 16) * 16)
-    return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows))
+    return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows), work)
 
 
 class Memory(NamedTuple):
@@ -415,6 +436,13 @@ def sketch_step(shape: tuple[int, ...]) -> int:
     """Return how far apart the rows are that tell where the steps of sketches go."""
     n_samples, n_features = shape
     return max(1, min(n_samples * n_features // SKETCH_SAMPLE, n_samples // SKETCH_ROWS))
+
+
+def interpreted_work(shape: tuple[int, ...], n_clusters: int, max_iter: int = 1) -> int:
+    """Return how many steps NumPy takes for passes over a shape, or for as many as may be needed."""
+    n_samples, n_features = shape
+    row = n_clusters * (n_features + INTERPRETED_CENTER) + INTERPRETED_ROW
+    return n_samples * row * min(max_iter, EXPECTED_PASSES)
 
 
 def scatter_chunks(shape: tuple[int, ...]) -> tuple[int, int]:

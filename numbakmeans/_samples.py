@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from numbakmeans import _plan
+from numbakmeans import _interpreted, _plan
 from numbakmeans._kernels.canonical import GROUP
 from numbakmeans._kernels.certify import MAX_FEATURES
 from numbakmeans._kernels.means import means
@@ -20,11 +20,14 @@ from numbakmeans._kernels.pack import scale_for
 from numbakmeans._kernels.ranges import measure
 from numbakmeans._kernels.room import NO_ROOM
 from numbakmeans._kernels.sums import SPECIALS, add_labelled, make_grids, part_bits
+from numbakmeans._slots import Entry
 
 #: Rows beyond this could overflow the exact sums (`_kernels.sums`).
 MAX_SAMPLES = 2**35
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
+
+GRIDS = Entry(make_grids)
 
 Grids = tuple[np.ndarray, np.ndarray, np.ndarray]
 T = TypeVar("T")
@@ -175,7 +178,7 @@ class Samples:
         finest = np.full((plan.n_slots, n_features), np.inf)
         finite = np.ones(plan.n_slots, np.bool_)
         for _, X in self.slabs():
-            measure.on(plan.parallel)(X, largest, finest, finite, NO_ROOM)
+            measure.by(plan, _interpreted.measure)(X, largest, finest, finite, NO_ROOM)
         return largest, finest, bool(finite.all())
 
     @property
@@ -186,7 +189,9 @@ class Samples:
     def grids(self) -> Grids:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges
-        return make_grids(largest, finest, part_bits(len(self)), NO_ROOM)
+        plan = _plan.sweep(self.shape, work=self.shape[1])
+        run = GRIDS.by(plan, _interpreted.make_grids)
+        return run(largest, finest, part_bits(len(self)), NO_ROOM)
 
     def frame(self, wide: np.ndarray) -> Frame:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
@@ -229,7 +234,7 @@ def update_means(
     plan = _plan.sweep((n_clusters, exponents.shape[1]), work=1000 * n_clusters * exponents.shape[1])
     sizes = np.empty(n_clusters, np.int64)
     options = (*precision(single), plan.chunk_rows)
-    means.on(plan.parallel)(sums, counts, exponents, *options, centers, sizes, NO_ROOM)
+    means.by(plan, _interpreted.means)(sums, counts, exponents, *options, centers, sizes, NO_ROOM)
     return sizes
 
 
@@ -263,6 +268,7 @@ def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> tup
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sums, counts = samples.tables(n_clusters, plan.n_slots)
     tables = (*samples.grids[1:], sums, counts)
+    run = add_labelled.by(plan, _interpreted.add_labelled)
     for rows, X in samples.slabs():
-        add_labelled.on(plan.parallel)(X, labels[rows], plan.chunk_rows, *tables, NO_ROOM)
+        run(X, labels[rows], plan.chunk_rows, *tables, NO_ROOM)
     return sums, counts

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numbakmeans import _plan
+from numbakmeans import _interpreted, _plan
 from numbakmeans._arrays import new_empty, new_zeros
 from numbakmeans._bitgen import addresses
 from numbakmeans._jit import DISABLED, kernel
@@ -41,7 +41,7 @@ from numbakmeans._kernels.sketch import (
     sketch_point,
 )
 from numbakmeans._samples import Samples, column_means, padded
-from numbakmeans._slots import ALONE, driver, spread
+from numbakmeans._slots import ALONE, Entry, driver, spread
 
 Draws = tuple[np.ndarray, np.ndarray]
 #: Those whose functions compiled code may call: NumPy's own, which run no Python.
@@ -381,6 +381,11 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     shape, (n_samples, n_features) = samples.shape, samples.shape
     picks = np.empty(n_clusters, np.int64)
     picks[0] = first[0]
+    # NumPy takes a fraction of what a step takes it elsewhere.
+    if pick_rows.tier.interprets(samples.dtype, 2 * samples.size * n_clusters):
+        with pick_rows.tier.spending():
+            _interpreted.pick_rows(samples, uniforms, picks)
+        return samples.rows(picks)
     starts, depths = leaves_of(n_samples, NO_ROOM)
     sq_dists, leaf_sums = np.full(n_samples, np.inf), np.empty(len(depths))
     lanes = -(-int(np.diff(starts).max()) // GROUP_LANES) * GROUP_LANES
@@ -494,6 +499,9 @@ def color(normals, upper, mean, centers):
             centers[j, b] += mean[b]
 
 
+FACTOR, COLOR = Entry(factor), Entry(color)
+
+
 def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normals: np.ndarray) -> np.ndarray:
     n_samples, n_features = samples.shape
     mean = column_means(samples)
@@ -504,7 +512,8 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
         return place_in_row_space(samples.rows(slice(None)) - mean, freedom, normals) + mean
     chunk_rows, n_chunks = _plan.scatter_chunks(samples.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
-    add = scatter_matrices.on(_plan.sweep(samples.shape, work=samples.size * n_features).parallel)
+    plan = _plan.sweep(samples.shape, work=samples.size * n_features)
+    add = scatter_matrices.by(plan, _interpreted.scatter_matrices)
     step = _plan.per_call(n_chunks * n_features * n_features)
     if samples.X is None:
         step = min(step, samples.slab_rows // n_chunks)
@@ -523,10 +532,14 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     upper /= freedom
     centers = np.empty((n_clusters, n_features))
     step = _plan.per_call(n_features * n_features)
+    plan = _plan.sweep(upper.shape, work=n_features**3)
     for first in range(0, n_features, step):
-        factor(upper, first, first + step)
+        FACTOR.by(plan, _interpreted.factor)(upper, first, first + step)
+    plan = _plan.sweep(centers.shape, work=centers.size * n_features)
     for first in range(0, n_clusters, step):
-        color(normals[first : first + step], upper, mean, centers[first : first + step])
+        COLOR.by(plan, _interpreted.color)(
+            normals[first : first + step], upper, mean, centers[first : first + step]
+        )
     return centers
 
 

@@ -21,8 +21,10 @@ from numba.extending import intrinsic
 
 from numbakmeans import _runtime
 from numbakmeans._jit import DISABLED, kernel, parallel_kernel
+from numbakmeans._plan import Plan
+from numbakmeans._tiers import Tier
 
-__all__ = ["ALONE", "Driver", "all_threads", "driver", "spread"]
+__all__ = ["ALONE", "Driver", "Entry", "all_threads", "driver", "spread"]
 
 #: The loop of a driver that shall use one thread.
 ALONE = 0
@@ -34,17 +36,42 @@ SLOT = ir.FunctionType(ir.VoidType(), [I64, I64])
 LOOP = ir.FunctionType(I64, [I64, I64, I64])
 
 
-class Driver:
-    """A kernel whose first argument is a loop, the others being those of `on`."""
+class Entry:
+    """A kernel that Python calls, or NumPy's operations in its place until it is compiled (`_tiers`)."""
 
-    def __init__(self, kernel: Callable[..., Any]) -> None:
+    def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
+        self.tier = Tier(kernel.__name__)
+
+    def by(self, plan: Plan, in_numpy: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what carries a plan out, called with an array first.
+
+        in_numpy : a function of the same arguments, with the same effects
+        """
+        return functools.partial(self._call, plan, in_numpy)
+
+    def _call(self, plan: Plan, in_numpy: Callable[..., Any], *arguments: Any) -> Any:
+        if not self.tier.interprets(arguments[0].dtype, plan.work):
+            return self._compiled(plan)(*arguments)
+        with self.tier.spending():
+            return in_numpy(*arguments)
+
+    def _compiled(self, _plan: Plan) -> Callable[..., Any]:
+        kernel: Callable[..., Any] = self.kernel
+        return kernel
+
+
+class Driver(Entry):
+    """A kernel whose first argument is a loop, the others being those of `on`."""
 
     def on(self, parallel: bool) -> Callable[..., Any]:
         """Return what to call: with threads, as far as they are safe at that moment, or on one."""
         if parallel:
             return functools.partial(_runtime.run, threaded, self.kernel)
         return functools.partial(self.kernel, ALONE)
+
+    def _compiled(self, _plan: Plan) -> Callable[..., Any]:
+        return self.on(_plan.parallel)
 
 
 def driver(func: Callable[..., Any]) -> Driver:

@@ -115,6 +115,7 @@ def calls_of_nopython_code(dtype: type) -> Iterator[Callable[[], object]]:
 
 def warm_up(show: Callable[[str], None]) -> None:
     """Compile everything, or load what the cache has of it; show: called with the state of affairs."""
+    _plan.PATIENCE = 0.0  # NumPy would answer
     calls = list(small_calls())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # empty clusters

@@ -4,6 +4,8 @@ import os
 
 # Before Numba is imported: more threads than cores, so that slots outnumber what the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
+# Kernels are what is tested, from the first call on; `test_interpreted.py` tests what goes before.
+os.environ.setdefault("NUMBAKMEANS_PATIENCE", "0")
 
 import numba
 import pytest

@@ -28,7 +28,7 @@ SECONDS = 1200
 LENGTH = 256
 #: Modules of compiled functions, which must stay as they are; the others are watched.
 COMPILED = ("_algorithms", "_algorithms.many", "_seeding")
-WATCHED = ("_fit", "_scipy", "_batch", "_files", "__main__")
+WATCHED = ("_fit", "_interpreted", "_scipy", "_batch", "_files", "__main__")
 
 
 class Source:
@@ -63,6 +63,7 @@ def setup_face():
     import numpy as np
 
     import numbakmeans
+    from numbakmeans._tiers import Tier
 
     dtypes = ["f8", "f4", "f2", ">f8", "i8", "u1", "?", "g", "c16", "O", "U3", "M8[s]", "S2", "i2"]
     special = [0.0, -0.0, 1.0, np.nan, np.inf, -np.inf, 5e-324, 1.7e308, -1.7e308, 1e-30, 1e30, 3.0]
@@ -192,7 +193,8 @@ def setup_face():
 
     def run(content):
         source = Source(content)
-        call = source.one_of(calls)
+        call, by_numpy = source.one_of(calls), source.maybe()
+        Tier.interprets = lambda *_: by_numpy
         X = array(source)
         before = X.copy() if isinstance(X, np.ndarray) else None
         try:

@@ -8,7 +8,7 @@ import pytest
 import ugly
 import ways
 
-from numbakmeans import _plan
+from numbakmeans import _interpreted, _plan
 from numbakmeans._algorithms import ALGORITHMS, certified, resident, yinyang
 from numbakmeans._fit import iterate, nearest, pad_centers
 from numbakmeans._jit import DISABLED
@@ -258,6 +258,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     monkeypatch.setattr(_plan, "CHUNK_BLOCKS", 1)
     monkeypatch.setattr(_plan, "BLOCK_ROWS", 32)
+    monkeypatch.setattr(_interpreted, "BLOCK_VALUES", 4096)
 
 
 MANY_CHUNKS = [
@@ -288,6 +289,7 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
         "resident": len(getattr(algorithm, "blocks", ())),
         "filtering": len(getattr(algorithm, "owners", ())),
         "yinyang": len(getattr(algorithm, "lower", ())),
+        "interpreted": len([*_interpreted.blocks(len(X), max(centers.shape))]),
     }
     assert n_chunks[key] >= 3 * threads
 

@@ -349,8 +349,9 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": str(PACKAGE.parent),
-        # On one core, as images are built.
+        # On one core, as images are built; compiled at once, though a user's calls would wait for that.
         "NUMBA_NUM_THREADS": "1",
+        "NUMBAKMEANS_PATIENCE": "",
     }
     command = [sys.executable, "-m", "numbakmeans", "warmup"]
     done = subprocess.run(

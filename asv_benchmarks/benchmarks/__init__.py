@@ -4,5 +4,10 @@ face        the public functions on SciPy's own parameters and on real sizes, ou
 kernels     what the thresholds in `numbakmeans._plan` were set by
 startup     import, first call and second first call, in processes of their own
 
-Every benchmark warms up in `setup`, so that no compilation is timed; `startup` alone times compilation.
+Every benchmark warms up in `setup`, so that no compilation is timed; `startup` alone times compilation, and
+what NumPy does in its place.
 """
+
+import os
+
+os.environ.setdefault("NUMBAKMEANS_PATIENCE", "0")

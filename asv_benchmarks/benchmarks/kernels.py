@@ -5,15 +5,18 @@ These reach below the public face, and follow it when it changes.
 
 import functools
 import math
+import time
 
 import numpy as np
 
 from numbakmeans import _fit, _plan
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans._algorithms import ALGORITHMS, INTERPRETED
 from numbakmeans._kernels.sums import label_lanes, relabel, relabel_lanes, split_lanes
 from numbakmeans._samples import Samples, labelled_means
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
+
+COMPILED = [name for name in ALGORITHMS if name != INTERPRETED]
 
 
 class Setting:
@@ -84,7 +87,7 @@ class Choice:
     """Passes by each algorithm, over shapes around the limits between them."""
 
     params = (
-        list(ALGORITHMS),
+        COMPILED,
         [1, 3, 10, 30],
         [2, 3, 5, 6, 8, 16, 64, 200],
         [3, 16, 64, 256],
@@ -467,7 +470,7 @@ class Algorithms:
     count against one of them.
     """
 
-    params = (list(ALGORITHMS), list(REAL_SIZES), ["float32", "float64"])
+    params = (COMPILED, list(REAL_SIZES), ["float32", "float64"])
     param_names = ("algorithm", "data", "dtype")
     timeout = 120
     rounds = 4
@@ -509,6 +512,33 @@ class Algorithms:
 
     def _passes(self, algorithm, max_iter=10):
         return _fit.iterate(self.samples, self.start, max_iter, algorithm=algorithm)
+
+
+class Interpreted:
+    """What NumPy takes for an elementary step of a pass, and how many passes lead to the fixed point."""
+
+    params = ([(1000, 4, 8), (100_000, 2, 16), (100_000, 16, 8), (20_000, 64, 50)], ["float32", "float64"])
+    param_names = ("shape", "dtype")
+    timeout = 120
+
+    def setup(self, shape, dtype):
+        X, self.start = blobs(*shape, dtype)
+        self.samples = Samples(X)
+
+    def track_step(self, shape, dtype):
+        times = []
+        for _ in range(3):
+            before = time.perf_counter()
+            passes = _fit.iterate(self.samples, self.start, 3, algorithm=INTERPRETED)
+            times.append(time.perf_counter() - before)
+        return 1e9 * min(times) / _plan.interpreted_work(shape[:2], shape[2], passes.n_iter)
+
+    track_step.unit = "ns"
+
+    def track_passes(self, shape, dtype):
+        return _fit.iterate(self.samples, self.start, 300).n_iter
+
+    track_passes.unit = "passes"
 
 
 class Parts:

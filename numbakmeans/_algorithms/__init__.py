@@ -9,16 +9,20 @@ iterate the table.
 from numbakmeans._algorithms.base import Algorithm
 from numbakmeans._algorithms.certified import Certified
 from numbakmeans._algorithms.filtering import Filtering
+from numbakmeans._algorithms.interpreted import Interpreted
 from numbakmeans._algorithms.lloyd import Lloyd
 from numbakmeans._algorithms.resident import Resident
 from numbakmeans._algorithms.yinyang import Yinyang
 
 #: The one that needs nothing of the data.
 REFERENCE = "lloyd"
+#: The one that needs no compiler.
+INTERPRETED = "interpreted"
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "lloyd": Lloyd,
     "resident": Resident,
     "certified": Certified,
     "yinyang": Yinyang,
     "filtering": Filtering,
+    "interpreted": Interpreted,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numbakmeans._plan import Plan
 from numbakmeans._samples import Frame, Grids, Samples, update_means
 from numbakmeans._slots import Driver
+from numbakmeans._tiers import Tier
 
 #: Called with the pass and the number of rows that moved, after each pass.
 Progress = Callable[[int, int], None] | None
@@ -54,6 +55,11 @@ class Algorithm:
     whole = False
     #: How many passes there may be.
     max_iter = sys.maxsize
+
+    @classmethod
+    def tier(cls) -> Tier:
+        """Return whether the code of all passes is there."""
+        return cls.driver.tier
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         self.samples, self.plan, self.frame = samples, plan, frame

@@ -23,6 +23,7 @@ from numbakmeans._plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, RESIDENT_R
 from numbakmeans._samples import Frame, Samples, precision
 from numbakmeans._simd import lanes_at_once, nearest_lanes
 from numbakmeans._slots import ALONE, driver, spread
+from numbakmeans._tiers import Tier
 
 
 @kernel
@@ -152,12 +153,20 @@ def resident_run(
     return n_iter, moved, n_empty, ever_empty
 
 
+#: One or the other is called, depending on the size.
+RUNS = Tier("resident_run", "resident_pass")
+
+
 class Resident(Algorithm):
     """Every distance by the definition, rows packed once; alone, many passes in one call."""
 
     driver = resident_pass
     framed = False
     whole = True
+
+    @classmethod
+    def tier(cls) -> Tier:
+        return RUNS
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
