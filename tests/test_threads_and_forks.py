@@ -18,6 +18,7 @@ LIMIT, SHORT_LIMIT = 240, 60
 LAYERS = ("omp", "workqueue", "tbb")
 SITUATIONS = (
     "thread_pools",
+    "first_calls",
     "other_pools",
     "fork_after_use",
     "process_pools",
@@ -64,6 +65,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     "situation",
     [
         "interrupt_passes",
+        "interrupt_numpy",
         "interrupt_few_rows",
         "interrupt_batch",
         "interrupt_seeding",
@@ -105,6 +107,7 @@ CONTROLS = {
     ("fork_beside_short_kernels", "tbb", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_compiling", "workqueue", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_starting", "workqueue", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
+    ("first_calls", "workqueue", "right stand-ins"): ({1}, ""),
     ("changing_input", "omp", "sound labels"): ({1}, "assert 0 <= labels.min() <= labels.max() < k"),
     ("interrupt_few_rows", "workqueue", "steps"): ({1}, "s after the signal"),
     ("interrupt_batch", "workqueue", "steps"): ({1}, "s after the signal"),

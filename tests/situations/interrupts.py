@@ -61,6 +61,19 @@ def interrupt_passes():
     return seconds < 10 * max(0.3, one_pass)
 
 
+def interrupt_numpy():
+    """Passes, and picks, that NumPy makes."""
+    from numbakmeans import fit, kmeans2
+    from numbakmeans._tiers import Tier
+
+    Tier.interprets = lambda *_: True
+    X = np.random.default_rng(0).normal(size=(200_000, 8))
+    before = X.copy()
+    for call in (lambda: fit(X, X[:300], max_iter=10**6), lambda: kmeans2(X, 10**5, minit="++", rng=0)):
+        assert interrupted(call) < 2
+    return np.array_equal(X, before)
+
+
 def interrupt_few_rows(in_batch=False):
     """Passes that are so short that a call makes many, and go on for long."""
     from numbakmeans import _plan, fit, kmeans2_batch

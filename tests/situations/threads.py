@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,6 +33,23 @@ def thread_pools():
     assert all(asyncio.run(serve()))
     assert numba.get_num_threads() == 2
     return True
+
+
+def first_calls():
+    """Threads whose first calls NumPy answers, until the time for that is up: then kernels do."""
+    from numbakmeans import _cache, _plan
+    from numbakmeans._tiers import Tier
+
+    _cache.holds = lambda *_: False
+    _plan.PATIENCE = math.inf
+    expected = [answer(which) for which in range(KINDS)]
+    assert 0.0 < Tier.spent < math.inf
+    _plan.PATIENCE = Tier.spent + 0.2
+    with ThreadPoolExecutor(8) as pool:
+        right = list(pool.map(lambda which: same(answer(which % KINDS), expected[which % KINDS]), range(48)))
+    assert Tier.spent == math.inf
+    require_parallel()
+    return all(right)
 
 
 def other_pools():
