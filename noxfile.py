@@ -22,6 +22,11 @@ CORE = (
 )
 
 
+def without(names):
+    """Return what lets pytest leave out some files."""
+    return [f"--ignore=tests/test_{name}.py" for name in names]
+
+
 @nox.session(python=PYTHONS)
 def tests(session):
     """Run the whole suite."""
@@ -42,12 +47,14 @@ def lowest(session):
 @nox.session(python=PYTHONS[0])
 @nox.parametrize("layer", LAYERS)
 def layers(session, layer):
-    """Run the whole suite under one threading layer."""
+    """Run, under one threading layer, all tests that depend on it and do not choose it themselves."""
     session.install("-e", ".[test]")
     environment = {"NUMBA_THREADING_LAYER": layer}
     if layer == "tbb":
         environment["LD_LIBRARY_PATH"] = str(Path(session.virtualenv.location) / "lib")
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs, env=environment)
+    # Left out: what goes through the layers itself, uses one thread, or none.
+    left_out = ("threads_and_forks", "settings", "planted_faults", "installs", "fuzz", "files", "plot")
+    session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])
@@ -60,8 +67,7 @@ def bounds(session):
     }
     # Left out: what runs in processes of its own, with settings of its own.
     left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
-    ignored = (f"--ignore=tests/test_{name}.py" for name in left_out)
-    session.run("pytest", *SIDE_BY_SIDE, *ignored, *session.posargs, env=environment)
+    session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])
