@@ -197,10 +197,10 @@ def pairwise_sum(values: np.ndarray) -> float:
 
 def pick(D: np.ndarray, uniform: float) -> int:
     """Return the next row for '++': what `_seeding.pick_row` does."""
-    total = pairwise_sum(D)
-    if total == 0.0:
-        return 0
     with np.errstate(all="ignore"):
+        total = pairwise_sum(D)
+        if total == 0.0:
+            return 0
         running = np.cumsum(D / total)
     reached = running >= uniform
     return int(reached.argmax()) if reached.any() else int(np.flatnonzero(D > 0.0)[-1])

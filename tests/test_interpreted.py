@@ -99,6 +99,16 @@ def test_every_start_is_that_of_the_kernels(name, dtype, method, both):
     assert same(*both(start))
 
 
+def test_a_sum_of_distances_that_overflows(both):
+    X = np.array([[0.0], [1e154], [1.1e154], [1.2e154]])
+    D = (X[1:] ** 2).ravel()
+    assert np.isfinite(D).all()
+    with np.errstate(over="ignore"):
+        assert D.sum() == np.inf
+    draws = np.array([0]), np.array([0.3, 0.9])
+    assert same(*both(lambda: SEEDINGS["++"].place(Samples(X), 3, *draws)))
+
+
 def test_long_sums_and_many_chunks(both):
     X = (np.random.default_rng(0).normal(size=(30_011, 5)) * 100).astype(np.float32)
     for method in SEEDINGS:
