@@ -5,7 +5,6 @@ Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scip
 
 from __future__ import annotations
 
-import contextlib
 import operator
 from typing import Any, NamedTuple
 
@@ -92,7 +91,9 @@ def nearest(
         scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     tier = (certified.assign if scored else canonical.nearest).tier
-    if tier.interprets(samples.dtype, _plan.interpreted_work(samples.shape, len(centers))):
+    if samples.dtype not in tier.compiled and tier.interprets(
+        samples.dtype, _plan.interpreted_work(samples.shape, len(centers))
+    ):
         with tier.spending():
             for rows, X in samples.slabs():
                 _interpreted.nearest(X, centers, labels[rows], sq_dists[rows])
@@ -113,7 +114,7 @@ def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> n
     """Return D between every row and the center (padded) of its label."""
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sq_dists = np.empty(len(samples))
-    run = canonical.label_sq_dists.by(plan, _interpreted.label_sq_dists)
+    run = canonical.label_sq_dists.by(_interpreted.label_sq_dists, samples.dtype, plan.work, plan.parallel)
     for rows, X in samples.slabs():
         run(X, wide, labels[rows], plan.n_slots, plan.chunk_rows, sq_dists[rows])
     return sq_dists
@@ -125,7 +126,7 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
         return np.sqrt(sq_dists)
     plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
     dists = np.empty(len(sq_dists), np.float32)
-    run = canonical.roots_single.by(plan, _interpreted.roots_single)
+    run = canonical.roots_single.by(_interpreted.roots_single, sq_dists.dtype, plan.work, plan.parallel)
     run(sq_dists, plan.n_slots, dists)
     return dists
 
@@ -175,20 +176,24 @@ def iterate(
     algorithm : a key of `ALGORITHMS`, chosen by the plan unless given; each gives the same bits
     """
     n_clusters = len(centers)
+    if algorithm is None:
+        sizes = (samples.shape, n_clusters)
+        algorithm = _plan.algorithm(*sizes, samples.dtype.itemsize, max_iter, samples.memory)
+        tier = ALGORITHMS[algorithm].tier
+        if samples.dtype not in tier.compiled and tier.interprets(
+            samples.dtype, _plan.interpreted_work(*sizes, max_iter)
+        ):
+            options: dict[str, Any] = {"stop_on_empty": stop_on_empty, "progress": progress}
+            with tier.spending():
+                return iterate(samples, centers, max_iter, **options, algorithm=INTERPRETED)
     plan = _plan.sweep(samples.shape, work=samples.size * n_clusters)
     wide = pad_centers(centers)
-    best = _plan.algorithm(samples.shape, n_clusters, samples.dtype.itemsize, max_iter, samples.memory)
-    chosen = ALGORITHMS[algorithm or best]
-    spending: Any = contextlib.nullcontext()
-    tier, work = chosen.tier(), _plan.interpreted_work(samples.shape, n_clusters, max_iter)
-    if algorithm is None and tier.interprets(samples.dtype, work):
-        chosen, spending = ALGORITHMS[INTERPRETED], tier.spending()
+    chosen = ALGORITHMS[algorithm]
     frame = samples.frame(wide) if chosen.framed else UNFRAMED
     if (chosen.framed and not frame.scale) or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
-    with spending:
-        run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
     return Passes(wide, labels, *run)
 
 

@@ -178,7 +178,8 @@ class Samples:
         finest = np.full((plan.n_slots, n_features), np.inf)
         finite = np.ones(plan.n_slots, np.bool_)
         for _, X in self.slabs():
-            measure.by(plan, _interpreted.measure)(X, largest, finest, finite, NO_ROOM)
+            run = measure.by(_interpreted.measure, X.dtype, plan.work, plan.parallel)
+            run(X, largest, finest, finite, NO_ROOM)
         return largest, finest, bool(finite.all())
 
     @property
@@ -189,8 +190,7 @@ class Samples:
     def grids(self) -> Grids:
         """Exponents, constants and scales of the exact sums."""
         largest, finest, _ = self.ranges
-        plan = _plan.sweep(self.shape, work=self.shape[1])
-        run = GRIDS.by(plan, _interpreted.make_grids)
+        run = GRIDS.by(_interpreted.make_grids, largest.dtype, self.shape[1])
         return run(largest, finest, part_bits(len(self)), NO_ROOM)
 
     def frame(self, wide: np.ndarray) -> Frame:
@@ -234,7 +234,8 @@ def update_means(
     plan = _plan.sweep((n_clusters, exponents.shape[1]), work=1000 * n_clusters * exponents.shape[1])
     sizes = np.empty(n_clusters, np.int64)
     options = (*precision(single), plan.chunk_rows)
-    means.by(plan, _interpreted.means)(sums, counts, exponents, *options, centers, sizes, NO_ROOM)
+    run = means.by(_interpreted.means, sums.dtype, plan.work, plan.parallel)
+    run(sums, counts, exponents, *options, centers, sizes, NO_ROOM)
     return sizes
 
 
@@ -268,7 +269,7 @@ def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> tup
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sums, counts = samples.tables(n_clusters, plan.n_slots)
     tables = (*samples.grids[1:], sums, counts)
-    run = add_labelled.by(plan, _interpreted.add_labelled)
+    run = add_labelled.by(_interpreted.add_labelled, samples.dtype, plan.work, plan.parallel)
     for rows, X in samples.slabs():
         run(X, labels[rows], plan.chunk_rows, *tables, NO_ROOM)
     return sums, counts

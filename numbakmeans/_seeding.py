@@ -513,7 +513,7 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     chunk_rows, n_chunks = _plan.scatter_chunks(samples.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
     plan = _plan.sweep(samples.shape, work=samples.size * n_features)
-    add = scatter_matrices.by(plan, _interpreted.scatter_matrices)
+    add = scatter_matrices.by(_interpreted.scatter_matrices, samples.dtype, plan.work, plan.parallel)
     step = _plan.per_call(n_chunks * n_features * n_features)
     if samples.X is None:
         step = min(step, samples.slab_rows // n_chunks)
@@ -532,14 +532,12 @@ def place_random(samples: Samples, n_clusters: int, integers: np.ndarray, normal
     upper /= freedom
     centers = np.empty((n_clusters, n_features))
     step = _plan.per_call(n_features * n_features)
-    plan = _plan.sweep(upper.shape, work=n_features**3)
+    run = FACTOR.by(_interpreted.factor, upper.dtype, n_features**3)
     for first in range(0, n_features, step):
-        FACTOR.by(plan, _interpreted.factor)(upper, first, first + step)
-    plan = _plan.sweep(centers.shape, work=centers.size * n_features)
+        run(upper, first, first + step)
+    run = COLOR.by(_interpreted.color, centers.dtype, centers.size * n_features)
     for first in range(0, n_clusters, step):
-        COLOR.by(plan, _interpreted.color)(
-            normals[first : first + step], upper, mean, centers[first : first + step]
-        )
+        run(normals[first : first + step], upper, mean, centers[first : first + step])
     return centers
 
 

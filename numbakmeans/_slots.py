@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
@@ -21,7 +22,6 @@ from numba.extending import intrinsic
 
 from numbakmeans import _runtime
 from numbakmeans._jit import DISABLED, kernel, parallel_kernel
-from numbakmeans._plan import Plan
 from numbakmeans._tiers import Tier
 
 __all__ = ["ALONE", "Driver", "Entry", "all_threads", "driver", "spread"]
@@ -43,22 +43,26 @@ class Entry:
         self.kernel = kernel
         self.tier = Tier(kernel.__name__)
 
-    def by(self, plan: Plan, in_numpy: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what carries a plan out, called with an array first.
+    def by(
+        self, in_numpy: Callable[..., Any], dtype: np.dtype, work: int, parallel: bool = False
+    ) -> Callable[..., Any]:
+        """Return what does so many elementary steps: what is compiled, or in its place NumPy.
 
-        in_numpy : a function of the same arguments, with the same effects
+        in_numpy : a function of the same arguments, with the same effects; dtype : of the first array
         """
-        return functools.partial(self._call, plan, in_numpy)
+        # Most calls by far: the tier is not asked.
+        if dtype in self.tier.compiled or not self.tier.interprets(dtype, work):
+            return self.on(parallel)
+        return functools.partial(self._count, in_numpy)
 
-    def _call(self, plan: Plan, in_numpy: Callable[..., Any], *arguments: Any) -> Any:
-        if not self.tier.interprets(arguments[0].dtype, plan.work):
-            return self._compiled(plan)(*arguments)
-        with self.tier.spending():
-            return in_numpy(*arguments)
-
-    def _compiled(self, _plan: Plan) -> Callable[..., Any]:
+    def on(self, parallel: bool) -> Callable[..., Any]:  # noqa: ARG002, only drivers have threads
+        """Return what is compiled."""
         kernel: Callable[..., Any] = self.kernel
         return kernel
+
+    def _count(self, in_numpy: Callable[..., Any], *arguments: Any) -> Any:
+        with self.tier.spending():
+            return in_numpy(*arguments)
 
 
 class Driver(Entry):
@@ -69,9 +73,6 @@ class Driver(Entry):
         if parallel:
             return functools.partial(_runtime.run, threaded, self.kernel)
         return functools.partial(self.kernel, ALONE)
-
-    def _compiled(self, _plan: Plan) -> Callable[..., Any]:
-        return self.on(_plan.parallel)
 
 
 def driver(func: Callable[..., Any]) -> Driver:

@@ -47,19 +47,15 @@ class Algorithm:
     An object lives as long as one fit, and may remember between its passes what it likes.
     """
 
-    #: What runs one pass.
+    #: What runs one pass, and whether the code of all passes is there.
     driver: Driver
+    tier: Tier
     #: Whether it takes only data with a frame: finite, and of moderate size.
     framed = True
     #: Whether it wants all rows at once, and not in slabs.
     whole = False
     #: How many passes there may be.
     max_iter = sys.maxsize
-
-    @classmethod
-    def tier(cls) -> Tier:
-        """Return whether the code of all passes is there."""
-        return cls.driver.tier
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         self.samples, self.plan, self.frame = samples, plan, frame

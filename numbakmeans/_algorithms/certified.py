@@ -172,6 +172,7 @@ class Certified(Algorithm):
     """Approximate scores from the register tile, and a certificate for each label."""
 
     driver = certified_pass
+    tier = certified_pass.tier
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)

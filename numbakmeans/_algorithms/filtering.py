@@ -265,6 +265,7 @@ class Filtering(Algorithm):
     """Rows in spatial blocks, and for each block the centers that can win in it."""
 
     driver = filtered_pass
+    tier = filtered_pass.tier
     whole = True
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:

@@ -17,6 +17,7 @@ class Interpreted(Algorithm):
     """Every distance by the definition, in NumPy."""
 
     driver = lloyd_pass
+    tier = lloyd_pass.tier
     framed = False
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:

@@ -64,6 +64,7 @@ class Lloyd(Algorithm):
     """Every distance by the definition."""
 
     driver = lloyd_pass
+    tier = lloyd_pass.tier
     framed = False
 
     def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:

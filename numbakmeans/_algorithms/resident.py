@@ -153,20 +153,13 @@ def resident_run(
     return n_iter, moved, n_empty, ever_empty
 
 
-#: One or the other is called, depending on the size.
-RUNS = Tier("resident_run", "resident_pass")
-
-
 class Resident(Algorithm):
     """Every distance by the definition, rows packed once; alone, many passes in one call."""
 
     driver = resident_pass
+    tier = Tier("resident_run", "resident_pass")
     framed = False
     whole = True
-
-    @classmethod
-    def tier(cls) -> Tier:
-        return RUNS
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)

@@ -270,6 +270,7 @@ class Yinyang(Algorithm):
     """Certified scores where bounds on the distances leave a doubt."""
 
     driver = yinyang_pass
+    tier = yinyang_pass.tier
 
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
