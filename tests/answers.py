@@ -35,7 +35,7 @@ def answers():
     found = {}
     chosen = _plan.algorithm
     ways.ask_all()
-    for way in ways.WAYS:
+    for way in ways.THREADED:
         with ways.forced(way) as algorithm:
             _plan.algorithm = lambda *_, forced=algorithm: forced
             for name, (X, centers, n_iter) in matrix_cases().items():

@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-
-from numbakmeans import _tiers
+from ways import answered_by
 
 #: Growth that counts as flat: pages come and go by some hundred kilobytes.
 SLACK = 8 << 20
@@ -97,7 +96,6 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     after = leaking(options.fault)
-    by_kernels = _tiers.Tier.interprets
     calls = kinds()
     first = {name: digest(call()) for name, call in calls.items()}
     draw = random.Random(options.seed)
@@ -117,12 +115,9 @@ def main():
         while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1 and not wrong:
             # Sometimes alone, sometimes from four threads; now and then by NumPy, what that does in no time.
             by_numpy = draw.random() < 0.05
-            _tiers.Tier.interprets = (lambda *_: True) if by_numpy else by_kernels
             some = draw.choices([name for name in names if not (by_numpy and "bounds" in name)], k=8)
-            if draw.random() < 0.5:
-                list(pool.map(ask, some))
-            else:
-                list(map(ask, some))
+            with answered_by(by_numpy):
+                list(pool.map(ask, some) if draw.random() < 0.5 else map(ask, some))
             done += 8
             if warm is None and share > WARM:
                 warm = sizes()

@@ -8,7 +8,7 @@ import pytest
 import ugly
 import ways
 
-from numbakmeans import _interpreted, _plan
+from numbakmeans import _plan
 from numbakmeans._algorithms import ALGORITHMS, certified, resident, yinyang
 from numbakmeans._fit import iterate, nearest, pad_centers
 from numbakmeans._jit import DISABLED
@@ -75,7 +75,7 @@ def answers():
     return answer
 
 
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("way", ways.THREADED)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_ugly_data(name, dtype, way, threads, answers):
@@ -258,12 +258,11 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     monkeypatch.setattr(_plan, "CHUNK_BLOCKS", 1)
     monkeypatch.setattr(_plan, "BLOCK_ROWS", 32)
-    monkeypatch.setattr(_interpreted, "BLOCK_VALUES", 4096)
 
 
 MANY_CHUNKS = [
-    *(("wide enough", way) for way in ways.WAYS),
-    *(("many rows and features", way) for way in ways.WAYS if way not in ("filtering", "resident")),
+    *(("wide enough", way) for way in ways.THREADED),
+    *(("many rows and features", way) for way in ways.THREADED if way not in ("filtering", "resident")),
 ]
 
 
@@ -289,7 +288,6 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
         "resident": len(getattr(algorithm, "blocks", ())),
         "filtering": len(getattr(algorithm, "owners", ())),
         "yinyang": len(getattr(algorithm, "lower", ())),
-        "interpreted": len([*_interpreted.blocks(len(X), max(centers.shape))]),
     }
     assert n_chunks[key] >= 3 * threads
 

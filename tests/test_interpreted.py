@@ -8,27 +8,25 @@ import sys
 import numpy as np
 import pytest
 import ugly
+from test_algorithms import NAMES as CASES
+from test_algorithms import case, differences, expected_passes
+from ways import answered_by
 
 import numbakmeans
-from numbakmeans import _cache, _fit, _plan, _samples, _tiers
+from numbakmeans import _cache, _fit, _interpreted, _plan, _samples, _tiers
 from numbakmeans._samples import Samples
 from numbakmeans._seeding import SEEDINGS
 
 DTYPES = [np.float32, np.float64]
 
 
-@pytest.fixture
-def both(monkeypatch):
+def both(function):
     """Return what a function returns by NumPy, and by kernels."""
-
-    def run(function):
-        found = []
-        for interpreted in (True, False):
-            monkeypatch.setattr(_tiers.Tier, "interprets", lambda *_, answer=interpreted: answer)
+    found = []
+    for numpy in (True, False):
+        with answered_by(numpy):
             found.append(function())
-        return found
-
-    return run
+    return found
 
 
 def flat(results):
@@ -71,24 +69,27 @@ def steps(X, centers):
         }
 
 
-CASES = [*ugly.cases(np.float64), *ugly.not_finite(np.float64)]
-
-
-def case(name, dtype):
-    return {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_every_step_gives_the_bits_of_the_kernels(name, dtype, both):
+def test_every_step_gives_the_bits_of_the_kernels(name, dtype):
     by_numpy, by_kernels = both(lambda: steps(*case(name, dtype)))
     assert [step for step in by_kernels if not same(by_numpy[step], by_kernels[step])] == []
+
+
+@pytest.mark.parametrize("block_values", [_interpreted.BLOCK_VALUES, 64])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CASES)
+def test_passes_are_the_oracles(name, dtype, block_values, monkeypatch):
+    monkeypatch.setattr(_interpreted, "BLOCK_VALUES", block_values)
+    X, centers = case(name, dtype)
+    with answered_by(numpy=True):
+        assert differences(X, centers, expected_passes(X, centers), "interpreted") == []
 
 
 @pytest.mark.parametrize("method", SEEDINGS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_every_start_is_that_of_the_kernels(name, dtype, method, both):
+def test_every_start_is_that_of_the_kernels(name, dtype, method):
     X, centers = case(name, dtype)
 
     def start():
@@ -99,7 +100,7 @@ def test_every_start_is_that_of_the_kernels(name, dtype, method, both):
     assert same(*both(start))
 
 
-def test_a_sum_of_distances_that_overflows(both):
+def test_a_sum_of_distances_that_overflows():
     X = np.array([[0.0], [1e154], [1.1e154], [1.2e154]])
     D = (X[1:] ** 2).ravel()
     assert np.isfinite(D).all()
@@ -109,7 +110,7 @@ def test_a_sum_of_distances_that_overflows(both):
     assert same(*both(lambda: SEEDINGS["++"].place(Samples(X), 3, *draws)))
 
 
-def test_long_sums_and_many_chunks(both):
+def test_long_sums_and_many_chunks():
     X = (np.random.default_rng(0).normal(size=(30_011, 5)) * 100).astype(np.float32)
     for method in SEEDINGS:
         assert same(*both(lambda m=method: _fit.seed(Samples(X), 7, m, np.random.default_rng(1))))
@@ -117,7 +118,7 @@ def test_long_sums_and_many_chunks(both):
 
 
 @pytest.mark.parametrize("layout", ["C", "Fortran", "strided", "other byte order"])
-def test_slabs(layout, both, monkeypatch):
+def test_slabs(layout, monkeypatch):
     monkeypatch.setattr(_plan, "COPY_BYTES", 0)
     monkeypatch.setattr(_plan, "SLAB_BYTES", 128 * 8 * 6)
     X = ugly.layouts(np.random.default_rng(0).normal(size=(700, 6)))[layout]
@@ -127,7 +128,7 @@ def test_slabs(layout, both, monkeypatch):
     assert same(*both(lambda: list(steps(X, np.array(X[:9])).values())))
 
 
-def test_whole_calls(both):
+def test_whole_calls():
     X = np.random.default_rng(0).normal(size=(400, 3))
     for array in (X, X.astype(np.float32), (X * 9).astype(np.int16), X[:, 0]):
         rows = array.reshape(400, -1)
@@ -137,11 +138,11 @@ def test_whole_calls(both):
         assert same(*both(lambda a=array: numbakmeans.whiten(a)))
 
 
-def test_a_wrong_bit_would_be_noticed(both, monkeypatch):
+def test_a_wrong_bit_would_be_noticed(monkeypatch):
     """The negative control: one rounding more in a stand-in."""
     X, centers = ugly.cases(np.float64)["normal"]
-    right = _samples._interpreted.quotient
-    monkeypatch.setattr(_samples._interpreted, "quotient", lambda *args: float(np.float32(right(*args))))
+    right = _interpreted.quotient
+    monkeypatch.setattr(_interpreted, "quotient", lambda *args: float(np.float32(right(*args))))
     by_numpy, by_kernels = both(lambda: steps(X, centers))
     assert [step for step in by_kernels if not same(by_numpy[step], by_kernels[step])] == [
         "means",

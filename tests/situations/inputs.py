@@ -14,7 +14,6 @@ def changing_input():
 
     from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
     from numbakmeans._samples import Samples
-    from numbakmeans._tiers import Tier
 
     # Slabs of what kernels cannot read as it is, and bounds and heads whatever they cost.
     _plan.COPY_BYTES, _plan.SLAB_BYTES = 0, 1 << 18
@@ -33,27 +32,29 @@ def changing_input():
                 time.sleep(0.0005)
                 array[...] = rng.normal(size=array.shape)
 
+    def ask(array, book):
+        k = len(book)
+        for minit in ("random", "points", "++"):
+            found = kmeans2(array, k, 3, minit=minit, check_finite=False, rng=0)
+            assert 0 <= found[1].min() <= found[1].max() < k
+        labels = vq(array, book, check_finite=False)[0]
+        assert 0 <= labels.min() <= labels.max() < k
+        result = fit(array[:, ::-1], book, max_iter=4, check_finite=False)
+        assert 0 <= result.labels.min() <= result.labels.max() < k
+        for way in ways.WAYS:
+            labels = ways.iterate(Samples(array), book, 4, way).labels
+            assert 0 <= labels.min() <= labels.max() < k
+        kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
+        whiten(array, check_finite=False)
+
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        for turn in range(7):
-            by_numpy = turn == 0
-            Tier.interprets = lambda *_, answer=by_numpy: answer
-            n = 2000 if by_numpy else len(X)
-            for array, book in ((X[:n], centers), (few[:n], centers[:, :4])):
-                k = len(book)
-                for minit in ("random", "points", "++"):
-                    found = kmeans2(array, k, 3, minit=minit, check_finite=False, rng=0)
-                    assert 0 <= found[1].min() <= found[1].max() < k
-                labels = vq(array, book, check_finite=False)[0]
-                assert 0 <= labels.min() <= labels.max() < k
-                result = fit(array[:, ::-1], book, max_iter=4, check_finite=False)
-                assert 0 <= result.labels.min() <= result.labels.max() < k
-                for way in ways.WAYS:
-                    labels = ways.iterate(Samples(array), book, 4, way).labels
-                    assert 0 <= labels.min() <= labels.max() < k
-                kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
-                whiten(array, check_finite=False)
+        for numpy, n, turns in ((True, 2000, 1), (False, len(X), 6)):
+            with ways.answered_by(numpy):
+                for _ in range(turns):
+                    ask(X[:n], centers)
+                    ask(few[:n], centers[:, :4])
     finally:
         stop.set()
         thread.join()

@@ -63,14 +63,15 @@ def interrupt_passes():
 
 def interrupt_numpy():
     """Passes, and picks, that NumPy makes."""
-    from numbakmeans import fit, kmeans2
-    from numbakmeans._tiers import Tier
+    from ways import answered_by
 
-    Tier.interprets = lambda *_: True
+    from numbakmeans import fit, kmeans2
+
     X = np.random.default_rng(0).normal(size=(200_000, 8))
     before = X.copy()
     for call in (lambda: fit(X, X[:300], max_iter=10**6), lambda: kmeans2(X, 10**5, minit="++", rng=0)):
-        assert interrupted(call) < 2
+        with answered_by(numpy=True):
+            assert interrupted(call) < 2
     return np.array_equal(X, before)
 
 
