@@ -19,6 +19,7 @@ CORE = (
     "tests/test_fit.py",
     "tests/test_seeding.py",
     "tests/test_sizes.py",
+    "tests/test_interpreted.py",
 )
 
 
