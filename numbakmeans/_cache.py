@@ -30,6 +30,7 @@ import numpy as np
 from numba import types
 from numba.core import config, serialize
 from numba.core.caching import CompileResultCacheImpl, _Cache
+from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 MAGIC = b"numbakmeans compiled code 1\n"
@@ -106,12 +107,16 @@ def _note(error: Exception) -> None:
     trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
-def holds(name: str, dtype: str) -> bool:
-    """Return whether a folder holds code of a kernel by that name whose first array holds such numbers.
+def _beginning(name: str, dtype: str, codegen: Any) -> str:
+    """Return how the names of files begin; dtype : of the kernel's first array."""
+    conditions = repr((codegen.magic_tuple(), _environment()))
+    return f"{name}-{dtype}-{hashlib.sha256(conditions.encode()).hexdigest()[:8]}"
 
-    It may be of another processor, or damaged, all the same.
-    """
-    return any(next(folder.glob(f"{name}-{dtype}-*"), None) for folder in folders())
+
+def holds(name: str, dtype: str) -> bool:
+    """Return whether a folder holds code of a kernel for such a first array; it may be damaged."""
+    beginning = _beginning(name, dtype, cpu_target.target_context.codegen())
+    return any(next(folder.glob(f"{beginning}-*"), None) for folder in folders())
 
 
 class _Results(CompileResultCacheImpl):
@@ -158,9 +163,9 @@ class CodeCache(_Cache):
 
     def _key(self, sig: Any, codegen: Any) -> tuple[str, str]:
         key = repr((self._identity, str(sig), codegen.magic_tuple(), _environment()))
-        # The first array's numbers are in the name, for `holds`.
         dtypes = (str(kind.dtype) for kind in getattr(sig, "args", sig) if isinstance(kind, types.Array))
-        return key, f"{self._name}-{next(dtypes, 'any')}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        beginning = _beginning(self._name, next(dtypes, "any"), codegen)
+        return key, f"{beginning}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled result of this signature, or None where no sound entry holds it."""

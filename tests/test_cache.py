@@ -44,6 +44,21 @@ def test_a_second_process_finds_what_the_first_compiled(folder):
     assert _cache.trouble == ""
 
 
+def test_what_the_cache_holds_is_known_without_loading_it(folder, monkeypatch):
+    function = kernel(add_one)
+    function(np.ones(3))
+    function(np.ones(3, np.float32))
+    function(1)
+    assert _cache.holds("add_one", "float32")
+    assert _cache.holds("add_one", "float64")
+    assert not _cache.holds("add_one", "int64")
+    assert not _cache.holds("add_", "float64")
+    monkeypatch.setattr(_cache, "_environment", lambda: ("another processor",))
+    assert not _cache.holds("add_one", "float64")
+    monkeypatch.setattr(_cache, "folders", tuple)
+    assert not _cache.holds("add_one", "float64")
+
+
 def flip_a_byte(content):
     return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
 
