@@ -36,7 +36,7 @@ class Tier:
 
     def interprets(self, dtype: np.dtype, work: float) -> bool:
         """Return whether NumPy shall do what takes so many elementary steps; once not, never again."""
-        if dtype in self.compiled:
+        if dtype in self.compiled or not _plan.PATIENCE:
             return False
         if dtype not in self.missing and any(_cache.holds(name, dtype.name) for name in self.names):
             self.compiled.add(dtype)
