@@ -64,7 +64,8 @@ def bounds(session):
     session.install("-e", ".[test]")
     environment = {
         "NUMBA_BOUNDSCHECK": "1",
-        "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()) / "cache"),
+        # Absolute: some tests run the command elsewhere.
+        "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "cache"),
     }
     # Left out: what runs in processes of its own, with settings of its own.
     left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
