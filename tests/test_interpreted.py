@@ -69,15 +69,19 @@ def steps(X, centers):
         }
 
 
+#: Without those made for bounds and heads, which NumPy has none of: it takes long for so many centers.
+PLAIN = [name for name in CASES if not name.startswith("many panels,")]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("many panels")])
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_step_gives_the_bits_of_the_kernels(name, dtype):
     by_numpy, by_kernels = both(lambda: steps(*case(name, dtype)))
     assert [step for step in by_kernels if not same(by_numpy[step], by_kernels[step])] == []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PLAIN)
 def test_passes_are_the_oracles(name, dtype, monkeypatch):
     # Many blocks, where that does not take long.
     X, centers = case(name, dtype)
@@ -89,7 +93,7 @@ def test_passes_are_the_oracles(name, dtype, monkeypatch):
 
 @pytest.mark.parametrize("method", SEEDINGS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_start_is_that_of_the_kernels(name, dtype, method):
     X, centers = case(name, dtype)
 
