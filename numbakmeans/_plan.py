@@ -123,6 +123,9 @@ SCATTER_BYTES = 32 * 1024 * 1024
 #: row costs a pass beside its centers, in steps; and passes that many runs to the fixed point need.
 #: asv: kernels.Interpreted.
 INTERPRETED_STEP, INTERPRETED_CENTER, INTERPRETED_ROW, EXPECTED_PASSES = 2.5e-9, 2, 25, 30
+#: What each value costs a pick of '++' by NumPy, in such steps. asv: seeding.InterpretedPicks: from one to
+#: three, the most with more than 64 features.
+INTERPRETED_PICK = 2
 
 
 def _patience() -> float:
@@ -443,6 +446,11 @@ def interpreted_work(shape: tuple[int, ...], n_clusters: int, max_iter: int = 1)
     n_samples, n_features = shape
     row = n_clusters * (n_features + INTERPRETED_CENTER) + INTERPRETED_ROW
     return n_samples * row * min(max_iter, EXPECTED_PASSES)
+
+
+def interpreted_pick_work(shape: tuple[int, ...], n_clusters: int) -> int:
+    """Return how many steps NumPy takes to pick the starts of '++'."""
+    return math.prod(shape) * INTERPRETED_PICK * n_clusters
 
 
 def scatter_chunks(shape: tuple[int, ...]) -> tuple[int, int]:

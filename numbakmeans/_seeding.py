@@ -381,8 +381,7 @@ def place_plus_plus(samples: Samples, n_clusters: int, first: np.ndarray, unifor
     shape, (n_samples, n_features) = samples.shape, samples.shape
     picks = np.empty(n_clusters, np.int64)
     picks[0] = first[0]
-    # NumPy takes a fraction of what a step takes it elsewhere.
-    if pick_rows.tier.interprets(samples.dtype, 2 * samples.size * n_clusters):
+    if pick_rows.tier.interprets(samples.dtype, _plan.interpreted_pick_work(shape, n_clusters)):
         with pick_rows.tier.spending():
             _interpreted.pick_rows(samples, uniforms, picks)
         return samples.rows(picks)
