@@ -113,17 +113,17 @@ def test_layouts_share_a_signature_of_the_kernels(monkeypatch):
     locked.flags.writeable = False
     layouts = (np.asfortranarray(X), X[::-1].copy()[::-1], locked, np.repeat(X, 2, axis=1)[:, ::2], whole)
     # What comes from the cache does not say what it is made of.
-    monkeypatch.setattr(jit.fit, "_cache", NullCache())
-    options = (3, False, 53, -1074, np.zeros((2, 4)), np.empty(60, np.int32), NO_ROOM)
-    jit.solve(0, 1, locked, *options)
-    before = len(jit.solve.signatures)
+    monkeypatch.setattr(jit.nearest, "_cache", NullCache())
+    rest = (np.zeros((3, 4)), 1, 60, 16, np.empty(60, np.int32), np.empty(60), NO_ROOM)
+    jit._nearest_rows(0, locked, *rest)
+    before = len(jit._nearest_rows.signatures)
     for array in layouts:
-        right = numbakmeans.fit(array, array[:3], max_iter=4)
-        assert bits(*users_fit(array, array[:3], np.int32(4))[:6]) == bits(*right)
-    assert len(jit.solve.signatures) == before
+        right = nearest(Samples(array), array[:3])
+        assert bits(*users_nearest(array, array[:3])[:2]) == bits(*right)
+    assert len(jit._nearest_rows.signatures) == before
     # The control: given the caller's array as it is, there would be one more.
-    jit.solve(0, 1, X, *options)
-    assert len(jit.solve.signatures) == before + 1
+    jit._nearest_rows(0, X, *rest)
+    assert len(jit._nearest_rows.signatures) == before + 1
 
 
 def every_block(X, labels, centers, rng):
@@ -145,7 +145,7 @@ def every_parallel_block(X, labels, centers, rng):
         (every_block, np.int32),
         (every_block, bool),
         (every_parallel_block, np.int64),
-        (njit(every_block), np.int64),
+        (njit(every_block), np.int32),  # which the building blocks are compiled for already
     ],
     ids=["int32", "bool", "with threads", "from njit"],
 )

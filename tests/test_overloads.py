@@ -14,6 +14,7 @@ import ugly
 from numba import njit
 from numba.core.errors import TypingError
 from numba.extending import overload
+from surroundings import under
 
 import numbakmeans
 from numbakmeans import ClusterError, jit, kmeans, kmeans2, vq, whiten
@@ -175,13 +176,8 @@ def test_an_array_of_one_element_is_a_number():
 
 
 def run_inside(cache, layer, *passes):
-    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_CACHE_DIR": str(cache)}
-    # The wheel of tbb keeps its library where the loader does not look.
-    environment["LD_LIBRARY_PATH"] = os.pathsep.join(
-        [str(Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
-    )
     command = [sys.executable, str(Path(__file__).parent / "inside.py"), layer, *passes]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    result = subprocess.run(command, env=under(layer, cache), capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

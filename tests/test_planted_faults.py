@@ -242,8 +242,11 @@ def run(folder, *command, input=None, **more):
 def differences(request, tmp_path_factory):
     """What differs from the oracle, by fault, and by algorithm without one."""
 
+    # Here, not in the threads: the first two to ask pytest for a folder at once may get one that is no path.
+    copies = tmp_path_factory.mktemp("copies")
+
     def compare(dtype):
-        folder = tmp_path_factory.mktemp(dtype)
+        folder = copies / dtype
         copy_package(folder)
         faults = [[fault, *what[:-1]] for fault, what in FAULTS.items() if what[-1] == dtype]
         faults.append([NO_FAULT, "_kernels/certify.py", "decide", "decide", "certified"])

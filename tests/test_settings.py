@@ -13,6 +13,7 @@ import oracle
 import pytest
 import ways
 from ahead import run_ahead
+from surroundings import under
 
 from numbakmeans._simd import vectors
 
@@ -29,18 +30,7 @@ TARGETS = {
 
 
 def run(layer, threads, expected_layer=None, **more):
-    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "NUMBA_NUM_THREADS": str(threads),
-        "NUMBA_THREADING_LAYER": layer,
-        **more,
-    }
-    if layer == "tbb":
-        # The wheel of tbb keeps its library where the loader does not look.
-        libraries = str(Path(sys.prefix) / "lib")
-        environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
+    environment = under(layer, NUMBA_NUM_THREADS=str(threads), **more)
     command = [sys.executable, str(HERE / "answers.py"), expected_layer or layer, str(threads)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 from itertools import product
-from pathlib import Path
 
 import pytest
+from surroundings import under
 
-HERE = Path(__file__).parent
 #: Seconds after which a situation counts as hanging, and one that may hang as its guard is gone.
 LIMIT, SHORT_LIMIT = 240, 60
 LAYERS = ("omp", "workqueue", "tbb")
@@ -29,22 +28,12 @@ SITUATIONS = (
 )
 
 
-def run(layer, *arguments, limit=LIMIT):
+def run(layer, *arguments, limit=LIMIT, users_cache=None):
     """Run a situation, and return its exit code (None after the time limit) and what it printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
-        "NUMBA_THREADING_LAYER": layer,
-        "NUMBA_NUM_THREADS": "4",
-    }
-    if layer == "tbb":
-        # The wheel of tbb keeps its library where the loader does not look.
-        libraries = str(Path(sys.prefix) / "lib")
-        environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
     command = [sys.executable, "-m", "situations", *arguments]
     process = subprocess.Popen(
         command,
-        env=environment,
+        env=under(layer, users_cache, NUMBA_NUM_THREADS="4"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -84,11 +73,17 @@ def test_inputs_that_change_meanwhile():
     assert code == 0, output
 
 
+@pytest.fixture(scope="module")
+def users_cache(tmp_path_factory):
+    """One layer compiles a user's function, and the others find its code."""
+    return tmp_path_factory.mktemp("users")
+
+
 @pytest.mark.parametrize(
     ("situation", "layer"), [*product(SITUATIONS, LAYERS), ("fork_beside_short_kernels", "tbb")]
 )
-def test_survives(situation, layer):
-    code, output = run(layer, situation)
+def test_survives(situation, layer, users_cache):
+    code, output = run(layer, situation, users_cache=users_cache)
     assert code == 0, output
 
 

@@ -1,0 +1,27 @@
+"""What processes that tests start find around them."""
+
+import os
+import sys
+from pathlib import Path
+
+from numbakmeans import _cache
+
+HERE = Path(__file__).parent
+
+
+def under(layer, users_cache=None, **more):
+    """Return the environment of a process under a threading layer, which can import tests and package.
+
+    users_cache : folder where Numba keeps the functions with ``cache=True``; ours stay where they are
+    """
+    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_THREADING_LAYER": layer, **more}
+    if layer == "tbb":
+        # The wheel of tbb keeps its library where the loader does not look.
+        libraries = str(Path(sys.prefix) / "lib")
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
+    if users_cache:
+        environment["NUMBA_CACHE_DIR"] = str(users_cache)
+        for folder in _cache.folders()[:1]:
+            environment["NUMBAKMEANS_CACHE_DIR"] = str(folder.parent)
+    return environment
