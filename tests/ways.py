@@ -54,7 +54,7 @@ def forced(way):
     if what == "movers":
         changes |= {
             "MOVERS_REST": 1.0,
-            "bounds_cost": lambda size, *_: -size,
+            "bounds_cost": lambda size, *_: -float(size),
             "head_cost": lambda *_: math.inf,
         }
     before = {name: getattr(_plan, name) for name in changes}
