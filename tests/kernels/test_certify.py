@@ -29,14 +29,20 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         block = certify.block_buffers(X, n_rows, 1, 1, turned, packs)
         certify.score_all(X, 0, n_rows, block, packed, origin, scale)
         best[:, j] = block.scores.best[0, :n_rows]
+
+    def exact(row):
+        return [
+            (Fraction(float(v)) - Fraction(o)) * Fraction(scale) for v, o in zip(row, origin, strict=True)
+        ]
+
+    points = [exact(center) for center in wide]
+    halves = [sum(v * v for v in y) / 2 for y in points]
     ratios = np.empty((len(X), len(centers)))
     for i in range(len(X)):
-        x = [(Fraction(float(v)) - Fraction(o)) * Fraction(scale) for v, o in zip(X[i], origin, strict=True)]
-        for j in range(len(centers)):
-            a, b, c = bounds[j]
+        x = exact(X[i])
+        for j, (a, b, c) in enumerate(bounds):
             bound = Fraction(a + b * norms[i] + c * norms[i] ** 2)
-            y = [(Fraction(v) - Fraction(o)) * Fraction(scale) for v, o in zip(wide[j], origin, strict=True)]
-            score = sum(v * v for v in y) / 2 - sum(u * v for u, v in zip(x, y, strict=True))
+            score = halves[j] - sum(u * v for u, v in zip(x, points[j], strict=True))
             ratios[i, j] = abs(Fraction(float(best[i, j])) - score) / bound
     return ratios
 
