@@ -27,9 +27,11 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
+from llvmlite.binding import parse_bitcode
 from numba import types
 from numba.core import config, serialize
 from numba.core.caching import CompileResultCacheImpl, _Cache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
@@ -119,12 +121,51 @@ def holds(name: str, dtype: str) -> bool:
     return any(next(folder.glob(f"{beginning}-*"), None) for folder in folders())
 
 
+class _StoredLibrary(JITCodeLibrary):
+    """Machine code from a file, with its intermediate code, which is read when other code is made of it.
+
+    Numba reads that at once, and then goes through all names in it: for a call from Python, in vain.
+    """
+
+    def __init__(self, codegen: Any, state: Any, names: tuple[str, ...]) -> None:
+        name, _, (machine_code, self._bitcode) = state
+        super().__init__(codegen, name)
+        self.enable_object_caching()
+        self._set_compiled_object(machine_code)
+        self._finalize_final_module()
+        codegen._engine._defined_symbols.update(names)
+
+    def _get_module_for_linking(self) -> Any:
+        if self._shared_module is None:
+            self._shared_module = parse_bitcode(self._bitcode)
+        return self._shared_module
+
+
+class _Loading:
+    """What Numba rebuilds a compiled result with: its context, but for the class of the library."""
+
+    def __init__(self, context: Any, names: tuple[str, ...]) -> None:
+        self.typing_context, self.get_executable = context.typing_context, context.get_executable
+        self.codegen = lambda: self
+        self.unserialize_library = lambda state: _StoredLibrary(context.codegen(), state, names)
+
+
 class _Results(CompileResultCacheImpl):
-    """How Numba packs and unpacks a compiled result."""
+    """How Numba packs and unpacks a compiled result; ours comes with the names that its code defines."""
 
     def __init__(self) -> None:
         # Numba's constructor raises where neither the function's folder nor the user's home is writable.
         pass
+
+    def reduce(self, result: Any) -> Any:
+        module = result.library._get_module_for_linking()
+        symbols = (*module.functions, *module.global_variables)
+        return tuple(symbol.name for symbol in symbols if not symbol.is_declaration), super().reduce(result)
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        names, reduced = payload
+        result = super().rebuild(_Loading(target_context, names), reduced)
+        return result._replace(target_context=target_context)
 
 
 class CodeCache(_Cache):

@@ -7,6 +7,7 @@ after the other, so that no large array is ever copied as a whole.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -69,7 +70,9 @@ def as_real(value: Any, name: str) -> np.ndarray:
     TypeError : not an array of real numbers, or a masked array with a mask
     ValueError : cannot be read as an array
     """
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    # NumPy imports that module for who asks, which takes longer than many a call.
+    masked = sys.modules.get("numpy.ma")
+    if isinstance(value, getattr(masked, "MaskedArray", ())) and np.ma.is_masked(value):
         raise TypeError(f"{name} is a masked array with masked values: fill or drop them first")
     try:
         array = np.asarray(value)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 
 import numbakmeans
 from numbakmeans import _cache
@@ -57,6 +58,24 @@ def test_what_the_cache_holds_is_known_without_loading_it(folder, monkeypatch):
     assert not _cache.holds("add_one", "float64")
     monkeypatch.setattr(_cache, "folders", tuple)
     assert not _cache.holds("add_one", "float64")
+
+
+def test_intermediate_code_is_read_when_other_code_is_made_of_it(folder, monkeypatch):
+    """For calls from Python it is not, and a user's function does what that of a new process would."""
+    read = []
+    parse = _cache.parse_bitcode
+    monkeypatch.setattr(_cache, "parse_bitcode", lambda code: read.append(1) or parse(code))
+    for n_read in (0, 1):  # compiled, and loaded
+        function = kernel(add_one)
+
+        @njit
+        def twice(x, function=function):
+            return function(function(x))
+
+        assert function(1.0) == 2.0
+        assert (sum(function.stats.cache_hits.values()), read) == (n_read, [])
+        assert twice(1.0) == 3.0
+        assert len(read) == n_read
 
 
 def flip_a_byte(content):
@@ -264,3 +283,16 @@ from numbakmeans._algorithms import ALGORITHMS
 print('numba' in sys.modules, ALGORITHMS['lloyd'].driver.kernel.signatures)
 """
     assert start("off", program).communicate()[0].strip() == "True []"
+
+
+def test_masked_arrays_are_not_imported_for_those_who_have_none():
+    program = """
+import sys
+import numpy as np
+before = 'numpy.ma' in sys.modules
+from numbakmeans import _samples
+_samples.as_real(np.ones(3), 'X')
+after, _ = 'numpy.ma' in sys.modules, np.ma
+print(before == after, 'numpy.ma' in sys.modules)
+"""
+    assert start("off", program).communicate()[0].strip() == "True True"
