@@ -17,7 +17,6 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from numbakmeans._jit import DISABLED
 
@@ -26,6 +25,7 @@ __all__ = [
     "REAL",
     "REAL_NAMES",
     "array_at",
+    "line_of",
     "new_empty",
     "new_zeros",
     "words_of",
@@ -74,6 +74,9 @@ def _n_bytes(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
 
 
 def _array(context: Any, builder: Any, kind: Any, sizes: list[Any], data: Any, meminfo: Any) -> Any:
+    # Here: it brings all that Numba's own arrays can do, which what comes from a cache does without.
+    from numba.np.arrayobj import populate_array
+
     item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     strides = [item]
     for size in reversed(sizes[1:]):
@@ -139,6 +142,22 @@ def _array_at(typingctx: Any, words: Any, start: Any, shape: Any, dtype: Any) ->
     return kind(words, types.int64, shape, dtype), codegen
 
 
+def _line_of(typingctx: Any, X: Any, start: Any, stop: Any) -> Any:
+    """Return the values of rows [start, stop) in one line; X : (n_samples, n_features), in C order."""
+    kind = X.copy(ndim=1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(X)(context, builder, args[0])
+        n_features = builder.extract_value(array.shape, 1)
+        data = builder.gep(array.data, [builder.mul(args[1], n_features)])
+        size = builder.mul(builder.sub(args[2], args[1]), n_features)
+        return impl_ret_borrowed(
+            context, builder, kind, _array(context, builder, kind, [size], data, array.meminfo)
+        )
+
+    return kind(X, types.int64, types.int64), codegen
+
+
 def _working_dtype(typingctx: Any, X: Any, centers: Any) -> Any:
     """Return the dtype that rows X are worked on in; refuse, at compilation, what is no such array."""
     for name, kind in (("X", X), ("centers", centers)):
@@ -161,6 +180,10 @@ def _array_plainly(words: Any, start: int, shape: Any, dtype: Any) -> Any:
     return taken[: math.prod(np.atleast_1d(shape).tolist())].reshape(shape)
 
 
+def _line_plainly(X: Any, start: int, stop: int) -> Any:
+    return X[start:stop].reshape(-1)
+
+
 def _dtype_plainly(X: Any, centers: Any) -> Any:
     return np.float32 if X.dtype == np.float32 else np.float64
 
@@ -169,4 +192,5 @@ new_empty: Any = np.empty if DISABLED else intrinsic(_new_empty)
 new_zeros: Any = np.zeros if DISABLED else intrinsic(_new_zeros)
 words_of: Any = _words_plainly if DISABLED else intrinsic(_words_of)
 array_at: Any = _array_plainly if DISABLED else intrinsic(_array_at)
+line_of: Any = _line_plainly if DISABLED else intrinsic(_line_of)
 working_dtype: Any = _dtype_plainly if DISABLED else intrinsic(_working_dtype)

@@ -6,7 +6,7 @@ from numba import njit
 from numba.core import event
 from numba.core.errors import TypingError
 
-from numbakmeans._arrays import LINE, array_at, new_empty, new_zeros, words_of
+from numbakmeans._arrays import LINE, array_at, line_of, new_empty, new_zeros, words_of
 from numbakmeans._jit import DISABLED, kernel
 from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
 
@@ -40,8 +40,29 @@ def words(shape):
 
 
 @kernel
+def rows_in_line(X, start, stop):
+    return line_of(X, start, stop)
+
+
+@kernel
 def part_of(room, n):
     return array_at(room, 8, (n, 2), np.int32)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [(0, 5), (2, 4), (5, 5), (4, 5)])
+def test_rows_in_line_are_the_callers(rows, dtype):
+    X = np.arange(15, dtype=dtype).reshape(5, 3)
+    line = rows_in_line(X, *rows)
+    assert (line.dtype, line.tolist()) == (dtype, X[slice(*rows)].reshape(-1).tolist())
+    line[:] = -1
+    assert (X[slice(*rows)] == -1).all()
+    assert (np.delete(X, range(*rows), 0) >= 0).all()
+    # What is read-only stays so.
+    X.flags.writeable = False
+    assert not rows_in_line(X, *rows).flags.writeable
+    # No rows, or no features.
+    assert len(rows_in_line(X[:0], 0, 0)) == len(rows_in_line(X[:, :0].copy(), 0, 5)) == 0
 
 
 def test_shapes_types_and_contents_are_numpys():

@@ -5,6 +5,7 @@ One sweep finds the three. The grids of the exact sums (`sums`) follow from them
 
 import numpy as np
 
+from numbakmeans._arrays import line_of
 from numbakmeans._jit import inlined_kernel, kernel
 from numbakmeans._kernels.room import empty
 from numbakmeans._slots import driver, spread
@@ -68,7 +69,7 @@ def measure_chunk(X, start, stop, largest, finest, room):
     n_features = X.shape[1]
     repeats = (RUN + n_features - 1) // n_features
     width = n_features * repeats
-    line = X[start:stop].reshape((stop - start) * n_features)
+    line = line_of(X, start, stop)
     used = room[0]
     lane_largest, limits = empty(room, (width,), X.dtype), empty(room, (width,), X.dtype)
     lane_finest = empty(room, (width,), np.float64)
