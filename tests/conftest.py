@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+import signal
 
 # Before Numba is imported: more threads than cores, so that slots outnumber what the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
@@ -32,6 +33,9 @@ LONG = (
 
 
 def pytest_configure(config):
+    # What a script starts in the background ignores Ctrl-C, and so would all programs that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Of pytest-xdist: in the order of collection, not by the number of tests in a file.
     config.option.loadscopereorder = False
 
