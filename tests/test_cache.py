@@ -296,3 +296,16 @@ after, _ = 'numpy.ma' in sys.modules, np.ma
 print(before == after, 'numpy.ma' in sys.modules)
 """
     assert start("off", program).communicate()[0].strip() == "True True"
+
+
+def test_loaded_code_needs_none_of_what_compiling_does(tmp_path):
+    """Of Numba's array functions; compiling is the control."""
+    program = """
+import sys
+import numpy as np
+from numbakmeans import vq
+X = np.ones((50, 3))
+vq(X, X[:2])
+print('numba.np.arrayobj' in sys.modules)
+"""
+    assert [start(tmp_path, program).communicate()[0].strip() for _ in range(2)] == ["True", "False"]
