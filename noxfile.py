@@ -19,7 +19,8 @@ CORE = (
     "tests/test_fit.py",
     "tests/test_seeding.py",
     "tests/test_sizes.py",
-    "tests/test_interpreted.py",
+    "tests/test_entries.py",
+    "tests/test_nopython.py",
 )
 
 
@@ -54,7 +55,16 @@ def layers(session, layer):
     if layer == "tbb":
         environment["LD_LIBRARY_PATH"] = str(Path(session.virtualenv.location) / "lib")
     # Left out: what goes through the layers itself, uses one thread, or none.
-    left_out = ("threads_and_forks", "settings", "planted_faults", "installs", "fuzz", "files", "plot")
+    left_out = (
+        "threads_and_forks",
+        "doors",
+        "settings",
+        "planted_faults",
+        "installs",
+        "fuzz",
+        "files",
+        "plot",
+    )
     session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 
@@ -68,7 +78,7 @@ def bounds(session):
         "NUMBAKMEANS_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "cache"),
     }
     # Left out: what runs in processes of its own, with settings of its own.
-    left_out = ("threads_and_forks", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
+    left_out = ("threads_and_forks", "doors", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
     session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from numbakmeans import _plan
-from numbakmeans._samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
-from numbakmeans._seeding import SEEDINGS
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
+from numbakmeans._engine.seeding import SEEDINGS
 
 NOT_FINITE = "array must not contain infs or NaNs"
 EMPTY_CLUSTER = "One of the clusters is empty. Re-run kmeans with a different initialization."

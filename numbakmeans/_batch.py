@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from numbakmeans import _plan
-from numbakmeans._algorithms.many import solve_all
 from numbakmeans._arguments import (
     EMPTY_CLUSTER,
     NOT_FINITE,
@@ -21,10 +19,15 @@ from numbakmeans._arguments import (
     as_options,
     not_finite,
 )
-from numbakmeans._fit import iterate
-from numbakmeans._samples import Samples, as_real, as_working, padded, precision, working_dtype
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.fit import iterate
+from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
+from numbakmeans._engine.seeding import SEEDINGS, points
+from numbakmeans._engine.seeding.plus_plus import PICK_EACH
+from numbakmeans._numba.drivers import Driver
 from numbakmeans._scipy import ClusterError
-from numbakmeans._seeding import SEEDINGS, draw_points_each, pick_each
+
+SOLVE_ALL = Driver("numbakmeans._engine.kernels.small", "solve_all")
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -178,9 +181,9 @@ def kmeans2_batch(
     children = _children(rng, len(problems)) if given is None else []
 
     row_starts, center_starts = _starts(problems.sizes), _starts(n_clusters)
-    centers = np.zeros((center_starts[-1], padded(problems.n_features)))
+    centers = np.empty((center_starts[-1], problems.n_features))
     labels = np.empty(row_starts[-1], np.int32)
-    empties = np.zeros((len(problems), 2), np.int64)
+    outcomes = np.zeros((len(problems), 3), np.int64)
     for first, last in problems.groups(n_clusters, n_iter):
         X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]
         of_rows = slice(row_starts[first], row_starts[last])
@@ -195,11 +198,11 @@ def kmeans2_batch(
             _require_finite_start(
                 start, group, first, "k" if given is not None else f"minit={minit!r} and data"
             )
-        centers[of_centers, : problems.n_features] = start
+        centers[of_centers] = start
         stop = missing == "raise"
-        _solve(X, starts, n_iter, stop, group, centers[of_centers], labels[of_rows], empties[first:last])
-    _report_empty(empties, n_clusters, missing)
-    found = centers[:, : problems.n_features].astype(problems.dtype)
+        _solve(X, starts, n_iter, stop, group, centers[of_centers], labels[of_rows], outcomes[first:last])
+    _report_empty(outcomes, n_clusters, missing)
+    found = centers.astype(problems.dtype)
     return problems.in_shape(found, center_starts, labels, row_starts)
 
 
@@ -285,7 +288,7 @@ def _seed(
     """Return the starting centers of some problems, one after the other."""
     row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
     if minit == "points":
-        rows = draw_points_each(children, np.diff(starts), n_clusters)
+        rows = points.draw_each(children, np.diff(starts), n_clusters)
         return X[(rows + starts[:-1, None]).ravel()].astype(np.float64)
     draws = [
         row.draw(rng, n_samples, n_clusters, n_features)
@@ -300,7 +303,7 @@ def _seed(
         step = plan.n_slots * _plan.per_call(work)
         for b in range(0, len(draws), step):
             some, ends = slice(b, b + step), starts[b : b + step + 1]
-            pick_each.on(plan.parallel)(X, plan.n_slots, ends, firsts[some], uniforms[some], picks[some])
+            PICK_EACH.on(plan.parallel)(X, plan.n_slots, ends, firsts[some], uniforms[some], picks[some])
         return X[(picks + starts[:-1, None]).ravel()].astype(np.float64)
     parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
     return np.concatenate(
@@ -316,33 +319,51 @@ def _solve(
     center_starts: np.ndarray,
     centers: np.ndarray,
     labels: np.ndarray,
-    empties: np.ndarray,
+    outcomes: np.ndarray,
 ) -> None:
-    """Solve some problems; arguments as of `many.solve_all`."""
+    """Solve some problems; arguments as of `kernels.small.solve_all`."""
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
+    single = X.dtype == np.float32
+
+    def solve_alone(b: int) -> None:
+        rows = slice(starts[b], starts[b + 1])
+        book = centers[center_starts[b] : center_starts[b + 1]]
+        passes = iterate(Samples(X[rows]), book, n_iter, stop_on_empty=stop_on_empty)
+        book[:], labels[rows] = passes.centers[:, :n_features], passes.labels
+        outcomes[b] = passes.n_empty, passes.ever_empty, 0
+
     if _plan.alone(int(sizes.max()) * n_features, work.max()):
-        for b, (start, stop) in enumerate(pairwise(starts)):
-            book = centers[center_starts[b] : center_starts[b + 1]]
-            passes = iterate(
-                Samples(X[start:stop]), book[:, :n_features], n_iter, stop_on_empty=stop_on_empty
-            )
-            book[:], labels[start:stop] = passes.centers, passes.labels
-            empties[b] = passes.n_empty, passes.ever_empty
+        for b in range(len(sizes)):
+            solve_alone(b)
         return
     plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
-    bits = precision(X.dtype == np.float32)
-    run = solve_all.on(plan.parallel)
-    run(X, plan.n_slots, starts, n_iter, stop_on_empty, *bits, center_starts, centers, labels, empties)
+    started = centers.copy()
+    options = (bool(single), n_iter, stop_on_empty)
+    SOLVE_ALL.on(plan.parallel)(
+        plan.n_slots,
+        X.astype(np.float64, copy=False),
+        starts,
+        options,
+        center_starts,
+        centers,
+        labels,
+        outcomes,
+    )
+    # Those whose means were hard to find.
+    for b in np.flatnonzero(outcomes[:, 2]).tolist():
+        of_problem = slice(center_starts[b], center_starts[b + 1])
+        centers[of_problem] = started[of_problem]
+        solve_alone(b)
 
 
-def _report_empty(empties: np.ndarray, n_clusters: np.ndarray, missing: str) -> None:
-    ever = np.flatnonzero(empties[:, 1])
+def _report_empty(outcomes: np.ndarray, n_clusters: np.ndarray, missing: str) -> None:
+    ever = np.flatnonzero(outcomes[:, 1])
     if not len(ever):
         return
     first = int(ever[0])
-    count = f"In the last pass of problem {first}: {empties[first, 0]} of {n_clusters[first]}."
+    count = f"In the last pass of problem {first}: {outcomes[first, 0]} of {n_clusters[first]}."
     if missing == "raise":
         raise ClusterError(f"{EMPTY_CLUSTER} {count}")
-    message = f"{EMPTY_CLUSTER} In {len(ever)} of {len(empties)} problems. {count}"
+    message = f"{EMPTY_CLUSTER} In {len(ever)} of {len(outcomes)} problems. {count}"
     warnings.warn(message, stacklevel=3)

@@ -1,119 +1,284 @@
-"""What the faces inside nopython code share: arrays of any layout in, on one thread.
+"""What Python does for nopython code: whatever the kernels behind its doors decline.
 
-Kernels are compiled for read-only, C-ordered rows of the two working dtypes. A copy makes these of anything:
-a caller's other layout compiles that copy alone.
+A function for each door takes the addresses of words and of results, as `_numba.calls` lays them out, and
+returns the status; `run` answers for SciPy's functions. A caller's arrays become NumPy arrays where they
+lie, and the way is that of every other call. On one thread, as the caller may be inside of a `prange`, but
+for what is called `parallel_`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import ctypes
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from numbakmeans._arrays import new_empty
-from numbakmeans._jit import frozen, kernel
-from numbakmeans._kernels.canonical import GROUP
-from numbakmeans._kernels.room import empty, room_of
-from numbakmeans._samples import precision
-from numbakmeans._slots import ALONE
+from numbakmeans import _scipy
+from numbakmeans._engine import fit as _fit
+from numbakmeans._engine.samples import Samples, labelled_means, working_dtype
+from numbakmeans._numba import runtime
+from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK
 
-#: Loop and slots of a driver that uses one thread.
-ONE_THREAD = (ALONE, 1)
-#: Rows side by side in a block of `canonical.nearest_chunk`.
-LANES = 128
+#: What a caller's array may hold, by its code: the order of `_numba.tables.CALLERS_DTYPES`.
+DTYPES = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
 
 
-precision_of = kernel(precision)
+#: Of warnings, which point at who called the compiled function: through `doors.run`, `run` and `_run`.
+STACKLEVEL = 5
 
 
-@kernel
-def rows_in(room: np.ndarray, X: Any, dtype: Any) -> Any:
-    """Return a copy of X (n_samples, n_features) or (n_samples,) that all kernels know: rows, read-only."""
-    # Only the branch for the array at hand is compiled.
-    if X.ndim == 1:
-        rows = empty(room, (len(X), 1), dtype)
-        for i in range(len(X)):
-            rows[i, 0] = X[i]
+class Fitted(NamedTuple):
+    """What `fit_arrays` found; the fields are those of `jit.Fit`."""
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+
+
+# --- The building blocks, on NumPy arrays: results and a status
+
+
+def _status_of(X: np.ndarray, centers: np.ndarray) -> tuple[int, Samples | None]:
+    if X.size == 0 or centers.size == 0 or X.shape[1] != centers.shape[1]:
+        return BAD_SHAPE, None
+    samples = Samples(X)
+    return (OK if samples.finite and np.isfinite(centers).all() else NOT_FINITE), samples
+
+
+def fit_arrays(X: np.ndarray, centers: np.ndarray, max_iter: int) -> tuple[int, Fitted | None]:
+    status, samples = _status_of(X, centers)
+    if status == OK and max_iter < 1:
+        status = BAD_COUNT
+    if status != OK or samples is None:
+        return status, None
+    result = _fit.as_result(samples, _fit.iterate(samples, centers, max_iter))
+    return OK, Fitted(*result)
+
+
+def nearest_arrays(X: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
+    status, samples = _status_of(X, centers)
+    if status != OK or samples is None:
+        return status, None
+    return OK, _fit.nearest(samples, centers)
+
+
+def update_arrays(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
+    status, samples = _status_of(X, centers)
+    if len(labels) != len(X):
+        status = BAD_SHAPE
+    if status == OK and not ((labels >= 0) & (labels < len(centers))).all():
+        status = BAD_LABEL
+    if status != OK or samples is None:
+        return status, None
+    means, sizes = labelled_means(samples, labels.astype(np.int32), len(centers))
+    empty = sizes == 0
+    means[empty] = centers[empty].astype(means.dtype)
+    return OK, (means, sizes)
+
+
+def start_arrays(
+    X: np.ndarray, n_clusters: int, method: str, rng: np.random.Generator
+) -> tuple[int, np.ndarray | None]:
+    """method : 'points' or '++'"""
+    if method == "points":
+        if not 1 <= n_clusters <= len(X):
+            return BAD_COUNT, None
+    elif X.size == 0:
+        return BAD_SHAPE, None
+    elif n_clusters < 1:
+        return BAD_COUNT, None
+    samples = Samples(X) if X.size else None
+    if method == "++" and samples is not None and not samples.finite:
+        return NOT_FINITE, None
+    if samples is None:
+        return OK, np.empty((n_clusters, X.shape[1]), working_dtype(X))
+    return OK, _fit.seed(samples, n_clusters, method, rng).astype(samples.dtype)
+
+
+# --- Words
+
+
+class _View:
+    """An array at an address, for NumPy."""
+
+    def __init__(self, address: int, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        self.__array_interface__ = {
+            "data": (address, False),
+            "typestr": np.dtype(dtype).str,
+            "shape": shape,
+            "strides": strides,
+            "version": 3,
+        }
+
+
+class _Words:
+    """Words of a call, read one after the other."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def next(self) -> int:
+        word = ctypes.c_int64.from_address(self.address).value
+        self.address += 8
+        return word
+
+    def next_float(self) -> float:
+        value = ctypes.c_double.from_address(self.address).value
+        self.address += 8
+        return value
+
+    def array(self, ndim: int = 2) -> np.ndarray:
+        address, code, *sizes = (self.next() for _ in range(6))
+        shape, strides = sizes[:2][:ndim], sizes[2:][:ndim]
+        return np.asarray(_View(address, DTYPES[code], tuple(shape), tuple(strides)))
+
+    def out(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return the array at the next word, in C order."""
+        address, dtype = self.next(), np.dtype(dtype)
+        strides = tuple(dtype.itemsize * int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+        return np.asarray(_View(address, dtype.str, shape, strides))
+
+    def text(self, width: int | None = None) -> str:
+        """Return a string; width : bytes of a character, the word after its length unless given."""
+        address, length = self.next(), self.next()
+        width = width or self.next()
+        return ctypes.string_at(address, length * width).decode(
+            {1: "latin-1", 2: "utf-16", 4: "utf-32"}[width]
+        )
+
+    def object(self) -> Any:
+        """Return the Python object at the next word, None for 0."""
+        address = self.next()
+        return ctypes.cast(address, ctypes.py_object).value if address else None
+
+    def skip(self, n_words: int) -> None:
+        self.address += 8 * n_words
+
+
+def _write(results: int, *values: Any) -> None:
+    """Write results, each a word."""
+    for t, value in enumerate(values):
+        kind = ctypes.c_double if isinstance(value, float) else ctypes.c_int64
+        kind.from_address(results + 8 * t).value = value
+
+
+# --- The doors of the building blocks
+
+
+def parallel_fit(words: int, results: int) -> int:
+    given = _Words(words)
+    X, centers, max_iter = given.array(), given.array(), given.next()
+    given.skip(3)
+    status, found = fit_arrays(X, centers, max_iter)
+    if found is not None:
+        given.out((len(X),), np.int32)[:] = found.labels
+        given.out(centers.shape, working_dtype(X))[:] = found.centers
+        _write(results, found.inertia, found.n_iter, found.converged, found.n_empty)
+    return status
+
+
+def parallel_nearest(words: int, _results: int) -> int:
+    given = _Words(words)
+    X, centers = given.array(), given.array()
+    given.skip(2)
+    status, found = nearest_arrays(X, centers)
+    if found is not None:
+        given.out((len(X),), np.int32)[:] = found[0]
+        given.out((len(X),), np.float64)[:] = found[1]
+    return status
+
+
+def parallel_update(words: int, _results: int) -> int:
+    given = _Words(words)
+    X, labels, centers = given.array(), given.array(1), given.array()
+    given.skip(3)
+    status, found = update_arrays(X, labels, centers)
+    if found is not None:
+        given.out(centers.shape, working_dtype(X))[:] = found[0]
+        given.out((len(centers),), np.int64)[:] = found[1]
+    return status
+
+
+def _start(words: int, method: str) -> int:
+    given = _Words(words)
+    X, n_clusters = given.array(), given.next()
+    given.skip(2)
+    rng = given.object()
+    given.skip(2)
+    status, centers = start_arrays(X, n_clusters, method, rng)
+    if centers is not None:
+        given.out(centers.shape, centers.dtype)[:] = centers
+    return status
+
+
+def parallel_plus_plus(words: int, _results: int) -> int:
+    return _start(words, "++")
+
+
+def _on_one_thread(answer: Callable[[int, int], int]) -> Callable[[int, int], int]:
+    def answer_on_one_thread(words: int, results: int) -> int:
+        with runtime.one_thread():
+            return answer(words, results)
+
+    return answer_on_one_thread
+
+
+fit, nearest, update = map(_on_one_thread, (parallel_fit, parallel_nearest, parallel_update))
+plus_plus = _on_one_thread(parallel_plus_plus)
+points = _on_one_thread(lambda words, _results: _start(words, "points"))
+
+
+# --- SciPy's functions
+
+
+def run(words: int) -> tuple[Any, ...]:
+    """Return what one of SciPy's functions returns: arrays in C order, and a float."""
+    with runtime.one_thread():
+        return tuple(map(_returned, _run(_Words(words))))
+
+
+def _returned(value: Any) -> Any:
+    return np.require(value, requirements=["C", "A", "W"]) if isinstance(value, np.ndarray) else float(value)
+
+
+def _run(given: _Words) -> tuple[Any, ...]:
+    function, module = given.text(1), given.text(1)
+    data, ndim = given.array(given.next()), given.next()
+    if ndim:
+        k: Any = given.array(ndim)
     else:
-        rows = empty(room, X.shape, dtype)
-        for i in range(X.shape[0]):
-            for f in range(X.shape[1]):
-                rows[i, f] = X[i, f]
-    return frozen(rows)
+        k = given.next()
+        given.skip(5)
+    if function == "vq":
+        return _scipy.vq(data, k, bool(given.next()))
+    if function == "whiten":
+        return (_scipy.whiten_for(data, bool(given.next()), stacklevel=STACKLEVEL),)
+    iter_, thresh, checked, rng = given.next(), given.next_float(), bool(given.next()), given.object()
 
+    def generator() -> Any:
+        if rng is None:
+            raise ValueError(
+                f"{'k' if function == 'kmeans2' else 'k_or_guess'} of one element is a number of clusters: "
+                "in nopython code random numbers come from an explicit generator: pass rng"
+            )
+        return rng
 
-@kernel
-def rows_of(X: Any, dtype: Any) -> Any:
-    """Return what `rows_in` does, from the heap."""
-    return rows_in(room_of(0), X, dtype)
-
-
-@kernel
-def wide_in(room: np.ndarray, centers: Any) -> Any:
-    """Return centers in float64, their features filled up with zeros."""
-    n_clusters, n_features = centers.shape
-    padded = max(GROUP, (n_features + GROUP - 1) // GROUP * GROUP)
-    wide = empty(room, (n_clusters, padded), np.float64)
-    wide[:] = 0.0
-    for j in range(n_clusters):
-        for f in range(n_features):
-            wide[j, f] = centers[j, f]
-    return wide
-
-
-@kernel
-def wide_of(centers: Any) -> Any:
-    """Return what `wide_in` does, from the heap."""
-    return wide_in(room_of(0), centers)
-
-
-@kernel
-def write_narrow(wide: Any, centers: Any) -> None:
-    """Write centers (n_clusters, padded features) without the zeros to centers (n_clusters, n_features)."""
-    for j in range(centers.shape[0]):
-        for f in range(centers.shape[1]):
-            centers[j, f] = wide[j, f]
-
-
-@kernel
-def narrow_of(wide: Any, n_features: int, dtype: Any) -> Any:
-    """Return centers (n_clusters, padded features) in a dtype, without the zeros."""
-    centers = new_empty((len(wide), n_features), dtype)
-    write_narrow(wide, centers)
-    return centers
-
-
-@kernel
-def same_rows(rows: Any) -> Any:
-    return rows
-
-
-@kernel
-def first_feature(rows: Any) -> Any:
-    """Return the first feature of rows, (n_rows,)."""
-    return rows[:, 0].copy()
-
-
-@kernel
-def all_finite(X: Any) -> bool:
-    for i in range(X.shape[0]):
-        for f in range(X.shape[1]):
-            if not np.isfinite(X[i, f]):
-                return False
-    return True
-
-
-@kernel
-def write_rows(X: Any, picks: Any, centers: Any) -> None:
-    """Write some rows of X to centers (n_picks, n_features)."""
-    for p in range(len(picks)):
-        for f in range(X.shape[1]):
-            centers[p, f] = X[picks[p], f]
-
-
-@kernel
-def take(X: Any, picks: Any) -> Any:
-    """Return some rows of X, float64."""
-    centers = new_empty((len(picks), X.shape[1]), np.float64)
-    write_rows(X, picks, centers)
-    return centers
+    if function == "kmeans":
+        kmeans: Any = _scipy.kmeans
+        return kmeans.__wrapped__(data, k, iter_, thresh, checked, rng=generator)
+    minit, missing = given.text(), given.text()
+    drawn = given.next()
+    if drawn:
+        # A kernel has drawn the centers, and left the passes to us.
+        given.address -= 8
+        k, minit = given.out((k, *data.shape[1:]), working_dtype(data)), "matrix"
+    try:
+        options = (iter_, thresh, minit, missing, checked)
+        return _scipy.kmeans2_for(data, k, *options, rng=generator, stacklevel=STACKLEVEL + 1)
+    except _scipy.ClusterError as error:
+        raise importlib.import_module(module).ClusterError(*error.args) from None

@@ -28,14 +28,14 @@ from numbakmeans._arguments import (
     size_of,
     takes_generator,
 )
-from numbakmeans._fit import Passes, exact_average, iterate, nearest, roots, seed
-from numbakmeans._samples import (
+from numbakmeans._engine.fit import Passes, iterate, nearest, roots, seed
+from numbakmeans._engine.refining import refine
+from numbakmeans._engine.samples import (
     MAX_CLUSTERS,
     Samples,
     as_real,
     as_working,
     column_means,
-    labelled_means,
     working_dtype,
 )
 
@@ -89,6 +89,11 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
            [3.29956009, 2.93273208, 9.33380951],
            [1.75976538, 0.7038557 , 7.21248917]])
     """
+    return whiten_for(obs, check_finite, stacklevel=3)
+
+
+def whiten_for(obs: Any, check_finite: bool | None, stacklevel: int) -> np.ndarray:
+    """Do what `whiten` does; stacklevel : of its caller, for warnings."""
     array = as_real(obs, "obs")
     if array.ndim == 0:
         raise ValueError("obs must have at least one dimension, got a scalar")
@@ -105,7 +110,7 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
         warnings.warn(
             "Some columns have standard deviation zero. The values of these columns will not change.",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=stacklevel,
         )
     deviations[constant] = 1
     result = np.empty(samples.shape, samples.dtype)
@@ -270,7 +275,7 @@ def kmeans(
         if guess.size < 1:
             raise ValueError(f"Asked for 0 clusters. Initial book was {guess} (k_or_guess)")
         require_codes(rows, guess, "k_or_guess")
-        book, distortion = _refine(samples, as_columns(guess), limit)
+        book, distortion = refine(samples, as_columns(guess), limit)
         return like(book, rows), distortion
 
     value = guess.reshape(())[()]
@@ -282,29 +287,13 @@ def kmeans(
     generator = rng()
     if k > len(rows):
         raise ValueError(f"{TOO_MANY_POINTS}: k_or_guess is {k}, obs has {len(rows)} rows")
-    runs = (_refine(samples, seed(samples, k, "points", generator), limit) for _ in range(starts))
+    runs = (refine(samples, seed(samples, k, "points", generator), limit) for _ in range(starts))
     # The first of the lowest; a NaN distortion never is.
     best_book, best = next(runs)
     for book, distortion in runs:
         if distortion < best or (np.isnan(best) and not np.isnan(distortion)):
             best_book, best = book, distortion
     return like(best_book, rows), best
-
-
-def _refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
-    """Make the passes of `kmeans` from one start; codes without a member are removed."""
-    single = samples.single and book.dtype == np.float32
-    previous: Any = np.inf
-    while True:
-        codes, sq_dists = nearest(samples, book)
-        distortion = exact_average(roots(sq_dists, single))
-        means, sizes = labelled_means(samples, codes, len(book))
-        book, single = means[sizes > 0], samples.single
-        with np.errstate(invalid="ignore"):  # inf - inf, which stops the passes
-            change = abs(previous - distortion)
-        if not change > thresh:
-            return book, distortion
-        previous = distortion
 
 
 @takes_generator
@@ -395,6 +384,25 @@ def kmeans2(
     >>> np.bincount(label)
     array([2, 2, 2])
     """
+    options = (iter, thresh, minit, missing, check_finite)
+    return kmeans2_for(data, k, *options, rng=rng, stacklevel=5)
+
+
+def kmeans2_for(
+    data: Any,
+    k: Any,
+    iter: Any,
+    thresh: Any,
+    minit: Any,
+    missing: Any,
+    check_finite: Any,
+    *,
+    rng: Any,
+    stacklevel: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Do what `kmeans2` does; rng : returns the generator; stacklevel : of its caller, for warnings of
+    `_report_empty`.
+    """
     n_iter = as_options(iter, thresh, minit, missing)
     rows = as_real(data, "data")
     if rows.ndim not in (1, 2):
@@ -414,7 +422,7 @@ def kmeans2(
     else:
         count = as_count(np.asarray(k))
         if count != np.asarray(k):
-            warnings.warn("k was not an integer, was converted.", stacklevel=3)
+            warnings.warn("k was not an integer, was converted.", stacklevel=stacklevel - 1)
         generator = rng()
         if minit == "points" and count > len(rows):
             raise ValueError(f"{TOO_MANY_POINTS}: k is {count}, data has {len(rows)} rows")
@@ -425,7 +433,7 @@ def kmeans2(
 
     passes = iterate(samples, start, n_iter, stop_on_empty=missing == "raise")
     if passes.ever_empty:
-        _report_empty(passes, missing)
+        _report_empty(passes, missing, stacklevel)
     centroids = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     return like(centroids, rows), passes.labels
 
@@ -444,9 +452,8 @@ def _given_centroids(k: Any, rows: np.ndarray) -> np.ndarray:
     return as_columns(book)
 
 
-def _report_empty(passes: Passes, missing: str) -> None:
+def _report_empty(passes: Passes, missing: str, stacklevel: int) -> None:
     count = f"In the last pass: {passes.n_empty} of {len(passes.centers)}."
     if missing == "raise":
         raise ClusterError(f"{EMPTY_CLUSTER} {count}")
-    # The frames of this function, of kmeans2 and of its wrapper lie between here and the caller.
-    warnings.warn(f"{EMPTY_CLUSTER} {count}", stacklevel=4)
+    warnings.warn(f"{EMPTY_CLUSTER} {count}", stacklevel=stacklevel)

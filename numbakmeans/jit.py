@@ -8,42 +8,34 @@
 (array([ 0.5, 10.5]), True, True)
 
 They run on one thread, and so are right everywhere: inside a `prange`, under any threading layer, after a
-fork. Those named `parallel_` use all threads, for calls outside of any `prange`, from one Python thread at a
-time, not after a fork. The bits of all are those of the Python functions, and random numbers are drawn from
-your generator as there.
-Arrays are (n_samples, n_features), of any layout, float32, float64, integers or bool; integers and bool are
-worked on in float64, which results are then. Nothing is raised, as inside a `prange` Numba drops
-exceptions, or turns them into others: bad input gives a `status` other than OK, and results of NaN and -1.
+fork. Those named `parallel_` use all threads, for calls outside of any `prange`. The bits of all are those
+of the Python functions, and random numbers are drawn from your generator as there.
 
-With a `workspace` as their last argument, those that run on one thread allocate nothing.
+Your function carries none of their code, only a call. Small problems are solved without the GIL; for larger
+ones it is taken between passes, for some microseconds.
+
+Arrays are (n_samples, n_features), of any layout, float32, float64, integers or bool; integers and bool are
+worked on in float64, which results are then. Nothing is raised, as inside a `prange` Numba drops exceptions,
+or turns them into others: bad input gives a `status` other than OK, and results of NaN and -1. So does a
+function from your own cache where this package cannot be loaded any more, or only in a version that it was
+not compiled for.
+
+With a `workspace` as their last argument, those that run on one thread take the memory that a small problem
+needs from it, instead of the heap.
 """
 
 from __future__ import annotations
 
+import operator
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numbakmeans import _hook
-from numbakmeans._algorithms.many import solve, words_for
-from numbakmeans._arrays import working_dtype
-from numbakmeans._jit import kernel
-from numbakmeans._kernels import canonical
-from numbakmeans._kernels.means import exact_total, means
-from numbakmeans._kernels.room import LINE_WORDS, empty, room_of
-from numbakmeans._kernels.sums import add_labelled, empty_tables
-from numbakmeans._nopython import (
-    LANES,
-    ONE_THREAD,
-    all_finite,
-    precision_of,
-    rows_in,
-    wide_in,
-    write_narrow,
-    write_rows,
-)
-from numbakmeans._seeding import draw_plus_plus, draw_points, pick_all, words_to_pick
-from numbakmeans._slots import all_threads
+from numbakmeans import _nopython
+from numbakmeans._engine.samples import working_dtype
+from numbakmeans._numba import hook, runtime
+from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK, UNAVAILABLE
 
 __all__ = [
     "BAD_COUNT",
@@ -51,6 +43,7 @@ __all__ = [
     "BAD_SHAPE",
     "NOT_FINITE",
     "OK",
+    "UNAVAILABLE",
     "Fit",
     "Nearest",
     "Update",
@@ -65,10 +58,6 @@ __all__ = [
     "update",
     "workspace",
 ]
-
-#: What `status` says: all is well; no rows, centers or features, or not as many features; NaN or infinities;
-#: fewer than one pass; a label that no center has.
-OK, BAD_SHAPE, NOT_FINITE, BAD_COUNT, BAD_LABEL = 0, 1, 2, 3, 4
 
 
 class Fit(NamedTuple):
@@ -99,90 +88,46 @@ class Update(NamedTuple):
     status: int
 
 
-# Drivers, by names that compiled code knows.
-_nearest_rows, _label_sq_dists = canonical.nearest.kernel, canonical.label_sq_dists.kernel
-_add_labelled, _means = add_labelled.kernel, means.kernel
+def _require_rows(**arrays: Any) -> None:
+    for name, array in arrays.items():
+        fine = isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind in "biuf"
+        if not fine or (array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8)):
+            found = f"{array.ndim}-D {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{name} must be a 2-D array of float32, float64, integers or bool, got {found}")
 
 
-@kernel
-def _share(n: int, n_slots: int) -> int:
-    """Return how many of n make the one chunk of each slot."""
-    return (n + n_slots - 1) // n_slots
+def _require_labels(labels: np.ndarray) -> None:
+    if not (isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "biu"):
+        raise TypeError("labels must be a 1-D array of integers")
 
 
-@kernel
+def workspace_words(n_samples: int, n_features: int, n_clusters: int) -> int:
+    """Return how many words a workspace has; in nopython code, too."""
+    n, d, k = max(n_samples, 1), max(n_features, 1), max(n_clusters, 1)
+    # Rows as they come, packed, and the parts of their sums; centers, sums and means; what goes with
+    # columns; and the lines of the cache that tables begin on.
+    return (n + 256) * (7 * d + 12) + k * (20 * d + 40) + 600 * (d + 8) + 4096
+
+
 def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     """Return memory for calls of the others with no more rows, features and clusters.
 
     Returns
     -------
     ndarray (n_words,), int64
-        For one thread, and one call at a time: what a call returned with it lies in it, and the next call
-        writes over it, but for its own arguments. What is larger, has values that span far more than those of
-        ordinary data, or takes what several calls before left there, is right all the same, but allocates.
+        For one thread, and one call at a time. What is larger is right all the same, but allocates.
     """
-    sizes = np.int64(max(n_samples, 1)), np.int64(max(n_features, 1)), np.int64(max(n_clusters, 1))
-    # Starting centers may lie in it.
-    given = max(n_features, 1) * max(n_clusters, 1) + LINE_WORDS
-    return room_of(max(words_for(*sizes), words_to_pick(*sizes)) + given)
+    return np.empty(workspace_words(n_samples, n_features, n_clusters), np.int64)
 
 
-@kernel
-def _words_before(work: np.ndarray, array: np.ndarray) -> int:
-    """Return how many words of a workspace an array may lie in, from the first; too many if it holds that."""
-    low = high = array.ctypes.data
-    for n, stride in zip(array.shape, array.strides):  # noqa: B905, Numba's zip is never strict
-        low += min((n - 1) * stride, 0)
-        high += max((n - 1) * stride, 0)
-    start, high = work.ctypes.data, high + array.itemsize
-    if array.size == 0 or high <= start or start + len(work) * work.itemsize <= low:
-        return 0
-    return len(work) + 1 if low < start + work.itemsize else -(-(high - start) // work.itemsize)
+def _fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+    status, found = _nopython.fit_arrays(X, centers, operator.index(max_iter))
+    if found is not None:
+        return Fit(*found, status)
+    nothing = np.full((len(centers), X.shape[1]), np.nan, working_dtype(X))
+    return Fit(nothing, np.full(len(X), -1, np.int32), np.nan, 0, False, 0, status)
 
 
-@kernel
-def _emptied(work: np.ndarray, X: np.ndarray, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return a workspace as a room of which nothing is taken but what the arguments of the call lie in.
-
-    Or one without words, where it is too small to be a room, or where they leave nothing of it.
-    """
-    taken = max(_words_before(work, X), _words_before(work, centers), _words_before(work, labels))
-    taken = (max(taken, 1) + LINE_WORDS - 1) // LINE_WORDS * LINE_WORDS
-    if taken > len(work):
-        return room_of(0)
-    work[0] = taken
-    return work
-
-
-@kernel
-def _status_of(X: Any, centers: Any) -> int:
-    if X.size == 0 or centers.size == 0 or X.shape[1] != centers.shape[1]:
-        return BAD_SHAPE
-    return OK if all_finite(X) and all_finite(centers) else NOT_FINITE
-
-
-@kernel
-def _fit(loop: int, n_slots: int, X: Any, centers: Any, dtype: Any, max_iter: int, room: Any) -> Fit:
-    n_samples, n_features = X.shape
-    labels = empty(room, (n_samples,), np.int32)
-    found = empty(room, (centers.shape[0], n_features), dtype)
-    labels[:], found[:] = -1, np.nan
-    status = _status_of(X, centers)
-    if status == OK and max_iter < 1:
-        status = BAD_COUNT
-    if status != OK:
-        return Fit(found, labels, np.nan, 0, False, 0, status)
-    rows, wide = rows_in(room, X, dtype), wide_in(room, centers)
-    # Of one type, whatever the caller's: one more would compile everything once more.
-    options = (np.int64(max_iter), False, *precision_of(rows.itemsize == 4))
-    n_iter, moved, n_empty, _ = solve(loop, n_slots, rows, *options, wide, labels, room)
-    write_narrow(wide, found)
-    sq_dists = empty(room, (n_samples,), np.float64)
-    _label_sq_dists(loop, rows, wide, labels, n_slots, _share(n_samples, n_slots), sq_dists)
-    return Fit(found, labels, exact_total(sq_dists, room), n_iter, moved == 0, n_empty, status)
-
-
-@kernel
 def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> Fit:
     """Run Lloyd's algorithm from given centers: `numbakmeans.fit`, on one thread.
 
@@ -197,77 +142,48 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     -------
     Fit
         Unless its `status` is OK, with NaN as centers and inertia, and labels of -1.
-
-    Notes
-    -----
-    Takes 16 bytes for each value of X (48 with up to 8 features and 20 clusters), and about 48 for each value
-    of the centers, of `work`, or allocated.
     """
-    dtype = working_dtype(X, centers)
-    # Only the branch for the type of work is compiled.
-    if work is None:
-        return _fit(*ONE_THREAD, X, centers, dtype, max_iter, room_of(0))
-    return _fit(*ONE_THREAD, X, centers, dtype, max_iter, _emptied(work, X, centers, centers))
+    _require_rows(X=X, centers=centers)
+    with runtime.one_thread():
+        return _fit(X, centers, max_iter)
 
 
-@kernel
 def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
     """Do what `fit` does, with all threads."""
-    return _fit(*all_threads(), X, centers, working_dtype(X, centers), max_iter, room_of(0))
+    _require_rows(X=X, centers=centers)
+    return _fit(X, centers, max_iter)
 
 
-@kernel
-def _nearest(loop: int, n_slots: int, X: Any, centers: Any, dtype: Any, room: Any) -> Nearest:
-    n_samples = X.shape[0]
-    labels, sq_dists = empty(room, (n_samples,), np.int32), empty(room, (n_samples,), np.float64)
-    labels[:], sq_dists[:] = -1, np.nan
-    status = _status_of(X, centers)
-    if status == OK:
-        rows, wide, share = rows_in(room, X, dtype), wide_in(room, centers), _share(n_samples, n_slots)
-        _nearest_rows(loop, rows, wide, n_slots, share, LANES, labels, sq_dists, room)
-    return Nearest(labels, sq_dists, status)
+def _nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
+    status, found = _nopython.nearest_arrays(X, centers)
+    if found is not None:
+        return Nearest(found[0], found[1], status)
+    return Nearest(np.full(len(X), -1, np.int32), np.full(len(X), np.nan), status)
 
 
-@kernel
 def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     """Return the nearest center of each row, the lowest index winning ties, and the squared distance to it.
 
     X, centers, work : as of `fit`
     """
-    dtype = working_dtype(X, centers)
-    if work is None:
-        return _nearest(*ONE_THREAD, X, centers, dtype, room_of(0))
-    return _nearest(*ONE_THREAD, X, centers, dtype, _emptied(work, X, centers, centers))
+    _require_rows(X=X, centers=centers)
+    with runtime.one_thread():
+        return _nearest(X, centers)
 
 
-@kernel
 def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     """Do what `nearest` does, with all threads."""
-    return _nearest(*all_threads(), X, centers, working_dtype(X, centers), room_of(0))
+    _require_rows(X=X, centers=centers)
+    return _nearest(X, centers)
 
 
-@kernel
-def _update(loop: int, n_slots: int, X: Any, labels: Any, centers: Any, dtype: Any, room: Any) -> Update:
-    n_clusters, n_features = centers.shape
-    found = empty(room, (n_clusters, n_features), dtype)
-    sizes = empty(room, (n_clusters,), np.int64)
-    found[:], sizes[:] = np.nan, 0
-    status = BAD_SHAPE if len(labels) != len(X) else _status_of(X, centers)
-    for i in range(len(labels)):
-        if status == OK and not 0 <= labels[i] < n_clusters:
-            status = BAD_LABEL
-    if status != OK:
-        return Update(found, sizes, status)
-    rows, wide = rows_in(room, X, dtype), wide_in(room, centers)
-    grids, sums, counts = empty_tables(loop, n_slots, rows, n_clusters, room)
-    _add_labelled(loop, rows, labels, _share(len(rows), n_slots), *grids[1:], sums, counts, room)
-    bits = precision_of(rows.itemsize == 4)
-    _means(loop, sums, counts, grids[0], *bits, _share(n_clusters, n_slots), wide, sizes, room)
-    write_narrow(wide, found)
-    return Update(found, sizes, status)
+def _update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
+    status, found = _nopython.update_arrays(X, labels, centers)
+    if found is not None:
+        return Update(found[0], found[1], status)
+    return Update(np.full(centers.shape, np.nan, working_dtype(X)), np.zeros(len(centers), np.int64), status)
 
 
-@kernel
 def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = None) -> Update:
     """Return the exact mean of the rows of each label, rounded once to float32 if X is that, else to float64.
 
@@ -275,35 +191,29 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
 
     A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
     """
-    dtype = working_dtype(X, centers)
-    if work is None:
-        return _update(*ONE_THREAD, X, labels, centers, dtype, room_of(0))
-    return _update(*ONE_THREAD, X, labels, centers, dtype, _emptied(work, X, centers, labels))
+    _require_rows(X=X, centers=centers)
+    _require_labels(labels)
+    with runtime.one_thread():
+        return _update(X, labels, centers)
 
 
-@kernel
 def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     """Do what `update` does, with all threads."""
-    return _update(*all_threads(), X, labels, centers, working_dtype(X, centers), room_of(0))
+    _require_rows(X=X, centers=centers)
+    _require_labels(labels)
+    return _update(X, labels, centers)
 
 
-@kernel
-def _no_centers(n_clusters: int, X: Any, dtype: Any, room: Any) -> np.ndarray:
-    centers = empty(room, (max(n_clusters, 0), X.shape[1]), dtype)
-    centers[:] = np.nan
-    return centers
+def _start(X: np.ndarray, n_clusters: int, method: str, rng: np.random.Generator) -> np.ndarray:
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    count = operator.index(n_clusters)
+    _, centers = _nopython.start_arrays(X, count, method, rng)
+    if centers is not None:
+        return centers
+    return np.full((max(count, 0), X.shape[1]), np.nan, working_dtype(X))
 
 
-@kernel
-def _points(X: Any, dtype: Any, n_clusters: int, rng: Any, room: Any) -> np.ndarray:
-    n_samples, count = np.int64(X.shape[0]), np.int64(n_clusters)
-    centers = _no_centers(count, X, dtype, room)
-    if 1 <= count <= n_samples:
-        write_rows(X, draw_points(rng, n_samples, count, room), centers)
-    return centers
-
-
-@kernel
 def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return different rows of X at random: the start of ``kmeans2(minit="points")``.
 
@@ -311,23 +221,11 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any =
 
     Without so many rows: NaN, and the generator is left alone.
     """
-    dtype = working_dtype(X, X)
-    if work is None:
-        return _points(X, dtype, n_clusters, rng, room_of(0))
-    return _points(X, dtype, n_clusters, rng, _emptied(work, X, X, X))
+    _require_rows(X=X)
+    with runtime.one_thread():
+        return _start(X, n_clusters, "points", rng)
 
 
-@kernel
-def _plus_plus(loop: int, n_slots: int, X: Any, centers: Any, dtype: Any, rng: Any, room: Any) -> np.ndarray:
-    n_samples, count = np.int64(X.shape[0]), len(centers)
-    if count >= 1 and X.size > 0 and all_finite(X):
-        first, uniforms = draw_plus_plus(rng, n_samples, count, room)
-        picks = pick_all(loop, n_slots, rows_in(room, X, dtype), first, uniforms, room)
-        write_rows(X, picks, centers)
-    return centers
-
-
-@kernel
 def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return rows of X chosen by k-means++: the start of ``kmeans2(minit="++")``.
 
@@ -335,23 +233,15 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: An
 
     Without rows, or where they are not finite: NaN, and the generator is left alone.
     """
-    dtype = working_dtype(X, X)
-    if work is None:
-        centers = _no_centers(np.int64(n_clusters), X, dtype, room_of(0))
-        # One array to work in instead of a dozen for each pick.
-        words = words_to_pick(np.int64(X.shape[0]), np.int64(X.shape[1]), len(centers))
-        return _plus_plus(*ONE_THREAD, X, centers, dtype, rng, room_of(words))
-    room = _emptied(work, X, X, X)
-    centers = _no_centers(np.int64(n_clusters), X, dtype, room)
-    return _plus_plus(*ONE_THREAD, X, centers, dtype, rng, room)
+    _require_rows(X=X)
+    with runtime.one_thread():
+        return _start(X, n_clusters, "++", rng)
 
 
-@kernel
 def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Do what `plus_plus` does, with all threads."""
-    dtype = working_dtype(X, X)
-    centers = _no_centers(np.int64(n_clusters), X, dtype, room_of(0))
-    return _plus_plus(*all_threads(), X, centers, dtype, rng, room_of(0))
+    _require_rows(X=X)
+    return _start(X, n_clusters, "++", rng)
 
 
-_hook.init()
+hook.register_jit(sys.modules[__name__], [name for name in __all__ if name[0].islower()])

@@ -30,12 +30,13 @@ def matrix_cases():
 
 def answers():
     """Return the library's answers."""
-    from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+    from numbakmeans._engine import plan as _plan
 
     found = {}
     chosen = _plan.algorithm
     ways.ask_all()
-    for way in ways.THREADED:
+    for way in ways.WAYS:
         with ways.forced(way) as algorithm:
             _plan.algorithm = lambda *_, forced=algorithm: forced
             for name, (X, centers, n_iter) in matrix_cases().items():
@@ -55,7 +56,7 @@ def answers():
 def main(layer, threads):
     import numba
 
-    from numbakmeans import _plan
+    from numbakmeans._engine import plan as _plan
 
     _plan.PARALLEL_WORK = 0
     for dtype in (np.float32, np.float64):

@@ -5,15 +5,13 @@ import signal
 
 # Before Numba is imported: more threads than cores, so that slots outnumber what the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
-# Kernels are what is tested, from the first call on; `test_interpreted.py` tests what goes before.
-os.environ.setdefault("NUMBAKMEANS_PATIENCE", "0")
 
 import numba
 import pytest
 import ways
 from hypothesis import HealthCheck, settings
 
-from numbakmeans import _plan
+from numbakmeans._engine import plan as _plan
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -44,9 +42,9 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def bounds_asked(monkeypatch):
-    """Ask bounds of all rows (`ways.ask_all`)."""
+    """Ask bounds of all rows (`ways.ask_all`): a plan that users never have, for tests of what bounds do."""
     ways.ask_all(monkeypatch.setattr)
 
 

@@ -6,6 +6,7 @@ a forked child, which loads anew what imports from that file, directly or not: t
 """
 
 import ast
+import gc
 import json
 import sys
 from importlib import import_module
@@ -17,6 +18,7 @@ import test_algorithms
 import ugly
 
 import numbakmeans
+from numbakmeans._numba.entries import Entry
 
 PACKAGE = Path(numbakmeans.__file__).parent
 HERE = Path(__file__).parent
@@ -45,6 +47,10 @@ def forget(file):
     old = {".".join([PACKAGE.name, *Path(file).with_suffix("").parts])}
     while more := {name for name in imported if imported[name] & old} - old:
         old |= more
+    # What holds the code of their kernels is no module that imports them.
+    for each in gc.get_objects():
+        if isinstance(each, Entry) and each.module in old:
+            each.bound.clear()
     for name in old - {"__main__"}:
         module = sys.modules.pop(name)
         package, _, last = name.rpartition(".")

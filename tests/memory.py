@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from numbakmeans import _plan, fit, kmeans, kmeans2, vq, whiten
-from numbakmeans._algorithms.yinyang import Yinyang
-from numbakmeans._samples import Samples
+from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms.yinyang import Yinyang
+from numbakmeans._engine.samples import Samples
 
 N_CLUSTERS, MANY = 32, 512
 SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5), "few features": (2_000_000, 4)}

@@ -3,7 +3,7 @@
 import numpy as np
 from test_simd import before_a_protected_page
 
-from numbakmeans._jit import kernel
+from numbakmeans._numba.compiler import kernel
 
 
 @kernel

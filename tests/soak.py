@@ -1,7 +1,7 @@
 """Mixed calls for a long time: ``python tests/soak.py --minutes 30``.
 
-Every answer must equal the first of its kind, by kernels or by NumPy, and neither memory nor threads nor open
-files may grow. Exit code 0: all of that held. Linux.
+Every answer must equal the first of its kind, and neither memory nor threads nor open files may grow.
+Exit code 0: all of that held. Linux.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from ways import answered_by
 
 #: Growth that counts as flat: pages come and go by some hundred kilobytes.
 SLACK = 8 << 20
@@ -32,7 +31,8 @@ def digest(results):
 
 def kinds():
     """Return calls by name: functions, dtypes, layouts, sizes on both sides of the thresholds, and errors."""
-    from numbakmeans import _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+    from numbakmeans import fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+    from numbakmeans._engine import plan as _plan
 
     def refused():
         try:
@@ -113,11 +113,9 @@ def main():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, names))
         while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1 and not wrong:
-            # Sometimes alone, sometimes from four threads; now and then by NumPy, what that does in no time.
-            by_numpy = draw.random() < 0.05
-            some = draw.choices([name for name in names if not (by_numpy and "bounds" in name)], k=8)
-            with answered_by(by_numpy):
-                list(pool.map(ask, some) if draw.random() < 0.5 else map(ask, some))
+            # Sometimes alone, sometimes from four threads.
+            some = draw.choices(names, k=8)
+            list(pool.map(ask, some) if draw.random() < 0.5 else map(ask, some))
             done += 8
             if warm is None and share > WARM:
                 warm = sizes()

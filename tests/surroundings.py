@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from numbakmeans import _cache
+from numbakmeans._numba import cache as _cache
 
 HERE = Path(__file__).parent
 
@@ -23,5 +23,5 @@ def under(layer, users_cache=None, **more):
     if users_cache:
         environment["NUMBA_CACHE_DIR"] = str(users_cache)
         for folder in _cache.folders()[:1]:
-            environment["NUMBAKMEANS_CACHE_DIR"] = str(folder.parent)
+            environment["NUMBAKMEANS_CACHE_DIR"] = str(folder)
     return environment

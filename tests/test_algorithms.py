@@ -8,16 +8,21 @@ import pytest
 import ugly
 import ways
 
-from numbakmeans import _plan
-from numbakmeans._algorithms import ALGORITHMS, certified, resident, yinyang
-from numbakmeans._fit import iterate, nearest, pad_centers
-from numbakmeans._jit import DISABLED
-from numbakmeans._kernels import canonical
-from numbakmeans._kernels.room import NO_ROOM
-from numbakmeans._samples import Samples, update_means
+from numbakmeans import fit
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
+from numbakmeans._engine.fit import iterate, nearest, pad_centers
+from numbakmeans._engine.kernels import canonical
+from numbakmeans._engine.kernels.ranges import part_bits
+from numbakmeans._engine.kernels.small import grids_of, keeps_parts, pack_rows
+from numbakmeans._engine.samples import Samples, update_means
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.entries import DISABLED
 
 DTYPES = [np.float32, np.float64]
 PASSES = 4
+#: Tests of what bounds, heads and movers do; without it, of what the plan makes of them.
+asking = pytest.mark.usefixtures("bounds_asked")
 
 
 def expected_passes(X, centers):
@@ -60,6 +65,7 @@ def case(name, dtype):
 
 
 NAMES = [*ugly.cases(np.float64), *ugly.not_finite(np.float64)]
+LARGER = ["wide enough", "many rows and features"]
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +81,88 @@ def answers():
     return answer
 
 
-@pytest.mark.parametrize("way", ways.THREADED)
+@asking
+@pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_ugly_data(name, dtype, way, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
+
+
+def differences_of_fit(X, centers, expected):
+    """Return which results of `fit`, by the plan that users have, are not the oracle's."""
+    wrong = []
+    for n_iter, (right_centers, right_labels, empties, still) in enumerate(expected, start=1):
+        # NaN and infinities are among the data; what their squared distances add up to is another test's.
+        got = fit(X, centers, max_iter=n_iter, check_finite=False)
+        told = (got.n_iter, got.converged, got.n_empty)
+        if not np.array_equal(got.labels, right_labels):
+            wrong.append((n_iter, "labels"))
+        if got.centers.tobytes() != right_centers.tobytes():
+            wrong.append((n_iter, "centers"))
+        if told != (still or n_iter, still is not None, empties[(still or n_iter) - 1]):
+            wrong.append((n_iter, "passes"))
+    return wrong
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """The algorithms that the plan chooses, and that then run."""
+    keys, choose = [], _plan.algorithm
+    monkeypatch.setattr(_plan, "algorithm", lambda *given: keys.append(choose(*given)) or keys[-1])
+    return keys
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*NAMES, *LARGER])
+def test_ugly_data_as_users_fit_it(name, dtype, answers, chosen):
+    X, centers = case(name, dtype)
+    expected = answers(name, dtype)
+    with np.errstate(all="ignore"):
+        assert differences_of_fit(X, centers, expected) == []
+    assert len(chosen) == PASSES
+
+
+def test_a_fit_that_differs_is_noticed(answers):
+    """The negative control: one bit of a center, a label, a pass more."""
+    X, centers = case("normal", np.float64)
+    expected = answers("normal", np.float64)
+    for change in (
+        lambda c, labels, *rest: (np.nextafter(c, np.inf), labels, *rest),
+        lambda c, labels, *rest: (c, np.roll(labels, 1), *rest),
+        lambda c, labels, empties, still: (c, labels, [n + 1 for n in empties], still),
+    ):
+        assert len(differences_of_fit(X, centers, [change(*each) for each in expected])) == PASSES
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*NAMES, *LARGER])
+@pytest.mark.parametrize("way", [way for way in ways.WAYS if "yinyang" in way])
+def test_ugly_data_by_the_costs_of_bounds_as_they_are(name, dtype, way, answers):
+    """None of it is so large that the plan itself would choose bounds."""
+    assert differences(*case(name, dtype), answers(name, dtype), way) == []
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n_features", "expected"),
+    [
+        (np.float32, 32, "yinyang"),
+        (np.float64, 32, "yinyang"),
+        (np.float32, 3, "filtering"),
+        (np.float32, 16, "certified"),
+    ],
+)
+def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
+    rng = np.random.default_rng(n_features)
+    means = rng.normal(size=(64, n_features))
+    X = (means[rng.integers(64, size=20_000)] + rng.normal(size=(20_000, n_features)) * 0.4).astype(dtype)
+    max_iter = 5 if expected == "certified" else 25
+    got = fit(X, X[:64], max_iter=max_iter)
+    assert chosen == [expected]
+    right = iterate(Samples(X), X[:64], max_iter, algorithm="lloyd")
+    assert np.array_equal(got.labels, right.labels)
+    assert got.centers.tobytes() == right.centers[:, :n_features].astype(dtype).tobytes()
+    assert (got.n_iter, got.converged, got.n_empty) == (right.n_iter, right.converged, right.n_empty)
 
 
 @pytest.mark.parametrize("way", ["lloyd", "certified", "certified, turned"])
@@ -113,11 +196,11 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
     plan = _plan.sweep(X.shape, X.size * len(centers))
     frame = samples.frame(wide)
     algorithm = ALGORITHMS["yinyang"](samples, plan, frame)
-    sums, counts = samples.tables(len(centers), plan.n_slots)
+    tables = samples.tables(len(centers), plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     n_broken, heads_used, movers_used = 0, False, False
     for _ in range(n_passes):
-        algorithm.run(wide, labels, sums, counts)
+        algorithm.run(wide, labels, tables.sums, tables.counts)
         heads_used |= len(algorithm.heads) > 0
         movers_used |= len(algorithm.movers) > 0
         rows = X.astype(np.float64)
@@ -130,10 +213,11 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
         for g in range(lower.shape[1]):
             others = distances[:, algorithm.groups == g].min(1)
             n_broken += int((lower[:, g] * spoil > others).sum())
-        update_means(samples, sums, counts, samples.single, wide)
+        update_means(samples, tables, samples.single, wide)
     return n_broken, heads_used, movers_used
 
 
+@asking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
 @pytest.mark.parametrize("way", ["yinyang", "yinyang, movers"])
@@ -149,6 +233,7 @@ def test_bounds_hold_in_every_pass(name, dtype, way):
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
+@asking
 @pytest.mark.parametrize("sound", [True, False])
 def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
     X, centers = case("many panels", np.float32)
@@ -158,24 +243,25 @@ def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
     )
     samples, wide = Samples(X), pad_centers(centers)
     algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
-    sums, counts = samples.tables(len(centers), algorithm.plan.n_slots)
+    tables = samples.tables(len(centers), algorithm.plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(2):
-        algorithm.run(wide, labels, sums, counts)
+        algorithm.run(wide, labels, tables.sums, tables.counts)
     assert (len(algorithm.heads) > 0) == sound
 
 
+@asking
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
     """Their heads are near to everything, to what fills up the last panel, too."""
     X, centers = case("many panels", dtype)
     samples, wide = Samples(X.copy()), pad_centers(centers)
     algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
-    sums, counts = samples.tables(len(centers), algorithm.plan.n_slots)
+    tables = samples.tables(len(centers), algorithm.plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(3):
-        algorithm.run(wide, labels, sums, counts)
-        update_means(samples, sums, counts, samples.single, wide)
+        algorithm.run(wide, labels, tables.sums, tables.counts)
+        update_means(samples, tables, samples.single, wide)
         samples.array[::7] = np.nan
         assert labels.min() >= 0
         assert labels.max() < len(centers)
@@ -183,6 +269,7 @@ def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
     assert len(algorithm.members) > len(centers)
 
 
+@asking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["many panels", "many rows and features"])
 def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
@@ -208,6 +295,7 @@ def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
     assert made[0] > max(left) == 0
 
 
+@asking
 @pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("turns", [False, True])
 def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
@@ -226,6 +314,7 @@ def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
     assert least < got.n_pairs < right.n_pairs
 
 
+@asking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [16, 70])
 def test_long_runs_agree(dtype, n_features, threads):
@@ -253,7 +342,7 @@ def test_few_rows_need_the_definition(dtype):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Give a slot few rows at a time, but for `resident`, whose blocks are compiled in."""
+    """Give a slot few rows at a time, but for `small`, whose blocks are compiled in."""
     monkeypatch.setattr(_plan, "CHUNK_ROWS", 64)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     monkeypatch.setattr(_plan, "CHUNK_BLOCKS", 1)
@@ -261,17 +350,19 @@ def small_chunks(monkeypatch):
 
 
 MANY_CHUNKS = [
-    *(("wide enough", way) for way in ways.THREADED),
-    *(("many rows and features", way) for way in ways.THREADED if way not in ("filtering", "resident")),
+    *(("wide enough", way) for way in ways.WAYS),
+    *(("many rows and features", way) for way in ways.WAYS if way not in ("filtering", "small")),
 ]
 
 
+@asking
 @pytest.mark.parametrize(("name", "way"), MANY_CHUNKS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_chunks_for_each_thread(dtype, name, way, small_chunks, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
+@asking
 @pytest.mark.parametrize(
     ("name", "key"), sorted({(name, way.partition(",")[0]) for name, way in MANY_CHUNKS})
 )
@@ -281,17 +372,20 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
     assert plan.parallel == (threads > 1)
     assert plan.n_slots == threads
     algorithm = ALGORITHMS[key](samples, plan, samples.frame(wide))
-    algorithm.run(wide, np.full(len(X), -1, np.int32), *samples.tables(len(centers), plan.n_slots))
+    tables = samples.tables(len(centers), plan.n_slots)
+    if key != "small":
+        algorithm.run(wide, np.full(len(X), -1, np.int32), tables.sums, tables.counts)
     n_chunks = {
         "lloyd": len(X) // plan.chunk_rows,
         "certified": len(X) // certified.layout(samples, plan, len(centers)).block_rows,
-        "resident": len(getattr(algorithm, "blocks", ())),
+        "small": n_blocks(samples.wide, samples.ranges),
         "filtering": len(getattr(algorithm, "owners", ())),
         "yinyang": len(getattr(algorithm, "lower", ())),
     }
     assert n_chunks[key] >= 3 * threads
 
 
+@asking
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_blocks_of_every_width(way, monkeypatch):
     X, centers = ugly.cases(np.float64)["odd widths"]
@@ -322,18 +416,57 @@ def test_a_fused_multiply_add_would_be_noticed():
     assert n_fused_differ > 0
 
 
+class TieForTheHigher:
+    """A row of the first pass that lies as near to another center is given that one's label."""
+
+    def finish(self, labels):
+        super().finish(labels)
+        D = oracle.sq_dists(self.samples.array, self.start)
+        i = np.flatnonzero((D.min(1, keepdims=True) == D).sum(1) > 1)[0]
+        labels[i] = np.flatnonzero(D[i] == D[i].min())[-1]
+
+    def run_all(self, centers, *args):
+        self.start = centers[:, : self.samples.shape[1]].copy()
+        return super().run_all(centers, *args)
+
+
+class LastCenterLeftOut:
+    """The last center stands where the first one does, in all passes, and so has no rows."""
+
+    def passes_per_call(self, _n_clusters):
+        return 1
+
+    def advance(self, centers, labels, tables, *args):
+        hidden = centers[-1].copy()
+        centers[-1] = centers[0]
+        done = super().advance(centers, labels, tables, *args)
+        assert not tables.sizes[-1]
+        centers[-1] = hidden
+        return done
+
+
+class MeanOffByOneBit:
+    """The last bit of one mean is wrong."""
+
+    def advance(self, centers, labels, tables, *args):
+        done = super().advance(centers, labels, tables, *args)
+        centers[0, 0] = np.nextafter(centers[0, 0], np.inf)
+        return done
+
+
+@asking
+@pytest.mark.parametrize("fault", [TieForTheHigher, LastCenterLeftOut, MeanOffByOneBit])
 @pytest.mark.parametrize("way", ways.WAYS)
-def test_planted_faults_are_found(way):
-    """Ties to the highest index, a skipped last center, a mean that is rounded on the way."""
+def test_planted_faults_are_found(way, fault, monkeypatch):
+    """The negative control of `differences`: what a faulty algorithm leaves is noticed."""
     X, centers = ugly.cases(np.float64)["ties on a grid"]
+    # The last of them shall have rows.
+    centers = np.unique(centers, axis=0)[:7]
     expected = expected_passes(X, centers)
     assert differences(X, centers, expected, way) == []
-    assert differences(X[:-1], centers, expected, way) != []
-    assert differences(X, centers[:-1], [(c[:-1], *rest) for c, *rest in expected], way) != []
-    assert differences(X, centers[::-1], [(c[::-1], *rest) for c, *rest in expected], way) != []
-    normal, start = ugly.cases(np.float64)["normal"]
-    rounded = [(c + np.spacing(c), *rest) for c, *rest in expected_passes(normal, start)]
-    assert differences(normal, start, rounded, way) != []
+    key = way.partition(",")[0]
+    monkeypatch.setitem(ALGORITHMS, key, type("Faulty", (fault, ALGORITHMS[key]), {}))
+    assert differences(X, centers, expected, way) != []
 
 
 def test_the_tile_reads_every_feature_and_lane():
@@ -347,41 +480,57 @@ def test_the_tile_reads_every_feature_and_lane():
             block[f, lane] = 0
 
 
+@kernel
+def n_blocks(X, ranges, room):
+    """Return how many blocks `small` packs rows in."""
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(X)), room)
+    return len(pack_rows(X, None, grids, room).lanes)
+
+
 @pytest.mark.parametrize(
-    ("n_features", "n_clusters", "value", "kept"),
+    ("n_features", "n_clusters", "value", "solvers"),
     [
-        (8, 20, 1.0, not DISABLED),
-        (9, 20, 1.0, False),
-        (8, 21, 1.0, False),
-        # Of values that span so much there are dozens of parts.
-        (8, 20, 1e300, False),
-        (8, 20, np.nan, False),
+        (8, 20, 1.0, ["SOLVE"] if DISABLED else ["SOLVE_KEPT"]),
+        (9, 20, 1.0, ["SOLVE"]),
+        (8, 21, 1.0, ["SOLVE"]),
+        # Of values that span so much there are dozens of parts, which only the kernel finds out.
+        (8, 20, 1e300, ["SOLVE"] if DISABLED else ["SOLVE_KEPT", "SOLVE"]),
+        (8, 20, np.nan, []),
     ],
 )
-def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, kept):
+def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, solvers, monkeypatch):
     X = np.random.default_rng(0).normal(size=(300, n_features))
     X[7, 0] = value
-    samples = Samples(X)
-    sums, _ = samples.tables(n_clusters, 1)
-    blocks = resident.empty_blocks(samples.X, NO_ROOM)
-    parts = resident.empty_parts(blocks, n_clusters, samples.grids[1], sums, NO_ROOM)
-    assert len(parts) == (len(blocks) if kept else 0)
+    called = []
+
+    def watched(name, solve):
+        return lambda *args: called.append(name) or solve(*args)
+
+    for name in ("SOLVE", "SOLVE_KEPT"):
+        monkeypatch.setattr(small, name, watched(name, getattr(small, name)))
+    got = iterate(Samples(X), X[10 : 10 + n_clusters], 1, algorithm="small")
+    assert called == solvers
+    right = iterate(Samples(X), X[10 : 10 + n_clusters], 1, algorithm="lloyd")
+    assert got.centers.tobytes() == right.centers.tobytes()
+    # Problems of a batch, and those of nopython code, are decided in compiled code.
+    kept = keeps_parts(n_features, n_clusters, Samples(X).ranges.n_parts)
+    assert kept == (solvers == ["SOLVE_KEPT"]) or np.isnan(value)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])
-def test_resident_passes_in_several_calls(stop_on_empty, monkeypatch):
+def test_small_passes_in_several_calls(stop_on_empty, monkeypatch):
     """The last block is not full; a cluster that is empty stays so, also in a call that moves no row."""
     X = np.random.default_rng(0).normal(size=(601, 3))
     starts = {"full": X[:9], "empty": np.append(X[:8], [[1e9] * 3], 0)}
     for centers in starts.values():
         for max_iter in (1, 2, 7, 10**6):
-            whole = iterate(Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="resident")
+            whole = iterate(Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="small")
             for step in (1, 2, 5):
                 with monkeypatch.context() as patch:
                     patch.setattr(_plan, "STEPS_PER_CALL", step * _plan.pass_work(601, 3, 9))
                     assert _plan.per_call(_plan.pass_work(601, 3, 9)) == step
                     parts = iterate(
-                        Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="resident"
+                        Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="small"
                     )
                 assert parts.centers.tobytes() == whole.centers.tobytes()
                 assert parts.labels.tobytes() == whole.labels.tobytes()

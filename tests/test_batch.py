@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import ugly
 
-from numbakmeans import ClusterError, _plan, kmeans2, kmeans2_batch
+from numbakmeans import ClusterError, kmeans2, kmeans2_batch
+from numbakmeans._engine import plan as _plan
 
 DTYPES = [np.float32, np.float64]
 METHODS = ["points", "++", "random"]
@@ -119,7 +120,7 @@ def test_dtypes_and_layouts(given, order):
 def test_large_problems_and_many_calls(monkeypatch):
     data = stack()
     right = kmeans2_batch(data, 5, minit="points", rng=3)
-    monkeypatch.setattr(_plan, "RESIDENT_VALUES", 100)
+    monkeypatch.setattr(_plan, "SMALL_VALUES", 100)
     assert _plan.alone(60 * 4, 1)
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
     monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)

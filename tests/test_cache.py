@@ -1,23 +1,33 @@
 """The code cache: used when sound, replaced when not, and never in the way."""
 
+import ast
 import errno
+import hashlib
 import json
+import operator
 import os
+import pickle
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
-from numba import njit
 
 import numbakmeans
-from numbakmeans import _cache
-from numbakmeans._jit import kernel
+from numbakmeans._cli.main import _entries
+from numbakmeans._numba import cache as _cache
+from numbakmeans._numba import compiler
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.entries import Code, Entry
 
 PACKAGE = Path(numbakmeans.__file__).parent
 
 
+@kernel
 def add_one(x):
     return x + 1
 
@@ -29,53 +39,29 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def compiled(value=1.0):
+def compiled(value=1.0, function=None):
     """Compile (or load) a function as a new process would, call it, and return hits and misses."""
-    function = kernel(add_one)
-    assert function(value) == value + 1
-    return sum(function.stats.cache_hits.values()), sum(function.stats.cache_misses.values())
+    entry = Entry(__name__, "add_one", function or add_one)
+    compiling, n_loaded, misses = compiler.compile_entry, _cache.loaded, []
+    compiler.compile_entry = lambda *arguments: misses.append(1) or compiling(*arguments)
+    try:
+        assert entry(value) == value + 1
+    finally:
+        compiler.compile_entry = compiling
+    return _cache.loaded - n_loaded, len(misses)
+
+
+def key(kinds=("d",)):
+    return _cache.key_of(__name__, "add_one", kinds)
 
 
 def test_a_second_process_finds_what_the_first_compiled(folder):
     assert compiled() == (0, 1)
-    assert len(list(folder.iterdir())) == 1
+    assert [path.name for path in folder.iterdir()] == [key()]
     assert compiled() == (1, 0)
-    assert compiled(np.float32(1)) == (0, 1)
+    assert compiled(1) == (0, 1)
     assert len(list(folder.iterdir())) == 2
     assert _cache.trouble == ""
-
-
-def test_what_the_cache_holds_is_known_without_loading_it(folder, monkeypatch):
-    function = kernel(add_one)
-    function(np.ones(3))
-    function(np.ones(3, np.float32))
-    function(1)
-    assert _cache.holds("add_one", "float32")
-    assert _cache.holds("add_one", "float64")
-    assert not _cache.holds("add_one", "int64")
-    assert not _cache.holds("add_", "float64")
-    monkeypatch.setattr(_cache, "_environment", lambda: ("another processor",))
-    assert not _cache.holds("add_one", "float64")
-    monkeypatch.setattr(_cache, "folders", tuple)
-    assert not _cache.holds("add_one", "float64")
-
-
-def test_intermediate_code_is_read_when_other_code_is_made_of_it(folder, monkeypatch):
-    """For calls from Python it is not, and a user's function does what that of a new process would."""
-    read = []
-    parse = _cache.parse_bitcode
-    monkeypatch.setattr(_cache, "parse_bitcode", lambda code: read.append(1) or parse(code))
-    for n_read in (0, 1):  # compiled, and loaded
-        function = kernel(add_one)
-
-        @njit
-        def twice(x, function=function):
-            return function(function(x))
-
-        assert function(1.0) == 2.0
-        assert (sum(function.stats.cache_hits.values()), read) == (n_read, [])
-        assert twice(1.0) == 3.0
-        assert len(read) == n_read
 
 
 def flip_a_byte(content):
@@ -104,31 +90,42 @@ def test_a_damaged_entry_is_compiled_again_and_replaced(folder, damage):
     assert compiled() == (1, 0)
 
 
-def test_an_entry_of_another_signature_is_refused(folder):
-    compiled(np.float32(1))
-    (single,) = folder.iterdir()
+def test_an_entry_for_other_arguments_is_refused(folder):
+    compiled(1)
+    (integer,) = folder.iterdir()
     compiled(1.0)
-    (double,) = set(folder.iterdir()) - {single}
+    (double,) = set(folder.iterdir()) - {integer}
     # What a race between processes did to Numba's own cache: one signature's code under another's name.
-    double.write_bytes(single.read_bytes())
+    double.write_bytes(integer.read_bytes())
     assert compiled(1.0) == (0, 1)
     assert "foreign" in _cache.trouble
 
 
-def test_an_entry_that_cannot_be_rebuilt_is_refused(folder, monkeypatch):
+class Bomb:
+    def __reduce__(self):
+        return operator.truediv, (1, 0)
+
+
+def test_an_entry_that_cannot_be_read_is_refused(folder):
     compiled()
-    monkeypatch.setattr(_cache.CompileResultCacheImpl, "rebuild", lambda *_: 1 / 0)
+    (entry,) = folder.iterdir()
+    body = pickle.dumps(Bomb())
+    entry.write_bytes(_cache.MAGIC + hashlib.sha256(body).digest() + body)
     assert compiled() == (0, 1)
     assert "ZeroDivisionError" in _cache.trouble
+    assert compiled() == (1, 0)
 
 
 def test_no_folder_is_writable(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(_cache, "folders", lambda: (tmp_path / "file" / "a", tmp_path / "file" / "b"))
+    monkeypatch.setattr(_cache, "lost", 0)
     assert compiled() == (0, 1)
     assert "NotADirectoryError" in _cache.trouble
+    assert _cache.lost == 1
     monkeypatch.setattr(_cache, "folders", tuple)
     assert compiled() == (0, 1)
+    assert _cache.lost == 1
 
 
 def test_the_second_folder_is_used_where_the_first_is_not_writable(tmp_path, monkeypatch):
@@ -161,49 +158,243 @@ def test_an_interrupted_write_leaves_nothing(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         _cache._write_whole(folder / "entry", b"content")
     assert list(folder.iterdir()) == []
+    assert not _cache.writing.locked()
 
 
-def test_an_edit_anywhere_makes_a_new_cache(tmp_path):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "a.py").write_text("x = 1\n")
-    (tmp_path / "sub" / "b.py").write_text("y = 1\n")
-    stamps = [_cache.package_stamp(tmp_path)]
-    (tmp_path / "sub" / "b.py").write_text("y = 2\n")
-    stamps.append(_cache.package_stamp(tmp_path))
-    (tmp_path / "sub" / "b.py").rename(tmp_path / "sub" / "c.py")
-    stamps.append(_cache.package_stamp(tmp_path))
-    assert len(set(stamps)) == 3
-    assert _cache.package_stamp(tmp_path) == stamps[-1]
-    assert _cache.package_stamp() == _cache.package_stamp(PACKAGE)
+@pytest.mark.parametrize("name", ["stamp_of", "_machine", "_settings"])
+def test_what_goes_wrong_with_a_name_is_trouble_and_no_error(folder, name, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("of all things")
+
+    monkeypatch.setattr(_cache, name, fail)
+    assert compiled() == (0, 1)
+    assert _cache.trouble == "RuntimeError: of all things"
+    assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("package", [".", "packages.zip/numbakmeans"])
-def test_no_stamp_without_sources(package, tmp_path):
-    (tmp_path / "a.pyc").touch()
-    with pytest.raises(OSError, match="no sources in"):
-        _cache.package_stamp(tmp_path / package)
+# --- What code is made of
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_code_of_earlier_states_goes_with_its_installation(inside, tmp_path, monkeypatch):
-    old, new = tmp_path / "old", tmp_path / "new"
-    monkeypatch.setattr(_cache, "PACKAGE", tmp_path if inside else tmp_path / "elsewhere")
-    for folder in (old, new):
-        monkeypatch.setattr(_cache, "folders", lambda folder=folder: (folder,))
-        assert compiled() == (0, 1)
-    assert old.exists() is not inside
-    assert len(list(new.iterdir())) == 1
+def imported(path):
+    """Return the names of ours that a file imports, at any place, as Python's own parser sees them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if name.startswith("numbakmeans.")}
 
 
-def test_options_and_settings_are_part_of_the_key(folder, monkeypatch):
-    from numba.core.registry import cpu_target
+def path_of(module):
+    place = PACKAGE.parent / module.replace(".", "/")
+    return next((p for p in (place / "__init__.py", place.with_suffix(".py")) if p.is_file()), None)
 
-    codegen = cpu_target.target_context.codegen()
-    keys = {_cache.CodeCache(add_one, {"parallel": p})._key("sig", codegen) for p in (True, False)}
-    assert len(keys) == 2
-    monkeypatch.setattr(_cache, "_environment", lambda: ("another NumPy",))
-    keys.add(_cache.CodeCache(add_one, {"parallel": True})._key("sig", codegen))
-    assert len(keys) == 3
+
+KERNELS = sorted(path.stem for path in (PACKAGE / "_engine" / "kernels").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_all_sources_of_a_kernel_are_found(name):
+    module = f"numbakmeans._engine.kernels.{name}"
+    found, wanted = set(), {module, *_cache.COMPILING}
+    while wanted:
+        each = wanted.pop()
+        if each not in found and path_of(each):
+            found.add(each)
+            wanted |= imported(path_of(each))
+    assert _cache.sources_of(module) == found
+    assert "numbakmeans._numba.tables" in found
+    assert not {part for part in found if part.startswith(("numbakmeans._cli", "numbakmeans._scipy"))}
+
+
+SMALL_CALL = """
+import json, sys
+import numpy as np
+from numbakmeans import vq
+from numbakmeans._engine.algorithms.panels import rows_at_once
+from numbakmeans._numba import cache as _cache
+if "change" in sys.argv:
+    import numbakmeans._engine.kernels.canonical as module
+    with open(module.__file__, "a") as file:
+        file.write("# another line")
+X = np.random.default_rng(0).normal(size=(50, 3))
+vq(X, X[:2])
+rows_at_once(X.dtype)
+print(json.dumps([_cache.loaded, _cache.stored, _cache.lost, _cache.trouble]))
+"""
+
+
+def start(folder, program=SMALL_CALL, *arguments, root=PACKAGE.parent, cwd="/", **more):
+    environment = {**os.environ, "NUMBAKMEANS_CACHE_DIR": str(folder), "PYTHONPATH": str(root), **more}
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=cwd)
+
+
+def result(*arguments, **more):
+    return json.loads(start(*arguments, **more).communicate()[0])
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package, to be edited."""
+    shutil.copytree(PACKAGE, tmp_path / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "numbakmeans"
+
+
+def test_code_stays_valid_after_edits_elsewhere_alone(copied, tmp_path):
+    def again():
+        return result(tmp_path / "cache", root=tmp_path)
+
+    def edit(*place):
+        with copied.joinpath(*place).open("a") as file:
+            file.write("\n# Something else.\n")
+
+    loaded, n_kernels, lost, _ = again()
+    assert (loaded, lost) == (0, 0)
+    assert n_kernels >= 2
+    for place in (
+        ("_cli", "plot.py"),
+        ("_scipy.py",),
+        ("_engine", "kernels", "yinyang.py"),
+        ("__init__.py",),
+    ):
+        edit(*place)
+        assert again()[:2] == [n_kernels, 0], place
+    edit("_engine", "kernels", "canonical.py")  # one kernel is made of it, and one is not
+    loaded, stored, _, _ = again()
+    assert 0 < loaded < n_kernels
+    assert loaded + stored == n_kernels
+    edit("_numba", "tables.py")
+    assert again()[:2] == [0, n_kernels]
+
+
+def test_code_of_sources_that_change_meanwhile_is_not_kept(copied, tmp_path):
+    """A module that was imported before an edit is none that its file would make."""
+    here = {"root": tmp_path}
+    loaded, stored, lost, trouble = result(tmp_path / "cache", SMALL_CALL, "change", **here)
+    assert loaded == 0
+    assert stored > 0  # what is not made of it
+    assert lost > 0
+    assert "canonical has changed since this process began" in trouble
+    assert result(tmp_path / "cache", **here) == [stored, lost, 0, ""]
+
+
+def test_a_process_knows_what_changed_since_it_began(folder, monkeypatch):
+    monkeypatch.setattr(_cache, "BEGAN", time.time() + 60)
+    assert compiled() == (0, 1)
+    assert compiled() == (1, 0)
+    monkeypatch.setattr(_cache, "BEGAN", 0.0)
+    assert compiled(1) == (0, 1)
+    assert compiled(1) == (0, 1)
+
+
+CONSTANT = """
+from numbakmeans._numba.compiler import kernel
+STEP = {}
+@kernel
+def step(x):
+    return x + STEP
+"""
+
+
+def test_constants_are_not_confused(tmp_path):
+    """Two modules of one name, with one function, that differ in a constant."""
+    program = "import json, constant; from numbakmeans._numba import cache\n"
+    program += "print(json.dumps([constant.step(1), cache.loaded, cache.stored]))"
+    found = []
+    for step in (1, 10, 1, 10):
+        site = tmp_path / str(step)
+        if not site.exists():
+            site.mkdir()
+            (site / "constant.py").write_text(CONSTANT.format(step))
+        root = os.pathsep.join([str(site), str(PACKAGE.parent)])
+        found.append(result(tmp_path / "cache", program, root=root))
+    assert found == [[2, 0, 1], [11, 0, 1], [2, 1, 0], [11, 1, 0]]
+
+
+def test_kernels_made_in_functions_are_neither_confused_nor_kept(folder):
+    def make(step):
+        @kernel
+        def add(x):
+            return x + step
+
+        return add
+
+    one, ten = make(1), make(10)
+    assert [one(1), ten(1), one(1.0), ten(1.0), make(100)(1)] == [2, 11, 2.0, 11.0, 101]
+    assert kernel(lambda x: x - 1)(1) == 0
+    assert list(folder.iterdir()) == []
+    # The control: with a home, they are kept.
+    compiled()
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_what_a_module_has_been_given_instead_is_not_kept(folder, monkeypatch):
+    @kernel
+    def another(x):
+        return 1 + x
+
+    assert compiled(function=another) == (0, 1)
+    assert list(folder.iterdir()) == []
+
+
+SETTINGS = [
+    ("OPT", "0", 0),
+    ("BOUNDSCHECK", "1", 1),
+    ("CPU_NAME", "generic", "generic"),
+    ("CPU_FEATURES", "+sse2", "+sse2"),
+    ("ENABLE_AVX", "0", 0),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), SETTINGS)
+def test_settings_of_numba_are_part_of_the_name(folder, name, text, value, monkeypatch):
+    """The same for a program that sets them, and for the environment of one that has not imported Numba."""
+    for each, _, _ in SETTINGS:
+        monkeypatch.delenv(f"NUMBA_{each}", raising=False)
+    for each, unless in (("OPT", 3), ("BOUNDSCHECK", None)):
+        monkeypatch.setattr(numba.config, each, unless)
+    plain = key()
+    monkeypatch.setattr(numba.config, name, value)
+    set_by_program = key()
+    monkeypatch.setattr(_cache, "_config", lambda: None)
+    assert key() == plain
+    monkeypatch.setenv(f"NUMBA_{name}", text)
+    assert key() == set_by_program != plain
+
+
+def test_numbas_file_of_settings_counts(tmp_path):
+    pytest.importorskip("yaml")
+    program = """
+import json, sys
+from numbakmeans._numba import cache
+print(json.dumps([cache.key_of('numbakmeans._engine.kernels.small', 'solve', ()), 'numba' in sys.modules]))
+"""
+    plain = result(tmp_path / "cache", program, cwd=tmp_path)
+    (tmp_path / ".numba_config.yaml").write_text('opt: "0"\n')
+    changed = result(tmp_path / "cache", program, cwd=tmp_path)
+    assert (plain[1], changed[1]) == (False, True)
+    assert plain[0] != changed[0]
+
+
+def test_settings_that_change_while_a_function_is_compiled(folder, monkeypatch):
+    asked = key()
+    monkeypatch.setattr(numba.config, "OPT", 1)
+    _cache.store(asked, Code(b"", "", ""))
+    assert "settings have changed" in _cache.trouble
+    assert list(folder.iterdir()) == []
+
+
+def test_processors_and_versions_are_part_of_the_name(folder, monkeypatch):
+    plain = key()
+    assert key(("q",)) != plain == key()
+    monkeypatch.setattr(_cache, "_machine", lambda: ("another processor",))
+    assert key() != plain
+
+
+# --- Folders
 
 
 @pytest.mark.parametrize(
@@ -214,7 +405,7 @@ def test_the_environment_variable(setting, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBAKMEANS_CACHE_DIR", setting if setting != "here" else str(tmp_path / "here"))
     _cache.folders.cache_clear()
     try:
-        assert [folder.parent.name for folder in _cache.folders()] == expected
+        assert [folder.name for folder in _cache.folders()] == expected
     finally:
         monkeypatch.undo()
         _cache.folders.cache_clear()
@@ -227,14 +418,16 @@ def test_no_home_folder(tmp_path, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(_cache.Path, "home", homeless)
-    monkeypatch.setattr(_cache.config, "CACHE_DIR", "")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(_cache, "PACKAGE", tmp_path)
     monkeypatch.setattr(_cache, "trouble", "")
-    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "NUMBAKMEANS_CACHE_DIR"):
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "NUMBAKMEANS_CACHE_DIR", "NUMBA_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     _cache.folders.cache_clear()
+    monkeypatch.setattr(_cache, "_require_unchanged", lambda _: None)
+    monkeypatch.setattr(_cache, "stamp_of", lambda _: "0" * 64)
     try:
-        assert _cache.folders() == (tmp_path / "__pycache__" / "compiled" / _cache.package_stamp(),)
+        assert _cache.folders() == (tmp_path / "__pycache__" / "compiled",)
         assert compiled() == (0, 1)
         assert compiled() == (1, 0)
         assert _cache.trouble == ""
@@ -243,28 +436,166 @@ def test_no_home_folder(tmp_path, monkeypatch):
         _cache.folders.cache_clear()
 
 
-PROGRAM = """
-import json, sys
-import numpy as np
-from numbakmeans import _fit, kmeans2
-from numbakmeans._algorithms.resident import resident_run
-X = np.random.default_rng(0).normal(size=(50, 3))
-result = kmeans2(X, X[:2])[0].tolist()
-stats = resident_run.stats
-print(json.dumps([result, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
-"""
+@pytest.mark.parametrize("inside", [True, False])
+def test_code_of_earlier_states_goes_from_the_packages_own_folder(inside, tmp_path, monkeypatch):
+    module = "numbakmeans._engine.kernels.pack"
+    monkeypatch.setattr(_cache, "folders", lambda: (tmp_path,))
+    now = _cache.key_of(module, "rows_at_once", (("d", 2),))
+    stamp = now.split("-")[1]
+    assert stamp == _cache.stamp_of(module)[:16]
+    kept = {now, now.replace("rows_at_once", "panel_columns"), "test_something.f-0-0", ".half"}
+    old = {now.replace(stamp, "0" * 16), f"_engine.kernels.gone.f-{stamp}-{'0' * 32}", "rows_at_once-0123"}
+    for name in kept | old:
+        (tmp_path / name).touch()
+    (tmp_path / "a90fc5c176d2aa4c").mkdir()
+    (tmp_path / "a90fc5c176d2aa4c" / "rows_at_once-0123").touch()
+    if inside:
+        monkeypatch.setattr(_cache, "_is_inside", lambda _: True)
+    assert compiled() == (0, 1)
+    found = {path.name for path in tmp_path.iterdir()} - {key()}
+    assert found == (kept if inside else kept | old | {"a90fc5c176d2aa4c"})
 
 
-def start(folder, program=PROGRAM):
-    environment = {**os.environ, "NUMBAKMEANS_CACHE_DIR": str(folder), "PYTHONPATH": str(PACKAGE.parent)}
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", program], env=environment, stdout=subprocess.PIPE, text=True
-    )
+def test_a_folder_of_the_package_is_inside():
+    assert _cache._is_inside(PACKAGE / "__pycache__" / "compiled")
+    assert not _cache._is_inside(PACKAGE.parent)
+
+
+posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users and groups as POSIX has them")
+as_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away files"
+)
+SOMEBODY = 12345
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """A folder two levels down, with one entry in it."""
+    place = tmp_path / "above" / "cache"
+    monkeypatch.setattr(_cache, "folders", lambda: (place,))
+    monkeypatch.setattr(_cache, "trouble", "")
+    monkeypatch.setattr(_cache, "lost", 0)
+    _cache.require_own_folder.cache_clear()
+    assert compiled() == (0, 1)
+    assert compiled() == (1, 0)
+    _cache.require_own_folder.cache_clear()
+    yield place
+    _cache.require_own_folder.cache_clear()
+
+
+def give_away(path):
+    os.chown(path, SOMEBODY, -1)
+
+
+def open_to_group(path):
+    path.chmod(path.stat().st_mode | 0o020)
+
+
+def open_to_all(path):
+    path.chmod(path.stat().st_mode | 0o002)
+
+
+WAYS_IN = [pytest.param(give_away, marks=as_root), open_to_group, open_to_all]
+
+
+@posix
+@pytest.mark.parametrize("open_up", WAYS_IN)
+def test_a_file_that_others_could_write_is_not_loaded_but_replaced(shared, open_up):
+    (entry,) = shared.iterdir()
+    open_up(entry)
+    assert "1 of them left alone, as others could write to them" in _entries(shared)
+    assert compiled() == (0, 1)
+    assert _cache.trouble == f"PermissionError: {entry} could be written by others: it is not loaded"
+    assert compiled() == (1, 0)
+    assert "left alone" not in _entries(shared)
+
+
+@posix
+@pytest.mark.parametrize("open_up", WAYS_IN)
+@pytest.mark.parametrize("above", [False, True])
+def test_a_folder_that_others_could_write_to_is_left_alone(shared, open_up, above):
+    place = shared.parent if above else shared
+    open_up(place)
+    before = {path: path.read_bytes() for path in shared.iterdir()}
+    assert compiled() == (0, 1)
+    assert compiled(1) == (0, 1)
+    why = f"{place} could be written by others: {shared} is left alone"
+    assert _cache.trouble == f"PermissionError: {why}"
+    assert _cache.lost == 2
+    assert {path: path.read_bytes() for path in shared.iterdir()} == before
+    assert _entries(shared) == f"left alone ({why})"
+
+
+@posix
+def test_a_sticky_folder_above_serves(shared):
+    shared.parent.chmod(0o1777)  # as /tmp is
+    assert compiled() == (1, 0)
+    shared.chmod(0o1777)
+    _cache.require_own_folder.cache_clear()
+    assert compiled() == (0, 1)
+
+
+@as_root
+def test_the_owner_of_the_package_is_trusted(shared, monkeypatch):
+    """An installation for many users: whoever made it could change the sources, too."""
+    (entry,) = shared.iterdir()
+    for path in (shared, entry):
+        give_away(path)
+    monkeypatch.setattr(_cache, "_trusted", lambda: (0, os.geteuid(), SOMEBODY))
+    assert compiled() == (1, 0)
+    monkeypatch.undo()
+    assert Path(_cache.__file__).stat().st_uid in _cache._trusted()
+    assert SOMEBODY not in _cache._trusted()
+
+
+@posix
+def test_what_lies_above_the_package_is_as_safe_as_its_sources(shared, monkeypatch):
+    """With a umask of 002, `site-packages` is writable for a group; so is `__pycache__`."""
+    open_to_group(shared.parent)
+    assert compiled() == (0, 1)
+    monkeypatch.setattr(_cache, "PACKAGE", shared.parent)
+    monkeypatch.setattr(_cache, "_home_of", lambda _: Path(__file__))
+    assert compiled() == (1, 0)
+    open_to_group(shared)
+    _cache.require_own_folder.cache_clear()
+    assert compiled() == (0, 1)
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
+def test_the_umask_changes_nothing(umask, tmp_path, monkeypatch):
+    """An image is built by one user, and run by another; and nobody else may write what they load."""
+    places = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    monkeypatch.setattr(_cache, "folders", lambda: (places[-1],))
+    monkeypatch.setattr(_cache, "trouble", "")
+    before = os.umask(umask)
+    try:
+        assert compiled() == (0, 1)
+    finally:
+        os.umask(before)
+    (entry,) = places[-1].iterdir()
+    assert [np.base_repr(place.stat().st_mode & 0o777, 8) for place in places] == ["755"] * 3
+    assert np.base_repr(entry.stat().st_mode & 0o777, 8) == "644"
+    assert compiled() == (1, 0)
+    assert _cache.trouble == ""
+
+
+def test_a_private_umask_stays_private(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "folders", lambda: (tmp_path / "a",))
+    before = os.umask(0o077)
+    try:
+        assert compiled() == (0, 1)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    assert compiled() == (1, 0)
+
+
+# --- Processes
 
 
 def test_a_cache_that_is_off():
-    result = json.loads(start("off").communicate()[0])
-    assert result[1:] == [0, 1]
+    assert result("off") == [0, 0, 0, ""]
 
 
 def test_import_compiles_nothing_and_loads_no_numba():
@@ -275,14 +606,44 @@ dir(numbakmeans)
 print([name for name in ('numba', 'numpy', 'scipy') if name in sys.modules])
 """
     assert start("off", program).communicate()[0].strip() == "[]"
-    # The negative control: the first use of a name does load Numba, and still compiles nothing.
+    # The first use of a name still compiles nothing, and needs no Numba for that.
     program = """
 import sys
 from numbakmeans import kmeans2
-from numbakmeans._algorithms import ALGORITHMS
-print('numba' in sys.modules, ALGORITHMS['lloyd'].driver.kernel.signatures)
+from numbakmeans._engine.algorithms import ALGORITHMS
+print('numba' in sys.modules, ALGORITHMS['lloyd'].driver.bound)
 """
-    assert start("off", program).communicate()[0].strip() == "True []"
+    assert start("off", program).communicate()[0].strip() == "False {}"
+
+
+SMALL_CALLS = """
+import sys, warnings
+import numpy as np
+import numbakmeans
+from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+warnings.simplefilter("ignore", UserWarning)
+before = 'numpy.ma' in sys.modules
+for dtype in (np.float64, np.float32):
+    X = np.random.default_rng(0).normal(size=(1000, 5)).astype(dtype)
+    for minit in ("random", "points", "++"):
+        kmeans2(X, 4, minit=minit, rng=0)
+    kmeans2(X, X[:4], minit="matrix")
+    fit(X, X[:4]), vq(X, X[:4]), whiten(X), kmeans(X, 4, iter=1, rng=0)
+print('numba' in sys.modules, 'numpy.ma' in sys.modules and not before)
+if "large" in sys.argv:
+    X = np.random.default_rng(0).normal(size=(60_000, 4))
+    vq(X, X[:50])
+    print('numba' in sys.modules)
+"""
+
+
+def test_small_calls_need_no_numba_once_they_are_compiled(folder):
+    """Nor masked arrays, for those who have none. The controls: compiling does, and so do threads."""
+    cache = _cache.folders()[0]
+    outputs = [start(cache, SMALL_CALLS).communicate()[0].strip() for _ in range(2)]
+    assert outputs == ["True True", "False False"]
+    output = start(cache, SMALL_CALLS, "large", NUMBA_NUM_THREADS="2").communicate()[0].split()
+    assert output == ["False", "False", "True"]
 
 
 def test_masked_arrays_are_not_imported_for_those_who_have_none():
@@ -290,22 +651,9 @@ def test_masked_arrays_are_not_imported_for_those_who_have_none():
 import sys
 import numpy as np
 before = 'numpy.ma' in sys.modules
-from numbakmeans import _samples
+from numbakmeans._engine import samples as _samples
 _samples.as_real(np.ones(3), 'X')
 after, _ = 'numpy.ma' in sys.modules, np.ma
 print(before == after, 'numpy.ma' in sys.modules)
 """
     assert start("off", program).communicate()[0].strip() == "True True"
-
-
-def test_loaded_code_needs_none_of_what_compiling_does(tmp_path):
-    """Of Numba's array functions; compiling is the control."""
-    program = """
-import sys
-import numpy as np
-from numbakmeans import vq
-X = np.ones((50, 3))
-vq(X, X[:2])
-print('numba.np.arrayobj' in sys.modules)
-"""
-    assert [start(tmp_path, program).communicate()[0].strip() for _ in range(2)] == ["True", "False"]

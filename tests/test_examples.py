@@ -13,7 +13,7 @@ README = Path(__file__).parent.parent / "README.md"
 NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
 
 
-@pytest.mark.parametrize("module", ["_scipy", "_batch", "_fit", "jit"])
+@pytest.mark.parametrize("module", ["_scipy", "_batch", "_engine.fit", "jit"])
 def test_docstrings(module):
     result = doctest.testmod(
         importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from numbakmeans import _files
-from numbakmeans._files import FileError, Table, pick_columns, read, read_csv, shipped, whole
+from numbakmeans._cli import files as _files
+from numbakmeans._cli.files import FileError, Table, pick_columns, read, read_csv, shipped, whole
 
 
 def from_text(text, columns=None):

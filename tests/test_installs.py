@@ -4,6 +4,7 @@ Each situation is a process of its own; each control takes the guard away and mu
 """
 
 import compileall
+import hashlib
 import json
 import os
 import re
@@ -11,21 +12,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import numbakmeans
+from numbakmeans._numba import cache as _cache
 
 PACKAGE = Path(numbakmeans.__file__).parent
-LIMIT = 240
+#: Seconds after which a process counts as hanging, and one that compiles everything.
+LIMIT, WARMUP_LIMIT = 240, 1200
 
 #: Prints results, what was stored, and what went wrong. Small data: serial kernels alone are compiled.
 PROGRAM = """
 import json, sys
 import numpy as np
-from numbakmeans import _cache, kmeans2, vq
+from numbakmeans import kmeans2, vq
+from numbakmeans._numba import cache as _cache
 if "intolerant" in sys.argv:
     def _note(error):
         raise error
@@ -113,7 +117,12 @@ def test_read_only_install_and_no_home(tmp_path, expected):
     assert found is None
     assert "Read-only file system" in error
     # What Numba's own constructor of a cache does here.
-    numbas = PROGRAM.replace("X = np", "_cache.CompileResultCacheImpl(_cache._user_cache)\nX = np")
+    numbas = PROGRAM.replace(
+        "X = np",
+        "from numba.core.caching import CompileResultCacheImpl\n"
+        "CompileResultCacheImpl(_cache._user_cache)\n"
+        "X = np",
+    )
     found, error = finish(start("float64", "vq", **{**surroundings, "program": numbas}))
     assert found is None
     assert "cannot cache function" in error
@@ -121,7 +130,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
 
 @needs_mount
 def test_full_disk(tmp_path, expected):
-    small = mounted('mount -t tmpfs -o size=16k none "$1"; : "$2"', str(tmp_path), "")
+    small = mounted('mount -t tmpfs -o size=16k,mode=755 none "$1"; : "$2"', str(tmp_path), "")
     listing = f"{PROGRAM}\nfrom pathlib import Path\nassert not list(Path({str(tmp_path)!r}).rglob('.*'))\n"
     surroundings = {"before": small, "program": listing, "NUMBAKMEANS_CACHE_DIR": str(tmp_path)}
     found, _, lost, trouble = run("float64", "vq", **surroundings)
@@ -139,8 +148,8 @@ def test_damaged_stale_and_foreign_files(tmp_path, expected):
 
     (_, n_entries, _, trouble), _ = again()
     assert trouble == ""
-    entries = sorted(path for path in tmp_path.rglob("*-*") if path.is_file())
-    assert len(entries) == n_entries > 5
+    entries = sorted(tmp_path.iterdir())
+    assert len(entries) == n_entries > 3
     sound = [entry.read_bytes() for entry in entries]
 
     def damage():
@@ -162,12 +171,15 @@ def test_damaged_stale_and_foreign_files(tmp_path, expected):
     assert "damaged" in error or "foreign" in error
 
 
-#: The control: files named by the function alone, as if signatures were not told apart.
+#: The control: files named by the function alone, as if kinds of arguments were not told apart.
 COLLIDING = PROGRAM.replace(
     "X = np",
     """
-key_of = _cache.CodeCache._key
-_cache.CodeCache._key = lambda self, *args: (key_of(self, *args)[0], self._name)
+read, write = _cache._read, _cache._write_whole
+def plain(path):
+    return path.with_name(path.name.partition("-")[0])
+_cache._read = lambda path: read(plain(path))
+_cache._write_whole = lambda path, content: write(plain(path), content)
 X = np""",
 )
 
@@ -177,7 +189,7 @@ def test_eight_processes_race_on_an_empty_cache(tmp_path):
     here = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "a")}
     outcomes = [finish(process) for process in [start(*arguments, **here) for arguments in EIGHT]]
     assert [error for _, error in outcomes if error] == []
-    assert sum(found[1] for found, _ in outcomes) > 10
+    assert sum(found[1] for found, _ in outcomes) > 5
     again = [run(dtype, "vq", **here) for dtype in ("float32", "float64")]
     assert [found[1:] for found in again] == [[0, 0, ""]] * 2
     assert [found[0][0] for found, _ in outcomes] == [*again[0][0], *again[1][0]] * 4
@@ -187,8 +199,8 @@ def test_eight_processes_race_on_an_empty_cache(tmp_path):
 def test_a_race_of_colliding_names_is_noticed(tmp_path):
     here = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path), "program": COLLIDING}
     for dtype in ("float32", "float64"):
-        run(dtype, "vq", **here)
-    _, stored, _, trouble = run("float32", "vq", **here)
+        run(dtype, "vq,++", **here)
+    _, stored, _, trouble = run("float32", "vq,++", **here)
     assert stored > 0
     assert "foreign" in trouble
 
@@ -198,10 +210,9 @@ import json, sys
 from concurrent.futures import ThreadPoolExecutor
 import numba, numpy as np
 if "own locks" in sys.argv:
-    import threading
-    from numba.np.ufunc import parallel
-    import numbakmeans._runtime
-    del parallel._numbakmeans_kernel_lock
+    import contextlib
+    from numbakmeans._numba import runtime
+    runtime.kernel_lock = contextlib.nullcontext
 import numbakmeans
 from acme._vendor import numbakmeans as vendored
 assert vendored.vq is not numbakmeans.vq
@@ -222,7 +233,7 @@ import io, json, sys, warnings
 from contextlib import redirect_stdout
 warnings.simplefilter("ignore")  # of Numba, where the other is installed all the same
 sys.modules["numbakmeans"] = None
-from acme._vendor.numbakmeans.__main__ import main
+from acme._vendor.numbakmeans._cli.main import main
 with redirect_stdout(io.StringIO()) as out:
     code = main(["cluster"])
 print(json.dumps([code, "eruptions" in out.getvalue()]))
@@ -256,8 +267,10 @@ def another_version(text):
     return text.replace("block[f, i - start] = X[i, f]", "block[f, i - start] = -X[i, f]")
 
 
-#: The control: without the stamp of the whole package versions are not told apart.
-ONE_STAMP = PROGRAM.replace("X = np", "_cache.package_stamp = lambda: 'same'\nX = np")
+#: The control: without a stamp of their sources versions are not told apart.
+ONE_STAMP = PROGRAM.replace(
+    "X = np", "_cache.stamp_of = lambda _: 'same'\n_cache._require_unchanged = lambda _: None\nX = np"
+)
 
 
 def test_two_versions_share_a_cache_folder(tmp_path, expected):
@@ -286,7 +299,8 @@ def test_two_versions_without_sources_share_a_cache_folder(tmp_path, expected):
     shared = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "cache")}
     mine, edited = run("float64", "vq", root=site, **shared), run("float64", "vq", root=other, **shared)
     assert mine[0] == expected["float64", "vq"] != edited[0]
-    assert mine[1:] == [0, 0, f"OSError: no sources in {site / 'numbakmeans'}"]
+    assert mine[1:3] == [0, 0]
+    assert mine[3].startswith("OSError: no source of numbakmeans.")
     run("float64", "vq", program=ONE_STAMP, root=site, **shared)
     assert run("float64", "vq", program=ONE_STAMP, root=other, **shared)[0] == mine[0]
 
@@ -298,10 +312,12 @@ EVERYTHING = """
 import json, sys, warnings
 import numpy as np
 from numba import njit
-from numbakmeans import _cache, _plan, fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
-from numbakmeans._algorithms import ALGORITHMS
+from numbakmeans import fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+from numbakmeans._numba import cache as _cache
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
-for _plan.PARALLEL_WORK in (0, 10**18):
+for _plan.PARALLEL_WORK, _plan.SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 0), (10**18, 10**5)):
     _plan.nearest_scored = lambda *_: _plan.PARALLEL_WORK == 0
     for algorithm in ALGORITHMS:
         _plan.algorithm = lambda *_: algorithm
@@ -341,36 +357,133 @@ for dtype in (np.float32, np.float64):
     X = (few @ along.T[:, :150]).astype(dtype)
     fit(X, X[:80], max_iter=3)
 assert len(made) == 2
+_plan.head_cost = lambda *_: np.inf
+_plan.movers_tried, _plan.MOVERS_REST, _plan.bounds_cost = lambda *_: True, 1.0, lambda size, *_: -float(size)
+from numbakmeans._engine.algorithms import yinyang
+pack_movers = yinyang.pack_movers
+yinyang.pack_movers = lambda *args: made.append(1) or pack_movers(*args)
+for dtype in (np.float32, np.float64):
+    X = np.random.default_rng(1).normal(size=(900, 20)).astype(dtype)
+    fit(X, X[:90], max_iter=4)
+assert len(made) >= 4
+from numbakmeans._numba.doors import DOORS, LAYOUT, resolve
+assert all(resolve(LAYOUT, name) for name, door in DOORS.items() if door.kinds)
 print(json.dumps([_cache.stored, _cache.lost, _cache.trouble]))
 """
 
 
-def test_warmup_leaves_nothing_to_compile(tmp_path):
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PACKAGE.parent),
-        # On one core, as images are built; compiled at once, though a user's calls would wait for that.
-        "NUMBA_NUM_THREADS": "1",
-        "NUMBAKMEANS_PATIENCE": "",
-    }
-    command = [sys.executable, "-m", "numbakmeans", "warmup"]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(PACKAGE.parent),
+    # On one core, as images are built.
+    "NUMBA_NUM_THREADS": "1",
+}
+WARMUP = [sys.executable, "-m", "numbakmeans", "warmup"]
+DONE = r"compiled +(\d+) functions? in .* s, by (\d+) process(?:es)?\nthere already +(\d+) functions?\n"
+
+
+def warm_up(folder, *arguments):
+    """Return how many functions were compiled, by how many processes, and how many were there already."""
+    environment = {**ENVIRONMENT, "NUMBAKMEANS_CACHE_DIR": str(folder)}
+    command = [*WARMUP, *arguments]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=LIMIT, check=True
-    ).stdout
-    kept = r"code cache +.*: \d+ compiled functions, .* MB\n"
-    assert re.fullmatch(rf"compiled +\d+ functions? in .* s\n{kept}(code cache .*\n)?", done)
-    # A copy, which no other test writes to.
-    folder = Path(re.search(r"code cache +(.*): \d+ compiled", done)[1])
-    copy = tmp_path / "cache" / folder.name
-    shutil.copytree(folder, copy)
-    here = {"program": EVERYTHING, "NUMBA_NUM_THREADS": "4", "NUMBAKMEANS_CACHE_DIR": str(copy.parent)}
+        command, env=environment, capture_output=True, text=True, timeout=WARMUP_LIMIT, check=True, cwd="/"
+    )
+    kept = rf"code cache +{folder}: (\d+) compiled functions, .* MB\n"
+    found = re.fullmatch(DONE + kept, done.stdout)
+    assert found, done.stdout
+    assert done.stderr == ""
+    return tuple(map(int, found.groups()))
+
+
+@pytest.fixture(scope="module")
+def warmed(tmp_path_factory):
+    """A folder that `warmup` has filled, and what it said."""
+    folder = tmp_path_factory.mktemp("warm") / "cache"
+    return folder, warm_up(folder, "--jobs", "3")
+
+
+def test_warmup_compiles_everything_once(warmed):
+    folder, (n_compiled, n_jobs, n_there, n_kept) = warmed
+    assert n_jobs == 3
+    assert n_there == 0
+    assert n_compiled == n_kept == len(list(folder.iterdir())) > 50
+    assert warm_up(folder)[::2] == (0, n_kept)
+
+
+def test_warmup_leaves_nothing_to_compile(warmed, tmp_path):
+    copy = tmp_path / "cache"
+    shutil.copytree(warmed[0], copy)
+    here = {"program": EVERYTHING, "NUMBA_NUM_THREADS": "4", "NUMBAKMEANS_CACHE_DIR": str(copy)}
     assert run(**here) == [0, 0, ""]
-    # The control: a function less is noticed, for both dtypes. (Other tests fill the folder, too, with what
-    # they compile for other processors.) Without the calls from nopython code, which take the most time.
-    for entry in copy.glob("lloyd_pass-*"):
-        entry.unlink()
-    here["program"] = re.sub(r"@njit.*?(?=_plan)", "", EVERYTHING, flags=re.DOTALL)
-    assert run(**here) == [2, 0, ""]
+    # The control: a function less is noticed, for both dtypes, and one that a single call needs.
+    for name in ("lloyd.lloyd_pass", "heads.orthonormalize"):
+        for entry in copy.glob(f"_engine.kernels.{name}-*"):
+            entry.unlink()
+    assert run(**here) == [3, 0, ""]
+
+
+def test_warmup_reaches_every_kernel_that_python_calls(warmed):
+    import gc
+
+    import numbakmeans._batch
+    import numbakmeans._scipy  # noqa: F401
+    from numbakmeans._numba.doors import DOORS
+    from numbakmeans._numba.entries import Entry
+
+    def called(entry):
+        return f"{entry.module.removeprefix('numbakmeans.')}.{entry.name}"
+
+    # Those that a kernel's module has of its own are parts, or called by tests alone.
+    entries = [each for each in gc.get_objects() if isinstance(each, Entry) and each._kernel is None]
+    wanted = {called(entry) for entry in entries if entry.module.startswith("numbakmeans.")}
+    wanted |= {f"_engine.kernels.callers.{name}" for name, door in DOORS.items() if door.kinds}
+    there = {path.name.partition("-")[0] for path in warmed[0].iterdir()}
+    assert there - {"_numba.slots.run_slots"} == wanted
+    assert len(wanted) > 30
+
+
+def interrupted_warmup(folder, number):
+    """Begin a warmup in a folder, and send it a signal once it has compiled something; return its end.
+
+    Also returns the processes that it had begun.
+    """
+    environment = {**ENVIRONMENT, "NUMBAKMEANS_CACHE_DIR": str(folder)}
+    command = [*WARMUP, "--jobs", "2"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
+        limit = time.monotonic() + LIMIT
+        while not folder.exists() or not list(folder.iterdir()):
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    return (process.returncode, out, err), children
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_warmup_leaves_no_process_and_only_whole_files(number, tmp_path):
+    folder = tmp_path / "cache"
+    end, children = interrupted_warmup(folder, number)
+    assert end == ((130, "", "") if number == signal.SIGINT else (-number, "", ""))
+    assert len(children) == 2
+    limit = time.monotonic() + 10
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        # Of one that is killed, they learn when they next hear nothing.
+        assert number == signal.SIGKILL
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    names = [path.name for path in folder.iterdir()]
+    assert names
+    assert all("-" in name and not name.startswith(".") for name in names)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert content.startswith(_cache.MAGIC)
+        digest, body = content[len(_cache.MAGIC) :][:32], content[len(_cache.MAGIC) + 32 :]
+        assert hashlib.sha256(body).digest() == digest
 
 
 @pytest.mark.parametrize(
@@ -378,40 +491,35 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
     [
         ("NUMBAKMEANS_CACHE_DIR", "off", "there is no code cache: NUMBAKMEANS_CACHE_DIR is off"),
         ("NUMBA_DISABLE_JIT", "1", "nothing is compiled while NUMBA_DISABLE_JIT is set"),
+        ("NUMBAKMEANS_CACHE_DIR", "/dev/null/cache", "compiled code could not be kept: NotADirectoryError:"),
     ],
 )
 def test_warmup_says_what_is_in_its_way(setting, value, words):
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), setting: value}
-    command = [sys.executable, "-m", "numbakmeans", "warmup"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    environment = {**ENVIRONMENT, setting: value}
+    result = subprocess.run(WARMUP, env=environment, capture_output=True, text=True, timeout=LIMIT)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == f"numbakmeans: error: {words}\n"
+    assert result.stderr.startswith(f"numbakmeans: error: {words}")
+    assert result.stderr.count("\n") == 1
 
 
-def test_warmup_that_keeps_nothing_fails(capsys, monkeypatch):
-    from numbakmeans import _cache, _warmup
-    from numbakmeans.__main__ import main
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import sys; print('so it is', file=sys.stderr); sys.exit(3)", "has ended (3): so it is"),
+        ("import os; os.abort()", "has ended (-6): no message"),
+        ('print(\'{"groups": ["a"]}\', flush=True); print(\'{"failed": "OSError: why"}\')', "OSError: why"),
+    ],
+)
+def test_warmup_whose_processes_fail_fails(program, words, capsys, monkeypatch):
+    from numbakmeans._cli import warmup as _warmup
+    from numbakmeans._cli.main import main
 
-    def lose(_show):
-        monkeypatch.setattr(_cache, "lost", 3)
-        monkeypatch.setattr(_cache, "trouble", "OSError: no room")
+    def begin(errors):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors, "text": True}
+        return subprocess.Popen([sys.executable, "-c", program], **pipes)
 
-    monkeypatch.setattr(_warmup, "warm_up", lose)
-    monkeypatch.setattr(_cache, "lost", 0)
+    monkeypatch.setattr(_warmup, "_start", begin)
     assert main(["warmup"]) == 2
-    assert "3 compiled functions could not be kept: OSError: no room" in capsys.readouterr().err
-    monkeypatch.setattr(_warmup, "warm_up", lambda _show: None)
-    monkeypatch.setattr(_cache, "lost", 0)
-    assert main(["warmup"]) == 0
-
-
-def test_others_may_read_what_one_user_compiled(tmp_path):
-    """An image is built by one user, and run by another."""
-    from numbakmeans import _cache
-
-    before = os.umask(0o022)
-    try:
-        _cache._write_whole(tmp_path / "entry", b"content")
-    finally:
-        os.umask(before)
-    assert np.base_repr((tmp_path / "entry").stat().st_mode & 0o777, 8) == "644"
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import numbakmeans
-from numbakmeans import _jit, _linking
-from numbakmeans._jit import kernel
-from numbakmeans._slots import Driver
+from numbakmeans._numba import compiler, runtime, slots
+from numbakmeans._numba.compiler import Kernel, kernel
+from numbakmeans._numba.tables import empty
 
 PACKAGE = Path(numbakmeans.__file__).parent
 MODULES = [
@@ -24,60 +24,50 @@ MODULES = [
     if not info.name.endswith("__main__")
 ]
 NAMED = {f"{module.__name__}.{name}": value for module in MODULES for name, value in vars(module).items()}
-KERNELS = {name: value.kernel if isinstance(value, Driver) else value for name, value in NAMED.items()}
-DISPATCHERS = {
-    name: value for name, value in KERNELS.items() if isinstance(value, numba.core.dispatcher.Dispatcher)
-}
-#: Functions that call Python.
-CALLING = {"in_row_space", "tell_constant", "tell_empty"}
+KERNELS = {name: value for name, value in NAMED.items() if isinstance(value, Kernel)}
 #: Functions whose result only widens a bound, so that their sums may be reordered.
 BOUNDING = {"square_norm", "norm_of", "about_sq_dist", "orthonormalize", "off_orthonormal"}
+#: The home of kernels, and that of the one parallel loop.
+HOMES = ["compiler.py", "slots.py"]
 
 
-def words_outside(pattern, home, sources):
-    return [name for name, text in sources.items() if name != home and re.search(pattern, text)]
+def words_outside(pattern, homes, sources):
+    return sorted(name for name, text in sources.items() if name not in homes and re.search(pattern, text))
 
 
-def test_only_one_file_says_njit():
+def test_only_two_files_say_njit():
     sources = {path.name: path.read_text() for path in PACKAGE.rglob("*.py")}
     pattern = r"numba\.njit|import njit|@njit|@(numba|nb)\.|fastmath="
-    assert words_outside(pattern, "_jit.py", sources) == []
-    # The negative control: the file itself says it, and a planted line is found.
-    assert words_outside(pattern, None, sources) == ["_jit.py"]
-    planted = {**sources, "_plan.py": "from numba import njit\n"}
-    assert words_outside(pattern, "_jit.py", planted) == ["_plan.py"]
+    assert words_outside(pattern, HOMES, sources) == []
+    # The negative control: the files themselves say it, and a planted line is found.
+    assert words_outside(pattern, [], sources) == HOMES
+    planted = {**sources, "plan.py": "from numba import njit\n"}
+    assert words_outside(pattern, HOMES, planted) == ["plan.py"]
 
 
-@pytest.mark.parametrize("name", DISPATCHERS)
-def test_every_option_is_stated(name):
-    options, name = DISPATCHERS[name].targetoptions, name.rpartition(".")[2]
-    loose = set() if name not in BOUNDING else {"reassoc", "contract", "nsz"}
+def assert_stated(options, loose=frozenset(), parallel=False):
     assert (options["fastmath"] or set()) == loose
     assert options["error_model"] == "numpy"
-    assert options["nogil"] is (name not in CALLING)
-    assert bool(options["parallel"]) == (name == "run_slots")
+    assert options["nogil"] is True
+    assert bool(options["parallel"]) is parallel
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_option_is_stated(name):
+    loose = {"reassoc", "contract", "nsz"} if name.rpartition(".")[2] in BOUNDING else set()
+    assert_stated(KERNELS[name].dispatcher.targetoptions, loose)
+
+
+def test_the_parallel_loop_states_every_option():
+    assert len(KERNELS) > 100
+    assert_stated(slots.run_slots.targetoptions, parallel=True)
+    # The negative control: a function that states nothing.
+    with pytest.raises(KeyError):
+        assert_stated(numba.njit(is_nan).targetoptions)
 
 
 def is_nan(x):
     return x != x
-
-
-def test_what_is_part_of_a_users_code_states_its_options():
-    options = _jit.part(is_nan).targetoptions
-    assert (options["fastmath"], options["error_model"]) == (False, "numpy")
-
-
-def test_a_callers_fastmath_does_not_leak_in():
-    ours = kernel(is_nan)
-    inherits = numba.njit(is_nan)
-
-    @numba.njit(fastmath=True)
-    def caller(x):
-        return ours(x), inherits(x)
-
-    # The negative control is the second: it states nothing, and inherits.
-    assert caller(np.nan) == (True, False)
-    assert ours(np.nan) is True
 
 
 def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
@@ -87,61 +77,56 @@ def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
     def whole(x):
         return part(x)
 
-    # What comes from the cache, of an earlier run, is made of no part.
-    part._cache.disable()
-    whole._cache.disable()
-
-    @numba.njit
-    def users(x):
-        return part(x)
-
-    def is_part():
-        (compiled,) = part.overloads.values()
-        return isinstance(compiled.entry_point, _linking._PartEntry)
-
     assert whole(np.nan) is True
-    assert is_part()
-    # Called from elsewhere it is compiled for good, whoever came first; and what it is a part of stays.
-    assert users(np.nan) is True
-    assert not is_part()
+    (compiled,) = part.dispatcher.overloads.values()
+    assert isinstance(compiled.entry_point, compiler._PartEntry)
+    # Called by itself, it is compiled for good, and what it is a part of stays.
+    assert part.entry.bound == {}
     assert (part(np.nan), part(1.0), whole(1.0)) == (True, False, False)
+    assert len(part.entry.bound) == len(part.dispatcher.overloads) == 1
 
 
-def test_an_error_inside_of_a_part_is_raised():
+def test_a_failure_inside_of_a_part_is_raised():
     @kernel
-    def part(x):
-        if x < 0:
-            raise ValueError("below zero")
-        return x
+    def part(n, room):
+        table = empty(room, n, np.float64)
+        table[0] = 3.0
+        return table[0]
 
     @kernel
-    def whole(x):
-        return part(x)
+    def whole(n, room):
+        return 2.0 * part(n, room)
 
-    assert whole(1.0) == 1.0
-    with pytest.raises(ValueError, match="below zero"):
-        whole(-1.0)
+    assert whole(1) == 6.0
+    with pytest.raises(MemoryError):
+        whole(2**60)
+    assert whole(1) == 6.0
+
+
+@kernel
+def n_values(X):
+    return len(X)
 
 
 def test_kernels_have_one_signature_for_each_working_dtype():
     """Layouts, dtypes and read-only flags must not make the kernels compile again."""
     from numbakmeans import kmeans2
-    from numbakmeans._algorithms import ALGORITHMS
+    from numbakmeans._engine.algorithms import ALGORITHMS
+    from numbakmeans._engine.samples import SURVEY
 
-    X = np.random.default_rng(0).normal(size=(40, 3))
-    compiled = ALGORITHMS["lloyd"].driver.kernel
-    kmeans2(X, X[:2])
-    kmeans2(X.astype(np.float32), X[:2])
-    known = len(compiled.signatures)
+    drivers = [ALGORITHMS["lloyd"].driver, SURVEY]
+    X = np.random.default_rng(0).normal(size=(4000, 40))
+    kmeans2(X, X[:2], iter=2)
+    kmeans2(X.astype(np.float32), X[:2], iter=2)
+    known = [set(driver.bound) for driver in drivers]
     for data in (np.asfortranarray(X), X[::2], X.astype(int) + X.round(), X.astype(np.float16), X.tolist()):
         for start in (X[:3], X[:2].astype(np.float32), np.asfortranarray(X[:4])):
             kmeans2(data, start, iter=2, minit="matrix", missing="warn")
-    assert len(compiled.signatures) == known
-    # The negative control: another layout, handed over as it is, does make a signature.
-    ours = kernel(is_nan)
-    ours(np.empty(4))
-    ours(np.empty(8)[::2])
-    assert len(ours.signatures) == 2
+    assert [set(driver.bound) for driver in drivers] == known
+    # The negative control: another dtype, or number of dimensions, handed over as it is, does make a signature.
+    for X in (np.empty(4), np.empty(4, np.float32), np.empty((4, 1))):
+        assert n_values(X) == 4
+    assert len(n_values.entry.bound) == 3
 
 
 PLAIN = """
@@ -177,7 +162,10 @@ def test_threads():
     before = numba.get_num_threads()
     try:
         numba.set_num_threads(1)
-        assert _jit.threads() == 1
+        assert runtime.threads() == 1
     finally:
         numba.set_num_threads(before)
-    assert _jit.threads() == before
+    assert runtime.threads() == before
+    with runtime.one_thread():
+        assert runtime.threads() == 1
+    assert runtime.threads() == before

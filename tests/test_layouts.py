@@ -7,10 +7,11 @@ import pytest
 import ugly
 import ways
 
-from numbakmeans import ClusterError, _plan, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
-from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._fit import nearest, seed
-from numbakmeans._samples import Samples, labelled_means
+from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.fit import nearest, seed
+from numbakmeans._engine.samples import Samples, labelled_means
 
 DTYPES = [np.float32, np.float64]
 ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].whole]
@@ -45,6 +46,7 @@ def passes(samples, centers, way):
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
 
+@pytest.mark.usefixtures("bounds_asked")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
 def test_passes_in_slabs(name, dtype, slabs):
@@ -64,6 +66,7 @@ def test_layouts(layout, dtype, slabs):
     assert whole_face(array) == whole_face(X)
 
 
+@pytest.mark.usefixtures("bounds_asked")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_slabs_and_threads(dtype, slabs, threads):
     X, centers = ugly.wide_enough(dtype)

@@ -17,9 +17,13 @@ import pytest
 from PIL import Image
 
 import numbakmeans
-from numbakmeans import __main__ as command
-from numbakmeans import _cache, _files, _jit, _samples, fit, kmeans2
-from numbakmeans.__main__ import main
+from numbakmeans import fit, kmeans2
+from numbakmeans._cli import files as _files
+from numbakmeans._cli import main as command
+from numbakmeans._cli.main import main
+from numbakmeans._engine import samples as _samples
+from numbakmeans._numba import cache as _cache
+from numbakmeans._numba import runtime as _runtime
 
 COMMAND = (sys.executable, "-m", "numbakmeans")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(numbakmeans.__file__).parent.parent)}
@@ -79,7 +83,7 @@ def test_shipped_data(run):
     assert found["start"] == "--minit ++ --seed 1"
     assert found["passes"].endswith(", converged")
     assert float(found["inertia"]) == pytest.approx(8901.7687, rel=1e-7)
-    assert re.fullmatch(rf"[\d.e-]+ s, {_jit.threads()} threads?", found["time"])
+    assert re.fullmatch(rf"[\d.e-]+ s, {_runtime.threads()} threads?", found["time"])
     assert "empty" not in found
     head, *clusters = listed(out)
     assert head == ["cluster", "rows", "eruptions", "waiting"]
@@ -291,8 +295,8 @@ def test_outputs_are_checked_before_the_clustering(fails, rows):
 @pytest.mark.usefixtures("idle")
 def test_without_matplotlib(fails, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "numbakmeans._plot", raising=False)
-    monkeypatch.delattr(numbakmeans, "_plot", raising=False)
+    monkeypatch.delitem(sys.modules, "numbakmeans._cli.plot", raising=False)
+    monkeypatch.delattr(numbakmeans._cli, "plot", raising=False)
     assert fails("cluster", "--plot", "x.png").startswith("for --plot, install the package matplotlib (")
 
 
@@ -309,7 +313,7 @@ def test_without_a_threading_layer(fails, monkeypatch):
     def threads():
         raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
 
-    monkeypatch.setattr(_jit, "threads", threads)
+    monkeypatch.setattr(_runtime, "threads", threads)
     assert fails("cluster") == "No threading layer could be loaded. HINT: get one"
 
 
@@ -513,6 +517,10 @@ def test_info(run, tmp_path, monkeypatch):
         f"{folders[1]}: not there",
         f"{folders[2]}: unreadable ({os.strerror(errno.ENOTDIR)})",
     ]
+    state = re.fullmatch(
+        r"of this command's code: (\d+) loaded, (\d+) stored, (\d+) could not be kept", found["cache state"]
+    )
+    assert tuple(map(int, state.groups())) == (_cache.loaded, _cache.stored, _cache.lost)
     assert found["cache trouble"] == "OSError: something odd"
 
 
@@ -520,13 +528,14 @@ def test_info_without_cache_and_threads(run, monkeypatch):
     def threads():
         raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
 
-    monkeypatch.setattr(_jit, "threads", threads)
+    monkeypatch.setattr(_runtime, "threads", threads)
     monkeypatch.setattr(_cache, "folders", lambda: ())
     monkeypatch.setattr(_cache, "trouble", "")
     code, out, _ = run("info")
     assert code == 0
     assert "threading layer  none: No threading layer could be loaded. HINT: get one\n" in out
     assert "code cache       off\n" in out
+    assert "cache state      compiled code is not kept\n" in out
     assert "cache trouble    none\n" in out
 
 
@@ -551,7 +560,7 @@ def test_help_names_every_option(run):
 def test_help_and_wrong_usage_import_neither_numpy_nor_numba():
     script = """
 import sys
-from numbakmeans.__main__ import main
+from numbakmeans._cli.main import main
 for arguments in (["--help"], ["cluster", "--help"], ["--version"], ["cluster", "--iter", "0"], []):
     main(arguments)
 print("imported:", {"numpy", "numba", "matplotlib", "PIL"} & set(sys.modules))

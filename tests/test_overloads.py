@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import warnings
@@ -12,12 +11,13 @@ import numpy as np
 import pytest
 import ugly
 from numba import njit
+from numba.core import event
 from numba.core.errors import TypingError
 from numba.extending import overload
 from surroundings import under
 
 import numbakmeans
-from numbakmeans import ClusterError, jit, kmeans, kmeans2, vq, whiten
+from numbakmeans import ClusterError, _nopython, jit, kmeans, kmeans2, vq, whiten
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -70,6 +70,26 @@ def drawn_codes(obs, k, rng):
 @njit(fastmath=True, error_model="python")
 def careless(obs, book):
     return vq(obs, book)
+
+
+@njit
+def by_points(data, k, n_iter, missing, rng):
+    return kmeans2(data, k, n_iter, minit="points", missing="raise", rng=rng)
+
+
+@njit
+def by_points_with_a_warning(data, k, n_iter, check, rng):
+    return kmeans2(data, k, n_iter, 0.1, "points", check_finite=check, rng=rng)
+
+
+@njit
+def by_picks(data, k, n_iter, check, rng):
+    return kmeans2(data, k, n_iter, minit="++", check_finite=check, rng=rng)
+
+
+@njit
+def by_default(data, k, n_iter, check):
+    return kmeans2(data, k, n_iter, check_finite=check)
 
 
 def bits(results):
@@ -203,32 +223,49 @@ def test_errors_are_those_of_python():
     bad[3, 1] = np.nan
     generator = np.random.default_rng(0)
     calls = [
-        (ClusterError, "One of the clusters is empty", lambda: clusters(X, far, 1, "matrix", "raise")),
-        (ValueError, "Invalid iter, must be", lambda: clusters(X, far, 0, "matrix", "raise")),
-        (ValueError, "Unknown init method", lambda: clusters(X, far, 1, "wrong", "raise")),
-        (ValueError, "Unknown missing method", lambda: clusters(X, far, 1, "matrix", "wrong")),
-        (ValueError, "infs or NaNs: data", lambda: clusters(bad, far, 1, "matrix", "warn")),
-        (ValueError, "infs or NaNs: k", lambda: clusters(X, bad[:5], 1, "matrix", "warn")),
-        (ValueError, "doesn't match data dimension", lambda: clusters(X, X[:, :2], 1, "matrix", "warn")),
-        (ValueError, "Empty input", lambda: clusters(X[:0], far, 1, "matrix", "warn")),
-        (ValueError, "Empty input", lambda: clusters(X, X[:0], 1, "matrix", "warn")),
-        (ValueError, "larger sample", lambda: drawn_clusters(X, 61, "points", generator)),
-        (ValueError, "clusters", lambda: drawn_clusters(X, 0, "points", generator)),
-        (ValueError, "data rank", lambda: drawn_clusters(X, 2, "matrix", generator)),
-        (ValueError, "same number of features", lambda: codes(X, X[:, :2])),
-        (ValueError, "at least one code", lambda: codes(X, X[:0])),
-        (ValueError, "infs or NaNs: obs", lambda: codes(bad, X)),
-        (ValueError, "infs or NaNs: obs", lambda: whitened(bad)),
-        (ValueError, "thresh must be", lambda: refined(X, X[:6], -1.0)),
-        (ValueError, "infs or NaNs: k_or_guess", lambda: refined(X, bad[:6], 1e-5)),
-        (ValueError, "same number of features", lambda: refined(X, X[:6, :2], 1e-5)),
-        (ValueError, "Asked for 0 clusters", lambda: refined(X, X[:0], 1e-5)),
-        (ValueError, "Asked for less than one cluster", lambda: drawn_codes(X, 0, generator)),
-        (ValueError, "larger sample", lambda: drawn_codes(X, 61, generator)),
+        (ClusterError, clusters, X, far, 1, "matrix", "raise"),
+        (ValueError, clusters, X, far, 0, "matrix", "raise"),
+        (ValueError, clusters, X, far, 1, "wrong \u20ac", "raise"),
+        (ValueError, clusters, X, far, 1, "matrix", "wr\xf6ng"),
+        (ValueError, clusters, bad, far, 1, "matrix", "warn"),
+        (ValueError, clusters, X, bad[:5], 1, "matrix", "warn"),
+        (ValueError, clusters, X, X[:, :2], 1, "matrix", "warn"),
+        (ValueError, clusters, X[:0], far, 1, "matrix", "warn"),
+        (ValueError, clusters, X, X[:0], 1, "matrix", "warn"),
+        (ValueError, by_default, X, X[:, :2], 1, True),
+        (ValueError, by_default, X, X[:0], 1, True),
+        (ValueError, by_default, X[:0], far, 1, True),
+        (ValueError, by_default, X, far, 0, True),
+        (ValueError, by_default, bad, far, 1, True),
+        (ValueError, by_default, X, bad[:5], 1, True),
+        (ValueError, drawn_clusters, X, 61, "points", generator),
+        (ValueError, drawn_clusters, X, 0, "points", generator),
+        (ValueError, drawn_clusters, X, 2, "matrix", generator),
+        (ValueError, by_points, X, 61, 1, "raise", generator),
+        (ValueError, by_points, X, 0, 1, "raise", generator),
+        (ValueError, by_points, X, -(2**63), 1, "raise", generator),
+        (ValueError, by_points, X, 2, 0, "raise", generator),
+        (ValueError, by_points, X[:0], 2, 1, "raise", generator),
+        (ValueError, by_points, bad, 2, 1, "raise", generator),
+        (ValueError, by_picks, X, -1, 1, True, generator),
+        (ValueError, by_picks, bad, 2, 1, True, generator),
+        (ValueError, codes, X, X[:, :2]),
+        (ValueError, codes, X, X[:0]),
+        (ValueError, codes, bad, X),
+        (ValueError, whitened, bad),
+        (ValueError, refined, X, X[:6], -1.0),
+        (ValueError, refined, X, bad[:6], 1e-5),
+        (ValueError, refined, X, X[:6, :2], 1e-5),
+        (ValueError, refined, X, X[:0], 1e-5),
+        (ValueError, drawn_codes, X, 0, generator),
+        (ValueError, drawn_codes, X, 61, generator),
     ]
-    for kind, words, call in calls:
-        with pytest.raises(kind, match=words):
-            call()
+    for kind, function, *arguments in calls:
+        with pytest.raises(kind) as error:
+            function(*arguments)
+        with pytest.raises(kind) as right:
+            function.py_func(*arguments)
+        assert (type(error.value), str(error.value)) == (type(right.value), str(right.value))
     assert same_state(generator, np.random.default_rng(0))
 
 
@@ -326,56 +363,152 @@ def two_plain(data):
     return plain(data, 1), plain(data, 2)
 
 
-def test_numbers_in_the_code_compile_nothing_anew():
-    drawn_clusters(X, 2, "points", np.random.default_rng(0))
-    before = len(jit.solve.signatures)
+def compilations(call, *arguments):
+    """Return how many functions Numba compiles for a call."""
+    with event.install_recorder("numba:compile") as recorder:
+        call(*arguments)
+    return sum(each.is_start for _, each in recorder.buffer)
+
+
+def test_calls_in_a_users_code_compile_nothing_beside_it():
+    locked = X.copy()
+    locked.flags.writeable = False
+    rng = np.random.default_rng(0)
+    for data in (X, locked):  # what the kernels are is known by then
+        clusters(data, X[:2], 2, "matrix", "warn")
+        drawn_clusters(data, 2, "points", rng)
+        jit.fit(data, data[:2], 5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        two_counts(X, np.random.default_rng(0))
-        locked = X.copy()
-        locked.flags.writeable = False
-        clusters(locked, X[:2], 2, "matrix", "warn")
-    assert len(jit.solve.signatures) == before
-    n_fits = len(jit.fit.signatures)
-    two_fits(X)
-    assert len(jit.fit.signatures) <= n_fits + 1
-    # The negative control: what Numba does by itself.
-    two_plain(X)
-    assert len(plain.signatures) == 2
+        assert compilations(two_counts, X, rng) == 1
+        assert compilations(two_fits, locked) == 1
+    # The negative control: Numba compiles a function of the user's, for each number anew.
+    assert compilations(two_plain, X) == 3
 
 
-STARTS = """
-import numpy as np
-from numba import njit
-from numbakmeans import _serial, kmeans2
+@pytest.fixture
+def asked(monkeypatch):
+    """Return a list that grows by one for each call that Python answers."""
+    calls = []
 
-@njit
-def written(X, rng):
-    return kmeans2(X, 3, 2, minit="points", rng=rng)
+    class Words(_nopython._Words):
+        def __init__(self, address):
+            calls.append(address)
+            super().__init__(address)
 
-@njit
-def handed(X, minit, rng):
-    return kmeans2(X, 3, 2, minit=minit, rng=rng)
+    monkeypatch.setattr(_nopython, "_Words", Words)
+    return calls
 
-X = np.random.default_rng(0).normal(size=(50, 2))
-{call}
-print(*[len(start.signatures) for start in (*_serial.DRAWN.values(), _serial.drawn_rows)])
-"""
+
+@pytest.mark.parametrize("form", [*FORMS, "bool", "one row"])
+def test_few_rows_are_answered_without_python(form, asked):
+    data = {**FORMS, "bool": X > 0.4, "one row": X[:1]}[form]
+    k = min(4, len(data))
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for minit, call in (("++", by_picks), ("points", by_points_with_a_warning)):
+            if form == "bool" and minit == "points":
+                continue
+            assert bits(call(data, k, 5, True, ours)) == bits(kmeans2(data, k, 5, minit=minit, rng=right))
+            assert same_state(ours, right)
+        start = data[: k + 1]
+        if form != "bool" and start.size != 1:
+            assert bits(by_default(data, start, 5, True)) == bits(kmeans2(data, start, 5))
+    assert asked == []
+    # The control: a start that the kernel does not know.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        drawn_clusters(data, k, "points", ours)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
-    ("call", "compiled"),
-    [
-        ("written(X, np.random.default_rng(0))", "1 0 0 0\n"),
-        # The control: one that is only known later needs them all, which may come from the cache as one.
-        ("handed(X, 'points', np.random.default_rng(0))", "(0 0 0|1 1 1) 1\n"),
-    ],
+    ("n_samples", "n_features", "k"),
+    [(3000, 40, 50), (20_000, 2, 3), (200, 100, 100), (60, 3, 61), (1, 1, 1)],
 )
-def test_a_start_that_stands_in_the_code_is_compiled_alone(call, compiled):
-    # Without a warning for an empty cluster, whatever is drawn.
-    result = run(STARTS.format(call=call))
-    assert result.returncode == 0, result.stderr
-    assert re.fullmatch(compiled, result.stdout)
+def test_others_are_answered_by_python_with_the_same_draws(n_samples, n_features, k, asked):
+    data = np.random.default_rng(1).normal(size=(n_samples, n_features)).astype(np.float32)
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert bits(by_picks(data, k, 3, True, ours)) == bits(kmeans2(data, k, 3, minit="++", rng=right))
+        assert same_state(ours, right)
+        assert len(asked) == (n_samples > 1)
+        start = data[:k]
+        if start.size > 1:
+            assert bits(by_default(data, start, 3, True)) == bits(kmeans2(data, start, 3))
+        else:
+            with pytest.raises(ValueError, match="pass rng"):
+                by_default(data, np.ones_like(start), 3, True)
+
+
+def test_an_empty_cluster_after_a_kernel_has_drawn(asked):
+    data = np.repeat([[1.0, 2.0], [3.0, 4.0]], 20, axis=0)
+    for call in (by_points_with_a_warning, by_picks):
+        ours, right = np.random.default_rng(4), np.random.default_rng(4)
+        minit = "++" if call is by_picks else "points"
+        with pytest.warns(UserWarning, match="3 of 5|4 of 5") as caught:
+            found = call(data, 5, 3, True, ours)
+        with pytest.warns(UserWarning, match="empty") as expected:
+            assert bits(found) == bits(kmeans2(data, 5, 3, minit=minit, rng=right))
+        assert str(caught[0].message) == str(expected[0].message)
+        assert caught[0].filename == __file__
+        assert same_state(ours, right)
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with pytest.raises(ClusterError, match="One of the clusters is empty") as ours_error:
+        by_points(data, 5, 3, "raise", ours)
+    with pytest.raises(ClusterError) as right_error:
+        kmeans2(data, 5, 3, minit="points", missing="raise", rng=right)
+    assert str(ours_error.value) == str(right_error.value)
+    assert same_state(ours, right)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("name", ugly.not_finite(np.float64))
+def test_unchecked_data(name, asked):
+    data, centers = ugly.not_finite(np.float64)[name]
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert bits(by_default(data, centers, 3, False)) == bits(
+            kmeans2(data, centers, 3, check_finite=False)
+        )
+        for minit, call in (("++", by_picks), ("points", by_points_with_a_warning)):
+            found = call(data, 3, 3, False, ours)
+            assert bits(found) == bits(kmeans2(data, 3, 3, minit=minit, check_finite=False, rng=right))
+            assert same_state(ours, right)
+    assert len(asked) >= 1
+    if not np.isfinite(data).all():
+        with pytest.raises(ValueError, match="infs or NaNs"):
+            by_picks(data, 3, 3, True, ours)
+        assert same_state(ours, right)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_ugly_data_with_starts_that_are_drawn(name, dtype):
+    data, centers = ugly.cases(dtype)[name]
+    ours, right = np.random.default_rng(4), np.random.default_rng(4)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for minit, call in (("++", by_picks), ("points", by_points_with_a_warning)):
+            k = min(len(centers), len(data))
+            assert bits(call(data, k, 3, True, ours)) == bits(kmeans2(data, k, 3, minit=minit, rng=right))
+            assert same_state(ours, right)
+        assert bits(by_default(data, centers, 3, True)) == bits(kmeans2(data, centers, 3))
+
+
+@njit(fastmath=True, error_model="python", boundscheck=True)
+def careless_clusters(data, centers):
+    return kmeans2(data, centers, 3)
+
+
+@pytest.mark.parametrize("name", ["offset 1e8", "ties on a grid", "odd widths"])
+def test_a_kernel_knows_nothing_of_the_callers_options(name, asked):
+    data, centers = ugly.cases(np.float64)[name]
+    assert bits(careless_clusters(data, centers)) == bits(kmeans2(data, centers, 3))
+    assert asked == []
 
 
 SCIPY = """
@@ -387,7 +520,7 @@ from numba import njit
 def unrelated(x):
     return x + 1
 assert unrelated(1) == 2
-assert "numbakmeans._overloads" not in sys.modules and "numbakmeans._scipy" not in sys.modules
+assert "numbakmeans._numba.overloads" not in sys.modules and "numbakmeans._scipy" not in sys.modules
 {after}
 from scipy.cluster import vq
 @njit
@@ -412,7 +545,7 @@ LIGHT = """
 import sys
 import numba
 before = set(sys.modules)
-from numbakmeans import _hook
+from numbakmeans._numba import hook as _hook
 _hook.init()
 {planted}
 print(*sorted(set(sys.modules) - before - {{"__future__"}}))
@@ -420,11 +553,11 @@ print(*sorted(set(sys.modules) - before - {{"__future__"}}))
 
 
 def test_the_hook_that_every_program_loads_is_light():
-    light = "numbakmeans numbakmeans._hook\n"
+    light = "numbakmeans numbakmeans._numba numbakmeans._numba.hook\n"
     result = run(LIGHT.format(planted=""))
     assert (result.returncode, result.stdout) == (0, light), result.stderr
     # The negative control: with one more import.
-    result = run(LIGHT.format(planted="import numbakmeans._jit"))
+    result = run(LIGHT.format(planted="import numbakmeans._numba.compiler"))
     assert result.returncode == 0, result.stderr
     assert result.stdout != light
 
@@ -470,6 +603,7 @@ def test_an_empty_cluster_raises_the_error_of_the_module_that_was_called(tmp_pat
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         words = "One of the clusters is empty. Re-run kmeans with a different initialization."
+        words += " In the last pass: 1 of 2."
         assert result.stdout == f"scipy {words}\nnumbakmeans {words}\n"
 
 
@@ -503,7 +637,8 @@ from numba.core.registry import cpu_target
 
 context = cpu_target.typing_context
 look = context.refresh
-context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == "numbakmeans._hook" else look()
+context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == "numbakmeans._numba.hook" else
+look()
 """
 
 

@@ -20,187 +20,207 @@ PACKAGE = Path(numbakmeans.__file__).parent
 
 #: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
 FAULTS = {
-    "a bound too small by 1000": ("_kernels/certify.py", "1.05 * ", "0.00105 * ", "certified", "float32"),
+    "a bound too small by 1000": (
+        "_engine/kernels/certify.py",
+        "1.05 * ",
+        "0.00105 * ",
+        "certified",
+        "float32",
+    ),
     "norms of other rows": (
-        "_algorithms/yinyang.py",
+        "_engine/kernels/yinyang.py",
         "norms[c] = norms[picks[c]]",
         "norms[c] = norms[c]",
         "yinyang",
         "float32",
     ),
     "a fused operation in the definition": (
-        "_jit.py",
+        "_numba/compiler.py",
         '"fastmath": False',
         '"fastmath": {"contract"}',
         "lloyd",
         "float64",
     ),
     "the last column skipped": (
-        "_kernels/pack.py",
+        "_engine/kernels/pack.py",
         "if j < 0 or",
         "if c == columns - 1 or j < 0 or",
         "certified",
         "float32",
     ),
     "candidates beside the best forgotten": (
-        "_kernels/certify.py",
+        "_engine/kernels/certify.py",
         "        error = error_of(packed.errors, p, norm)\n        if best",
         "        error = -error_of(packed.errors, p, norm)\n        if best",
         "certified",
         "float32",
     ),
     "lanes of other rows": (
-        "_kernels/certify.py",
+        "_engine/kernels/certify.py",
         "score_lanes(lanes[b],",
         "score_lanes(lanes[0],",
         "certified, turned",
         "float32",
     ),
     "centers that are left out": (
-        "_kernels/certify.py",
-        "min(columns, len(packed.distinct) - p * columns)",
-        "min(columns // 2, len(packed.distinct) - p * columns)",
+        "_engine/kernels/certify.py",
+        "minimum(columns, len(packed.distinct) - p * columns)",
+        "minimum(columns // 2, len(packed.distinct) - p * columns)",
         "certified, turned",
         "float32",
     ),
     "the second best of a panel forgotten": (
-        "_simd/lanes.py",
+        "_engine/simd/lanes.py",
         "v.smaller(next_least, builder.select(wins, own, at_least))",
         "builder.select(wins, own, at_least)",
         "certified",
         "float32",
     ),
     "an order that rounding may turn": (
-        "_kernels/certify.py",
+        "_engine/kernels/certify.py",
         "reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070",
         "reach = smallest",
         "certified",
         "float64",
     ),
     "a tie for the higher index": (
-        "_kernels/certify.py",
+        "_engine/kernels/certify.py",
         "total == sq_dist and j < label",
         "total == sq_dist and j > label",
         "certified",
         "float32",
     ),
     "drifts that are too small": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "bound = (lower[g, r] - moved) * shrink",
         "bound = (lower[g, r] - moved / 2) * shrink",
         "yinyang",
         "float32",
     ),
     "bounds without the error of the scores": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "(two if winner[t] == own else one) - (",
         "(two if winner[t] == own else one) + 1000 * (",
         "yinyang",
         "float32",
     ),
     "distances by the definition that are too large for a bound": (
-        "_kernels/certify.py",
+        "_engine/kernels/certify.py",
         "(next_nearest * scale * scale - norm * norm) + error",
         "(next_nearest * scale * scale) + error",
         "yinyang",
         "float32",
     ),
     "the nearest mover forgotten": (
-        "_kernels/movers.py",
+        "_engine/kernels/movers.py",
         "other = second[p, r] if columns[p, r] + p * width == own else best[p, r]",
         "other = second[p, r]",
         "yinyang, movers",
         "float32",
     ),
     "a group whose movers are forgotten": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "np.float32(0.0 if drifts.has_movers[g] else np.inf)",
         "np.float32(np.inf)",
         "yinyang, movers",
         "float32",
     ),
     "heads that are too far apart": (
-        "_kernels/pairs.py",
+        "_engine/kernels/pairs.py",
         "safe_root(square) - widest)",
         "safe_root(square) + 0.2)",
         "yinyang",
         "float32",
     ),
     "pairs dropped that heads leave open": (
-        "_kernels/pairs.py",
+        "_engine/kernels/pairs.py",
         "(upper[chosen[c]] + pairs.reaches[c] + widest)",
         "0.8 * upper[chosen[c]]",
         "yinyang",
         "float32",
     ),
     "a center taken for nearer than its rivals by rounding": (
-        "_kernels/pairs.py",
+        "_engine/kernels/pairs.py",
         "off = root * loss + 2.0**-22 * (norms[i] + heads.norms[j]) + TINY",
         "off = 0.0",
         "yinyang",
         "float32",
     ),
     "a bound that forgets the center that was left": (
-        "_kernels/pairs.py",
-        "            lower[g, i - start] = min(lower[g, i - start], np.float32(own_low * (1.0 - WIDEN)))\n",
+        "_engine/kernels/pairs.py",
+        "            lower[g, i - start] = minimum(lower[g, i - start], np.float32(own_low * (1.0 - WIDEN)))\n",  # noqa: E501
         "",
         "yinyang",
         "float32",
     ),
     "bounds of a pass before the last": (
-        "_algorithms/yinyang.py",
+        "_engine/kernels/yinyang.py",
         "elif bounded:",
         "elif start < 0:",
         "yinyang, turned",
         "float32",
     ),
     "bounds of centers that had a twin": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "np.inf if twins[g] else NOTHING",
         "NOTHING",
         "yinyang",
         "float32",
     ),
     "a center dropped within rounding of the best": (
-        "_algorithms/filtering.py",
+        "_engine/kernels/filtering.py",
         "gaps[c] + margin * sizes[c] + least < 0.0",
         "gaps[c] < 1e-12 * sizes[c]",
         "filtering",
         "float64",
     ),
     "a block moved with a row too few": (
-        "_kernels/cells.py",
+        "_engine/kernels/cells.py",
         "add_lanes(block, len(rows),",
         "add_lanes(block, len(rows) - 1,",
         "filtering",
         "float64",
     ),
     "the drift of another group": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "moved = drifts.largest[g]",
         "moved = drifts.largest[(g + 1) % n_groups]",
         "yinyang",
         "float32",
     ),
     "a moved row left in its old cluster": (
-        "_kernels/sums.py",
+        "_engine/kernels/sums.py",
         "        old[0, f] -= part\n",
         "",
         "certified",
         "float32",
     ),
     "a lane left in its old sums": (
-        "_kernels/sums.py",
+        "_engine/kernels/sums.py",
         "            sums[old, p, f] -= part\n",
         "",
-        "resident",
+        "small",
         "float64",
     ),
     "a lane left out of the first sums": (
-        "_kernels/sums.py",
+        "_engine/kernels/sums.py",
         "parts[p, f, t] if new_labels[t] == j else 0",
         "parts[p, f, t] if new_labels[t] == j and t > 0 else 0",
-        "resident",
+        "small",
+        "float64",
+    ),
+    "means that are left as a kernel leaves them": (
+        "_engine/samples.py",
+        "    mend_means(tables.sums, tables.counts, samples.grids[0], single, centers, tables.hard)\n",
+        "",
+        "lloyd",
+        "float64",
+    ),
+    "means of few rows that are left as a kernel leaves them": (
+        "_engine/algorithms/small.py",
+        "mend_rows(X, labels, single, centers, tables.hard)",
+        "tables.hard[:] = False",
+        "small",
         "float64",
     ),
 }
@@ -249,7 +269,7 @@ def differences(request, tmp_path_factory):
         folder = copies / dtype
         copy_package(folder)
         faults = [[fault, *what[:-1]] for fault, what in FAULTS.items() if what[-1] == dtype]
-        faults.append([NO_FAULT, "_kernels/certify.py", "decide", "decide", "certified"])
+        faults.append([NO_FAULT, "_engine/kernels/certify.py", "decide", "decide", "certified"])
         done = run(folder, str(HERE / "faulty.py"), dtype, input=json.dumps(faults))
         assert done.returncode == 0, done.stderr
         return dict(json.loads(line) for line in done.stdout.splitlines()), done.stderr
@@ -289,7 +309,7 @@ def test_what_is_loaded_anew_differs_in_nothing(dtype, differences):
 def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     old = line.format("with cgutils.for_range(builder, n_features)")
     more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
-    copy_with(tmp_path, f"_simd/{file}", old, more)
+    copy_with(tmp_path, f"_engine/simd/{file}", old, more)
     test = f"{HERE / 'test_simd.py'}::{test}"
     result = run(
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
@@ -300,25 +320,25 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
 #: Faults that the oracle does not show: file, code, code with the fault, the test that fails, and how.
 OTHER_FAULTS = {
     "bounds not widened for rounding": (
-        "_kernels/bounds.py",
+        "_engine/kernels/bounds.py",
         "WIDEN, NOTHING = 2.0**-19,",
         "WIDEN, NOTHING = 0.0,",
         "test_algorithms.py::test_bounds_hold_in_every_pass",
         "assert n_broken == 0",
     ),
     "a stack that is not aligned": (
-        "_simd/vectors.py",
+        "_engine/simd/vectors.py",
         '"stackrealign"',
         '"no-realign-stack"',
         "test_simd.py::test_vectors_that_leave_the_registers_lie_on_lines",
         "assert stack_is_aligned",
     ),
     "options that come from the caller": (
-        "_jit.py",
-        '"nogil": True, "fastmath": False, ',
-        '"nogil": True, ',
-        "test_overloads.py::test_the_callers_options_do_not_leak",
-        "DID NOT RAISE",
+        "_numba/compiler.py",
+        '    "fastmath": False,\n',
+        "",
+        "test_entries.py::test_options_do_not_come_from_the_caller",
+        "assert bounding_caller(1e16, 1.0) == 0.0",
     ),
 }
 
@@ -345,19 +365,18 @@ def many(data, start):
         label[b] = kmeans2(data[b], start, 3)[1]
     return label
 
-data = np.random.default_rng(0).normal(size=(6, 80, 3))
-many(data, data[0, :4].copy())
+# So large that threads would share each call, which is Python's then.
+data = np.random.default_rng(0).normal(size=(6, 3000, 8))
+many(data, data[0, :50].copy())
 """
 
 
-@pytest.mark.parametrize(("threads", "code"), [("ONE_THREAD", 0), ("_slots.all_threads()", -signal.SIGABRT)])
-def test_a_call_that_nests_parallel_regions_dies(threads, code, tmp_path, monkeypatch):
-    import_line = "from numbakmeans._jit import calling_kernel"
-    copy_with(tmp_path, "_overloads.py", import_line, f"from numbakmeans import _slots\n{import_line}")
-    path = tmp_path / "numbakmeans" / "_overloads.py"
-    before = path.read_text()
-    assert before.count("solve(*ONE_THREAD, ") == 1
-    path.write_text(before.replace("solve(*ONE_THREAD, ", f"solve(*{threads}, "))
+@pytest.mark.parametrize(
+    ("guard", "code"), [("with runtime.one_thread():", 0), ("if True:", -signal.SIGABRT)]
+)
+def test_a_call_that_nests_parallel_regions_dies(guard, code, tmp_path, monkeypatch):
+    line = "    {}\n        return tuple(map(_returned, _run(_Words(words))))"
+    copy_with(tmp_path, "_nopython.py", line.format("with runtime.one_thread():"), line.format(guard))
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
     # Not optimised: Numba does that five times for a parallel function and all that it calls.
     result = run(tmp_path, "-c", PRANGE, NUMBA_NUM_THREADS="4", NUMBA_OPT="0")

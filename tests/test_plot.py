@@ -7,7 +7,8 @@ import pytest
 from matplotlib import colors
 from PIL import Image
 
-from numbakmeans import FitResult, _plot, fit
+from numbakmeans import FitResult, fit
+from numbakmeans._cli import plot as _plot
 
 
 def clustered(values, k):

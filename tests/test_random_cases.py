@@ -8,14 +8,18 @@ import ways
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numbakmeans import _plan
-from numbakmeans._fit import nearest
-from numbakmeans._samples import Samples
+from numbakmeans import fit
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.fit import nearest
+from numbakmeans._engine.samples import Samples
 
 
 @st.composite
 def problems(draw):
-    """Rows, starting centers, passes and threads: noise, blobs, ties, at any scale and offset."""
+    """Rows, starting centers, passes, threads, and are bounds asked of all rows, or where it seems to pay?
+
+    Noise, blobs, ties, at any scale and offset.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n_samples, n_features = draw(st.integers(1, 400)), draw(st.integers(1, 60))
     n_clusters = draw(st.integers(1, 120))
@@ -36,7 +40,8 @@ def problems(draw):
     if draw(st.booleans()):
         centers += rng.normal(size=centers.shape) * np.abs(X).max()
     order = draw(st.sampled_from(["C", "F"]))
-    return np.asarray(X, order=order), centers, draw(st.integers(1, 5)), draw(st.sampled_from([1, 3, 8]))
+    threads, asked = draw(st.sampled_from([1, 3, 8])), draw(st.booleans())
+    return np.asarray(X, order=order), centers, draw(st.integers(1, 5)), threads, asked
 
 
 def differences(X, centers, n_iter, right):
@@ -54,18 +59,25 @@ def differences(X, centers, n_iter, right):
 @settings(max_examples=150)
 @given(problems())
 def test_algorithms(problem):
-    X, centers, n_iter, threads = problem
+    X, centers, n_iter, threads, asked = problem
     before = numba.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         for name in ("PARALLEL_WORK", "COPY_BYTES", "SLAB_BYTES"):
             patch.setattr(_plan, name, 0)
+        if asked:
+            ways.ask_all(patch.setattr)
         numba.set_num_threads(threads)
-        assert differences(X, centers, n_iter, oracle.kmeans2(X, centers, n_iter)) == []
+        right = oracle.kmeans2(X, centers, n_iter)
+        assert differences(X, centers, n_iter, right) == []
         labels, sq_dists = nearest(Samples(X), centers)
+        result = fit(X, centers, max_iter=n_iter)
         numba.set_num_threads(before)
     right_labels, right_dists = oracle.assign(X, centers)
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right_dists.tobytes()
+    right_centers, right_labels, _ = right
+    assert np.array_equal(result.labels, right_labels)
+    assert result.centers.tobytes() == right_centers.tobytes()
 
 
 def test_a_difference_would_be_noticed():

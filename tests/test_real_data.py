@@ -6,8 +6,9 @@ import pytest
 import ways
 from sklearn.datasets import load_digits, load_sample_image
 
-from numbakmeans._fit import iterate
-from numbakmeans._samples import Samples
+from numbakmeans import fit
+from numbakmeans._engine.fit import iterate
+from numbakmeans._engine.samples import Samples
 
 DATA = {
     "digits": lambda: load_digits().data,
@@ -16,12 +17,18 @@ DATA = {
 }
 
 
+def problem(name, dtype):
+    """Return all rows of some data, and starting centers."""
+    X = DATA[name]().astype(dtype)
+    distinct = np.unique(X, axis=0)
+    return X, distinct[np.random.default_rng(0).choice(len(distinct), 40, replace=False)]
+
+
+@pytest.mark.usefixtures("bounds_asked")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", DATA)
 def test_every_algorithm_gives_the_same_bits(name, dtype, threads):
-    X = DATA[name]().astype(dtype)
-    distinct = np.unique(X, axis=0)
-    centers = distinct[np.random.default_rng(0).choice(len(distinct), 40, replace=False)]
+    X, centers = problem(name, dtype)
     right = iterate(Samples(X), centers, 8, algorithm="lloyd")
     some = np.random.default_rng(1).choice(len(X), 500, replace=False)
     before = iterate(Samples(X), centers, 7, algorithm="lloyd").centers[:, : X.shape[1]]
@@ -32,6 +39,20 @@ def test_every_algorithm_gives_the_same_bits(name, dtype, threads):
         assert got.centers.tobytes() == right.centers.tobytes()
         # The negative control: one pass fewer gives other bits.
         assert ways.iterate(Samples(X), centers, 7, way).centers.tobytes() != right.centers.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("way", ["fit", "yinyang"])
+def test_the_plan_that_users_have_gives_the_same_bits(name, dtype, way):
+    """Whatever it chooses; and bounds by their real cost, which it would choose for more of such data."""
+    X, centers = problem(name, dtype)
+    right = iterate(Samples(X), centers, 8, algorithm="lloyd")
+    got = fit(X, centers, max_iter=8) if way == "fit" else ways.iterate(Samples(X), centers, 8, way)
+    assert np.array_equal(got.labels, right.labels)
+    n_features = X.shape[1]
+    ours, wanted = (made.centers[:, :n_features].astype(dtype) for made in (got, right))
+    assert ours.tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("name", DATA)

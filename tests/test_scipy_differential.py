@@ -15,8 +15,8 @@ from scipys import TESTS, inside
 
 from numbakmeans import ClusterError, kmeans, kmeans2
 from numbakmeans._arguments import _as_random_state, as_generator
-from numbakmeans._fit import seed as our_start
-from numbakmeans._samples import Samples
+from numbakmeans._engine.fit import seed as our_start
+from numbakmeans._engine.samples import Samples
 
 N_CASES = 2000
 BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]

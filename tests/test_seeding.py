@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_planted_faults import copy_with, run
 
-from numbakmeans import _plan
-from numbakmeans import _seeding as seeding
-from numbakmeans._fit import seed
-from numbakmeans._kernels import sketch
-from numbakmeans._kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._kernels.room import NO_ROOM
-from numbakmeans._samples import Samples, padded
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.fit import seed
+from numbakmeans._engine.kernels import gaussian, plus_plus, sketch
+from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
+from numbakmeans._engine.samples import Samples, padded
+from numbakmeans._engine.seeding import SEEDINGS
+from numbakmeans._engine.seeding import plus_plus as seeding
+from numbakmeans._engine.shapes.seeds import GROUP_LANES, Job, Sketches
 
 
 @pytest.fixture(params=["sketches", "no sketches"])
@@ -29,8 +30,7 @@ def sketches(request, monkeypatch):
 
 
 def picks_of(X, first, uniforms):
-    place = seeding.SEEDINGS["++"].place
-    return place(Samples(X), len(uniforms) + 1, np.array([first]), np.array(uniforms))
+    return seeding.place(Samples(X), len(uniforms) + 1, np.array([first]), np.array(uniforms))
 
 
 def pick_case(X, first, uniforms):
@@ -63,7 +63,7 @@ def test_some_data_leaves_the_last_running_sum_below_one():
     sums = [np.cumsum(D / D.sum())[-1] for D in rng.random((50, 257))]
     assert min(sums) < np.nextafter(1, 0)
     D = next(D for D in rng.random((50, 257)) if np.cumsum(D / D.sum())[-1] < np.nextafter(1, 0))
-    assert seeding.scan_pick(D, D.sum(), np.nextafter(1, 0)) == 256
+    assert plus_plus.scan_pick(D, D.sum(), np.nextafter(1, 0)) == 256
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -71,7 +71,7 @@ def test_plus_plus_over_many_leaves(dtype, sketches, threads):
     X, _ = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
     assert plan.n_slots == threads
-    assert len(leaves_of(len(X), NO_ROOM)[1]) >= 3 * threads
+    assert len(seeding.leaves_of(len(X)).depths) >= 3 * threads
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
@@ -89,21 +89,24 @@ def test_fewer_distinct_rows_than_picks(sketches, threads):
 
 def all_sq_dists(X, picks):
     """D after all these picks, as '++' leaves it by way of the sketches, and the sums of the leaves."""
-    samples = Samples(X)
+    samples, leaves = Samples(X), seeding.leaves_of(len(X))
     origin, scale = seeding.sketch_frame(samples)
-    starts, depths = leaves_of(len(X), NO_ROOM)
-    lanes = -(-int(np.diff(starts).max()) // sketch.GROUP_LANES) * sketch.GROUP_LANES
-    sketches = np.empty((len(depths), X.shape[1], lanes), np.int8)
-    errors, limits = np.zeros((2, len(depths), lanes), np.float32)
-    sq_dists, leaf_sums = np.full(len(X), np.inf), np.empty(len(depths))
-    center, point = np.zeros(padded(X.shape[1])), np.zeros(X.shape[1], np.float32)
+    n_leaves, (n_samples, n_features) = len(leaves.depths), X.shape
+    lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
+    # Where there is no scale, leaves that are all without a sketch.
+    n_sketched = n_leaves if scale > 0 else 0
+    steps = np.empty((n_sketched, n_features, lanes), np.int8)
+    errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
+    sketches = Sketches(origin, scale, steps, errors, limits)
+    sq_dists, center = np.full(n_samples, np.inf), np.zeros(padded(n_features))
+    point = np.zeros(n_features, np.float32)
     for p, pick in enumerate(picks):
-        center[: X.shape[1]] = X[pick]
+        center[:n_features] = X[pick]
         near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
-        leaves = (0, 1, samples.X, center, starts, 0, len(depths))
-        how = (scale > 0 and p == 0, near, point, origin, scale)
-        seeding.approach_slot(*leaves, *how, sketches, errors, limits, sq_dists, leaf_sums, NO_ROOM)
-    return sq_dists, leaf_sums
+        approach = plus_plus.Approach(center, point, p == 0, near)
+        job = Job(0, n_leaves, p, p + 1)
+        plus_plus.approach_slot(0, 1, samples.X, job, leaves, sketches, approach, sq_dists)
+    return sq_dists, leaves.sums
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -123,17 +126,17 @@ def near_marks(X, c, sq_dists, forget=0.0):
     """Which rows of one leaf their sketches do not rule out for row c; `forget` that share of the errors."""
     origin, scale = seeding.sketch_frame(Samples(X))
     n, d = X.shape
-    lanes = -(-n // sketch.GROUP_LANES) * sketch.GROUP_LANES
+    lanes = -(-n // GROUP_LANES) * GROUP_LANES
     block = np.zeros((padded(d), 128))
     block[:d, :n] = X.T
     sketched, errors = np.empty((d, lanes), np.int8), np.zeros(lanes, np.float32)
-    sketch.sketch_leaf(block, n, d, origin, scale, sketched, errors)
+    sketch.sketch_leaf(block, n, origin, scale, sketched, errors)
     limits, point = np.zeros(lanes, np.float32), np.zeros(d, np.float32)
     limits[:n] = [
         sketch.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
     ]
     assert sketch.sketch_point(X[c].astype(np.float64), origin, scale, point)
-    hits, rows = np.empty(lanes // sketch.GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
+    hits, rows = np.empty(lanes // GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
     n_near = sketch.near_rows(sketched, point, limits, hits, rows)
     return np.isin(np.arange(n), rows[:n_near])
 
@@ -176,7 +179,7 @@ def test_without_their_errors_rows_are_passed_by():
     ids=["no error", "a limit too low", "rows forgotten"],
 )
 def test_a_fault_in_the_sketches_is_found(change, tmp_path):
-    copy_with(tmp_path, "_kernels/sketch.py", *change)
+    copy_with(tmp_path, "_engine/kernels/sketch.py", *change)
     test = f"{Path(__file__)}::test_a_row_that_comes_nearer_by_one_bit_is_near"
     result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
     assert result.returncode == 1, result.stdout + result.stderr
@@ -213,9 +216,9 @@ def test_picks_are_scipys(dtype, n_features, sketches):
 
 
 def leaf_sums_of(D):
-    starts, depths = leaves_of(len(D), NO_ROOM)
+    starts, depths, _ = seeding.leaves_of(len(D))
     sums = np.array([sum_leaf(D, a, b) for a, b in itertools.pairwise(starts)])
-    return starts, sums, sum_leaves(sums, depths, NO_ROOM)
+    return starts, sums, sum_leaves(sums, depths)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3000))
@@ -227,10 +230,10 @@ def test_the_certain_pick_is_the_scanned_one(number, n):
     # Draws on, just under and just over the limits between rows, and anywhere.
     limits = running[rng.integers(0, n, 5)]
     for uniform in (*limits, *np.nextafter(limits, 0), *np.nextafter(limits, 2), *rng.random(5)):
-        certain = seeding.certain_pick(D, starts, sums, total, uniform)
-        scanned = seeding.scan_pick(D, total, uniform)
+        certain = plus_plus.certain_pick(D, starts, sums, total, uniform)
+        scanned = plus_plus.scan_pick(D, total, uniform)
         assert certain in (-1, scanned)
-        assert seeding.pick_row(D, starts, sums, total, uniform) == scanned
+        assert plus_plus.pick_row(D, starts, sums, total, uniform) == scanned
 
 
 def test_most_picks_are_certain_and_limits_are_not():
@@ -238,12 +241,12 @@ def test_most_picks_are_certain_and_limits_are_not():
     starts, sums, total = leaf_sums_of(D)
     running = np.cumsum(D / total)
     middles = (running[:-1] + running[1:]) / 2
-    assert all(seeding.certain_pick(D, starts, sums, total, u) == i + 1 for i, u in enumerate(middles))
+    assert all(plus_plus.certain_pick(D, starts, sums, total, u) == i + 1 for i, u in enumerate(middles))
     # The negative control: on a limit the sum by leaves may be off by one row, and says so.
-    assert all(seeding.certain_pick(D, starts, sums, total, u) == -1 for u in running[:100])
+    assert all(plus_plus.certain_pick(D, starts, sums, total, u) == -1 for u in running[:100])
 
 
-@pytest.mark.parametrize("method", seeding.SEEDINGS)
+@pytest.mark.parametrize("method", SEEDINGS)
 @pytest.mark.parametrize("name", ["normal", "offset 1e8", "more features than rows", "one feature"])
 def test_every_method_gives_the_same_bits_for_any_threads(method, name, threads):
     X, _ = ugly.cases(np.float64)[name]
@@ -257,7 +260,7 @@ ONE_THREAD = {}
 
 def factor_of(matrix):
     upper = matrix.copy()
-    seeding.factor(upper, 0, len(upper))
+    gaussian.factor(upper, 0, len(upper))
     return np.triu(upper)
 
 
@@ -277,7 +280,7 @@ def test_the_factor_of_a_singular_matrix(dependent):
     assert not factor_of(np.zeros((3, 3))).any()
 
 
-@pytest.mark.parametrize("method", seeding.SEEDINGS)
+@pytest.mark.parametrize("method", SEEDINGS)
 def test_work_in_pieces_gives_the_same_bits(method, monkeypatch):
     X = np.random.default_rng(2).normal(size=(3000, 6))
     whole = seed(Samples(X), 9, method, np.random.default_rng(0))

@@ -15,7 +15,7 @@ import ways
 from ahead import run_ahead
 from surroundings import under
 
-from numbakmeans._simd import vectors
+from numbakmeans._engine.simd import vectors
 
 HERE = Path(__file__).parent
 
@@ -44,7 +44,7 @@ def expected():
     for name, (X, centers, n_iter) in answers.matrix_cases().items():
         with np.errstate(all="ignore"):
             right = oracle.kmeans2(X, centers, n_iter)
-        for way in ways.THREADED:
+        for way in ways.WAYS:
             assert f"{way}: {name}" in found
             found[f"{way}: {name}"] = answers.digest(right[0], right[1])
     return found
@@ -90,8 +90,7 @@ for dtype in (np.float32, np.float64):
     test_simd.fill(*arrays[:4])
     test_simd.check(arrays)
     test_simd.check_lanes(dtype, 3, 1, False, np.empty)
-tiles = (test_simd.run_tile, test_simd.multiply_tile, test_simd.mark_tile, test_simd.run_lanes)
-assembly = "".join(code for tile in tiles for code in tile.inspect_asm().values())
+assembly = test_simd.assemblies()
 print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "vfmadd")}))
 """
 
@@ -141,6 +140,8 @@ def supported(target):
 
 def vectors_of(processor, features):
     """Return what the vectors of a processor can do, as our tiles find it out."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=processor, features=features)
     return vectors._probe(machine)
 

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 
-from numbakmeans import _simd
-from numbakmeans._jit import kernel
+import numbakmeans._engine.simd as _simd
+from numbakmeans._numba import compiler
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.entries import kind_of
 
 
 @kernel
@@ -253,12 +256,48 @@ def test_every_row_column_and_feature_counts(dtype):
             assert not out[:, :, 1:].any()
 
 
-def stack_is_aligned(compiled, *args):
-    """Does a kernel begin with the stack on a line of the cache, or half of one?"""
-    fresh = kernel(compiled.py_func)
-    fresh._cache.disable()  # what comes from there shows no assembly
-    fresh(*args)
-    return all(re.search(r"and[lq]?\s+\$-(32|64), %[er]sp", asm) for asm in fresh.inspect_asm().values())
+def assembly_of(some, *args):
+    """Return the assembly of a kernel, with all its parts, for some arguments."""
+    found, optimize = [], compiler.optimize
+
+    def watched(module, symbol):
+        code = optimize(module, symbol)
+        found.append(cpu_target.target_context.codegen()._tm.emit_assembly(module))
+        return code
+
+    compiler.optimize = watched
+    try:
+        compiler.compile_entry(some, tuple(map(kind_of, args)))
+    finally:
+        compiler.optimize = optimize
+    return found[0]
+
+
+def assemblies():
+    """Return the assembly of all tiles, for both dtypes."""
+    found = []
+    for dtype in (np.float32, np.float64):
+        arrays = buffers(dtype, 3, 2)
+        rows, chosen, panels, half_norms, least, *_ = arrays
+        n_rows, columns, _ = shape_of(rows)
+        limits, hits = np.empty(n_rows, dtype), np.empty(n_rows, np.int64)
+        width = lane_rows(rows)
+        found += [
+            assembly_of(run_tile, *arrays, np.empty((2, n_rows, 3))),
+            assembly_of(multiply_tile, rows, chosen, panels, np.empty((2, n_rows, columns), dtype)),
+            assembly_of(mark_tile, rows, chosen, panels, half_norms, 0, limits, hits, least),
+            assembly_of(
+                run_lanes,
+                *(rows, chosen, panels, half_norms, columns, np.empty((3, width), dtype)),
+                *(np.empty((2, width), kind) for kind in (dtype, dtype, np.int32)),
+            ),
+        ]
+    return "".join(found)
+
+
+def stack_is_aligned(some, *args):
+    """Does a function of a kernel begin with the stack on a line of the cache, or half of one?"""
+    return bool(re.search(r"and[lq]?\s+\$-(32|64), %[er]sp", assembly_of(some, *args)))
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")

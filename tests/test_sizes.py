@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from numbakmeans import _plan
-from numbakmeans._jit import kernel
-from numbakmeans._kernels.room import NO_ROOM
-from numbakmeans._kernels.sampling import choose_without_replacement
-from numbakmeans._kernels.sums import part_bits
-from numbakmeans._samples import MAX_CLUSTERS, MAX_SAMPLES, padded
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.grids import part_bits
+from numbakmeans._engine.kernels.sampling import choose_without_replacement
+from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, padded
+from numbakmeans._numba.bitgen import addresses
+from numbakmeans._numba.compiler import kernel
 
 LARGE = [
     (2**31 - 1, 1),
@@ -68,5 +68,7 @@ def test_the_arithmetic_of_drivers_has_64_bits():
 def test_rows_drawn_from_many(n):
     """The same rows as NumPy's choice, beyond 32 bits, and the same state of the generator."""
     ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
-    assert np.array_equal(choose_without_replacement(ours, n, 7, NO_ROOM), theirs.choice(n, 7, replace=False))
+    chosen = np.empty(7, np.int64)
+    choose_without_replacement(*addresses([ours]).tolist(), n, 7, chosen)
+    assert np.array_equal(chosen, theirs.choice(n, 7, replace=False))
     assert ours.bit_generator.state == theirs.bit_generator.state

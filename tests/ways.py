@@ -3,13 +3,11 @@
 import contextlib
 import math
 
-from numbakmeans import _fit, _plan
-from numbakmeans._algorithms import ALGORITHMS, INTERPRETED
-from numbakmeans._tiers import Tier
+from numbakmeans._engine import fit as _fit
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned", "yinyang, movers"]
-#: Those that threads share.
-THREADED = [way for way in WAYS if way != INTERPRETED]
 #: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
 FREE = _plan.Worth(*[math.inf] * 2, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
 DEAR = FREE._replace(asked=1.0, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
@@ -24,20 +22,6 @@ def ask_all(change=setattr):
     change(_plan, "head_cost", lambda *_: 0.0)
     change(_plan, "HEAD_WORK", 0)
     change(_plan, "HEAD_TRIAL", math.inf)
-
-
-@contextlib.contextmanager
-def answered_by(numpy):
-    """Let NumPy answer all calls, or kernels, whatever is compiled."""
-    before = Tier.interprets
-    Tier.interprets = lambda *_: numpy
-    # Found before what each of them holds, and set where a module is imported meanwhile.
-    Tier.compiled = property(lambda _: (), lambda tier, value: vars(tier).update(compiled=value))
-    try:
-        yield
-    finally:
-        Tier.interprets = before
-        del Tier.compiled
 
 
 @contextlib.contextmanager

@@ -1,13 +1,11 @@
 """Benchmarks of numbakmeans.
 
 face        the public functions on SciPy's own parameters and on real sizes, ours beside SciPy's
-kernels     what the thresholds in `numbakmeans._plan` were set by
-startup     import, first call and second first call, in processes of their own
+nopython    the same and `numbakmeans.jit`, called by compiled code
+kernels     what most thresholds in `numbakmeans._engine.plan` were set by
+seeding     placing the starting centers of '++'
+peak        how near the distance pass comes to what the machine can do
+startup     import, first calls and what is compiled for them, in processes of their own
 
-Every benchmark warms up in `setup`, so that no compilation is timed; `startup` alone times compilation, and
-what NumPy does in its place.
+Every benchmark warms up in `setup`, so that no compilation is timed; `startup` alone times compilation.
 """
-
-import os
-
-os.environ.setdefault("NUMBAKMEANS_PATIENCE", "0")

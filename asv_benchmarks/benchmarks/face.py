@@ -87,7 +87,8 @@ class TenPasses:
         self.kmeans2 = LIBRARIES[library].kmeans2
         self.X, self.start = REAL_SIZES[data](dtype)
         warnings.simplefilter("ignore")
-        self.kmeans2(self.X, self.start, iter=1, minit="matrix")
+        if library == "numbakmeans":
+            self.time_kmeans2(library, data, dtype)
 
     def time_kmeans2(self, library, data, dtype):
         self.kmeans2(self.X, self.start, iter=10, minit="matrix")

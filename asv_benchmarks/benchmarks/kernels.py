@@ -1,22 +1,26 @@
-"""What the thresholds in `numbakmeans._plan` were set by; each class is named there.
+"""What the thresholds in `numbakmeans._engine.plan` were set by; each class is named there.
 
 These reach below the public face, and follow it when it changes.
 """
 
 import functools
 import math
-import time
 
 import numpy as np
 
-from numbakmeans import _fit, _plan
-from numbakmeans._algorithms import ALGORITHMS, INTERPRETED
-from numbakmeans._kernels.sums import label_lanes, relabel, relabel_lanes, split_lanes
-from numbakmeans._samples import Samples, labelled_means
+from numbakmeans._engine import fit as _fit
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._numba.entries import Entry, kind_of
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
 
-COMPILED = [name for name in ALGORITHMS if name != INTERPRETED]
+
+def call_of(name, *arguments):
+    """Return a call of a kernel of exact sums; its arguments are looked at here, which takes microseconds."""
+    entry = Entry("numbakmeans._engine.kernels.sums", name, kinds=tuple(map(kind_of, arguments)))
+    return functools.partial(entry, *arguments)
 
 
 class Setting:
@@ -87,7 +91,7 @@ class Choice:
     """Passes by each algorithm, over shapes around the limits between them."""
 
     params = (
-        COMPILED,
+        list(ALGORITHMS),
         [1, 3, 10, 30],
         [2, 3, 5, 6, 8, 16, 64, 200],
         [3, 16, 64, 256],
@@ -136,23 +140,22 @@ class LaneSums:
     param_names = ("way", "n_features", "n_clusters")
 
     def setup(self, way, n_features, n_clusters):
-        X, start = blobs(_plan.RESIDENT_ROWS, n_features, n_clusters, "float64")
+        X, start = blobs(_plan.PACKED_ROWS, n_features, n_clusters, "float64")
         samples = Samples(X)
         self.new = _fit.nearest(samples, start)[0].astype(np.int64)
         _, constants, scales = samples.grids
-        sums, counts = samples.tables(n_clusters, 1)
+        tables = samples.tables(n_clusters, 1)
         self.labels = np.empty(len(X), np.int32)
-        tables = (self.labels, sums[0], counts[0])
+        tables = (self.labels, tables.sums[0], tables.counts[0])
+        rows = (0, len(X), self.new)
         if way == "rows":
-            first = later = functools.partial(relabel, X)
             rest = (constants, scales, np.empty(n_features), *tables)
+            self.first = self.later = call_of("relabel", X, *rows, *rest)
         else:
             parts = np.empty((*constants.shape, len(X)), np.int64)
-            split_lanes(X.T.copy(), len(X), constants, scales, np.empty(len(X)), parts)
-            first, later = functools.partial(label_lanes, parts), functools.partial(relabel_lanes, parts)
-            rest = tables
-        self.first = functools.partial(first, 0, len(X), self.new, *rest)
-        self.later = functools.partial(later, 0, len(X), self.new, *rest)
+            call_of("split_lanes", X.T.copy(), len(X), constants, scales, np.empty(len(X)), parts)()
+            self.first = call_of("label_lanes", parts, *rows, *tables)
+            self.later = call_of("relabel_lanes", parts, *rows, *tables)
         self.time_first_sums(way, n_features, n_clusters)
         self.time_moves(way, n_features, n_clusters)
 
@@ -181,7 +184,7 @@ class Calls(Setting):
         self.time_pass(size)
 
     def time_pass(self, size):
-        _fit.iterate(self.samples, self.start, 2, algorithm="resident")
+        _fit.iterate(self.samples, self.start, 2, algorithm="small")
 
 
 class Ranges:
@@ -436,7 +439,7 @@ class Pruning:
     def setup(self, algorithm, data, n_features, n_clusters):
         X, self.start = (blobs if data == "blobs" else uniform)(50_000, n_features, n_clusters, "float32")
         self.samples = Samples(X)
-        _fit.iterate(self.samples, self.start, 1, algorithm=algorithm)
+        self.time_iterate(algorithm, data, n_features, n_clusters)
 
     def time_iterate(self, algorithm, data, n_features, n_clusters):
         _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
@@ -470,7 +473,7 @@ class Algorithms:
     count against one of them.
     """
 
-    params = (COMPILED, list(REAL_SIZES), ["float32", "float64"])
+    params = (list(ALGORITHMS), list(REAL_SIZES), ["float32", "float64"])
     param_names = ("algorithm", "data", "dtype")
     timeout = 120
     rounds = 4
@@ -479,7 +482,7 @@ class Algorithms:
     def setup(self, algorithm, data, dtype):
         X, self.start = REAL_SIZES[data](dtype)
         self.samples = Samples(X)
-        _fit.iterate(self.samples, self.start, 1, algorithm=algorithm)
+        self.time_iterate(algorithm, data, dtype)
 
     def time_iterate(self, algorithm, data, dtype):
         _fit.iterate(self.samples, self.start, 10, algorithm=algorithm)
@@ -514,33 +517,6 @@ class Algorithms:
         return _fit.iterate(self.samples, self.start, max_iter, algorithm=algorithm)
 
 
-class Interpreted:
-    """What NumPy takes for an elementary step of a pass, and how many passes lead to the fixed point."""
-
-    params = ([(1000, 4, 8), (100_000, 2, 16), (100_000, 16, 8), (20_000, 64, 50)], ["float32", "float64"])
-    param_names = ("shape", "dtype")
-    timeout = 120
-
-    def setup(self, shape, dtype):
-        X, self.start = blobs(*shape, dtype)
-        self.samples = Samples(X)
-
-    def track_step(self, shape, dtype):
-        times = []
-        for _ in range(3):
-            before = time.perf_counter()
-            passes = _fit.iterate(self.samples, self.start, 3, algorithm=INTERPRETED)
-            times.append(time.perf_counter() - before)
-        return 1e9 * min(times) / _plan.interpreted_work(shape[:2], shape[2], passes.n_iter)
-
-    track_step.unit = "ns"
-
-    def track_passes(self, shape, dtype):
-        return _fit.iterate(self.samples, self.start, 300).n_iter
-
-    track_passes.unit = "passes"
-
-
 class Parts:
     """Measuring the columns, and exact means of all rows: what the exact update costs at most."""
 
@@ -552,6 +528,7 @@ class Parts:
         self.X, self.start = REAL_SIZES[data](dtype)
         self.samples = Samples(self.X)
         self.labels, _ = _fit.nearest(self.samples, self.start)
+        self.time_measure(data, dtype)
         self.time_means(data, dtype)
 
     def time_measure(self, data, dtype):

@@ -8,12 +8,12 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numbakmeans import _fit
-from numbakmeans._algorithms import ALGORITHMS
-from numbakmeans._kernels.pack import panel_columns
-from numbakmeans._plan import sweep
-from numbakmeans._samples import Samples
-from numbakmeans._simd.vectors import Vectors
+from numbakmeans._engine import fit as _fit
+from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.algorithms.panels import tile_columns
+from numbakmeans._engine.plan import sweep
+from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.simd.vectors import Vectors
 
 from .data import blobs
 
@@ -62,7 +62,7 @@ def best_time(run, repeat=7):
 def peak(dtype, n_threads):
     """Return the multiply-adds a second, counted as two operations, of a loop in registers."""
     xs = np.full((n_threads, 64), 0.5, dtype)
-    rounds, vector_lanes = 300_000, int(panel_columns(xs, 1000)) // 2
+    rounds, vector_lanes = 300_000, tile_columns(np.dtype(dtype)) // 2
     run_everywhere(10, xs)
 
     def run():
@@ -86,9 +86,9 @@ class Peak:
         self.plan = sweep(X.shape, self.work)
         centers = _fit.pad_centers(start)
         passes = ALGORITHMS["certified"](samples, self.plan, samples.frame(centers))
-        sums, counts = samples.tables(len(start), self.plan.n_slots)
+        tables = samples.tables(len(start), self.plan.n_slots)
         labels = np.full(len(X), -1, np.int32)
-        self.run = lambda: passes.run(centers, labels, sums, counts)
+        self.run = lambda: passes.run(centers, labels, tables.sums, tables.counts)
         self.run()
 
     def track_share_of_peak(self, dtype):

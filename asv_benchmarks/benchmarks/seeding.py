@@ -1,12 +1,9 @@
 """Placing the starting centers of '++', without the pass after it: with sketches and without."""
 
-import time
-
 import numpy as np
 
-from numbakmeans import _interpreted, _plan
-from numbakmeans._samples import Samples
-from numbakmeans._seeding import SEEDINGS
+from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.seeding import SEEDINGS
 
 from .data import REAL_SIZES, blobs
 from .kernels import Setting
@@ -64,33 +61,6 @@ class Picks(Setting):
 
     def time_place(self, threads, n_values, n_features):
         SEEDINGS["++"].place(self.samples, 200, *self.draws)
-
-
-class InterpretedPicks:
-    """What NumPy takes for a step of its picks, as they are planned: 2.5 ns is expected."""
-
-    params = ([(1000, 4, 8), (100_000, 1, 16), (100_000, 16, 8), (20_000, 64, 50)], ["float32", "float64"])
-    param_names = ("shape", "dtype")
-    timeout = 120
-
-    def setup(self, shape, dtype):
-        n_samples, n_features, self.n_clusters = shape
-        self.samples = Samples(blobs(*shape, dtype)[0])
-        first, self.uniforms = SEEDINGS["++"].draw(
-            np.random.default_rng(0), n_samples, self.n_clusters, n_features
-        )
-        self.picks = np.empty(self.n_clusters, np.int64)
-        self.picks[0] = first[0]
-
-    def track_step(self, shape, dtype):
-        times = []
-        for _ in range(3):
-            before = time.perf_counter()
-            _interpreted.pick_rows(self.samples, self.uniforms, self.picks)
-            times.append(time.perf_counter() - before)
-        return 1e9 * min(times) / _plan.interpreted_pick_work(shape[:2], self.n_clusters)
-
-    track_step.unit = "ns"
 
 
 class SketchSample(Setting):

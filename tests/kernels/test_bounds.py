@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbakmeans._kernels import bounds
+from numbakmeans._engine.kernels import bounds
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])

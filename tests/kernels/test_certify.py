@@ -5,30 +5,42 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from numbakmeans._kernels import certify, pack
-from numbakmeans._slots import ALONE
+from numbakmeans._engine.algorithms.panels import panel_columns
+from numbakmeans._engine.kernels import pack
+from numbakmeans._engine.kernels.certify import block_buffers, pack_centers, score_all
+from numbakmeans._engine.samples import scale_for
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.drivers import ALONE
+
+
+@kernel
+def score_panel(X, centers, members, groups, origin, scale, turned, packs, best, errors, room):
+    """Write the best score of each row in a panel of centers, and the figures of the bound on its error."""
+    packed = pack_centers(ALONE, 1, X, centers, members, groups, origin, scale, room)
+    block = block_buffers(X, len(X), 1, 1, turned, packs, room)
+    score_all(X, 0, len(X), block, packed, origin, scale, room)
+    for i in range(len(X)):
+        best[i] = block.scores.best[0, i]
+    for t in range(3):
+        errors[t] = packed.errors[0, t]
 
 
 def errors_over_bounds(dtype, X, centers, origin, scale, turned):
     """Return, for each row and center, the true error of the score over the bound on it."""
-    columns = pack.panel_columns(X, 100)
+    columns = panel_columns(X.dtype, 100)
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows = len(X)
     norms = np.empty(n_rows)
     pack.measure_rows(X, 0, n_rows, origin, scale, norms)
-    best = np.empty((n_rows, len(centers)))
+    packs = bool(scale != 1.0 or origin.any())
+    best = np.empty((len(centers), n_rows))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
         # A panel for each center, which goes first, as equal ones may follow.
         members = np.full(columns, -1)
         members[j % columns] = 0
         of_centers = (X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
-        packed = certify.pack_centers(ALONE, 1, *of_centers)
-        bounds[j] = packed.errors[0]
-        packs = scale != 1.0 or origin.any()
-        block = certify.block_buffers(X, n_rows, 1, 1, turned, packs)
-        certify.score_all(X, 0, n_rows, block, packed, origin, scale)
-        best[:, j] = block.scores.best[0, :n_rows]
+        score_panel(*of_centers, turned, packs, best[j], bounds[j])
 
     def exact(row):
         return [
@@ -43,7 +55,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         for j, (a, b, c) in enumerate(bounds):
             bound = Fraction(a + b * norms[i] + c * norms[i] ** 2)
             score = halves[j] - sum(u * v for u, v in zip(x, points[j], strict=True))
-            ratios[i, j] = abs(Fraction(float(best[i, j])) - score) / bound
+            ratios[i, j] = abs(Fraction(float(best[j, i])) - score) / bound
     return ratios
 
 
@@ -73,7 +85,7 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
         origin[:] = 0.0
     X, centers = X.astype(dtype), centers.astype(dtype)
     origin = origin.astype(dtype).astype(np.float64)
-    scale = pack.scale_for(np.abs(X.astype(float)).max(0)[None], centers.astype(float), n_features, origin)
+    scale = scale_for(np.abs(X.astype(float)).max(0), centers.astype(float), n_features, origin)
     scale = 1.0 if kind == "as they are" else scale
     ratios = errors_over_bounds(dtype, X, centers, origin, scale, turned)
     assert ratios.max() <= 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbakmeans._kernels import heads
+from numbakmeans._engine.algorithms import heads
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 15, 100])
@@ -15,7 +15,7 @@ def test_products(n_rows, n_vectors, n_slots, parallel):
     # Small integers: every order of the additions gives the same sum.
     rows = rng.integers(-9, 9, size=(n_rows, 21)).astype(np.float32)
     vectors = rng.integers(-9, 9, size=(n_vectors, 21)).astype(np.float32)
-    assert np.array_equal(heads.products.on(parallel)(n_slots, rows, vectors), rows @ vectors.T)
+    assert np.array_equal(heads.multiplies(parallel, n_slots)(rows, vectors), rows @ vectors.T)
 
 
 @pytest.mark.parametrize("n_slots", [1, 3])

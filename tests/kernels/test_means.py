@@ -1,4 +1,7 @@
-"""Exact means, against fractions."""
+"""Exact means, against fractions: how they are found side by side, and how the others are mended."""
+
+import inspect
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -6,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._samples import Samples, column_means, labelled_means
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.exact import mend_means, mend_rows, quotient
+from numbakmeans._engine.kernels import means
+from numbakmeans._engine.samples import MEANS, Samples, column_means, labelled_means
+from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
+DTYPES = [np.float32, np.float64]
 
 
 def mean_of(values, dtype, divisor=None):
@@ -33,7 +41,7 @@ def test_any_divisor(values, divisor):
     assert got.tobytes() == oracle.exact_mean(values, np.float64, divisor).tobytes()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_halves_round_to_even(dtype):
     one, above = dtype(1), np.nextafter(dtype(1), dtype(2))
     after = np.nextafter(above, dtype(2))
@@ -53,12 +61,261 @@ def test_the_mean_of_huge_values_is_finite():
     assert mean_of([huge, huge], np.float64, divisor=1) == np.inf
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_means_do_not_depend_on_threads(dtype, threads):
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("widened", [False, True])
+def test_means_do_not_depend_on_threads(dtype, widened, threads, monkeypatch):
+    monkeypatch.setattr(_plan, "SMALL_VALUES", 10**9 if widened else 0)
     rng = np.random.default_rng(5)
     X = (rng.normal(size=(9001, 3)) * 10.0 ** rng.integers(-8, 8, size=(9001, 1))).astype(dtype)
     labels = rng.integers(0, 5, len(X)).astype(np.int32)
-    means, sizes = labelled_means(Samples(X), labels, 6)
+    found, sizes = labelled_means(Samples(X), labels, 6)
     expected = oracle.update(X, labels, np.zeros((6, 3)))
-    assert means.tobytes() == expected.tobytes()
+    assert found.tobytes() == expected.tobytes()
     assert sizes.tolist() == np.bincount(labels, minlength=6).tolist()
+
+
+# --- Certainty
+
+
+def total_of(parts, exponents):
+    return sum(part * Fraction(2) ** e for part, e in zip(parts, exponents, strict=True))
+
+
+def quick(cases, exponents, single, divide=means.quick_means):
+    """Return the quick means of some sums, and which are certain; cases : pairs of parts and a count."""
+    work = np.empty((5 + 2 * len(exponents), len(cases)))
+    work[4] = [count for _, count in cases]
+    for p, e in enumerate(exponents):
+        work[5 + p] = np.ldexp(1.0, e)
+        work[5 + len(exponents) + p] = np.array([parts[p] for parts, _ in cases], np.int64).view(np.float64)
+    divide(len(cases), len(exponents), single, work)
+    assert set(work[1].tolist()) <= {0.0, 1.0}
+    return work[0], work[1] == 1.0
+
+
+def right_means(cases, exponents, dtype):
+    return [oracle.round_fraction(total_of(parts, exponents) / count, dtype) for parts, count in cases]
+
+
+def wrong_means(cases, exponents, dtype, divide=means.quick_means):
+    """Return the places of the means that are called certain, but are not the true ones, rounded once."""
+    found, certain = quick(cases, exponents, dtype is np.float32, divide)
+    right = np.array(right_means(cases, exponents, dtype), np.float64)
+    return np.flatnonzero(certain & (found.view(np.int64) != right.view(np.int64))).tolist()
+
+
+COUNTS = st.one_of(st.integers(1, 40), st.integers(1, 2**34))
+#: Parts as there are: of at most 50 bits, added up to 2**35 times; and the next ones, of a finer grid.
+PARTS = st.integers(-(2**62), 2**62)
+
+
+@st.composite
+def sums(draw):
+    """Exponents of some parts, and sums of them with their counts."""
+    n_parts, bits = draw(st.integers(1, 4)), draw(st.integers(27, 50))
+    top = draw(st.one_of(st.integers(-200, 200), st.integers(-1074, 1023)))
+    exponents = [max(top - p * bits, -1074) for p in range(n_parts)]
+    case = st.tuples(st.lists(PARTS, min_size=n_parts, max_size=n_parts), COUNTS)
+    return draw(st.lists(case, min_size=1, max_size=9)), exponents
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(sums())
+def test_what_is_certain_is_right(dtype, given):
+    assert wrong_means(*given, dtype) == []
+
+
+@st.composite
+def near_ties(draw, dtype):
+    """A sum whose quotient is the middle of two neighbours, or nearly so, and its count.
+
+    The sum is given as three parts 45 bits apart: a middle times the count, and next to nothing.
+    """
+    digits = 24 if dtype is np.float32 else 53
+    odd = 2 * draw(st.integers(2 ** (digits - 1), 2**digits - 1)) + 1
+    count = draw(st.sampled_from([2, 3, 5, 6, 7, 10, 12, 14, 24, 100, 999, 1000, 4095]))
+    more = draw(st.sampled_from([0, 0, 1, -1, 5, -(2**20), 2**40, -(2**45) + 1]))
+    high, low = divmod(odd * count, 2**45)
+    sign = draw(st.sampled_from([1, -1]))
+    return [sign * high, sign * low, sign * more], count
+
+
+#: The third part goes on where the second one ends, or lies further down.
+TIE_EXPONENTS, GAP_EXPONENTS = [-30, -75, -120], [-30, -75, -140]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(st.data())
+def test_near_ties_are_right_or_hard(dtype, data):
+    """Even counts that are no powers of two are those of most ties; middles of two float32 are float64."""
+    cases = data.draw(st.lists(near_ties(dtype), min_size=1, max_size=9))
+    assert wrong_means(cases, TIE_EXPONENTS, dtype) == []
+    # What is exact is certain: many ties are, and would cost much time if all had to be mended.
+    _, certain = quick(cases, TIE_EXPONENTS, dtype is np.float32)
+    exact = [more == 0 for (_, _, more), _ in cases]
+    assert not (exact & ~certain).any()
+
+
+def faulty(old, new):
+    """Return `quick_means` with a fault."""
+    source = inspect.getsource(means.quick_means.py_func)
+    assert source.count(old) == 1
+    names = {**vars(means), "kernel": lambda function: function}
+    exec(source.replace(old, new), names)
+    # By this name it is looked for in no module, and kept in no cache.
+    names["quick_means"].__qualname__ = "faulty.<locals>.quick_means"
+    return kernel(names["quick_means"])
+
+
+#: Sums that want care: nearly ties, by less than a float64 tells, and parts that cancel.
+CAREFUL = [
+    *([[4, 0, more], 3] for more in (1, -1)),
+    *(
+        [[(2 * m + 1) * count >> 45, (2 * m + 1) * count & 2**45 - 1, more], count]
+        for m in (2**52, 2**52 + 1, 2**53 - 1, 2**23, 2**23 + 1, 2**24 - 1)
+        for count in (1, 3, 6, 10, 1000)
+        for more in (0, 1, -1, 2**20, -(2**20))
+    ),
+    *([[2**60, low, more], 3] for low in (-(2**59) - 1, 2**44 + 1) for more in (-1, 1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "dtype"),
+    [
+        ("abs(r) * 2.0**-48 + (abs(q) + size / divisor) * 2.0**-96", "0.0", np.float64),
+        ("coarse if single and coarse > error else error", "error", np.float32),
+        ("unrounded and (r == 0.0 or not single)", "unrounded", np.float32),
+        ("unrounded = exact[t] != 0.0", "unrounded = True", np.float64),
+        (" and missing == 0.0", "", np.float64),
+    ],
+)
+def test_a_wrong_certainty_is_noticed(old, new, dtype):
+    """The negative control."""
+    for wrong, divide in ((False, means.quick_means), (True, faulty(old, new))):
+        places = [
+            wrong_means(CAREFUL, exponents, dtype, divide) for exponents in (TIE_EXPONENTS, GAP_EXPONENTS)
+        ]
+        assert any(places) == wrong
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_most_means_are_certain(dtype):
+    """Of ordinary data; else quick means would be for nothing."""
+    rng = np.random.default_rng(0)
+    cases = [
+        (parts.tolist(), int(count))
+        for parts, count in zip(
+            rng.integers(-(2**58), 2**58, (5000, 2)), rng.integers(1, 10**6, 5000), strict=True
+        )
+    ]
+    assert quick(cases, [-50, -100], dtype is np.float32)[1].mean() > 0.999
+
+
+# --- Mending
+
+
+@given(st.integers(-(2**200), 2**200), st.integers(1, 2**200), st.booleans())
+def test_quotients(total, divisor, single):
+    dtype = np.float32 if single else np.float64
+    right = float(oracle.round_fraction(Fraction(total, divisor), dtype))
+    found = quotient(total, divisor, single)
+    assert (found, np.signbit(found)) == (right, np.signbit(right))
+
+
+@given(st.integers(-1200, 1100), st.integers(1, 2**60), st.integers(1, 2**40), st.booleans())
+def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
+    dtype = np.float32 if single else np.float64
+    value = Fraction(total, divisor) * Fraction(2) ** exponent
+    assert quotient(value.numerator, value.denominator, single) == float(oracle.round_fraction(value, dtype))
+
+
+def mended(sums, counts, exponents, single, centers):
+    """Return the means that kernels and `mend_means` find together, and how many were hard."""
+    sizes, hard = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
+    found = centers.copy()
+    n_hard = MEANS.on(False)(sums, counts, exponents, single, 2, found, sizes, hard)
+    assert hard.sum() == n_hard
+    assert np.array_equal(sizes, counts.sum(0))
+    mend_means(sums, counts, exponents, single, found, hard)
+    return found, n_hard
+
+
+@pytest.mark.parametrize("single", [False, True])
+@given(sums(), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_all_means_are_right_in_the_end(single, given, n_slots, random):
+    """Whatever is certain; shared out over the tables of some slots."""
+    cases, exponents = given
+    dtype = np.float32 if single else np.float64
+    tables = np.zeros((n_slots, len(cases), len(exponents), 1), np.int64)
+    counts = np.zeros((n_slots, len(cases)), np.int64)
+    for j, (parts, count) in enumerate(cases):
+        counts[random.randrange(n_slots), j] = count
+        for p, part in enumerate(parts):
+            one, other = random.randrange(n_slots), random.randrange(n_slots)
+            taken = random.randint(0, part) if part >= 0 else -random.randint(0, -part)
+            tables[one, j, p, 0] += taken
+            tables[other, j, p, 0] += part - taken
+    found, _ = mended(tables, counts, np.array(exponents)[:, None], single, np.zeros((len(cases), 1)))
+    right = np.array(right_means(cases, exponents, dtype), np.float64)
+    assert found[:, 0].tobytes() == right.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(st.data())
+def test_means_of_rows_are_right(dtype, data):
+    """What mends the means of few rows, which are there still, adds up these."""
+    values = st.floats(allow_nan=False, allow_infinity=False, width=32 if dtype is np.float32 else 64)
+    rows = data.draw(st.lists(st.tuples(values, values, st.integers(0, 2)), min_size=1, max_size=30))
+    X, labels = np.array([row[:2] for row in rows]), np.array([row[2] for row in rows], np.int32)
+    # Clusters without rows have no hard means, and what is not hard is left alone.
+    hard = np.isin([0, 1, 2], labels)[:, None] & np.array([True, False])
+    centers, right = np.full((3, 2), 0.25), np.full((3, 2), 0.25)
+    for j in np.unique(labels):
+        right[j, 0] = oracle.exact_mean(X[labels == j, 0], dtype)
+    mend_rows(X, labels, dtype is np.float32, centers, hard)
+    assert centers.tobytes() == right.tobytes()
+    assert not hard.any()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_hard_means_are_mended(single):
+    """And without mending some would be wrong."""
+    dtype = np.float32 if single else np.float64
+    tables = np.array([parts for parts, _ in CAREFUL], np.int64)[None, :, :, None]
+    counts = np.array([[count for _, count in CAREFUL]])
+    right = np.array(right_means(CAREFUL, GAP_EXPONENTS, dtype), np.float64)
+    centers = np.zeros((len(CAREFUL), 1))
+    found, n_hard = mended(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, centers)
+    assert found[:, 0].tobytes() == right.tobytes()
+    assert 0 < n_hard < len(CAREFUL)
+    sizes, hard = np.empty(len(CAREFUL), np.int64), np.zeros(centers.shape, bool)
+    MEANS.on(False)(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, 2, centers, sizes, hard)
+    assert (centers[hard] != right[hard[:, 0]]).any()
+
+
+@pytest.mark.parametrize(
+    ("counts", "mean"),
+    [
+        ((0, 0, 0), 2.5),
+        ((1, 0, 0), np.nan),
+        ((0, 2, 0), np.inf),
+        ((0, 0, 1), -np.inf),
+        ((0, 1, 3), np.nan),
+        ((1, 1, 0), np.nan),
+    ],
+)
+def test_means_over_nan_and_infinities(counts, mean):
+    """The rows that count them say that the parts, which hold nonsense, do not matter."""
+    tables = np.array([[[[5], *([count] for count in counts)]]], np.int64)
+    found, n_hard = mended(tables, np.array([[2]]), np.array([[0]]), False, np.zeros((1, 1)))
+    assert n_hard == any(counts)
+    np.testing.assert_equal(found[0, 0], mean)
+
+
+def test_an_empty_cluster_keeps_its_center():
+    found, n_hard = mended(
+        np.zeros((1, 2, 1, 1), np.int64), np.array([[0, 1]]), np.array([[0]]), False, np.array([[3.3], [7.0]])
+    )
+    assert found.ravel().tolist() == [3.3, 0.0]
+    assert n_hard == 0

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._kernels import pack
+from numbakmeans._engine.algorithms import panels as _panels
+from numbakmeans._engine.kernels import pack
+from numbakmeans._engine.samples import scale_for
 
 
 def marks(centers):
@@ -32,11 +34,11 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     rng = np.random.default_rng(n_clusters)
     centers = rng.integers(-8, 8, size=(n_clusters, 4)).astype(np.float64)
     distinct = np.array(marks(centers))
-    columns = pack.panel_columns(np.empty(0, dtype), n_clusters)
+    columns = _panels.panel_columns(np.dtype(dtype), n_clusters)
     n_panels = -(-n_clusters // columns)
     members = np.full(n_panels * columns, -1)
     members[:n_clusters] = rng.permutation(n_clusters)
-    panels, half_norms, _ = pack.panel_buffers(np.empty((1, 3), dtype), n_panels, columns)
+    panels, half_norms, _ = _panels.panel_buffers(n_panels, 3, columns, np.dtype(dtype))
     origin = np.array([1.0, 2.0, 3.0])
     of_centers = (centers, distinct, members, origin, 0.5)
     largest = [pack.pack_panel(*of_centers, p, panels, half_norms) for p in range(n_panels)]
@@ -82,12 +84,12 @@ def test_rows(dtype):
 )
 @pytest.mark.parametrize("where", ["rows", "centers"])
 def test_the_scale(top, usable, where):
-    largest, centers = np.zeros((2, 3)), np.zeros((4, 4))
+    largest, centers = np.zeros(3), np.zeros((4, 4))
     if where == "rows" and not np.isnan(top):
-        largest[1, 2] = top
+        largest[2] = top
     else:
         centers[3, 2] = -top
-    scale = pack.scale_for(largest, centers, 3, np.zeros(3))
+    scale = scale_for(largest, centers, 3, np.zeros(3))
     assert (scale > 0) == usable
     assert not usable or 0.5 <= top * scale <= 1
     assert not usable or np.frexp(scale)[0] == 0.5

@@ -3,10 +3,24 @@
 import numpy as np
 import pytest
 
-from numbakmeans._kernels import certify, heads, pairs
-from numbakmeans._slots import ALONE
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import heads, panels
+from numbakmeans._engine.kernels.pairs import find_pairs, pair_buffers
+from numbakmeans._engine.shapes.passes import Frame, Kept
+from numbakmeans._numba.compiler import kernel
 
 MULTIPLY = heads.multiplies(False, 1)
+PLAN = _plan.sweep((1, 1), 1)
+WIDTH = panels.tile_columns(np.dtype(np.float32))
+
+
+@kernel
+def hits_of(picks, needs, some_heads, twins, kept, hits, room):
+    """Write which pairs are open, a bit for each center; hits : OUT (n_panels, rows), int64."""
+    some = pair_buffers(some_heads, len(picks), room)
+    find_pairs(0, picks, len(picks), needs, some_heads, twins, kept, some)
+    for p in range(len(hits)):
+        hits[p] = some.hits[p]
 
 
 def found(X, centers, n_directions, reach=1.0, spoil=0.0):
@@ -15,27 +29,25 @@ def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     reach : upper bounds over the smallest distances; spoil : taken from what heads may be off
     """
     n_samples, n_features = X.shape
-    wide, origin = centers.astype(np.float64), np.zeros(n_features)
-    columns = certify.panel_columns(np.empty((0, 1), np.float32), len(centers))
-    n_panels = -(-len(centers) // columns)
-    members = np.where(np.arange(n_panels * columns) < len(centers), np.arange(n_panels * columns), -1)
+    wide, frame = centers.astype(np.float64), Frame(np.zeros(n_features), 1.0, True)
+    members = panels.places_of(np.arange(len(centers)), WIDTH)
+    n_panels = len(members) // WIDTH
     points = centers.astype(np.float32)
     basis = heads.basis_of(*heads.directions(points, heads.spanning(points, n_directions), MULTIPLY))
     norms = np.linalg.norm(X.astype(np.float64), axis=1)
     of_rows = np.empty((n_samples, n_directions + 1), np.float32)
-    heads.heads_of_rows.kernel(ALONE, X, 1, 32, origin, 1.0, basis.chunks, norms, of_rows)
-    distinct, groups = np.ones(len(centers), bool), np.arange(n_panels)
-    packed = heads.pack_heads(ALONE, 1, of_rows, basis, wide, distinct, members, groups, origin, 1.0)
+    heads.heads_of_rows.on(False)(X, 1, 32, frame, basis.chunks, norms, of_rows)
+    packed = heads.pack_heads(PLAN, of_rows, basis, wide, frame, members, np.arange(n_panels))
     packed.slacks[:] -= spoil
     distances = np.linalg.norm(X.astype(np.float64)[:, None] - wide, axis=2)
     upper = (distances.min(1) * reach * (1 + 1e-6)).astype(np.float32)
-    lower, needs = np.zeros((n_panels, n_samples), np.float32), np.ones((n_panels, n_samples), bool)
-    some = pairs.pair_buffers(packed, n_samples)
-    picks = np.arange(n_samples)
-    pairs.find_pairs(0, picks, n_samples, packed, norms, np.zeros(n_panels, bool), upper, lower, needs, some)
-    bits = some.hits[:, :, None] >> np.arange(columns) & 1
+    lower, needs = np.zeros((1, n_panels, n_samples), np.float32), np.ones((n_panels, n_samples), bool)
+    kept = Kept(np.zeros(n_samples, np.int32), norms, upper, lower)
+    hits = np.empty((n_panels, n_samples), np.int64)
+    hits_of(np.arange(n_samples), needs, packed, np.zeros(n_panels, bool), kept, hits)
+    bits = hits[:, :, None] >> np.arange(WIDTH) & 1
     is_open = np.concatenate(list(bits), axis=1)[:, : len(centers)].astype(bool)
-    return is_open, lower, distances, upper
+    return is_open, lower[0], distances, upper
 
 
 def data(dtype, n_features, shift=0.0):
@@ -52,9 +64,8 @@ def data(dtype, n_features, shift=0.0):
 def test_pairs_that_matter_are_open(dtype, n_features, reach):
     is_open, lower, distances, upper = found(*data(dtype, n_features), n_features // 3, reach)
     assert not (~is_open & (distances <= upper[:, None])).any()
-    width = certify.panel_columns(np.empty((0, 1), np.float32), is_open.shape[1])
     for g in range(len(lower)):
-        of_group = slice(g * width, (g + 1) * width)
+        of_group = slice(g * WIDTH, (g + 1) * WIDTH)
         closed = np.where(is_open[:, of_group], np.inf, distances[:, of_group]).min(1)
         assert (lower[g] <= closed).all()
         assert (lower[g] > upper).all()

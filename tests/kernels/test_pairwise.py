@@ -5,16 +5,22 @@ import itertools
 import numpy as np
 import pytest
 
-from numbakmeans._kernels.pairwise import LEAF_ROWS, leaves_of, sum_leaf, sum_leaves
-from numbakmeans._kernels.room import NO_ROOM
+from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
+from numbakmeans._engine.shapes.seeds import LEAF_ROWS, leaves_at_most
 
 SIZES = [1, 2, 7, 8, 9, 127, 128, 129, 136, 255, 256, 257, 1000, 1023, 4099, 65_537, 100_003]
 
 
+def leaves(n):
+    starts, depths = np.empty((2, leaves_at_most(n)), np.int64)
+    n_leaves = leaves_of(n, starts, depths)
+    return starts[: n_leaves + 1], depths[:n_leaves]
+
+
 def pairwise(values):
-    starts, depths = leaves_of(len(values), NO_ROOM)
+    starts, depths = leaves(len(values))
     sums = np.array([sum_leaf(values, a, b) for a, b in itertools.pairwise(starts)])
-    return sum_leaves(sums, depths, NO_ROOM)
+    return sum_leaves(sums, depths)
 
 
 #: Older releases sum buffers of so many elements, one after the other.
@@ -35,7 +41,7 @@ def test_a_plain_sum_is_not():
 
 @pytest.mark.parametrize("n", SIZES)
 def test_leaves_cover_every_row_once(n):
-    starts, depths = leaves_of(n, NO_ROOM)
+    starts, depths = leaves(n)
     assert starts[0] == 0
     assert starts[-1] == n
     assert (np.diff(starts) > 0).all()

@@ -7,15 +7,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._kernels.ranges import finest_bit
-from numbakmeans._samples import Samples
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.grids import part_bits
+from numbakmeans._engine.kernels.ranges import exponent_above, finest_bit, power_of_two
+from numbakmeans._engine.samples import SURVEY, Samples
+
+SIZES = st.floats(allow_nan=False, allow_infinity=False).filter(bool).map(abs)
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False).filter(bool))
+def survey(X):
+    """Return largest magnitude, finest bit and top of each column, n_parts, and whether all are finite."""
+    plan = _plan.sweep(X.shape, work=8 * X.size)
+    largest, finest = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
+    tops = np.empty(X.shape[1], np.int64)
+    n_parts, finite = SURVEY.on(plan.parallel)(plan.n_slots, X, len(X), largest, finest, tops)
+    return largest, finest, tops, n_parts, finite
+
+
+def check_parts(X, largest, finest, tops, n_parts):
+    """All values of each column lie on the grids below its top, and there is none too many."""
+    bits, wanted = part_bits(len(X)), 1
+    for high, low, top in zip(largest.tolist(), finest.tolist(), tops.tolist(), strict=True):
+        if high == 0.0:
+            assert top == 0
+            continue
+        assert Fraction(2) ** (top - 1) <= Fraction(high) < Fraction(2) ** top
+        span = Fraction(2) ** top / Fraction(low)
+        wanted = max(wanted, -(-(span.numerator.bit_length() - 1) // bits))
+    assert n_parts == wanted
+
+
+@given(SIZES)
 def test_finest_bit(x):
-    x = abs(x)
-    bit = float(finest_bit(x))
+    bit = finest_bit(x)
     assert Fraction(x) / Fraction(bit) % 2 == 1
+
+
+@given(SIZES)
+def test_the_exponent_above(x):
+    assert Fraction(2) ** (exponent_above(x) - 1) <= Fraction(x) < Fraction(2) ** exponent_above(x)
+
+
+@pytest.mark.parametrize("e", [*range(-1074, 1024, 97), -1074, -1023, -1022, -1021, 0, 1023])
+def test_powers_of_two(e):
+    assert Fraction(power_of_two(e)) == Fraction(2) ** e
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -24,12 +59,18 @@ def test_ranges_of_columns(dtype, n_features, threads):
     rng = np.random.default_rng(n_features)
     X = (rng.normal(size=(1003, n_features)) * 10.0 ** rng.integers(-20, 20, n_features)).astype(dtype)
     X[:, 0] = 0
-    largest, finest, finite = Samples(X).ranges
-    assert len(largest) == threads
+    assert _plan.sweep(X.shape, work=8 * X.size).n_slots == threads
+    largest, finest, tops, n_parts, finite = survey(X)
     assert finite
-    assert np.array_equal(largest.max(0), np.abs(X).max(0))
+    assert np.array_equal(largest, np.abs(X).max(0))
     weights = [[finest_bit(abs(float(x))) if x else np.inf for x in row] for row in X]
-    assert np.array_equal(finest.min(0), np.min(weights, axis=0))
+    assert np.array_equal(finest, np.min(weights, axis=0))
+    check_parts(X, largest, finest, tops, n_parts)
+    # What samples keep of it, whose rows are float64 where they are few.
+    measured, ranges = Samples(X).measured
+    assert np.array_equal(measured, largest)
+    assert np.array_equal(ranges.tops, tops)
+    assert ranges[1:] == (n_parts, True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -41,20 +82,24 @@ def test_ranges_that_grow_row_by_row(dtype, seed):
     bits, lowest = rng.integers(1, 25), rng.integers(-149, 77)
     exponents = lowest + rng.integers(0, 28, size=(n_samples, 1))
     X = np.ldexp(rng.integers(-(2**bits), 2**bits, size=(n_samples, n_features)), exponents).astype(dtype)
-    largest, finest, finite = Samples(X).ranges
+    largest, finest, tops, n_parts, finite = survey(X)
     assert finite
-    assert np.array_equal(largest.max(0), np.abs(X).max(0))
+    assert np.array_equal(largest, np.abs(X).max(0))
     # The weight of the lowest bit of an odd multiple.
     mantissas, powers = np.frexp(np.abs(X).astype(np.float64))
     wholes = np.ldexp(mantissas, 53).astype(np.int64)
     weights = np.where(X != 0, np.ldexp((wholes & -wholes).astype(np.float64), powers - 53), np.inf)
-    assert np.array_equal(finest.min(0), weights.min(0))
+    assert np.array_equal(finest, weights.min(0))
+    check_parts(X, largest, finest, tops, n_parts)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("row", [0, 511, 512, 1002])
-def test_every_value_is_checked(bad, row, threads):
-    X = np.ones((1003, 3))
+def test_every_value_is_checked(bad, row, dtype, threads):
+    X = np.ones((1003, 3), dtype)
+    assert survey(X)[-1]
     assert Samples(X).finite
     X[row, 2] = bad
+    assert not survey(X)[-1]
     assert not Samples(X).finite

@@ -6,19 +6,42 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._kernels import sums
-from numbakmeans._samples import Samples
+from numbakmeans._engine import grids
+from numbakmeans._engine.kernels import sums
+from numbakmeans._engine.kernels.ranges import part_bits
+from numbakmeans._engine.samples import Samples
+from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@kernel
+def compiled_part_bits(n_samples):
+    return part_bits(n_samples)
+
+
+@kernel
+def make_grids(tops, bits, exponents, constants, scales):
+    sums.make_grids(tops, bits, exponents, constants, scales)
+
+
 @given(st.integers(1, 2**35))
 def test_no_sum_can_overflow(n_samples):
-    bits = int(sums.part_bits(n_samples))
+    bits = grids.part_bits(n_samples)
+    assert compiled_part_bits(n_samples) == bits
     assert n_samples * 2**bits <= 2**62
     assert 1 <= bits <= 50
     # Below 27 bits the constant of a second part could overflow.
     assert bits >= 27
+
+
+@given(st.lists(st.lists(ANY, min_size=3, max_size=3), min_size=1, max_size=8))
+def test_grids_of_kernels_are_those_of_python(rows):
+    samples = Samples(np.array(rows))
+    wanted, found = samples.grids, tuple(map(np.empty_like, samples.grids))
+    make_grids(samples.ranges.tops, grids.part_bits(len(rows)), *found)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @given(st.lists(ANY, min_size=1, max_size=12))
@@ -52,11 +75,11 @@ def test_lanes_are_labelled_as_rows_are(rows):
     by_rows, by_lanes = outputs(), outputs()
     parts = np.empty((*constants.shape, n_rows), np.int64)
     sums.split_lanes(samples.X.T.copy(), n_rows, constants, scales, np.empty(n_rows), parts)
-    for turn, kernel in enumerate((sums.label_lanes, sums.relabel_lanes)):
+    for turn, label in enumerate((sums.label_lanes, sums.relabel_lanes)):
         # The second time, some rows have other labels.
         new_labels[:: 1 + turn] = (new_labels[:: 1 + turn] + turn) % 4
         moved = sums.relabel(samples.X, 0, n_rows, new_labels, constants, scales, np.empty(2), *by_rows)
-        assert kernel(parts, 0, n_rows, new_labels, *by_lanes) == moved > 0
+        assert label(parts, 0, n_rows, new_labels, *by_lanes) == moved > 0
         for wanted, found in zip(by_rows, by_lanes, strict=True):
             np.testing.assert_array_equal(found, wanted)
 

@@ -38,7 +38,7 @@ def require_parallel():
     """Check that the situation is the one meant: several threads, and kernels that use them."""
     import numba
 
-    from numbakmeans import _plan
+    from numbakmeans._engine import plan as _plan
 
     plan = _plan.sweep((60_000, 4), work=60_000 * 4 * 9)
     assert plan.parallel

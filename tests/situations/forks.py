@@ -12,7 +12,7 @@ from situations.answers import KINDS, answer, data, in_child, require_parallel, 
 
 
 def is_serial():
-    from numbakmeans import _runtime
+    from numbakmeans._numba import runtime as _runtime
 
     return _runtime._State.serial
 
@@ -91,7 +91,8 @@ def fork_while_running():
 
 def fork_beside_short_kernels():
     """Many forks beside threads that begin kernels all the time: one child in twenty would wait for ever."""
-    from numbakmeans import _plan, kmeans2
+    from numbakmeans import kmeans2
+    from numbakmeans._engine import plan as _plan
 
     X = data()[:2000]
     expected = answer()
@@ -126,7 +127,7 @@ def fork_while_compiling():
     import numba
     from numba.core.compiler_lock import global_compiler_lock
 
-    from numbakmeans._jit import kernel
+    from numbakmeans._numba.compiler import kernel
 
     expected = answer()
 
@@ -156,11 +157,37 @@ def fork_while_compiling():
     return mine(1) == 2
 
 
+def fork_while_loading():
+    """A fork while another thread loads, or is about to import Numba for that; the child loads, too."""
+    from numbakmeans._numba import entries, runtime
+    from numbakmeans._numba.compiler import kernel
+
+    @kernel
+    def mine(x):
+        return x + 1
+
+    began = threading.Event()
+
+    def load():
+        with entries.bind_lock:
+            began.set()
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    began.wait()
+    end = in_child(lambda: mine(1) == 2 and runtime.threads() > 0, limit=5)
+    thread.join()
+    assert end == 0, end
+    assert not runtime._held
+    return mine(1) == 2
+
+
 def fork_while_starting():
     """A fork while another thread chooses the threading layer."""
     from numba.np.ufunc import parallel
 
-    from numbakmeans import _runtime
+    from numbakmeans._numba import runtime as _runtime
 
     began = threading.Event()
 

@@ -5,9 +5,16 @@ import os
 
 
 def without_kernel_lock():
-    from numbakmeans import _runtime
+    from numbakmeans._numba import runtime as _runtime
 
-    _runtime.KERNEL_LOCK = contextlib.nullcontext()
+    _runtime.kernel_lock = contextlib.nullcontext
+
+
+def without_bind_lock():
+    from numbakmeans._numba import doors, drivers, entries
+
+    for module in (doors, drivers, entries):
+        module.bind_lock = contextlib.nullcontext()
 
 
 def without_fork_handlers():
@@ -15,13 +22,13 @@ def without_fork_handlers():
 
 
 def without_steps():
-    from numbakmeans import _plan
+    from numbakmeans._engine import plan as _plan
 
     _plan.STEPS_PER_CALL = 10**18
 
 
 def without_keeping():
-    from numbakmeans import _runtime
+    from numbakmeans._numba import runtime as _runtime
 
     _runtime.keeps_interrupts = lambda compile: compile
 
@@ -40,16 +47,8 @@ def with_a_wild_label():
     _scipy.nearest = wild
 
 
-def with_a_wrong_stand_in():
-    """Not a guard, but a fault: NumPy rounds means once more than kernels do."""
-    from numbakmeans import _interpreted
-
-    exact = _interpreted.quotient
-    _interpreted.quotient = lambda *arguments: round(exact(*arguments), 9)
-
-
 GUARDS = {
-    "right stand-ins": with_a_wrong_stand_in,
+    "bind lock": without_bind_lock,
     "sound labels": with_a_wild_label,
     "keeping": without_keeping,
     "kernel lock": without_kernel_lock,

@@ -15,7 +15,8 @@ def interrupted(call, after=0.4):
     """Send SIGINT while call() runs, and check what it leaves; return the seconds it took to end."""
     import numba
 
-    from numbakmeans import _runtime, vq
+    from numbakmeans import vq
+    from numbakmeans._numba import runtime as _runtime
 
     X = data()
     expected = vq(X[:500], X[:9])
@@ -61,23 +62,10 @@ def interrupt_passes():
     return seconds < 10 * max(0.3, one_pass)
 
 
-def interrupt_numpy():
-    """Passes, and picks, that NumPy makes."""
-    from ways import answered_by
-
-    from numbakmeans import fit, kmeans2
-
-    X = np.random.default_rng(0).normal(size=(200_000, 8))
-    before = X.copy()
-    for call in (lambda: fit(X, X[:300], max_iter=10**6), lambda: kmeans2(X, 10**5, minit="++", rng=0)):
-        with answered_by(numpy=True):
-            assert interrupted(call) < 2
-    return np.array_equal(X, before)
-
-
 def interrupt_few_rows(in_batch=False):
     """Passes that are so short that a call makes many, and go on for long."""
-    from numbakmeans import _plan, fit, kmeans2_batch
+    from numbakmeans import fit, kmeans2_batch
+    from numbakmeans._engine import plan as _plan
 
     _plan.PARALLEL_WORK = 10**18
     os.environ["NUMBAKMEANS_LEAN"] = "1"
@@ -140,6 +128,33 @@ def interrupt_linking():
     return interrupted_compiling(ModuleRef, "detach")
 
 
+def compile_loop():
+    """Compile the parallel loop as a process does that has not, and finds none in the cache."""
+    import numba
+
+    from numbakmeans._numba import cache, drivers, slots
+
+    cache.key_of = lambda *_: None
+    options = {"nogil": True, "fastmath": False, "error_model": "numpy", "parallel": True}
+    slots.run_slots = numba.njit(**options)(slots.run_slots.py_func)
+    drivers._loops.clear()
+    return drivers.threaded()
+
+
+def compile_sum():
+    """Compile a kernel, and load it."""
+    from numbakmeans._numba.compiler import kernel
+
+    @kernel
+    def add_up(values):
+        total = 0.0
+        for i in range(len(values)):
+            total += abs(values[i]) * i
+        return total
+
+    return add_up(np.ones(3))
+
+
 def interrupted_compiling(owner, name):
     method, interrupting = getattr(owner, name), False
 
@@ -152,21 +167,62 @@ def interrupted_compiling(owner, name):
 
     setattr(owner, name, interrupting_method)
 
-    from numbakmeans import _jit
-
-    def compile_sort():
-        kernel = _jit.kernel(lambda x: np.sort(x)[0] + np.median(x) + np.argsort(x)[0])
-        kernel._cache.disable()
-        return kernel(np.ones(3))
-
     def anywhere():
         while True:
-            compile_sort()
+            compile_sum()
+            compile_loop()
 
     interrupting = lost = True
     try:
-        compile_sort()
+        compile_loop()
     except KeyboardInterrupt:
         lost = interrupting
     assert not lost, "an interrupt was lost"
-    return interrupted(anywhere) < 5 and compile_sort() == 2.0
+    return interrupted(anywhere) < 5 and compile_sum() == 3.0 and compile_loop() > 0
+
+
+def interrupt_loading():
+    """Again and again while code is loaded: a module belongs to LLVM, and llvmlite is about to note it."""
+    from numbakmeans._numba import compiler, entries, loader
+
+    code = compiler.compile_entry(_kernel_of_sums(), (("d", 1),))
+    add, sent = loader._load, 0
+
+    def load():
+        bound = entries.bound_at(loader.address_of(code.object_file, code.symbol), (("d", 1),), code.results)
+        return entries.Entry.call(bound, (np.ones(3),))
+
+    def interrupting(*arguments):
+        nonlocal sent
+        os.kill(os.getpid(), signal.SIGINT)
+        sent += 1
+        return add(*arguments)
+
+    loader._load = interrupting
+    caught = 0
+    for _ in range(20):
+        try:
+            load()
+        except KeyboardInterrupt:
+            caught += 1
+    loader._load = add
+    assert caught == sent == 20, (caught, sent)
+
+    def anywhere():
+        while True:
+            load()
+
+    return interrupted(anywhere) < 1 and load() == 3.0
+
+
+def _kernel_of_sums():
+    from numbakmeans._numba.compiler import kernel
+
+    @kernel
+    def add_up(values):
+        total = 0.0
+        for i in range(len(values)):
+            total += values[i]
+        return total
+
+    return add_up

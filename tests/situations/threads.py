@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -36,19 +36,28 @@ def thread_pools():
 
 
 def first_calls():
-    """Threads whose first calls NumPy answers, until the time for that is up: then kernels do."""
-    from numbakmeans import _cache, _plan
-    from numbakmeans._tiers import Tier
+    """Threads whose first calls meet: one of them loads a function, or compiles it, and the others wait."""
+    from numbakmeans._numba import loader
 
-    _cache.holds = lambda *_: False
-    _plan.PATIENCE = math.inf
-    expected = [answer(which) for which in range(KINDS)]
-    assert 0.0 < Tier.spent < math.inf
-    _plan.PATIENCE = Tier.spent + 0.2
+    loaded, address_of = [], loader.address_of
+
+    def watched(object_file, symbol):
+        loaded.append(symbol)
+        time.sleep(0.01)  # others come in between, if they can
+        return address_of(object_file, symbol)
+
+    loader.address_of = watched
+    together = threading.Barrier(8)
+
+    def first(which):
+        together.wait()
+        return answer(which % KINDS)
+
     with ThreadPoolExecutor(8) as pool:
-        right = list(pool.map(lambda which: same(answer(which % KINDS), expected[which % KINDS]), range(48)))
-    assert Tier.spent == math.inf
+        found = list(pool.map(first, range(8)))
+    assert len(set(loaded)) == len(loaded) > 5, "a function was loaded twice"
     require_parallel()
+    right = [same(answer(which % KINDS), found[which]) for which in range(8)]
     assert all(right), f"{right.count(False)} answers were wrong"
     return True
 

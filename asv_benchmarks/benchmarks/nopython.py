@@ -1,0 +1,122 @@
+"""`numbakmeans.jit` and SciPy's functions, called by compiled code."""
+
+import functools
+import os
+import time
+import warnings
+
+import numpy as np
+from numba import njit, prange
+
+import numbakmeans
+from numbakmeans import jit
+from numbakmeans._engine import plan as _plan
+
+from .data import blobs
+from .kernels import Setting
+
+
+@njit
+def _parallel_fit(X, start):
+    return jit.parallel_fit(X, start, 10).inertia
+
+
+@njit
+def _kmeans2(X, start):
+    return numbakmeans.kmeans2(X, start, 10, 1e-5, "matrix")[1][-1]
+
+
+@njit(parallel=True)
+def _fits(data, n_clusters):
+    inertias = np.empty(len(data))
+    for b in prange(len(data)):
+        inertias[b] = jit.fit(data[b], data[b, :n_clusters], 10).inertia
+    return inertias
+
+
+@functools.cache
+def problems(n_problems, n_samples, n_features):
+    """Return rows of many problems (n_problems, n_samples, n_features)."""
+    return np.random.default_rng(0).normal(size=(n_problems, n_samples, n_features))
+
+
+class OverKmeans2:
+    """Ten passes that nopython code asks for, over those of `numbakmeans.kmeans2` called from Python."""
+
+    params = (
+        ["jit.parallel_fit", "kmeans2"],
+        ["150 x 4, k=3", "5000 x 8, k=20", "100000 x 16, k=100"],
+        ["float32", "float64"],
+    )
+    param_names = ("function", "data", "dtype")
+    timeout = 120
+
+    def setup(self, function, data, dtype):
+        shapes = {
+            "150 x 4, k=3": (150, 4, 3),
+            "5000 x 8, k=20": (5000, 8, 20),
+            "100000 x 16, k=100": (100_000, 16, 100),
+        }
+        self.X, self.start = blobs(*shapes[data], dtype)
+        self.compiled = {"jit.parallel_fit": _parallel_fit, "kmeans2": _kmeans2}[function]
+        warnings.simplefilter("ignore")
+        self.compiled(self.X, self.start)
+        self.from_python()
+
+    def from_python(self):
+        numbakmeans.kmeans2(self.X, self.start, iter=10, minit="matrix")
+
+    def track_ratio(self, function, data, dtype):
+        best = [np.inf, np.inf]
+        deadline = time.perf_counter() + 2.0
+        while time.perf_counter() < deadline:
+            for t, run in enumerate((lambda: self.compiled(self.X, self.start), self.from_python)):
+                before = time.perf_counter()
+                run()
+                best[t] = min(best[t], time.perf_counter() - before)
+        return best[0] / best[1]
+
+    track_ratio.unit = "times as long"
+
+
+class Small:
+    """10,000 small problems: fits in a `prange`, and one call of `kmeans2_batch`."""
+
+    params = ["prange", "batch"]
+    param_names = ("how",)
+    timeout = 120
+
+    def setup(self, how):
+        self.data = problems(10_000, 200, 4)
+        warnings.simplefilter("ignore")
+        self.time_fits(how)
+
+    def time_fits(self, how):
+        if how == "prange":
+            _fits(self.data, 5)
+        else:
+            numbakmeans.kmeans2_batch(self.data, self.data[:, :5], 10)
+
+
+class MidSize(Setting):
+    """200 problems around the limit, in a `prange`: each by the kernel of small ones, and each by Python."""
+
+    name = "CALLED_WORK"
+    params = (["kernel", "Python"], [2, 4, 8, 16, 32])
+    param_names = ("way", "n_clusters")
+    timeout = 300
+
+    def setup(self, way, n_clusters):
+        # The limit is compiled into the kernel, which no cache may give to others, nor take from them.
+        os.environ["NUMBAKMEANS_CACHE_DIR"] = "off"
+        self.change(10**18 if way == "kernel" else 0)
+        from numbakmeans._engine.kernels import callers
+        from numbakmeans._numba import cache
+
+        if cache.folders() or callers.CALLED_WORK != _plan.CALLED_WORK:
+            raise RuntimeError("one limit for each process, as asv runs it")
+        self.data = problems(200, 2000, 64)
+        self.time_fits(way, n_clusters)
+
+    def time_fits(self, way, n_clusters):
+        _fits(self.data, n_clusters)

@@ -1,0 +1,92 @@
+"""Few features: rows in spatial blocks, and for each block the centers that can win in it.
+
+What a pass does, and why it is right: `kernels.filtering`; the blocks: `kernels.cells`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.plan import Plan
+from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.shapes.cells import NOBODY, Assignment, Blocks, CellGrid
+from numbakmeans._engine.shapes.passes import Frame
+from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import Entry
+
+SORT_ROWS = Driver("numbakmeans._engine.kernels.cells", "sort_rows")
+CUT_BLOCKS = Entry("numbakmeans._engine.kernels.cells", "cut_blocks")
+WIDTHS_OF = Entry("numbakmeans._engine.kernels.cells", "widths_of")
+FILL_BLOCKS = Driver("numbakmeans._engine.kernels.cells", "fill_blocks")
+LABELS_OF_ROWS = Driver("numbakmeans._engine.kernels.cells", "labels_of_rows")
+
+
+def lay_grid(samples: Samples, n_bits: int) -> CellGrid:
+    """Return a grid of 2**n_bits cells over the bulk of the rows."""
+    n_samples, n_features = samples.shape
+    sample = np.sort(samples.rows(slice(None, None, max(1, n_samples // _plan.GRID_SAMPLE))), axis=0)
+    # A few rows far out must not stretch the cells of all others; they go to the cells at the rim.
+    rim = len(sample) // 200
+    # The rows are in the order of the caller's array, and so one of them may be no contiguous array.
+    origin, end = np.ascontiguousarray(sample[rim]), sample[-1 - rim]
+    sides = end - origin
+    halvings = np.zeros(n_features, np.int64)
+    order = []
+    for _ in range(n_bits):
+        f = int(np.argmax(sides / 2.0**halvings))
+        halvings[f] += 1
+        order.append(f)
+    counts = 2**halvings
+    with np.errstate(divide="ignore", over="ignore"):
+        steps = np.where(sides > 0, counts / sides, 0.0)
+    bits = np.zeros((n_features, int(counts.max())), np.int32)
+    left = halvings.copy()
+    for level, f in enumerate(order):
+        left[f] -= 1
+        bits[f] |= ((np.arange(bits.shape[1]) >> left[f]) & 1).astype(np.int32) << (n_bits - 1 - level)
+    return CellGrid(origin, np.where(np.isfinite(steps), steps, 0.0), (counts - 1).astype(np.float64), bits)
+
+
+class Filtering(Algorithm):
+    """Rows in spatial blocks, and for each block the centers that can win in it."""
+
+    driver = Driver("numbakmeans._engine.kernels.filtering", "filtered_pass")
+    whole = True
+
+    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
+        super().__init__(samples, plan, frame)
+        X, (n_samples, n_features) = samples.X, samples.shape
+        exponents = self.grids[0]
+        n_bits = _plan.grid_bits(n_samples)
+        self.order = np.empty(n_samples, np.int32)
+        self.labels = np.empty(n_samples, np.int32)
+        ends = np.zeros((plan.n_slots, 2**n_bits), np.int32)
+        SORT_ROWS.on(plan.parallel)(X, lay_grid(samples, n_bits), ends, self.labels, self.order)
+        self.labels.fill(-1)
+        starts = np.empty(min(n_samples, ends.shape[1] + n_samples // _plan.BLOCK_ROWS) + 1, np.int64)
+        n_blocks = CUT_BLOCKS(ends[-1], _plan.BLOCK_ROWS, starts)
+        self.starts = starts[: n_blocks + 1].copy()
+        self.widths = np.empty(n_blocks + 1, np.int64)
+        WIDTHS_OF(self.starts, X, self.widths)
+        self.data = np.empty(self.widths[-1] * n_features, samples.dtype)
+        self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
+        self.totals = np.zeros((n_blocks, *exponents.shape), np.int64)
+        self.owners = np.full(n_blocks, NOBODY, np.int32)
+        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, *self.grids[1:])
+
+    @property
+    def blocks(self) -> Blocks:
+        # Made of attributes, which `run_all` counts the bytes of.
+        return Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
+
+    def run(self, centers: np.ndarray, _: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        table = np.ascontiguousarray(centers[:, : self.samples.shape[1]].T)
+        assignment = Assignment(self.owners, self.labels, sums, counts)
+        run = self.driver.on(self.plan.parallel)
+        return Pass(*run(_plan.CHUNK_BLOCKS, self.blocks, table, centers, self.grids[1:], assignment))
+
+    def finish(self, labels: np.ndarray) -> None:
+        run = LABELS_OF_ROWS.on(self.plan.parallel)
+        run(self.order, self.plan.n_slots, self.starts, self.owners, self.labels, labels)

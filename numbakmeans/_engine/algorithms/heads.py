@@ -1,0 +1,125 @@
+"""Heads, from Python: which directions to take them along, and how to try them (`kernels.heads`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from numbakmeans._engine.algorithms.panels import aligned, panel_buffers, panels_of, tile_columns
+from numbakmeans._engine.plan import Plan
+from numbakmeans._engine.shapes.passes import CHUNK, Basis, Frame, Heads
+from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import Entry
+
+#: The loss for one unit from which directions give no heads: `pairs.HEAD_REACH` holds below.
+MOST_LOSS = 2.0**-7
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+_KERNELS = "numbakmeans._engine.kernels.heads"
+_products, _pack_heads = Driver(_KERNELS, "products"), Driver(_KERNELS, "pack_heads")
+heads_of_rows = Driver(_KERNELS, "heads_of_rows")
+_orthonormalize, _off_orthonormal = Entry(_KERNELS, "orthonormalize"), Entry(_KERNELS, "off_orthonormal")
+
+#: Returns the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors).
+Multiply = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def multiplies(parallel: bool, n_slots: int) -> Multiply:
+    """Return what multiplies arrays, without BLAS, whose threads would go on spinning beside ours."""
+    run = _products.on(parallel)
+
+    def multiply(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), len(vectors)), SINGLE)
+        run(n_slots, np.ascontiguousarray(rows), panels_of(vectors, tile_columns(SINGLE)), out)
+        return out
+
+    return multiply
+
+
+def lengths(rows: np.ndarray) -> np.ndarray:
+    """Return the lengths of rows, float32."""
+    return np.sqrt(np.square(rows).sum(1))
+
+
+def head_distances(
+    rows: np.ndarray,
+    centers: np.ndarray,
+    products: tuple[np.ndarray, np.ndarray],
+    n_directions: int,
+    multiply: Multiply,
+) -> np.ndarray:
+    """Return about what heads of some size tell of the distances of rows and centers, to try that size.
+
+    products : of the ones and of the others with at least so many directions
+    """
+    along = [some[:, :n_directions] for some in products]
+    squares = [np.square(some).sum(1) for some in (rows, centers)]
+    rests = [
+        np.sqrt(np.maximum(square - np.square(some).sum(1), 0.0))
+        for square, some in zip(squares, along, strict=True)
+    ]
+    heads = [np.column_stack(parts) for parts in zip(along, rests, strict=True)]
+    square = squares[0][:, None] + squares[1] - 2.0 * multiply(heads[0], heads[1])
+    return np.sqrt(np.maximum(square, 0.0))
+
+
+def _moderate(points: np.ndarray) -> np.ndarray:
+    """Return points scaled so that no square of a large one overflows, nor vanishes."""
+    return np.ldexp(points, -np.frexp(np.abs(points).max())[1])
+
+
+def spanning(points: np.ndarray, n_directions: int) -> np.ndarray:
+    """Return orthonormal directions (n_directions, n_features) that span as many of the points, float32."""
+    basis = _moderate(points[:: max(1, len(points) // n_directions)][:n_directions])
+    _orthonormalize(basis)
+    return basis
+
+
+def directions(points: np.ndarray, basis: np.ndarray, multiply: Multiply) -> tuple[np.ndarray, float]:
+    """Return orthonormal directions along which points spread most, float32, found from those of a basis.
+
+    Also returns how far they are from orthonormal. A few steps of subspace iteration: how good they are
+    changes no result.
+    """
+    points = _moderate(points)
+    for _ in range(2):
+        basis = multiply(multiply(points, basis).T, points.T)
+        _orthonormalize(basis)
+    return basis, _off_orthonormal(basis)
+
+
+def basis_of(vectors: np.ndarray, off: float) -> Basis:
+    """Return the `Basis` of directions as `directions` returns them."""
+    n_directions, n_features = vectors.shape
+    n_chunks = -(-n_features // CHUNK)
+    wide = np.zeros((n_directions, n_chunks * CHUNK), SINGLE)
+    wide[:, :n_features] = vectors
+    chunks = np.stack([panels_of(some, tile_columns(SINGLE)) for some in np.split(wide, n_chunks, axis=1)])
+    panels = panels_of(vectors.astype(DOUBLE), tile_columns(DOUBLE))
+    each = 1.05 * n_directions**0.5
+    row_loss = each * (CHUNK + n_chunks + 6) * 2.0**-24 + off
+    return Basis(chunks, panels, float(row_loss), float(each * (n_features + 6) * 2.0**-53 + off))
+
+
+def pack_heads(
+    plan: Plan,
+    rows: np.ndarray,
+    basis: Basis,
+    centers: np.ndarray,
+    frame: Frame,
+    members: np.ndarray,
+    groups: np.ndarray,
+) -> Heads:
+    """Return `Heads` of rows, which have theirs (n_samples, n_directions + 1), and of centers.
+
+    centers : (n_clusters, padded features), float64
+    members, groups : which center stands where in panels as wide as the tile, and the group of each panel
+    """
+    n_clusters, n_features = len(centers), len(frame.origin)
+    buffers = panel_buffers(len(groups), rows.shape[1], tile_columns(SINGLE), SINGLE)
+    of_panels = (members, *buffers, np.empty(len(groups)), groups)
+    of_centers = (aligned((n_clusters, n_features), SINGLE), np.empty(n_clusters))
+    heads = Heads(rows, basis.row_loss, *of_panels, *of_centers)
+    _pack_heads.on(plan.parallel)(plan.n_slots, centers, frame, basis, heads)
+    return heads

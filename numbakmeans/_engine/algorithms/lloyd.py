@@ -1,0 +1,31 @@
+"""Lloyd's algorithm, every distance computed by its definition: the reference for all others.
+
+The assignment is exact, and so are the sums: a row that changes its cluster is taken out of one table
+and added to another, which leaves what a fresh summation would give.
+
+References
+----------
+S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28, 1982,
+doi 10.1109/TIT.1982.1056489.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._numba.drivers import Driver
+
+
+class Lloyd(Algorithm):
+    """Every distance by the definition."""
+
+    driver = Driver("numbakmeans._engine.kernels.lloyd", "lloyd_pass")
+    framed = False
+
+    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        plan, (_, constants, scales) = self.plan, self.grids
+        run = self.driver.on(plan.parallel)
+        moved = 0
+        for rows, X in self.samples.slabs():
+            tables = (constants, scales, labels[rows], sums, counts)
+            moved += run(X, plan.chunk_rows, plan.n_lanes, centers, *tables)
+        return Pass(moved, len(labels), len(labels) * len(centers))

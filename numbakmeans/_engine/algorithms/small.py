@@ -1,0 +1,60 @@
+"""Few rows: every distance by the definition, on rows that stay packed, and many passes in one call.
+
+What `lloyd` does, for problems so small that calling compiled code costs as much as running it.
+
+References
+----------
+S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28, 1982,
+doi 10.1109/TIT.1982.1056489.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms.base import Advance, Algorithm
+from numbakmeans._engine.exact import mend_rows
+from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._numba.entries import Entry
+
+_MATRIX, _NUMBERS = ("d", 2), ("?", "q", "?")
+_REST = (*_NUMBERS, _MATRIX, ("i", 1), ("l", 1), ("?", 2))
+#: With the parts of rows kept side by side, and without.
+SOLVE_KEPT, SOLVE = (
+    Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *kept, *_REST))
+    for kept in (("?", None), (None, "?"))
+)
+_NO_SUMS = np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
+
+
+class Small(Algorithm):
+    """Every distance by the definition, on one thread, many passes in one call."""
+
+    framed = False
+    whole = True
+    finite = True
+
+    def passes_per_call(self, n_clusters: int) -> int:
+        work = _plan.pass_work(len(self.samples), self.samples.shape[1], n_clusters)
+        return _plan.per_call(work)
+
+    def tables(self, n_clusters: int) -> Sums:
+        """Return what the kernel writes: it keeps its sums to itself."""
+        hard = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
+        return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), hard)
+
+    def advance(
+        self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
+    ) -> Advance:
+        X, single = self.samples.wide, self.samples.single
+        rest = (single, n_passes, stop_on_empty, centers, labels, tables.sizes, tables.hard)
+        n_iter = 0
+        if _plan.keeps_parts(self.samples.shape[1], len(centers)):
+            n_iter, moved, n_empty, ever_empty, n_hard = SOLVE_KEPT(X, True, None, *rest)
+        if n_iter == 0:
+            n_iter, moved, n_empty, ever_empty, n_hard = SOLVE(X, None, True, *rest)
+        if n_hard:
+            mend_rows(X, labels, single, centers, tables.hard)
+        n_decided = n_iter * len(labels)
+        return Advance(n_iter, moved, n_empty, ever_empty, n_decided, n_decided * len(centers))

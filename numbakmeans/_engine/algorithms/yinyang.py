@@ -1,0 +1,251 @@
+"""Certified scores, but only where bounds kept from pass to pass leave a doubt.
+
+Centers that lie together share a panel of the register tile, and one or more panels are a group. For every
+row are kept an upper bound on the distance to its own center, and for each group a lower bound on the
+distance to all its centers but its own. Between passes the first grows by what its center moved, the others
+shrink by the most that a center of the group moved. While the upper bound stays below all lower ones, the
+label cannot change, and the row is not even read. Where it does not, it is replaced by the true distance;
+and where that is not enough, only the groups are scored whose bound it passes, and the row's own.
+
+With many features, rows that the bounds leave in doubt are asked for their heads first (`kernels.heads`): a
+few numbers that tell a lower bound for each center. What these leave open is a few centers for a row, each
+decided by itself (`kernels.pairs`). Whether that pays, some rows tell after the first pass.
+
+Where the bounds leave nearly everything open, as in the first passes over data without clusters, asking them
+is for nothing: all rows are scored at once, and bounded anew if that is nearly for free, or may pay in the
+next pass. Some rows tell before each pass whether asking pays again.
+
+Where few centers moved far, these are scored for all rows, so that only what the others moved lowers the
+bounds of the groups (`kernels.movers`).
+
+References
+----------
+Y. Ding, Y. Zhao, X. Shen, M. Musuvathi, T. Mytkowicz, "Yinyang k-means: a drop-in replacement of the classic
+k-means with consistent speedup", ICML 2015. G. Hamerly, "Making k-means even faster", SDM 2010: one group.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.algorithms.heads import (
+    MOST_LOSS,
+    basis_of,
+    directions,
+    head_distances,
+    heads_of_rows,
+    lengths,
+    multiplies,
+    pack_heads,
+    spanning,
+)
+from numbakmeans._engine.algorithms.panels import (
+    gather,
+    panel_buffers,
+    panel_columns,
+    places_of,
+    rows_at_once,
+)
+from numbakmeans._engine.plan import Plan
+from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.shapes.passes import Basis, Clusters, Frame, Heads, Kept, Movers, Tables, Turn
+from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import Entry
+
+_follow_centers = Entry("numbakmeans._engine.kernels.bounds", "follow_centers")
+_open_shares = Entry("numbakmeans._engine.kernels.bounds", "open_shares")
+_pack_movers = Driver("numbakmeans._engine.kernels.movers", "pack_movers")
+
+_NO_MOVERS = np.empty(0, np.int64)
+_NO_HEADS = np.empty((0, 1), np.float32)
+
+
+def pack_movers(plan: Plan, dtype: np.dtype, centers: np.ndarray, frame: Frame, movers: np.ndarray) -> Movers:
+    """Return some centers as `Movers`.
+
+    dtype : of the rows; centers : (n_clusters, padded features), all of them; movers : which of them
+    """
+    n_movers = len(movers)
+    columns = panel_columns(dtype, n_movers)
+    members = places_of(np.arange(n_movers), columns)
+    n_panels = len(members) // columns
+    buffers = panel_buffers(n_panels, len(frame.origin), columns, dtype)
+    distinct, places = np.empty(n_movers, np.bool_), np.full(len(centers), -1)
+    some = Movers(places, distinct, members, *buffers, np.zeros(n_panels, np.int64))
+    _pack_movers.on(plan.parallel)(plan.n_slots, centers[movers], frame, some)
+    # One that equals another has no score: then these scores tell nothing of any.
+    if distinct.all():
+        places[movers] = np.arange(n_movers)
+    return some
+
+
+class Yinyang(Algorithm):
+    """Certified scores where bounds on the distances leave a doubt."""
+
+    driver = Driver("numbakmeans._engine.kernels.yinyang", "yinyang_pass")
+
+    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
+        super().__init__(samples, plan, frame)
+        self.n_passes, self.expected = 0, 1.0
+        self.basis: Basis | None = None
+
+    def _begin(self, centers: np.ndarray) -> None:
+        samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
+        n_samples, n_features = samples.shape
+        n_clusters = len(centers)
+        columns = panel_columns(samples.dtype, n_clusters)
+        head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS.dtype, n_clusters)
+        some = slice(0, n_features, _plan.telling_step(samples.shape))
+        self.members = gather((centers[:, some] - origin[some]) * scale, head_columns)
+        n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
+        sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
+        places = np.empty(n_clusters, np.int64)
+        places[self.members[:n_clusters]] = np.arange(n_clusters)
+        self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
+        self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
+        self.groups = self.head_groups[places // head_columns]
+        of_block = (samples.dtype.itemsize, n_panels, plan.n_slots, rows_at_once(samples.dtype))
+        block_rows = _plan.block_rows(samples.shape, *of_block)
+        self.block_rows = min(block_rows, samples.slab_rows)
+        self.turns = _plan.turns(n_features, n_clusters, samples.dtype.itemsize)
+        n_blocks = -(-n_samples // self.block_rows)
+        self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
+        self.upper = np.empty(n_samples, np.float32)
+        self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
+        self.before, self.moved = centers.copy(), np.zeros(n_clusters)
+        self.movers, self.heads, self.basis = _NO_MOVERS, _NO_HEADS, None
+        self.norms = np.empty(n_samples)
+        self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
+
+    def _try_heads(self, centers: np.ndarray, labels: np.ndarray) -> None:
+        """Make heads of the size that some of the rows tell to be best, or none if none pays.
+
+        Their directions are those in which the centers spread: what they leave of a center is small, and so
+        is what they leave out of a distance.
+        """
+        (origin, scale, _), plan = self.frame, self.plan
+        n_samples, n_features = self.samples.shape
+        step = -(-n_samples // max(1, min(n_samples, _plan.HEAD_PAIRS // len(centers))))
+        given = (self.samples.rows(slice(None, None, step)), centers[:, :n_features])
+        rows, points = (((some - origin) * scale).astype(np.float32) for some in given)
+        moved = np.zeros(self.lower.shape[1])
+        np.maximum.at(moved, self.groups, self.moved)
+        own = labels[::step, None]
+        upper = lengths(rows - points[own[:, 0]])[:, None]
+        blocks, places = np.divmod(np.arange(n_samples)[::step], self.block_rows)
+        doubted = self.lower[blocks, :, places] - moved < upper
+        multiply = multiplies(plan.parallel, plan.n_slots)
+
+        def cost_of(size: int, products: tuple[np.ndarray, np.ndarray]) -> float:
+            opened = head_distances(rows, points, products, size, multiply) < upper
+            opened &= doubted[:, self.groups]
+            np.put_along_axis(opened, own, False, axis=1)
+            shares = float(doubted.mean()), float(opened.mean())
+            return _plan.head_cost(size, self._worth(size), len(centers), *shares)
+
+        some = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
+        basis = spanning(some, self.head_sizes[0])
+        # Better ones take longer to find: not where these come nowhere near paying.
+        if not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis))) < _plan.HEADS_HOPED:
+            return
+        basis, off = directions(some, basis, multiply)
+        products = multiply(rows, basis), multiply(points, basis)
+        best, cost = 0, np.inf
+        for size in self.head_sizes:
+            its_cost = cost_of(size, products)
+            if its_cost >= cost:
+                break
+            best, cost = size, its_cost
+        chosen = basis_of(basis[:best], off)
+        # Written so that a NaN is refused.
+        if cost < _plan.HEADS_PAY and chosen.row_loss < MOST_LOSS:
+            self._make_heads(chosen, best)
+            self.expected = cost
+
+    def _foresee(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
+        """Foresee from some rows what bounds will cost, where they may cost too much.
+
+        Returns
+        -------
+        movers : the centers that moved so far that it pays to score them for all rows
+        """
+        # Where some were scored, they lowered the bounds of others, too.
+        hoped = math.inf if len(self.movers) else self.expected - worth.asking
+        tried = _plan.movers_tried(self.samples.size * len(centers), hoped)
+        if not tried and self.expected <= worth.asked:
+            return _NO_MOVERS
+        step = -(-len(self.samples) // _plan.FORESEEN_ROWS)
+        if not (self.upper[::step] < np.inf).any():
+            return _NO_MOVERS
+        order = np.argsort(-self.moved)
+        sizes = _plan.mover_sizes(self.moved[order]) if tried else []
+        costs = []
+        for size in (0, *sizes):
+            shares = _open_shares(self.upper, self.lower, step, self.groups, self.moved, order[size:])
+            costs.append(_plan.bounds_cost(size, worth, len(centers), *shares))
+        cost = min(costs)
+        pays = cost < min(costs[0], 1.0) * _plan.MOVERS_PAY
+        if pays or self.expected > worth.asked:
+            self.expected = cost if pays else costs[0]
+        return order[: sizes[costs.index(cost) - 1]] if pays else _NO_MOVERS
+
+    def _make_heads(self, basis: Basis, n_directions: int) -> None:
+        samples, plan = self.samples, self.plan
+        self.basis = basis
+        self.heads = np.empty((len(samples), n_directions + 1), np.float32)
+        run = heads_of_rows.on(plan.parallel)
+        for rows, X in samples.slabs(self.edges):
+            heads = (basis.chunks, self.norms[rows], self.heads[rows])
+            run(X, plan.n_slots, self.block_rows, self.frame, *heads)
+
+    def _worth(self, n_directions: int) -> _plan.Worth:
+        shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
+        return _plan.worth(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
+
+    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+        if self.n_passes == 0:
+            self._begin(centers)
+        else:
+            _follow_centers(centers, self.before, self.frame.scale, self.moved)
+        if self.n_passes > 0 and self.head_sizes:
+            self._try_heads(centers, labels)
+            self.head_sizes = []
+        worth = self._worth(self.heads.shape[1] - 1)
+        foreseen = self.n_passes > 0 and self.heads is _NO_HEADS
+        self.movers = self._foresee(centers, worth) if foreseen else _NO_MOVERS
+        done = self._pass(centers, labels, sums, counts)
+        moved, n_decided, n_scored, n_paired, saved, n_asked, spent = (int(count) for count in done)
+        if self.n_passes > 0:
+            self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
+        self.n_passes += 1
+        if saved < 0:
+            self.heads = _NO_HEADS
+        # Groups are as large as each other, but for one.
+        return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
+
+    def _pass(
+        self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray
+    ) -> np.ndarray:
+        """Run the pass; return what `yinyang_pass` tells of it, summed over the slabs."""
+        plan, frame = self.plan, self.frame
+        turn = Turn(self.turns, self.n_passes, float(self.expected), self._worth(self.heads.shape[1] - 1))
+        clusters = Clusters(centers, self.moved, self.members, self.groups, self.panel_groups)
+        tables = Tables(*self.grids[1:], sums, counts)
+        heads: Heads | None = None
+        movers: Movers | None = None
+        if self.basis is not None and len(self.heads):
+            panels = (self.members, self.head_groups)
+            heads = pack_heads(plan, self.heads, self.basis, centers, frame, *panels)
+        if len(self.movers):
+            movers = pack_movers(plan, self.samples.dtype, centers, frame, self.movers)
+        run, done = self.driver.on(plan.parallel), np.zeros(7, np.int64)
+        for rows, X in self.samples.slabs(self.edges):
+            blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
+            kept = Kept(labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
+            some = heads and heads._replace(rows=heads.rows[rows])
+            done += run(X, turn, frame, clusters, kept, some, movers, tables)
+        return done

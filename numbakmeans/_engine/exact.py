@@ -1,0 +1,61 @@
+"""Exact means in plain integers: those that kernels leave open (`kernels.means`)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def quotient(total: int, divisor: int, single: bool) -> float:
+    """Return total / divisor, rounded once to nearest, ties to even, to float32 or float64 values."""
+    precision, lowest, top = (24, -149, 128) if single else (53, -1074, 1024)
+    size = abs(total)
+    exponent = size.bit_length() - divisor.bit_length()
+    exponent -= size << max(-exponent, 0) < divisor << max(exponent, 0)
+    unit = max(exponent - precision + 1, lowest)
+    divisor <<= max(unit, 0)
+    mantissa, rest = divmod(size << max(-unit, 0), divisor)
+    mantissa += 2 * rest > divisor or (2 * rest == divisor and mantissa % 2)
+    # Nonsense may overflow, of data that another thread changes.
+    mean = math.inf if mantissa.bit_length() + unit > top else math.ldexp(mantissa, unit)
+    return -mean if total < 0 else mean
+
+
+def exact_sum(values: np.ndarray) -> tuple[int, int]:
+    """Return the sum of finite float64 values as a whole number of 2**exponent, and the exponent."""
+    mantissas, exponents = np.frexp(values)
+    whole, lowest = np.ldexp(mantissas, 53).astype(np.int64), int(exponents.min()) - 53
+    shifts = (exponents - 53 - lowest).tolist()
+    return sum(part << shift for part, shift in zip(whole.tolist(), shifts, strict=True)), lowest
+
+
+def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray, hard: np.ndarray) -> None:
+    """Write the means of finite labelled rows that are marked as hard, and unmark them; X : float64."""
+    for j, f in np.argwhere(hard).tolist():
+        column = X[labels == j, f]
+        total, exponent = exact_sum(column)
+        centers[j, f] = quotient(total << max(exponent, 0), len(column) << max(-exponent, 0), single)
+    hard[:] = False
+
+
+def mend_means(
+    sums: np.ndarray,
+    counts: np.ndarray,
+    exponents: np.ndarray,
+    single: bool,
+    centers: np.ndarray,
+    hard: np.ndarray,
+) -> None:
+    """Write the means that are marked as hard; arguments as of `kernels.means.means`."""
+    n_parts, lasts = len(exponents), exponents[-1].tolist()
+    for j, f in np.argwhere(hard).tolist():
+        column = sums[:, j, :, f].sum(0).tolist()
+        size, last = int(counts[:, j].sum()), lasts[f]
+        parts, specials = column[:n_parts], column[n_parts:]
+        nans, ups, downs = (count > 0 for count in specials) if specials else (False, False, False)
+        if nans or ups or downs:
+            centers[j, f] = np.nan if nans or (ups and downs) else np.inf if ups else -np.inf
+            continue
+        total = sum(part << int(exponents[p, f] - last) for p, part in enumerate(parts))
+        centers[j, f] = quotient(total << max(last, 0), size << max(-last, 0), single)

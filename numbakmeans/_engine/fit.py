@@ -1,0 +1,271 @@
+"""The way from arrays to a result: seed -> plan -> iterate -> FitResult. The only orchestration.
+
+Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scipy` and `_arguments`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
+from numbakmeans._engine.algorithms.base import Progress
+from numbakmeans._engine.samples import (
+    MAX_SAMPLES,
+    UNFRAMED,
+    Samples,
+    as_real,
+    as_working,
+    column_means,
+    padded,
+)
+from numbakmeans._engine.seeding import SEEDINGS
+from numbakmeans._numba.drivers import Driver
+
+NEAREST, LABEL_SQ_DISTS, ROOTS = (
+    Driver("numbakmeans._engine.kernels.canonical", name)
+    for name in ("nearest", "label_sq_dists", "roots_single")
+)
+
+
+class FitResult(NamedTuple):
+    """What a fit found; everything belongs to the same centers and labels.
+
+    Attributes
+    ----------
+    centers : ndarray (n_clusters, n_features), float32 or float64
+        The exact means of the labelled rows, rounded once.
+    labels : ndarray (n_samples,), int32
+        The nearest of the centers that the last pass started from; of `centers` if converged.
+    inertia : float
+        The exact sum of the squared distances between rows and the centers of their labels, rounded once.
+    n_iter : int
+        Passes made. The last one of a converged fit only found that nothing moves any more.
+    converged : bool
+        Whether no label changed in the last pass: further passes would change nothing.
+    n_empty : int
+        Clusters without a row; each kept its previous center.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+
+
+class Passes(NamedTuple):
+    """What `iterate` did; `centers` are padded to the kernels' features, in float64.
+
+    n_decided, n_pairs and kept_bytes are those of `algorithms.base.Run`.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    n_iter: int
+    converged: bool
+    n_empty: int
+    ever_empty: bool
+    n_decided: int
+    n_pairs: int
+    kept_bytes: int
+
+
+def pad_centers(centers: np.ndarray) -> np.ndarray:
+    """Return a float64 copy of centers (n_clusters, n_features) with zero columns appended."""
+    n_clusters, n_features = centers.shape
+    wide = np.zeros((n_clusters, padded(n_features)))
+    wide[:, :n_features] = centers
+    return wide
+
+
+def nearest(
+    samples: Samples, centers: np.ndarray, *, scored: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label of the nearest center (int32) and D to it (float64) for every row.
+
+    scored : whether by certified scores or by the definition, chosen by the plan unless given
+    """
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    if scored is None:
+        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
+    wide = pad_centers(centers)
+    if scored:
+        frame = samples.frame(wide)
+        if frame.scale:
+            return certified.nearest(samples, plan, frame, wide)
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
+    run = NEAREST.on(plan.parallel)
+    for rows, X in _rows_of(samples):
+        sizes = (plan.n_slots, plan.chunk_rows, plan.n_lanes)
+        run(X, wide, *sizes, labels[rows], sq_dists[rows])
+    return labels, sq_dists
+
+
+def _rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
+    """Return the rows as kernels of the definition take them: few of them in float64."""
+    return [(slice(None), samples.wide)] if samples.few else samples.slabs()
+
+
+def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return D between every row and the center (padded) of its label."""
+    plan = _plan.sweep(samples.shape, work=8 * samples.size)
+    sq_dists = np.empty(len(samples))
+    run = LABEL_SQ_DISTS.on(plan.parallel)
+    for rows, X in _rows_of(samples):
+        run(X, wide, labels[rows], plan.n_slots, plan.chunk_rows, sq_dists[rows])
+    return sq_dists
+
+
+def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
+    """Return sqrt of squared distances, rounded once to float32 or float64."""
+    if not single:
+        return np.sqrt(sq_dists)
+    plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
+    dists = np.empty(len(sq_dists), np.float32)
+    ROOTS.on(plan.parallel)(sq_dists, plan.n_slots, dists)
+    return dists
+
+
+def exact_sum(values: np.ndarray) -> float:
+    """Return the exact sum of a float64 array, rounded once."""
+    return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+
+
+def exact_average(values: np.ndarray) -> np.floating:
+    """Return the exact mean of a float32 or float64 array, rounded once to its dtype."""
+    samples = Samples(values.reshape(-1, 1))
+    return values.dtype.type(column_means(samples, single=samples.single)[0])
+
+
+def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
+    """Return the exact sum of D between rows and the centers (padded) of their labels."""
+    return exact_sum(_label_sq_dists(samples, centers, labels))
+
+
+def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray:
+    """Return starting centers (n_clusters, n_features), float64.
+
+    method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState
+    """
+    row = SEEDINGS[method]
+    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1])
+    return row.place(samples, n_clusters, integers, reals)
+
+
+def iterate(
+    samples: Samples,
+    centers: np.ndarray,
+    max_iter: int,
+    *,
+    stop_on_empty: bool = False,
+    progress: Progress = None,
+    algorithm: str | None = None,
+) -> Passes:
+    """Make up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
+
+    Parameters
+    ----------
+    centers : (n_clusters, n_features), any float dtype; entered as float64, unrounded
+    stop_on_empty : stop after the first pass that leaves a cluster empty
+    progress : called with the pass and the number of rows that moved, after each pass
+    algorithm : a key of `ALGORITHMS`, chosen by the plan unless given; each gives the same bits
+    """
+    n_clusters = len(centers)
+    if algorithm is None:
+        sizes = (samples.shape, n_clusters)
+        algorithm = _plan.algorithm(*sizes, samples.dtype.itemsize, max_iter, samples.memory)
+    plan = _plan.sweep(samples.shape, work=samples.size * n_clusters)
+    wide = pad_centers(centers)
+    chosen = ALGORITHMS[algorithm]
+    frame = samples.frame(wide) if chosen.framed else UNFRAMED
+    unfit = (chosen.framed and not frame.scale) or (chosen.finite and not samples.finite)
+    if unfit or (chosen.whole and not samples.memory.whole):
+        chosen = ALGORITHMS[REFERENCE]
+    labels = np.full(len(samples), -1, np.int32)
+    run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    return Passes(wide, labels, *run)
+
+
+def fit(
+    X: Any,
+    centers: Any,
+    *,
+    max_iter: int = 300,
+    check_finite: bool = True,
+    progress: Progress = None,
+) -> FitResult:
+    """Run Lloyd's algorithm from given centers, and say how it ended.
+
+    Parameters
+    ----------
+    X : array_like (n_samples, n_features)
+        float32 and float64 are worked on as they are, float16 as float32, integers and bool as float64.
+    centers : array_like (n_clusters, n_features)
+        Starting centers.
+    max_iter : int
+        Passes at most. The fit stops earlier at the fixed point, once no label changes.
+    check_finite : bool
+        Whether to refuse NaN and infinities. Without the check a NaN distance counts as +inf.
+    progress : callable, optional
+        Called after each pass with its number, from 1, and the number of rows that changed their label. What
+        it raises ends the fit and reaches the caller.
+
+    Returns
+    -------
+    FitResult
+        A named tuple: centers, labels, inertia, n_iter, converged, n_empty.
+
+    Raises
+    ------
+    TypeError
+        `X` or `centers` do not hold real numbers, `max_iter` is no integer, or `progress` not callable.
+    ValueError
+        Wrong shapes, an empty array, NaN or infinities, `max_iter` below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import fit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = fit(X, X[:2])
+    >>> result.centers.ravel(), result.labels, result.inertia
+    (array([ 0.5, 10.5]), array([0, 0, 1, 1], dtype=int32), 1.0)
+    >>> result.n_iter, result.converged, result.n_empty
+    (3, True, 0)
+    """
+    rows, start = as_real(X, "X"), as_working(centers, "centers")
+    for name, array in (("X", rows), ("centers", start)):
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"{name} must be a non-empty 2-D array, got shape {array.shape}")
+    if start.shape[1] != rows.shape[1]:
+        raise ValueError(f"centers has {start.shape[1]} features, but X has {rows.shape[1]}")
+    if len(rows) >= MAX_SAMPLES:
+        raise ValueError(f"X has {len(rows)} rows; fewer than {MAX_SAMPLES} are supported")
+    try:
+        passes_at_most = operator.index(max_iter)
+    except TypeError:
+        raise TypeError(f"max_iter must be an integer, got {max_iter!r}") from None
+    if passes_at_most < 1:
+        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {progress!r}")
+    samples = Samples(rows)
+    if check_finite:
+        for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
+            if not finite:
+                raise ValueError(f"{name} must not contain infs or NaNs")
+    passes = iterate(samples, start, passes_at_most, progress=progress)
+    return as_result(samples, passes)
+
+
+def as_result(samples: Samples, passes: Passes) -> FitResult:
+    """Return passes in the caller's shape and dtype, with the inertia of these centers and labels."""
+    inertia = inertia_of(samples, passes.centers, passes.labels)
+    centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
+    return FitResult(centers, passes.labels, inertia, passes.n_iter, passes.converged, passes.n_empty)

@@ -1,0 +1,274 @@
+"""Bounds on distances, kept from pass to pass, which tell that a label cannot have changed.
+
+For every row there is an upper bound on the distance to its own center, and for each group of centers a
+lower bound on the distance to all of them but its own.
+
+Invariants, in units of the frame (`shapes.Frame`), with a the label of row x and c any other center:
+
+    |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
+
+Rounding. Every bound is made safe when it is written: distances from the definition's operands are off by
+less than (d + 4) 2**-53, scores by E (`certify`), norms of rows by less than 2**-21 (2**-50)
+of their squares, and a stored float32 by 2**-24, all of which `WIDEN` covers with room to spare. The same
+margin keeps the rounding of the definition from turning an order that the bounds prove. The tiniest scores
+are multiples of 2**-149, too coarse for the squares of bounds below 2**-65: lower ones are `NOTHING`.
+
+References
+----------
+Those of `algorithms.yinyang`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.kernels.canonical import about_sq_dist
+from numbakmeans._engine.kernels.certify import Packed
+from numbakmeans._engine.shapes.passes import Frame
+from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+#: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
+WIDEN, NOTHING = 2.0**-19, 2.0**-60
+
+
+class Drifts(NamedTuple):
+    """What the last update did to the bounds.
+
+    groups : (n_clusters,), int64, the group of each center; moved : (n_clusters,), how far each moved at
+    most; largest : (n_groups,), float32, the most in each group, movers (`movers`) aside
+    has_movers : (n_groups,), bool, whether there is one in the group
+    twins : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
+    this pass, and no bound of the group is kept
+    """
+
+    groups: np.ndarray
+    moved: np.ndarray
+    largest: np.ndarray
+    has_movers: np.ndarray
+    twins: np.ndarray
+
+
+class Centers(NamedTuple):
+    """The centers of a pass, and all that rows are compared with.
+
+    points : (n_clusters, padded features), float64, the originals; frame : `shapes.Frame`
+    packed : `certify.Packed`; drifts : `Drifts`
+    """
+
+    points: np.ndarray
+    frame: Frame
+    packed: Packed
+    drifts: Drifts
+
+
+@kernel
+def rows_of(b, kept):
+    """Return where the rows of block b begin, and where they end; kept : `shapes.Kept`."""
+    start = b * kept.lower.shape[2]
+    return start, minimum(start + kept.lower.shape[2], len(kept.upper))
+
+
+@kernel
+def distance(X, i, centers, j):
+    """Return the distance between row i and center j, summed in any order."""
+    return np.sqrt(about_sq_dist(X, i, centers, j))
+
+
+@kernel
+def safe_root(square):
+    """Return the root of a lower bound on a square, rounded down; 0 where a float32 could not hold it."""
+    root = np.sqrt(maximum(square, 0.0)) * (1.0 - WIDEN)
+    return root if root > NOTHING else 0.0
+
+
+@kernel
+def follow_centers(centers, before, scale, moved):
+    """Write how far each center moved at most, in units of the frame, since the pass before.
+
+    before : INOUT (n_clusters, padded features), then equal to centers; moved : OUT (n_clusters,), float64
+    """
+    for j in range(len(centers)):
+        moved[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
+        before[j] = centers[j]
+
+
+@inlined_kernel
+def is_mover(movers, j):
+    """Return whether center j is among the movers; movers : `shapes.Movers`, or None."""
+    if movers is None:
+        return False
+    return movers.places[j] >= 0
+
+
+@kernel
+def drifts_of(moved, groups, n_groups, distinct, movers, room):
+    """Return the `Drifts` from how far each center moved.
+
+    distinct : as in `certify.Packed`; movers : `shapes.Movers`, or None
+    """
+    largest = zeros(room, n_groups, np.float32)
+    has_movers, twins = zeros(room, n_groups, np.bool_), zeros(room, n_groups, np.bool_)
+    for j in range(len(moved)):
+        g = groups[j]
+        if is_mover(movers, j):
+            has_movers[g] = True
+        else:
+            largest[g] = maximum(largest[g], np.float32(moved[j] * (1.0 + WIDEN)))
+        twins[g] |= not distinct[j]
+    return Drifts(groups, moved, largest, has_movers, twins)
+
+
+@kernel
+def open_shares(upper, lower, step, groups, moved, lowering, room):
+    """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
+
+    upper, lower : bounds of all rows, of which every step-th tells; not all of these without bounds
+    moved : (n_clusters,), how far each center moved; lowering : those whose moves lower the bounds of groups
+    """
+    _, n_groups, block_rows = lower.shape
+    largest = zeros(room, n_groups, np.float64)
+    for t in range(len(lowering)):
+        j = lowering[t]
+        largest[groups[j]] = maximum(largest[groups[j]], moved[j])
+    n_rows, n_open_rows, n_open_pairs = 0, 0, 0
+    for i in range(0, len(upper), step):
+        if upper[i] < np.inf:
+            n_rows += 1
+            n_open = 0
+            for g in range(n_groups):
+                n_open += 1 if lower[i // block_rows, g, i % block_rows] - largest[g] <= upper[i] else 0
+            n_open_pairs += n_open
+            n_open_rows += 1 if n_open > 0 else 0
+    return n_open_pairs / (n_rows * n_groups), n_open_rows / n_rows
+
+
+@kernel
+def pick_rows(X, b, picks, needs, centers, kept, of_movers, room):
+    """Tile. Bring the bounds of the rows of block b up to date; find rows and groups that are in doubt.
+
+    picks : OUT (block rows,), int64; needs : OUT (n_groups, block rows), bool
+    centers : `Centers`; kept : INOUT `shapes.Kept`, its bounds
+    of_movers : (block rows,), float32, from `movers.bound_movers`
+
+    Returns
+    -------
+    n_picks, n_measured : how many rows are in doubt, and how many had to be measured to tell
+    """
+    start, stop = rows_of(b, kept)
+    drifts, points, scale = centers.drifts, centers.points, centers.frame.scale
+    labels, upper, lower = kept.labels, kept.upper, kept.lower[b]
+    n_groups = len(drifts.largest)
+    shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
+    marked = mark(room)
+    nearest = empty(room, stop - start, np.float32)
+    nearest[:] = np.inf
+    for g in range(n_groups):
+        moved = drifts.largest[g]
+        others = np.float32(0.0 if drifts.has_movers[g] else np.inf)
+        for r in range(stop - start):
+            bound = (lower[g, r] - moved) * shrink
+            to_movers = of_movers[r] + others
+            bound = to_movers if to_movers < bound else bound
+            bound = bound if bound > tiny else np.float32(0.0)
+            lower[g, r] = bound
+            nearest[r] = bound if bound < nearest[r] else nearest[r]
+    n_picks, n_measured = 0, 0
+    for i in range(start, stop):
+        own = labels[i]
+        bound = (upper[i] + drifts.moved[own]) * (1.0 + WIDEN)
+        if not bound < nearest[i - start]:
+            bound = distance(X, i, points, own) * scale * (1.0 + WIDEN)
+            n_measured += 1
+            if not bound < nearest[i - start]:
+                picks[n_picks] = i
+                n_picks += 1
+        upper[i] = bound
+    for g in range(n_groups):
+        for t in range(n_picks):
+            i = picks[t]
+            needs[g, t] = not upper[i] < lower[g, i - start]
+    release(room, marked)
+    return n_picks, n_measured
+
+
+@kernel
+def keep_doubtful(picks, n_picks, groups, labels, needs):
+    """Tile. Drop the rows that need no group any more; the others need that of their center, too."""
+    n_groups = needs.shape[0]
+    n_kept = 0
+    for t in range(n_picks):
+        wanted = False
+        for g in range(n_groups):
+            wanted |= needs[g, t]
+        if wanted:
+            for g in range(n_groups):
+                needs[g, n_kept] = needs[g, t]
+            picks[n_kept] = picks[t]
+            needs[groups[labels[picks[t]]], n_kept] = True
+            n_kept += 1
+    return n_kept
+
+
+@kernel
+def bound_rows(b, block, n_picks, centers, kept):
+    """Tile. Write the bounds of rows of block b that were scored: of their groups, and of their new labels.
+
+    block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten; n_picks : how many they are
+    centers : `Centers`; kept : INOUT `shapes.Kept`, its bounds
+    """
+    start, stop = rows_of(b, kept)
+    n_rows, upper, lower = stop - start, kept.upper, kept.lower[b]
+    errors, panel_groups, twins = centers.packed.errors, centers.packed.groups, centers.drifts.twins
+    picks, needs, norms = block.picks, block.needs, block.norms
+    best, second = block.scores.best, block.scores.second
+    n_panels, n_groups = best.shape[0], needs.shape[0]
+    root, winner, decided = block.work[0], block.work[1], block.work[2]
+    least = decided
+    # Loops without branches, so that they vectorise.
+    for t in range(n_picks):
+        square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
+        square = root[t] if decided[t] != 0.0 else square
+        root[t] = np.sqrt(square if square > 0.0 else 0.0) * (1.0 + WIDEN)
+    for t in range(n_picks):
+        upper[picks[t]] = root[t]
+    p = 0
+    for g in range(n_groups):
+        first = p
+        while p < n_panels and panel_groups[p] == g:
+            p += 1
+        n_wanted = 0
+        for t in range(n_picks):
+            n_wanted += needs[g, t]
+        if n_wanted == 0:
+            continue
+        nothing = np.inf if twins[g] else NOTHING
+        least[:] = np.inf
+        for q in range(first, p):
+            own, e0, e1, e2 = float(q), errors[q, 0], errors[q, 1], errors[q, 2]
+            for t in range(n_picks):
+                one, two, norm = np.float64(best[q, t]), np.float64(second[q, t]), norms[t]
+                score = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
+                least[t] = score if score < least[t] else least[t]
+        for t in range(n_picks):
+            square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
+            bound = np.sqrt(square if square > 0.0 else 0.0) * (1.0 - WIDEN)
+            least[t] = bound if bound > nothing else 0.0
+        if n_wanted == n_rows:
+            for t in range(n_rows):
+                lower[g, t] = least[t]
+            continue
+        for t in range(n_picks):
+            if needs[g, t]:
+                lower[g, picks[t] - start] = least[t]
+
+
+@kernel
+def count_needs(needs, n_picks):
+    """Return how many pairs of row and group are in doubt."""
+    total = 0
+    for g in range(needs.shape[0]):
+        for t in range(n_picks):
+            total += 1 if needs[g, t] else 0
+    return total

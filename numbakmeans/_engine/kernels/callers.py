@@ -1,0 +1,305 @@
+"""What nopython callers reach without Python: small problems, on one thread.
+
+Arrays come as an address, a code of their dtype (`tables.read_rows`), sizes and strides, so that one function
+serves every layout and dtype. Whatever is not small, or not plain, is declined: Python does it (`_nopython`).
+"""
+
+import numpy as np
+
+from numbakmeans._engine.kernels.canonical import label_sq_dists_chunk, nearest_chunk
+from numbakmeans._engine.kernels.means import means_chunk
+from numbakmeans._engine.kernels.plus_plus import pick_all
+from numbakmeans._engine.kernels.ranges import part_bits, ranges_of
+from numbakmeans._engine.kernels.sampling import choose_without_replacement, draw_plus_plus
+from numbakmeans._engine.kernels.small import grids_of, solve_problem, sums_for
+from numbakmeans._engine.kernels.sums import add_row
+from numbakmeans._engine.plan import CALLED_WORK, FILTERED_ROWS, LANES, SMALL_VALUES
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.status import BAD_COUNT, BAD_SHAPE, DECLINED, DRAWN, GIVEN, NOT_FINITE, OK, POINTS
+from numbakmeans._numba.tables import empty, flat, lend, read_rows, table_at, zeros
+
+
+@kernel
+def is_small(n_samples, n_features, n_clusters):
+    """Return whether there is something to do, and so little that it is done here."""
+    size = n_samples * n_features
+    # Neither product may overflow.
+    few = 0 < size <= SMALL_VALUES and 0 < n_clusters < CALLED_WORK
+    return few and size * n_clusters < CALLED_WORK and n_samples < FILTERED_ROWS
+
+
+@kernel
+def is_apart(array, address, n_bytes):
+    """Return whether an array has no byte among some."""
+    low, _, n_rows, n_columns, row_stride, column_stride = array
+    high = low + 8
+    if n_rows * n_columns == 0:
+        return True
+    rows, columns = (n_rows - 1) * row_stride, (n_columns - 1) * column_stride
+    low, high = low + minimum(rows, 0) + minimum(columns, 0), high + maximum(rows, 0) + maximum(columns, 0)
+    return high <= address or address + n_bytes <= low
+
+
+@kernel
+def lend_beside(room, work, X, centers):
+    """Use the caller's workspace, (address, bytes), unless what it gives lies in that."""
+    if is_apart(X, work[0], work[1]) and is_apart(centers, work[0], work[1]):
+        lend(room, work[0], work[1])
+
+
+@kernel
+def rows_at(array, room):
+    """Return a float64 table of an array, given as (address, code, rows, columns, strides)."""
+    address, code, n_rows, n_columns, row_stride, column_stride = array
+    rows = empty(room, (n_rows, n_columns), np.float64)
+    read_rows(address, code, row_stride, column_stride, rows)
+    return rows
+
+
+@kernel
+def padded_rows_at(array, room):
+    """Return what `rows_at` does, with columns of zeros up to a multiple of 4."""
+    n_rows, n_columns = array[2], array[3]
+    rows = rows_at(array, room)
+    wide = zeros(room, (n_rows, (n_columns + 3) // 4 * 4), np.float64)
+    for j in range(n_rows):
+        for f in range(n_columns):
+            wide[j, f] = rows[j, f]
+    return wide
+
+
+@kernel
+def write_rows(rows, n_columns, single, address):
+    """Write rows in the working dtype to an array in C order."""
+    if single:
+        narrow = table_at(address, (len(rows), n_columns), np.float32)
+        for j in range(len(rows)):
+            for f in range(n_columns):
+                narrow[j, f] = rows[j, f]
+    else:
+        wide = table_at(address, (len(rows), n_columns), np.float64)
+        for j in range(len(rows)):
+            for f in range(n_columns):
+                wide[j, f] = rows[j, f]
+
+
+@kernel
+def all_finite(rows):
+    for i in range(len(rows)):
+        for f in range(rows.shape[1]):
+            if not abs(rows[i, f]) < np.inf:
+                return False
+    return True
+
+
+@kernel
+def exact_total(values, room):
+    """Return the exact sum of values (n, 1), and whether it is certain."""
+    ranges = ranges_of(values, room)
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(values)), room)
+    tables, rest = sums_for(ranges, 1, 1, room), empty(room, 1, np.float64)
+    total = zeros(room, (1, 1), np.float64)
+    for i in range(len(values)):
+        add_row(values, i, grids.constants, grids.scales, rest, tables.sums[0, 0])
+    tables.counts[0, 0] = 1
+    hard = means_chunk(
+        0, room, tables.sums, tables.counts, grids.exponents, False, 1, total, tables.sizes, tables.hard
+    )
+    return total[0, 0], hard == 0
+
+
+@kernel
+def fit(X, centers, max_iter, single, work, labels, found, room):
+    """Fit a small problem; see `jit.fit`.
+
+    X, centers : arrays, as of `rows_at`; work : address and bytes of the caller's workspace
+    labels, found : addresses of the arrays to write
+
+    Returns
+    -------
+    inertia, n_iter, converged, n_empty, status
+    """
+    n_samples, n_features, n_clusters = X[2], X[3], centers[2]
+    declined = (np.nan, 0, False, 0, DECLINED)
+    if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or max_iter < 1:
+        return declined
+    lend_beside(room, work, X, centers)
+    rows, book = rows_at(X, room), padded_rows_at(centers, room)
+    if not all_finite(rows) or not all_finite(book):
+        return declined
+    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
+    own[:] = -1
+    tables = sums_for(ranges, n_clusters, n_features, room)
+    n_iter, moved, n_empty, _, n_hard = solve_problem(
+        rows, ranges, (single, max_iter, False), book, own, tables, room
+    )
+    sq_dists = empty(room, (n_samples, 1), np.float64)
+    label_sq_dists_chunk(rows, book, own, 0, n_samples, flat(sq_dists))
+    inertia, certain = exact_total(sq_dists, room)
+    if n_hard != 0 or not certain:
+        return declined
+    write_rows(book, n_features, single, found)
+    return inertia, n_iter, moved == 0, n_empty, OK
+
+
+@kernel
+def nearest(X, centers, work, labels, sq_dists, room):
+    """Find the nearest centers of few rows; return the status; see `jit.nearest`, and `fit` for the
+    arguments.
+    """
+    n_samples, n_features, n_clusters = X[2], X[3], centers[2]
+    if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features:
+        return DECLINED
+    lend_beside(room, work, X, centers)
+    rows, book = rows_at(X, room), padded_rows_at(centers, room)
+    if not all_finite(rows) or not all_finite(book):
+        return DECLINED
+    found = table_at(labels, (n_samples,), np.int32), table_at(sq_dists, (n_samples,), np.float64)
+    nearest_chunk(rows, book, 0, n_samples, LANES, *found, room)
+    return OK
+
+
+@kernel
+def update(X, labels, centers, single, work, found, sizes, room):
+    """Write the exact means of few labelled rows; return the status; see `jit.update`.
+
+    labels : an array of one dimension, given like the others, with one column
+    found, sizes : addresses of the arrays to write
+    """
+    n_samples, n_features, n_clusters = X[2], X[3], centers[2]
+    if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or labels[2] != n_samples:
+        return DECLINED
+    if is_apart(labels, work[0], work[1]):
+        lend_beside(room, work, X, centers)
+    rows, book, given = rows_at(X, room), rows_at(centers, room), rows_at(labels, room)
+    if not all_finite(rows) or not all_finite(book):
+        return DECLINED
+    ranges = ranges_of(rows, room)
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(n_samples), room)
+    tables, rest = sums_for(ranges, n_clusters, n_features, room), empty(room, n_features, np.float64)
+    for i in range(n_samples):
+        if not 0.0 <= given[i, 0] < n_clusters:
+            return DECLINED
+        j = int(given[i, 0])
+        add_row(rows, i, grids.constants, grids.scales, rest, tables.sums[0, j])
+        tables.counts[0, j] += 1
+    own = table_at(sizes, (n_clusters,), np.int64)
+    of_means = (tables.sums, tables.counts, grids.exponents, single, n_clusters)
+    if means_chunk(0, room, *of_means, book, own, tables.hard) > 0:
+        return DECLINED
+    write_rows(book, n_features, single, found)
+    return OK
+
+
+@kernel
+def write_picks(rows, picks, single, found):
+    """Write picked rows in the working dtype to an array in C order."""
+    n_features = rows.shape[1]
+    if single:
+        narrow = table_at(found, (len(picks), n_features), np.float32)
+        for p in range(len(picks)):
+            for f in range(n_features):
+                narrow[p, f] = rows[picks[p], f]
+    else:
+        wide = table_at(found, (len(picks), n_features), np.float64)
+        for p in range(len(picks)):
+            for f in range(n_features):
+                wide[p, f] = rows[picks[p], f]
+
+
+@kernel
+def points(X, n_clusters, single, bitgen, generator, work, found, room):
+    """Write different rows at random; return the status; see `jit.points`.
+
+    bitgen, generator : address of a `bitgen_t`, and of the Python object, for Python alone
+    """
+    n_samples = X[2]
+    if not 1 <= n_clusters <= n_samples:
+        return BAD_COUNT
+    lend_beside(room, work, X, X)
+    picks = empty(room, n_clusters, np.int64)
+    choose_without_replacement(bitgen, n_samples, n_clusters, picks, room)
+    address, code, _, n_columns, row_stride, column_stride = X
+    row, first = empty(room, (1, n_columns), np.float64), zeros(room, 1, np.int64)
+    item = 4 if single else 8
+    for p in range(n_clusters):
+        # Only these: all rows would be a copy of the data.
+        read_rows(address + picks[p] * row_stride, code, row_stride, column_stride, row)
+        write_picks(row, first, single, found + p * n_columns * item)
+    return OK
+
+
+@kernel
+def picks_for(rows, n_clusters, bitgen, room):
+    """Return the rows that k-means++ picks."""
+    picks, uniforms = empty(room, n_clusters, np.int64), empty(room, n_clusters - 1, np.float64)
+    first = draw_plus_plus(bitgen, len(rows), uniforms)
+    pick_all(rows, first, uniforms, picks, room)
+    return picks
+
+
+@kernel
+def plus_plus(X, n_clusters, single, bitgen, generator, work, found, room):
+    """Write rows picked by k-means++; return the status; see `jit.plus_plus`, and `points` for the
+    arguments.
+    """
+    n_samples, n_features = X[2], X[3]
+    if n_samples * n_features == 0:
+        return BAD_SHAPE
+    if n_clusters < 1:
+        return BAD_COUNT
+    if n_samples * n_features > SMALL_VALUES:
+        return DECLINED
+    lend_beside(room, work, X, X)
+    rows = rows_at(X, room)
+    if not all_finite(rows):
+        return NOT_FINITE
+    write_picks(rows, picks_for(rows, n_clusters, bitgen, room), single, found)
+    return OK
+
+
+@kernel
+def kmeans2(X, centers, start, n_clusters, max_iter, stop_on_empty, single, bitgen, found, labels, room):
+    """Do what `kmeans2` does with few rows, as far as there is nothing to be said; return the status.
+
+    X, centers, single, found, labels : as of `fit`; there are centers where start is GIVEN
+    start : how it begins (`status`); bitgen : address of a `bitgen_t`
+    """
+    n_samples, n_features = X[2], X[3]
+    if not is_small(n_samples, n_features, n_clusters) or max_iter < 1:
+        return DECLINED
+    if start == GIVEN:
+        # A single value is a number of clusters.
+        if centers[3] != n_features or n_clusters * n_features == 1:
+            return DECLINED
+    elif n_clusters > n_samples:
+        return DECLINED
+    rows = rows_at(X, room)
+    if not all_finite(rows):
+        return DECLINED
+    if start == GIVEN:
+        book = padded_rows_at(centers, room)
+        if not all_finite(book):
+            return DECLINED
+    else:
+        book = zeros(room, (n_clusters, (n_features + 3) // 4 * 4), np.float64)
+        if start == POINTS:
+            picks = empty(room, n_clusters, np.int64)
+            choose_without_replacement(bitgen, n_samples, n_clusters, picks, room)
+        else:
+            picks = picks_for(rows, n_clusters, bitgen, room)
+        for p in range(n_clusters):
+            for f in range(n_features):
+                book[p, f] = rows[picks[p], f]
+        # For Python, which must not draw again.
+        write_rows(book, n_features, single, found)
+    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
+    own[:] = -1
+    tables = sums_for(ranges, n_clusters, n_features, room)
+    options = (single, max_iter, stop_on_empty)
+    _, _, _, ever_empty, n_hard = solve_problem(rows, ranges, options, book, own, tables, room)
+    if ever_empty or n_hard != 0:
+        return DECLINED if start == GIVEN else DRAWN
+    write_rows(book, n_features, single, found)
+    return OK

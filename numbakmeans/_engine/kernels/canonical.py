@@ -1,0 +1,196 @@
+"""Distances and nearest centers by their definition.
+
+D(i, j) is the sum over features, in order, of ``(float64(x) - float64(c))**2``, every operation rounded
+once in float64. The lowest j wins ties; a NaN counts as +inf; without a finite distance the label is 0.
+
+The rows of a block lie side by side, features first, so that the lanes of a vector are rows: each lane
+does the operations of the definition in their order, and LLVM needs no permission to vectorise. Four
+features are added for each sweep over the lanes, which spares loads and stores of the running sums. The
+features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes no sum of squares.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.grids import GROUP
+from numbakmeans._numba.compiler import bounding_kernel, kernel
+from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+#: Features copied in one sweep over the rows of a block: a line of the cache.
+PACKED_FEATURES = 8
+
+
+@kernel
+def pack_block(X, start, stop, block):
+    """Tile. Copy rows [start, stop) of X into the lanes of block, as float64, some features at a time.
+
+    Neighbours in a column of block are a power of two apart: all features of a row at once would evict each
+    other from the first cache.
+
+    X : (n_samples, n_features); block : OUT (padded features, lanes), padding already zero
+    """
+    n_features = X.shape[1]
+    whole = n_features - n_features % PACKED_FEATURES
+    for first in range(0, whole, PACKED_FEATURES):
+        for i in range(start, stop):
+            for f in range(first, first + PACKED_FEATURES):
+                block[f, i - start] = X[i, f]
+    for i in range(start, stop):
+        for f in range(whole, n_features):
+            block[f, i - start] = X[i, f]
+
+
+@kernel
+def sq_dist_tile(block, center, sq_dists):
+    """Tile. D between each lane of block and one padded center; sq_dists : OUT (lanes,)."""
+    n_lanes = block.shape[1]
+    for r in range(n_lanes):
+        sq_dists[r] = 0.0
+    for f in range(0, block.shape[0], GROUP):
+        c0, c1, c2, c3 = center[f], center[f + 1], center[f + 2], center[f + 3]
+        for r in range(n_lanes):
+            e0, e1 = block[f, r] - c0, block[f + 1, r] - c1
+            e2, e3 = block[f + 2, r] - c2, block[f + 3, r] - c3
+            sq_dists[r] = sq_dists[r] + e0 * e0 + e1 * e1 + e2 * e2 + e3 * e3
+
+
+@kernel
+def nearest_tile(block, centers, partial, sq_dists, labels):
+    """Tile. The nearest center of each lane, and D to it.
+
+    block : (padded features, lanes); centers : (n_clusters, padded features)
+    partial : workspace (lanes,); sq_dists : OUT (lanes,); labels : OUT (lanes,), int64
+    """
+    n_lanes = block.shape[1]
+    last = block.shape[0] - GROUP
+    for r in range(n_lanes):
+        partial[r] = 0.0
+        sq_dists[r] = np.inf
+        labels[r] = 0
+    for j in range(centers.shape[0]):
+        for f in range(0, last, GROUP):
+            c0, c1, c2, c3 = centers[j, f], centers[j, f + 1], centers[j, f + 2], centers[j, f + 3]
+            for r in range(n_lanes):
+                e0, e1 = block[f, r] - c0, block[f + 1, r] - c1
+                e2, e3 = block[f + 2, r] - c2, block[f + 3, r] - c3
+                partial[r] = partial[r] + e0 * e0 + e1 * e1 + e2 * e2 + e3 * e3
+        # The last group is added and compared in one sweep.
+        c0, c1, c2, c3 = centers[j, last], centers[j, last + 1], centers[j, last + 2], centers[j, last + 3]
+        for r in range(n_lanes):
+            e0, e1 = block[last, r] - c0, block[last + 1, r] - c1
+            e2, e3 = block[last + 2, r] - c2, block[last + 3, r] - c3
+            sq_dist = partial[r] + e0 * e0 + e1 * e1 + e2 * e2 + e3 * e3
+            nearer = sq_dist < sq_dists[r]
+            sq_dists[r] = sq_dist if nearer else sq_dists[r]
+            labels[r] = j if nearer else labels[r]
+            partial[r] = 0.0
+
+
+@kernel
+def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room):
+    """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
+    marked = mark(room)
+    block = zeros(room, (centers.shape[1], n_lanes), np.float64)
+    partial, lane_dists = empty(room, n_lanes, np.float64), empty(room, n_lanes, np.float64)
+    lane_labels = empty(room, n_lanes, np.int64)
+    for first in range(start, stop, n_lanes):
+        end = minimum(first + n_lanes, stop)
+        pack_block(X, first, end, block)
+        nearest_tile(block, centers, partial, lane_dists, lane_labels)
+        for i in range(first, end):
+            labels[i] = lane_labels[i - first]
+            sq_dists[i] = lane_dists[i - first]
+    release(room, marked)
+
+
+@kernel
+def nearest_slot(slot, room, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+    """Slot. Label the rows of every n-th chunk; see `nearest`."""
+    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+        stop = minimum(start + chunk_rows, X.shape[0])
+        nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room)
+
+
+@kernel
+def nearest(loop, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+    """Write label and D of the nearest center for every row.
+
+    X : (n_samples, n_features); centers : (n_clusters, padded features), float64
+    labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
+    """
+    spread(loop, n_slots, nearest_slot, (X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists))
+
+
+@kernel
+def sq_dist_to(X, i, centers, j):
+    """Return D(i, j)."""
+    sq_dist = 0.0
+    for f in range(X.shape[1]):
+        difference = X[i, f] - centers[j, f]
+        sq_dist += difference * difference
+    return np.inf if np.isnan(sq_dist) else sq_dist
+
+
+@bounding_kernel
+def about_sq_dist(X, i, centers, j):
+    """Return D(i, j) but for its rounding: summed in any order."""
+    sq_dist = 0.0
+    for f in range(X.shape[1]):
+        difference = X[i, f] - centers[j, f]
+        sq_dist += difference * difference
+    return sq_dist
+
+
+@kernel
+def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
+    """Chunk. Write D between each row in [start, stop) and the center of its label."""
+    for i in range(start, stop):
+        sq_dists[i] = sq_dist_to(X, i, centers, labels[i])
+
+
+@kernel
+def label_sq_dists_slot(slot, room, X, centers, labels, n_slots, chunk_rows, sq_dists):
+    """Slot. Write D of the rows of every n-th chunk; see `label_sq_dists`."""
+    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+        stop = minimum(start + chunk_rows, X.shape[0])
+        label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
+
+
+@kernel
+def label_sq_dists(loop, X, centers, labels, n_slots, chunk_rows, sq_dists):
+    """Write D between every row and the center of its label; arguments as in `nearest`."""
+    spread(loop, n_slots, label_sq_dists_slot, (X, centers, labels, n_slots, chunk_rows, sq_dists))
+
+
+@kernel
+def root_single(sq_dist):
+    """Return sqrt of a float64, rounded once to float32.
+
+    Rounding the float64 root again would err where it falls on the middle m of two float32; m has 25
+    bits, so that m * m is exact and tells on which side the true root lies.
+    """
+    root = np.sqrt(sq_dist)
+    # np.nextafter is not to be had in nopython: one step of a positive float64 is one step of its bits.
+    bits = bits_of(root)
+    below = np.float64(np.float32(float_of(maximum(bits - 1, 0))))
+    above = np.float64(np.float32(float_of(bits + 1)))
+    if below == above or not root < np.inf:
+        return np.float32(root)
+    middle = (below + (2.0**128 if above == np.inf else above)) * 0.5
+    if sq_dist == middle * middle:
+        return np.float32(middle)
+    return np.float32(above if sq_dist > middle * middle else below)
+
+
+@kernel
+def roots_slot(slot, room, sq_dists, n_slots, dists):
+    """Slot. Write the roots of some elements; see `roots_single`."""
+    for i in range(slot * len(dists) // n_slots, (slot + 1) * len(dists) // n_slots):
+        dists[i] = root_single(sq_dists[i])
+
+
+@kernel
+def roots_single(loop, sq_dists, n_slots, dists):
+    """Write sqrt of every element, rounded once to float32; dists : OUT, float32."""
+    spread(loop, n_slots, roots_slot, (sq_dists, n_slots, dists))

@@ -1,0 +1,165 @@
+"""Rows in spatial order, cut into blocks of neighbours, features first.
+
+A grid is laid over the bulk of the data, halving its longest side again and again; each row gets the number
+of its cell, whose bits are the halvings (Z-order). Sorted by it, every half of a half ... is a run of rows,
+and the runs that fit into a block become one. Where the grid lies, and how fine it is, changes no result.
+
+A block holds its rows side by side, features first, in the working dtype: feature f of row r of block b is
+``data[widths[b] * n_features + f * (widths[b + 1] - widths[b]) + r]``. Its width is a multiple of what
+`nearest_lanes` handles at once; the spare lanes repeat the first row.
+
+References
+----------
+G. M. Morton, "A computer oriented geodetic data base and a new technique in file sequencing", IBM, 1966.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.kernels.sums import add_lanes
+from numbakmeans._engine.simd import lanes_at_once
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import folded
+
+
+@kernel
+def number_slot(slot, room, X, grid, cells, histograms):
+    """Slot. Write the cell of each row of the slot, and count the rows of each cell; see `sort_rows`."""
+    origin, steps, limits, bits = grid
+    n_samples, n_slots = X.shape[0], histograms.shape[0]
+    histogram = histograms[slot]
+    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
+        cell = 0
+        for f in range(X.shape[1]):
+            place = (np.float64(X[i, f]) - origin[f]) * steps[f]
+            # Conditions that a NaN passes, too, should another thread change the data.
+            place = place if place > 0.0 else 0.0
+            cell += bits[f, int(place if place < limits[f] else limits[f])]
+        cells[i] = cell
+        histogram[cell] += 1
+
+
+@kernel
+def place_slot(slot, room, histograms, cells, order):
+    """Slot. Write the numbers of the slot's rows to where they belong; see `sort_rows`."""
+    n_samples, n_slots = len(cells), histograms.shape[0]
+    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
+        cell = cells[i]
+        order[histograms[slot, cell]] = i
+        histograms[slot, cell] += 1
+
+
+@kernel
+def sort_rows(loop, X, grid, histograms, cells, order):
+    """Sort the rows by their cells, rows of one cell in their order.
+
+    grid : `shapes.cells.CellGrid`
+    histograms : INOUT (n_slots, n_cells), int32, zero at first, and then where each slot's rows end
+    cells : workspace (n_samples,), int32; order : OUT (n_samples,), int32
+    """
+    n_slots = histograms.shape[0]
+    spread(loop, n_slots, number_slot, (X, grid, cells, histograms))
+    place = 0
+    for cell in range(histograms.shape[1]):
+        for s in range(n_slots):
+            count = histograms[s, cell]
+            histograms[s, cell] = place
+            place += count
+    spread(loop, n_slots, place_slot, (histograms, cells, order))
+
+
+@kernel
+def cut_blocks(ends, block_rows, starts):
+    """Cut the sorted rows into blocks along the halvings of the grid; return how many there are.
+
+    ends : (n_cells,), where each cell's rows end; n_cells a power of two
+    starts : OUT, the first row of each block, and n_samples; large enough for any cut
+    """
+    n_blocks = 0
+    first, size = 0, len(ends)
+    while first < len(ends):
+        begin, end = ends[first - 1] if first > 0 else 0, ends[first + size - 1]
+        if end - begin > block_rows and size > 1:
+            size //= 2
+            continue
+        for start in range(begin, end, block_rows):
+            starts[n_blocks] = start
+            n_blocks += 1
+        first += size
+        # The next part is as large as its place in the tree of halvings allows.
+        while size < len(ends) and first % (2 * size) == 0:
+            size *= 2
+    starts[n_blocks] = ends[len(ends) - 1]
+    return n_blocks
+
+
+@kernel
+def widths_of(starts, X, widths):
+    """Write where each block's lanes begin; starts : (n_blocks + 1,); widths : OUT (n_blocks + 1,), int64."""
+    step = lanes_at_once(X)
+    widths[0] = 0
+    for b in range(len(starts) - 1):
+        size = starts[b + 1] - starts[b]
+        widths[b + 1] = widths[b] + (size + step - 1) // step * step
+
+
+@kernel
+def block_of(data, widths, b, n_features):
+    """Return block b: (n_features, its width)."""
+    return folded(data, widths[b] * n_features, n_features, widths[b + 1] - widths[b])
+
+
+@kernel
+def fill_block(X, rows, block, lows, highs):
+    """Tile. Copy rows of X into a block, and write its bounding box."""
+    n_features, width = block.shape
+    for r in range(width):
+        i = rows[r] if r < len(rows) else rows[0]
+        for f in range(n_features):
+            block[f, r] = X[i, f]
+    for f in range(n_features):
+        low, high = block[f, 0], block[f, 0]
+        for r in range(1, width):
+            low = minimum(low, block[f, r])
+            high = maximum(high, block[f, r])
+        lows[f], highs[f] = low, high
+
+
+@kernel
+def fill_slot(slot, room, X, n_slots, order, blocks, constants, scales):
+    """Slot. Copy the rows of some blocks; see `fill_blocks`."""
+    starts, widths, data, lows, highs, totals = blocks
+    n_blocks = len(widths) - 1
+    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+        block = block_of(data, widths, b, X.shape[1])
+        rows = order[starts[b] : starts[b + 1]]
+        fill_block(X, rows, block, lows[b], highs[b])
+        add_lanes(block, len(rows), constants, scales, totals[b], room)
+
+
+@kernel
+def fill_blocks(loop, X, n_slots, order, blocks, constants, scales):
+    """Copy all rows into their blocks, and find the boxes and the sums of these.
+
+    blocks : INOUT `shapes.cells.Blocks`, starts and widths known, totals zero at first
+    """
+    spread(loop, n_slots, fill_slot, (X, n_slots, order, blocks, constants, scales))
+
+
+@kernel
+def labels_slot(slot, room, order, n_slots, starts, owners, lane_labels, labels):
+    """Slot. Write the labels of the rows of some blocks; see `labels_of_rows`."""
+    n_blocks = len(owners)
+    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+        for p in range(starts[b], starts[b + 1]):
+            labels[order[p]] = owners[b] if owners[b] >= 0 else lane_labels[p]
+
+
+@kernel
+def labels_of_rows(loop, order, n_slots, starts, owners, lane_labels, labels):
+    """Write the labels of the sorted rows to where the rows came from.
+
+    owners : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
+    """
+    spread(loop, n_slots, labels_slot, (order, n_slots, starts, owners, lane_labels, labels))

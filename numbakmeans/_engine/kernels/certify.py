@@ -1,0 +1,362 @@
+"""Nearest centers from approximate scores: a certificate where it holds, the definition where it does not.
+
+With x and c shifted and scaled (`_kernels.pack`), and s their scale, half of s**2 D(x, c) is the score
+S = |c|**2 / 2 - x.c plus |x|**2 / 2, which all centers share. The tile computes S' in the working dtype.
+
+The bound. Let u be the unit roundoff of the working dtype (2**-24 or 2**-53), v = 2**-53, X = |x|,
+C the largest |c| of a panel, d the number of features.
+
+- Packed rows and centers are rounded once or twice, rows that serve as they are not at all: x' = x (1 + e),
+  c' = c (1 + e), |e| <= 2u, so that |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of
+  at most ((d + 3) v + u) C**2 / 2.
+- d products are added to the half norm, one after the other. A term goes through at most d additions, and a
+  rounding of its own where there is no fused operation: at most 1.04 (d + 1) u (X C + C**2 / 2), by
+  Cauchy-Schwarz and [1]_, where d is at most 2**19.
+- The definition rounds too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
+
+So with E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
+S' - E' of another, they are in this order by the definition. Each panel has its own C: a center far out
+does not blur the others. Tiny values that vanish in scaling or in products, and the rounding of X and C
+themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05; so are the roundings of
+S' + E, of S' - E, and of E itself, fused or not. `scale_for` refuses what lies beyond 2**±400. Infinite
+scores, of padding and of centers that equal another, are never smallest. Nothing here holds for NaN: callers
+send only finite data.
+
+References
+----------
+.. [1] N. J. Higham, "Accuracy and Stability of Numerical Algorithms", second edition, 2002, section 3.1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.kernels.canonical import about_sq_dist, sq_dist_to
+from numbakmeans._engine.kernels.pack import (
+    Scores,
+    distinct_centers,
+    in_turn,
+    pack_panel,
+    pack_rows,
+    panel_buffers,
+    panel_columns,
+    score_buffers,
+)
+from numbakmeans._engine.simd import compare_panels, lane_rows, score_lanes, score_tile, tile_rows, turn_rows
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+
+class Packed(NamedTuple):
+    """All centers, as the tile wants them.
+
+    distinct : (n_clusters,), bool, which centers can win; members : (n_panels * columns,), int64, which
+    center stands where, -1 for none, which come last; panels, half_norms : from `pack.pack_panel`
+    errors : (n_panels, 3), from `error_bound`; groups : (n_panels,), int64, the group of each panel
+    """
+
+    distinct: np.ndarray
+    members: np.ndarray
+    panels: np.ndarray
+    half_norms: np.ndarray
+    errors: np.ndarray
+    groups: np.ndarray
+
+
+class Block(NamedTuple):
+    """Some rows that the tile shall assign, and what it finds; each array has room for the rows of a block.
+
+    picks : int64, which rows of X they are; needs : (n_groups, block_rows), bool, which panels they want
+    (`score_rows`); norms : of the rows in the frame; rows : room to pack them, or none where those of X serve
+    as they are; lanes : (blocks, n_features, lane rows), the rows side by side, or none; scores : from
+    `pack.score_buffers`
+    work : the smallest upper end of all scores, the panel of that, and 0.0; for a row that the definition had
+    to decide, the squared distance to its center in units of the frame, the panel of that center, and 1.0
+    labels : int64, the nearest centers
+    """
+
+    picks: np.ndarray
+    needs: np.ndarray
+    rows: np.ndarray
+    norms: np.ndarray
+    lanes: np.ndarray
+    scores: Scores
+    work: np.ndarray
+    labels: np.ndarray
+
+
+@kernel
+def block_buffers(X, block_rows, n_panels, n_groups, turns, packs, room):
+    """Return a `Block` for rows of X.
+
+    turns : are rows that want all centers to be scored side by side? packs : are rows to be packed?
+    """
+    n_features, width = X.shape[1], lane_rows(X)
+    n_blocks = (block_rows + width - 1) // width
+    return Block(
+        empty(room, n_blocks * width, np.int64),
+        empty(room, (n_groups, block_rows), np.bool_),
+        empty(room, (n_blocks * width if packs else 0, n_features), X.dtype),
+        zeros(room, n_blocks * width, np.float64),
+        empty(room, (n_blocks if turns else 0, n_features, width), X.dtype),
+        score_buffers(X, block_rows, n_panels, room),
+        empty(room, (3, n_blocks * width), np.float64),
+        empty(room, block_rows, np.int64),
+    )
+
+
+@kernel
+def error_bound(n_features, single, norm, errors):
+    """Write a, b, c of a panel, so that E <= a + b X + c X**2 for a row of norm X.
+
+    norm : the largest of a center in the panel; errors : OUT (3,)
+    """
+    u = 2.0**-24 if single else 2.0**-53
+    definition = (n_features + 4) * 2.0**-53
+    tile = (n_features + 8) * u
+    least = 2.0**-140 if single else 2.0**-1000
+    constant = tile * norm * norm / 2 + definition * norm * norm
+    errors[0] = 1.05 * constant + least * (1 + n_features)
+    errors[1] = 1.05 * (tile * norm + 2 * definition * norm) + least * n_features
+    errors[2] = 1.05 * definition
+
+
+@kernel
+def panels_slot(slot, room, n_slots, centers, origin, scale, packed):
+    """Slot. Write every n-th panel; see `pack_centers`."""
+    n_features, single = len(origin), packed.panels.itemsize == 4
+    of_centers = (centers, packed.distinct, packed.members, origin, scale)
+    for p in range(slot, len(packed.panels), n_slots):
+        norm = pack_panel(*of_centers, p, packed.panels, packed.half_norms)
+        error_bound(n_features, single, norm, packed.errors[p])
+
+
+@kernel
+def pack_centers(loop, n_slots, X, centers, members, groups, origin, scale, room):
+    """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panel`."""
+    n_clusters, n_features = centers.shape[0], X.shape[1]
+    distinct = empty(room, n_clusters, np.bool_)
+    distinct_centers(centers, n_features, distinct, room)
+    columns = panel_columns(X, n_clusters)
+    packed = Packed(distinct, members, *panel_buffers(X, len(members) // columns, columns, room), groups)
+    spread(loop, n_slots, panels_slot, (n_slots, centers, origin, scale, packed))
+    return packed
+
+
+@kernel
+def error_of(errors, p, norm):
+    """Return E for the scores of panel p and a row of some norm."""
+    return errors[p, 0] + (errors[p, 1] + errors[p, 2] * norm) * norm
+
+
+@kernel
+def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
+    """Write which rows are wanted: their places among n_rows, and their numbers, filled up to whole tiles.
+
+    Returns
+    -------
+    n_chosen : how many there are
+    """
+    n_chosen = 0
+    for t in range(n_rows):
+        places[n_chosen], chosen[n_chosen] = t, numbers[t]
+        n_chosen += 1 if wanted[t] else 0
+    for t in range(n_chosen, n_chosen + n_at_once):
+        chosen[t] = chosen[0] if n_chosen > 0 else 0
+    return n_chosen
+
+
+@kernel
+def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores):
+    """Tile. Find the best two scores of each panel for some rows.
+
+    rows : (rows, n_features), in the frame; numbers : (at least n_rows,), int64, where each row is among them
+    needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
+    want is left +inf; groups : (n_panels,), int64, the group of each panel
+    scores : from `pack.score_buffers`
+    """
+    places, chosen = scores.places, scores.chosen
+    n_panels = panels.shape[0]
+    n_at_once = tile_rows(rows)
+    n_chosen = 0
+    for p in range(n_panels):
+        best, second, columns = scores.best[p], scores.second[p], scores.columns[p]
+        if p == 0 or groups[p] != groups[p - 1]:
+            n_chosen = choose_rows(numbers, n_rows, needs[groups[p]], n_at_once, places, chosen)
+        if n_chosen < n_rows:
+            best[:n_rows] = np.inf
+            second[:n_rows] = np.inf
+            columns[:n_rows] = 0
+            best, second, columns = scores.some_best, scores.some_second, scores.some_columns
+        for first in range(0, n_chosen, n_at_once):
+            score_tile(rows, chosen, first, panels, half_norms, p, best, second, columns)
+        if n_chosen < n_rows:
+            for t in range(n_chosen):
+                r = places[t]
+                scores.best[p, r], scores.second[p, r] = best[t], second[t]
+                scores.columns[p, r] = columns[t]
+
+
+@kernel
+def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near):
+    """Find the nearest center of row i by the definition, among those whose score may be below limit.
+
+    t : where the row is in the scores; norm : of the row in the frame
+    doubtful : workspace (n_panels,), int64; near : workspace (n_panels * columns,), float64
+
+    The sum of the definition waits for each of its additions. So first come distances that are summed in any
+    order. Both are off by less than (d + 3) 2**-53 of the true one, and by what underflows: only where others
+    come that near to the smallest, they are found by the definition, too.
+
+    In the panels that were in doubt, the smallest two of these distances replace the scores, each plus its E:
+    bounds that are taken from them hold, and are as narrow as the norms allow. The winner may be another one
+    than the smallest by that rounding alone, which is less than what bounds are widened by.
+
+    Returns
+    -------
+    label, panel, sq_dist : the center, where it is, and the squared distance in units of the frame
+    """
+    best, second, columns = scores.best, scores.second, scores.columns
+    width = len(packed.members) // best.shape[0]
+    n_doubtful, smallest = 0, np.inf
+    for p in range(best.shape[0]):
+        error = error_of(packed.errors, p, norm)
+        if best[p, t] - error > limit or best[p, t] == np.inf:
+            continue
+        only_best = second[p, t] - error > limit
+        nearest, next_nearest = np.inf, np.inf
+        for c in range(width):
+            j, total = packed.members[p * width + c], np.inf
+            if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
+                total = about_sq_dist(X, i, centers, j)
+            near[n_doubtful * width + c] = total
+            if total < nearest:
+                nearest, next_nearest = total, nearest
+            elif total < next_nearest:
+                next_nearest = total
+        doubtful[n_doubtful] = p
+        n_doubtful += 1
+        smallest = minimum(smallest, nearest)
+        best[p, t] = 0.5 * (nearest * scale * scale - norm * norm) + error
+        if not only_best:
+            second[p, t] = 0.5 * (next_nearest * scale * scale - norm * norm) + error
+    reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070
+    n_close, winner = 0, -1
+    # Data that another thread changes may leave none.
+    for q in range(n_doubtful * width if smallest < np.inf else 0):
+        if near[q] <= reach:
+            n_close += 1
+            winner = q
+    sq_dist, label = np.inf, centers.shape[0]
+    for q in range(n_doubtful * width if n_close > 1 else 0):
+        if near[q] <= reach:
+            j = packed.members[doubtful[q // width] * width + q % width]
+            total = sq_dist_to(X, i, centers, j)
+            if total < sq_dist or (total == sq_dist and j < label):
+                sq_dist, label, winner = total, j, q
+    if winner < 0:
+        return 0, -1, np.inf
+    panel = doubtful[winner // width]
+    return packed.members[panel * width + winner % width], panel, near[winner] * scale * scale
+
+
+@kernel
+def score_some(X, block, n_picks, packed, origin, scale, room):
+    """Tile. Score the wanted centers for the first n_picks rows of a block.
+
+    block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
+    """
+    picks, needs, rows = block.picks, block.needs, block.rows
+    source, numbers = X, picks
+    marked = mark(room)
+    if len(rows) > 0:
+        pack_rows(X, picks, n_picks, origin, scale, rows)
+        source, numbers = rows, in_turn(n_picks, room)
+    panels = (packed.panels, packed.half_norms, packed.groups)
+    score_rows(source, numbers, n_picks, needs, *panels, block.scores)
+    release(room, marked)
+
+
+@kernel
+def turn_block(X, n_picks, block, origin, scale, room):
+    """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
+    picks, rows, lanes = block.picks, block.rows, block.lanes
+    width = lanes.shape[2]
+    marked = mark(room)
+    numbers_of_packed = in_turn(width, room)
+    # The last lanes are filled up with the last row.
+    for t in range(n_picks, len(picks)):
+        picks[t] = picks[n_picks - 1]
+    for b in range((n_picks + width - 1) // width):
+        source, numbers, first = X, picks, b * width
+        if len(rows) > 0:
+            pack_rows(X, picks[first:], width, origin, scale, rows)
+            source, numbers, first = rows, numbers_of_packed, 0
+        turn_rows(source, numbers, first, lanes[b])
+    release(room, marked)
+
+
+@kernel
+def score_all(X, start, stop, block, packed, origin, scale, room):
+    """Tile. Make rows [start, stop) those of a block, and score all centers for them.
+
+    block : INOUT `Block`; with lanes, rows are scored side by side
+    packed : as in `score_some`
+
+    Returns
+    -------
+    n_picks : how many rows there are
+    """
+    n_picks, lanes = stop - start, block.lanes
+    width, columns = lanes.shape[2], packed.panels.shape[2]
+    for t in range(n_picks):
+        block.picks[t] = start + t
+    block.needs[:] = True
+    if len(lanes) == 0:
+        score_some(X, block, n_picks, packed, origin, scale, room)
+        return n_picks
+    turn_block(X, n_picks, block, origin, scale, room)
+    best, second, places = block.scores.best, block.scores.second, block.scores.columns
+    for p in range(len(packed.panels)):
+        filled = maximum(minimum(columns, len(packed.distinct) - p * columns), 0)
+        of_panel = (best[p], second[p], places[p])
+        for b in range((n_picks + width - 1) // width):
+            score_lanes(lanes[b], packed.panels, packed.half_norms, p, filled, b * width, *of_panel)
+    return n_picks
+
+
+@kernel
+def nearest_of_rows(X, block, n_picks, centers, packed, scale, room):
+    """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
+
+    block : INOUT `Block`, after `score_some` or `score_all`, its norms given
+    packed : all centers, a `Packed`
+
+    Returns
+    -------
+    n_decided : how many rows the definition had to decide
+    """
+    picks, norms, scores, work, labels = block.picks, block.norms, block.scores, block.work, block.labels
+    columns = scores.columns
+    compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
+    limit, winner, rival, decided = work[0], work[1], work[2], work[2]
+    width = len(packed.members) // len(columns)
+    marked = mark(room)
+    doubtful = empty(room, len(columns), np.int64)
+    near = empty(room, len(packed.members), np.float64)
+    n_decided = 0
+    for t in range(n_picks):
+        # Without a finite limit the row has changed since it was checked: nothing is certain.
+        certain = rival[t] > limit[t] and limit[t] < np.inf
+        decided[t] = 0.0 if certain else 1.0
+        if certain:
+            p = int(winner[t])
+            labels[t] = packed.members[p * width + columns[p, t]]
+        else:
+            at = (scores, t, norms[t], scale, limit[t], doubtful, near)
+            labels[t], winner[t], limit[t] = decide(X, picks[t], centers, packed, *at)
+            n_decided += 1
+    release(room, marked)
+    return n_decided

@@ -1,0 +1,250 @@
+"""Few features: only the centers that can be nearest somewhere in a block of neighbours are compared.
+
+The rows are brought into spatial order once (`cells`). In every pass, a center c is out of the
+running for a block if another, z, is nearer everywhere in the block's bounding box. z is the center nearest
+to the middle of the box. The difference of the squared distances is linear in x, so that its largest value
+over the box is the sum of each feature's larger end:
+
+    |x - z|**2 - |x - c|**2  <=  sum over f of max of (x_f - z_f)**2 - (x_f - c_f)**2 at x_f = low_f, high_f
+
+Where that is below zero by more than what rounding can do here and in the definition, c is never the nearest
+of any row in the box. What remains is decided by the definition; where one center remains, which is the rule
+deep inside a cluster, the whole block is labelled and moved at once, by the exact sums of its rows. With one
+feature blocks are runs of the sorted rows, and two centers remain only where their boundary crosses one.
+
+Rounding. Let v = 2**-53 and M the sum over f of the largest (x_f - z_f)**2 and (x_f - c_f)**2 at the ends: no
+distance in the box, to z or to c, is above M. The definition errs by at most (d + 3) v M for each of the two;
+computing the bound by at most (d + 6) v M. That is (3 d + 12) v M in all; with squares that underflow, each
+by less than 2**-1074, below (4 d + 16) v M + d 2**-1070. No bound is kept between passes: nothing can drift.
+
+References
+----------
+T. Kanungo, D. M. Mount, N. S. Netanyahu, C. D. Piatko, R. Silverman, A. Y. Wu, "An efficient k-means
+clustering algorithm: analysis and implementation", IEEE Transactions on Pattern Analysis and Machine
+Intelligence 24, 2002, doi 10.1109/TPAMI.2002.1017616: candidates of a box, on a tree. Here on two levels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.kernels.cells import block_of
+from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row
+from numbakmeans._engine.shapes.cells import MIXED, Assignment
+from numbakmeans._engine.simd import nearest_lanes
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release
+
+
+@kernel
+def contenders(lows, highs, table, n_centers, work, found):
+    """Tile. Find the centers that can be nearest somewhere in a box; return how many.
+
+    table : (n_features, at least n_centers), the centers' features side by side
+    work : workspace (2, at least n_centers); found : OUT, their positions in the table, in order
+    """
+    n_features = len(lows)
+    gaps, sizes = work[0][:n_centers], work[1][:n_centers]
+    for c in range(n_centers):
+        gaps[c] = 0.0
+    for f in range(n_features):
+        middle = 0.5 * lows[f] + 0.5 * highs[f]
+        for c in range(n_centers):
+            e = middle - table[f, c]
+            gaps[c] += e * e
+    z = 0
+    for c in range(1, n_centers):
+        z = c if gaps[c] < gaps[z] else z
+    for c in range(n_centers):
+        gaps[c], sizes[c] = 0.0, 0.0
+    for f in range(n_features):
+        low, high = lows[f], highs[f]
+        z_low = (low - table[f, z]) * (low - table[f, z])
+        z_high = (high - table[f, z]) * (high - table[f, z])
+        z_size = maximum(z_low, z_high)
+        for c in range(n_centers):
+            e_low, e_high = low - table[f, c], high - table[f, c]
+            c_low, c_high = e_low * e_low, e_high * e_high
+            at_low, at_high = z_low - c_low, z_high - c_high
+            gaps[c] += at_low if at_low > at_high else at_high
+            c_size = c_low if c_low > c_high else c_high
+            sizes[c] += c_size if c_size > z_size else z_size
+    margin, least = (4 * n_features + 16) * 2.0**-53, n_features * 2.0**-1070
+    n_found = 0
+    for c in range(n_centers):
+        found[n_found] = c
+        # Written so that a NaN, of an overflow, keeps the center.
+        n_found += 0 if gaps[c] + margin * sizes[c] + least < 0.0 else 1
+    return n_found
+
+
+class Mover(NamedTuple):
+    """What moving a row between tables of sums takes: the grids of these, and workspace.
+
+    constants, scales : as `sums.make_grids` writes them
+    row : (1, n_features), of the dtype of the blocks; rest : (n_features,), float64
+    """
+
+    constants: np.ndarray
+    scales: np.ndarray
+    row: np.ndarray
+    rest: np.ndarray
+
+
+@kernel
+def relabel_block(block, size, new_labels, mover, labels, sums, counts):
+    """Tile. Move the rows of a block to the tables of their new labels; return how many changed.
+
+    It is `sums.relabel` for rows that lie side by side: a row that moves is copied first.
+
+    new_labels : (at least size,), int64; labels : INOUT (size,), int32, -1 for all in the first pass
+    """
+    constants, scales, row, rest = mover
+    fresh, moved = labels[0] < 0, 0
+    for r in range(size):
+        new, old = new_labels[r], labels[r]
+        if new == old:
+            continue
+        for f in range(block.shape[0]):
+            row[0, f] = block[f, r]
+        if fresh:
+            add_row(row, 0, constants, scales, rest, sums[new])
+        else:
+            move_row(row, 0, constants, scales, rest, sums[old], sums[new])
+            counts[old] -= 1
+        counts[new] += 1
+        labels[r] = new
+        moved += 1
+    return moved
+
+
+@kernel
+def own_block(size, owner, label, totals, sums, counts):
+    """Tile. Give all rows of a block one label; return how many changed theirs.
+
+    owner : the label they had, or negative where they are in no table yet
+    """
+    if owner >= 0:
+        add_totals(totals, -1, sums[owner])
+        counts[owner] -= size
+    add_totals(totals, 1, sums[label])
+    counts[label] += size
+    return size
+
+
+@kernel
+def label_block(block, size, owner, new_labels, mover, labels, sums, counts):
+    """Tile. Give the rows of a block the labels found; return its new owner, and how many rows changed.
+
+    new_labels : (lanes,), int64; labels : INOUT (size,), int32, not looked at where the block has an owner
+    """
+    if owner >= 0:
+        labels[:] = owner
+    changed, differ = 0, 0
+    for r in range(size):
+        changed |= new_labels[r] ^ labels[r]
+        differ |= new_labels[r] ^ new_labels[0]
+    moved = 0
+    if changed != 0:
+        moved = relabel_block(block, size, new_labels, mover, labels, sums, counts)
+    return (MIXED if differ != 0 else new_labels[0]), moved
+
+
+@kernel
+def box_of(first, last, blocks, room):
+    """Return the bounding box of blocks [first, last): its low ends, and its high ends."""
+    n_features = blocks.lows.shape[1]
+    low, high = empty(room, n_features, np.float64), empty(room, n_features, np.float64)
+    low[:], high[:] = np.inf, -np.inf
+    for b in range(first, last):
+        for f in range(n_features):
+            low[f] = minimum(low[f], blocks.lows[b, f])
+            high[f] = maximum(high[f], blocks.highs[b, f])
+    return low, high
+
+
+@kernel
+def filtered_chunk(first, last, blocks, table, centers, mover, assignment, room):
+    """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`.
+
+    assignment : its sums and counts those of one slot
+    """
+    starts, widths, data, lows, highs, totals = blocks
+    owners, labels, sums, counts = assignment
+    n_features, n_clusters = table.shape
+    widest = 0
+    for b in range(first, last):
+        widest = maximum(widest, widths[b + 1] - widths[b])
+    lane_labels = empty(room, widest, np.int64)
+    work, found = empty(room, (2, n_clusters), np.float64), empty(room, n_clusters + 1, np.int64)
+    low, high = box_of(first, last, blocks, room)
+    n_near = contenders(low, high, table, n_clusters, work, found)
+    near, near_table = empty(room, n_near, np.int64), empty(room, (n_features, n_near), np.float64)
+    for c in range(n_near):
+        near[c] = found[c]
+        for f in range(n_features):
+            near_table[f, c] = table[f, found[c]]
+    moved, n_decided, n_pairs = 0, 0, 0
+    for b in range(first, last):
+        n_candidates = contenders(lows[b], highs[b], near_table, n_near, work, found)
+        for c in range(n_candidates):
+            found[c] = near[found[c]]
+        label, owner = found[0], owners[b]
+        if n_candidates == 1 and owner == label:
+            continue
+        size, block = starts[b + 1] - starts[b], block_of(data, widths, b, n_features)
+        block_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
+        if n_candidates > 1:
+            nearest_lanes(block, centers, found, n_candidates, new_labels)
+            outputs = (block_labels, sums, counts)
+            owners[b], n_moved = label_block(block, size, owner, new_labels, mover, *outputs)
+            moved += n_moved
+            n_decided += size
+            n_pairs += size * n_candidates
+            continue
+        if owner == MIXED:
+            new_labels[:] = label
+            moved += relabel_block(block, size, new_labels, mover, block_labels, sums, counts)
+        else:
+            moved += own_block(size, owner, label, totals[b], sums, counts)
+        owners[b] = label
+    return moved, n_decided, n_pairs
+
+
+@kernel
+def filtered_slot(slot, room, chunk_blocks, blocks, table, centers, grids, assignment):
+    """Slot. Assign the rows of every n-th chunk; see `filtered_pass`."""
+    owners, labels, sums, counts = assignment
+    n_features, n_blocks, n_slots = table.shape[0], len(owners), sums.shape[0]
+    row, rest = empty(room, (1, n_features), blocks.data.dtype), empty(room, n_features, np.float64)
+    mover = Mover(grids[0], grids[1], row, rest)
+    own = Assignment(owners, labels, sums[slot], counts[slot])
+    moved, n_decided, n_pairs = 0, 0, 0
+    for first in range(slot * chunk_blocks, n_blocks, n_slots * chunk_blocks):
+        marked = mark(room)
+        last = minimum(first + chunk_blocks, n_blocks)
+        done = filtered_chunk(first, last, blocks, table, centers, mover, own, room)
+        moved, n_decided, n_pairs = moved + done[0], n_decided + done[1], n_pairs + done[2]
+        release(room, marked)
+    return moved, n_decided, n_pairs
+
+
+@kernel
+def filtered_pass(loop, chunk_blocks, blocks, table, centers, grids, assignment):
+    """Assign every row to its nearest center, and bring owners, labels, sums and counts up to date.
+
+    Parameters
+    ----------
+    chunk_blocks : blocks that share a first choice of centers
+    blocks, assignment : `shapes.cells.Blocks`, `Assignment`
+    table : (n_features, n_clusters), float64, the centers' features side by side
+    centers : (n_clusters, at least n_features), float64; grids : constants and scales, as of `sums`
+
+    Returns
+    -------
+    moved, n_decided, n_pairs : as in `algorithms.base.Pass`
+    """
+    arguments = (chunk_blocks, blocks, table, centers, grids, assignment)
+    return spread(loop, assignment.sums.shape[0], filtered_slot, arguments)

@@ -1,0 +1,225 @@
+"""Heads: a few numbers for each row and center whose distances are never above the true ones.
+
+With V a few orthonormal directions, the head of x is V'x and one more number, the length of what V leaves
+of x. Then |head(x) - head(c)| <= |x - c|: the first part is a projection, and the lengths of two vectors
+differ by no more than the vectors do. Heads go through the same register tile as rows and centers.
+
+Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row has its products with V in float32, summed
+over CHUNK features at a time: off by at most 1.05 sqrt(h) (CHUNK + d / CHUNK + 6) u |x|. A center has them in
+float64, off by at most 1.05 sqrt(h) (d + 6) u |x|. So the first part is off by e |x|, e being that plus e1.
+The square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r
+by the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `slack` is the sum: what |head(x) - head(c)| may be too
+large by is the slack of the one and of the other. Directions leave next to nothing of a center, and then its
+root is off by most: that is why it is float64.
+
+References
+----------
+J. Drake, G. Hamerly, "Accelerated k-means with adaptive distance bounds", OPT workshop at NIPS 2012, bounds
+distances by differences of norms; L. Kuffo, E. Krippner, P. Boncz, "PDX: a data layout for vector similarity
+search", SIGMOD 2025, prunes by some of the dimensions after a rotation.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.kernels.certify import error_bound
+from numbakmeans._engine.kernels.pack import distinct_centers, norm_of, pack_panel, pack_rows, square_norm
+from numbakmeans._engine.shapes.passes import CHUNK
+from numbakmeans._engine.simd import product_tile, tile_columns, tile_rows
+from numbakmeans._numba.compiler import bounding_kernel, kernel
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+#: The square of a vector that gives no direction.
+SHORTEST = 2.0**-200
+
+
+@bounding_kernel
+def orthonormalize(vectors):
+    """Make vectors (n_vectors, n_features) orthonormal, one by one; one that depends on others becomes 0."""
+    n_vectors, n_features = vectors.shape
+    for t in range(n_vectors):
+        before = square_norm(vectors, t)
+        # Twice is enough, for what the first time leaves by rounding.
+        for _ in range(2):
+            for s in range(t):
+                along = np.float32(0.0)
+                for f in range(n_features):
+                    along += vectors[t, f] * vectors[s, f]
+                for f in range(n_features):
+                    vectors[t, f] -= along * vectors[s, f]
+        square = square_norm(vectors, t)
+        # Not in float32, where the inverse of a short length is infinite.
+        factor = 1.0 / np.sqrt(square) if square > maximum(1e-6 * before, SHORTEST) else 0.0
+        for f in range(n_features):
+            vectors[t, f] *= factor
+
+
+@bounding_kernel
+def off_orthonormal(vectors):
+    """Return the Frobenius norm of V'V - I for nonzero vectors V; zeros only shorten heads."""
+    square = 0.0
+    for t in range(len(vectors)):
+        for s in range(t + 1):
+            product = 0.0
+            for f in range(vectors.shape[1]):
+                product += np.float64(vectors[t, f]) * np.float64(vectors[s, f])
+            if t == s:
+                square += (product - 1.0) * (product - 1.0) if product > 0.0 else 0.0
+            else:
+                square += 2.0 * product * product
+    return np.sqrt(square)
+
+
+@kernel
+def slack(norm, rest, loss):
+    """Return how far a head may be off; norm of the row, length of the rest, and the loss e for one unit."""
+    if norm == 0.0:
+        return 0.0
+    worst = np.sqrt(3.0 * loss) * norm
+    return loss * norm + minimum(worst, 3.0 * loss * norm * norm / rest) + 2.0**-22 * rest
+
+
+@kernel
+def product_buffer(rows, n_vectors, room):
+    """Return zeros for the products of rows and some vectors: (n_panels, at least len(rows), columns)."""
+    n_at_once, columns = tile_rows(rows), tile_columns(rows)
+    n_panels = (n_vectors + columns - 1) // columns
+    return zeros(room, (n_panels, len(rows) + n_at_once, columns), rows.dtype)
+
+
+@kernel
+def add_products(rows, n_rows, panels, sums, room):
+    """Tile. Add the products of some rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
+    n_at_once = tile_rows(rows)
+    marked = mark(room)
+    chosen = empty(room, n_rows + n_at_once, np.int64)
+    for t in range(len(chosen)):
+        chosen[t] = minimum(t, maximum(n_rows - 1, 0))
+    for p in range(len(panels)):
+        for first in range(0, n_rows, n_at_once):
+            product_tile(rows, chosen, first, panels, p, sums[p][first:])
+    release(room, marked)
+
+
+@kernel
+def take_products(sums, n_rows, n_vectors, out):
+    """Tile. Move what `add_products` left to out (at least n_rows, at least n_vectors)."""
+    columns = sums.shape[2]
+    for p in range(len(sums)):
+        first = p * columns
+        for t in range(n_rows):
+            for c in range(minimum(columns, n_vectors - first)):
+                out[t, first + c] = sums[p, t, c]
+                sums[p, t, c] = 0.0
+
+
+@kernel
+def products_slot(slot, room, n_slots, rows, panels, out):
+    """Slot. Write the products of some of the rows; see `products`."""
+    start, stop = slot * len(rows) // n_slots, (slot + 1) * len(rows) // n_slots
+    sums = product_buffer(rows[start:stop], out.shape[1], room)
+    add_products(rows[start:stop], stop - start, panels, sums, room)
+    take_products(sums, stop - start, out.shape[1], out[start:stop])
+
+
+@kernel
+def products(loop, n_slots, rows, panels, out):
+    """Write the products of rows (n_rows, n_features) and the vectors of panels, all float32.
+
+    panels : (n_panels, n_features, columns); out : OUT (n_rows, n_vectors)
+    """
+    spread(loop, n_slots, products_slot, (n_slots, rows, panels, out))
+
+
+@kernel
+def add_rests(heads, norms, n_rows):
+    """Tile. Write what directions leave of rows, whose norms are given, beside their products."""
+    n_directions = heads.shape[1] - 1
+    for t in range(n_rows):
+        heads[t, n_directions] = 0.0
+        rest = norms[t] * norms[t] - square_norm(heads, t)
+        heads[t, n_directions] = np.sqrt(maximum(rest, 0.0))
+
+
+@kernel
+def heads_slot(slot, room, X, n_slots, block_rows, frame, chunks, norms, heads):
+    """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
+    n_features, n_directions = X.shape[1], heads.shape[1] - 1
+    origin, scale = frame.origin, frame.scale
+    rows = empty(room, (block_rows, CHUNK), np.float32)
+    sums = product_buffer(rows, n_directions, room)
+    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+        stop = minimum(start + block_rows, len(X))
+        for chunk in range(len(chunks)):
+            first = chunk * CHUNK
+            width = minimum(CHUNK, n_features - first)
+            for t in range(stop - start):
+                for f in range(width):
+                    rows[t, f] = (X[start + t, first + f] - origin[first + f]) * scale
+                for f in range(width, CHUNK):
+                    rows[t, f] = 0.0
+            add_products(rows, stop - start, chunks[chunk], sums, room)
+        take_products(sums, stop - start, n_directions, heads[start:])
+        add_rests(heads[start:], norms[start:], stop - start)
+
+
+@kernel
+def heads_of_rows(loop, X, n_slots, block_rows, frame, chunks, norms, heads):
+    """Write the heads of all rows.
+
+    frame : `shapes.Frame`; chunks : as in `shapes.Basis`; norms : (n_samples,), float64
+    heads : OUT (n_samples, n_directions + 1), float32
+    """
+    spread(loop, n_slots, heads_slot, (X, n_slots, block_rows, frame, chunks, norms, heads))
+
+
+@kernel
+def center_heads_slot(slot, room, n_slots, points, distinct, frame, basis, center_heads, heads):
+    """Slot. Write what `shapes.Heads` says of the centers of every n-th panel; see `pack_heads`."""
+    members, columns, n_directions = heads.members, heads.panels.shape[2], heads.panels.shape[1] - 1
+    origin, scale = frame.origin, frame.scale
+    rows, norms = zeros(room, (columns, len(origin)), np.float64), empty(room, columns, np.float64)
+    sums, some = (
+        product_buffer(rows, n_directions, room),
+        empty(room, (columns, n_directions + 1), np.float64),
+    )
+    nowhere = zeros(room, n_directions + 1, np.float64)
+    for p in range(slot, len(heads.panels), n_slots):
+        here = members[p * columns : (p + 1) * columns]
+        # Places without a center come last.
+        n_rows = columns
+        while here[n_rows - 1] < 0:
+            n_rows -= 1
+        pack_rows(points, here, n_rows, origin, scale, rows)
+        for t in range(n_rows):
+            norms[t] = norm_of(points, here[t], origin) * scale
+        add_products(rows, n_rows, basis.panels, sums, room)
+        take_products(sums, n_rows, n_directions, some)
+        add_rests(some, norms, n_rows)
+        widest = 0.0
+        for t in range(n_rows):
+            j = here[t]
+            heads.norms[j] = norms[t]
+            for f in range(len(origin)):
+                heads.centers[j, f] = rows[t, f]
+            for f in range(n_directions + 1):
+                center_heads[j, f] = some[t, f]
+            widest = maximum(widest, slack(norms[t], some[t, n_directions], basis.center_loss))
+        heads.slacks[p] = widest
+        norm = pack_panel(center_heads, distinct, members, nowhere, 1.0, p, heads.panels, heads.half_norms)
+        error_bound(n_directions + 1, True, norm, heads.errors[p])
+
+
+@kernel
+def pack_heads(loop, n_slots, points, frame, basis, heads, room):
+    """Write what `shapes.Heads` says of the centers.
+
+    points : (n_clusters, padded features), float64; frame : `shapes.Frame`; basis : `shapes.Basis`
+    heads : INOUT `shapes.Heads`, its rows, loss, members and groups given
+    """
+    n_clusters = len(points)
+    distinct = empty(room, n_clusters, np.bool_)
+    distinct_centers(points, len(frame.origin), distinct, room)
+    center_heads = empty(room, (n_clusters, heads.rows.shape[1]), np.float64)
+    spread(loop, n_slots, center_heads_slot, (n_slots, points, distinct, frame, basis, center_heads, heads))

@@ -1,0 +1,179 @@
+"""Means of exact sums, rounded once.
+
+Nearly all are found side by side in double-double arithmetic, and certified: by a bound on the error, or
+because no operation was rounded. The few others, and means over NaN or infinities, are marked as hard, for
+`exact.mend_means`.
+
+References
+----------
+T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
+1971, doi 10.1007/BF01397083: sums and quotients in two pieces.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.kernels.ranges import power_of_two
+from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty
+
+#: Splits a float64 into two halves whose products are exact (Veltkamp).
+SPLIT = 2.0**27 + 1.0
+#: Between these, no step of a quotient overflows or loses a bit.
+LOW, HIGH = 2.0**-800, 2.0**800
+#: What half a part is worth; a mask of its lower half.
+HALF, LOWER = 2.0**31, (1 << 31) - 1
+#: Means that are found side by side, where one cluster has fewer features.
+MEANS_AT_ONCE = 64
+
+
+@inlined_kernel
+def two_sum(x, y):
+    """Return x + y, rounded, and what rounding took from it, exactly."""
+    total = x + y
+    back = total - x
+    return total, (x - (total - back)) + (y - back)
+
+
+@inlined_kernel
+def two_product(x, y_high, y_low):
+    """Return x * y, rounded, and what rounding took from it, exactly; y in the halves that SPLIT makes."""
+    shifted = x * SPLIT
+    x_high = shifted - (shifted - x)
+    x_low = x - x_high
+    product = x * (y_high + y_low)
+    return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+@kernel
+def quick_means(n_means, n_parts, single, work):
+    """Divide the first n_means sums by their counts, and say which quotients are certain.
+
+    A sum is added up as high + low, its quotient found as q + r with r the remainder over the count. Where no
+    operation was rounded, q + r is the true mean, and adding the two rounds it. Elsewhere both err by less
+    than 2**-96 of the terms and 2**-48 of r: where q + r - error and q + r + error round to the same number,
+    so does the true mean. For float32 the error is taken as 2**-50, so that what float64 rounds to the middle
+    of two float32 is not trusted, unless it is q itself. All of it vectorises.
+
+    work : (5 + 2 * n_parts, at least n_means), float64: the means OUT, whether each is certain OUT (1.0 or
+    0.0), workspace, 1.0 where the sum is exact, the counts, 2**exponents, and the parts; one table, as small
+    problems would feel the cost of many
+    """
+    means, certain, sizes, exact, divisors = work[0], work[1], work[2], work[3], work[4]
+    for t in range(n_means):
+        means[t], certain[t], sizes[t], exact[t] = 0.0, 0.0, 0.0, 1.0
+    for p in range(n_parts):
+        weights, parts = work[5 + p], work[5 + n_parts + p]
+        for t in range(n_means):
+            # Two halves of a part, each exact as a float64.
+            part = bits_of(parts[t])
+            upper = np.float64(part >> 31) * (weights[t] * HALF)
+            lower = np.float64(part & LOWER) * weights[t]
+            total, lost = two_sum(means[t], upper)
+            total, lost_too = two_sum(total, lower)
+            means[t] = total
+            lost, missing = two_sum(lost, lost_too)
+            low, missing_too = two_sum(certain[t], lost)
+            certain[t] = low
+            exact[t] = exact[t] if missing == 0.0 and missing_too == 0.0 else 0.0
+            sizes[t] += abs(upper) + lower
+    for t in range(n_means):
+        high, low, size, divisor = means[t], certain[t], sizes[t], divisors[t]
+        shifted = divisor * SPLIT
+        of_high = shifted - (shifted - divisor)
+        of_low = divisor - of_high
+        q = high / divisor
+        product, lost = two_product(q, of_high, of_low)
+        # Exact: the remainder of a rounded quotient.
+        remainder, missing = two_sum((high - product) - lost, low)
+        r = remainder / divisor
+        product, lost = two_product(r, of_high, of_low)
+        unrounded = exact[t] != 0.0 and missing == 0.0 and product == remainder and lost == 0.0
+        inside = (
+            (abs(q) > LOW or high == 0.0) and abs(q) < HIGH and (abs(r) > LOW or r == 0.0) and size < HIGH
+        )
+        error = abs(r) * 2.0**-48 + (abs(q) + size / divisor) * 2.0**-96
+        coarse = abs(q) * 2.0**-50
+        error = coarse if single and coarse > error else error
+        error = 0.0 if unrounded and (r == 0.0 or not single) else error
+        means[t], certain[t] = q + (r + error), q + (r - error)
+        # Written so that nothing of an overflow is trusted.
+        exact[t] = 1.0 if inside else 0.0
+    for t in range(n_means):
+        above, below = means[t], certain[t]
+        if single:
+            above, below = np.float64(np.float32(above)), np.float64(np.float32(below))
+        # A sum of no terms is +0.0.
+        means[t] = above if sizes[t] > 0.0 else 0.0
+        certain[t] = 1.0 if (above == below and exact[t] != 0.0) or sizes[t] == 0.0 else 0.0
+
+
+@kernel
+def means_chunk(chunk, room, sums, counts, exponents, single, chunk_rows, centers, sizes, hard):
+    """Chunk. Replace the centers of one chunk by the means of their rows; see `means`.
+
+    Returns
+    -------
+    n_hard : how many means are marked as hard
+    """
+    n_slots = sums.shape[0]
+    start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
+    n_parts, n_features = exponents.shape
+    # As many clusters at once as fill some vectors.
+    at_once = maximum(1, minimum(MEANS_AT_ONCE // n_features, stop - start))
+    width = at_once * n_features
+    work = empty(room, (5 + 2 * n_parts, width), np.float64)
+    for p in range(n_parts):
+        for t in range(width):
+            work[5 + p, t] = power_of_two(exponents[p, t % n_features])
+    n_hard = 0
+    for first in range(start, stop, at_once):
+        last = minimum(first + at_once, stop)
+        for j in range(first, last):
+            here, size = (j - first) * n_features, 0
+            for s in range(n_slots):
+                size += counts[s, j]
+            sizes[j] = size
+            for f in range(n_features):
+                work[4, here + f] = maximum(size, 1)
+            for p in range(n_parts):
+                for f in range(n_features):
+                    part = 0
+                    for s in range(n_slots):
+                        part += sums[s, j, p, f]
+                    work[5 + n_parts + p, here + f] = float_of(part)
+        quick_means((last - first) * n_features, n_parts, single, work)
+        for j in range(first, last):
+            here = (j - first) * n_features
+            for f in range(n_features):
+                mean = work[0, here + f]
+                if sizes[j] == 0:
+                    mean = np.float64(np.float32(centers[j, f])) if single else centers[j, f]
+                else:
+                    hard[j, f] = work[1, here + f] == 0.0
+                    for p in range(n_parts, sums.shape[2]):
+                        for s in range(n_slots):
+                            hard[j, f] |= sums[s, j, p, f] != 0
+                    n_hard += 1 if hard[j, f] else 0
+                centers[j, f] = mean
+    return n_hard
+
+
+@kernel
+def means(loop, sums, counts, exponents, single, chunk_rows, centers, sizes, hard):
+    """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
+
+    sums : tables of all slots; counts : (n_slots, n_clusters + padding), int64
+    single : whether means are rounded to float32
+    centers : INOUT (n_clusters, padded features), float64 that hold values of the working dtype
+    sizes : OUT (n_clusters,), int64
+    hard : OUT (n_clusters, n_features), bool, False at first, which means are still to be found
+
+    Returns
+    -------
+    n_hard : how many these are
+    """
+    n_chunks = (len(sizes) + chunk_rows - 1) // chunk_rows
+    tables = (sums, counts, exponents, single)
+    return spread(loop, n_chunks, means_chunk, (*tables, chunk_rows, centers, sizes, hard))

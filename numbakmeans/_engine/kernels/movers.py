@@ -1,0 +1,55 @@
+"""Centers that moved far, scored for all rows, so that no group's bound falls by what they moved.
+
+The lower bound of a group falls by the most that a center of it moved (`bounds`). Where few centers
+move far, and lie in many groups, that is for nothing: the distances to these few are cheaper than what is in
+doubt otherwise. So the bounds of their groups fall by what the others moved, and no further than to the
+smallest distance to one of these few, a row's own center aside.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.kernels.bounds import WIDEN, rows_of, safe_root
+from numbakmeans._engine.kernels.certify import Packed, error_of, panels_slot, score_all
+from numbakmeans._engine.kernels.pack import distinct_centers
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import minimum
+from numbakmeans._numba.slots import spread
+
+
+@kernel
+def packed_of(movers):
+    """Return movers as `certify.Packed`; movers : `shapes.Movers`."""
+    some = (movers.distinct, movers.members, movers.panels, movers.half_norms, movers.errors, movers.groups)
+    return Packed(*some)
+
+
+@kernel
+def pack_movers(loop, n_slots, points, frame, movers, room):
+    """Pack some centers.
+
+    points : (n_movers, padded features), float64, these centers; frame : `shapes.Frame`
+    movers : INOUT `shapes.Movers`, its members and groups given
+    """
+    packed = packed_of(movers)
+    distinct_centers(points, len(frame.origin), packed.distinct, room)
+    spread(loop, n_slots, panels_slot, (n_slots, points, frame.origin, frame.scale, packed))
+
+
+@kernel
+def bound_movers(X, b, block, movers, frame, kept, least, room):
+    """Tile. Write a lower bound on the distance to all movers but a row's own center, for rows of block b.
+
+    block : INOUT `certify.Block`, overwritten; movers : `shapes.Movers`; kept : `shapes.Kept`
+    least : OUT (block rows,), float32
+    """
+    packed, (start, stop) = packed_of(movers), rows_of(b, kept)
+    score_all(X, start, stop, block, packed, frame.origin, frame.scale, room)
+    best, second, columns = block.scores.best, block.scores.second, block.scores.columns
+    n_panels = len(packed.panels)
+    width = len(packed.members) // n_panels
+    for r in range(stop - start):
+        norm, own, score = kept.norms[start + r], movers.places[kept.labels[start + r]], np.inf
+        for p in range(n_panels):
+            other = second[p, r] if columns[p, r] + p * width == own else best[p, r]
+            score = minimum(score, other - error_of(packed.errors, p, norm))
+        least[r] = safe_root(2.0 * score + norm * norm * (1.0 - WIDEN / 2))

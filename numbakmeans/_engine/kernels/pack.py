@@ -1,0 +1,197 @@
+"""Rows and centers as the register tile wants them: shifted, scaled, contiguous, in the working dtype.
+
+Both are shifted by a common origin, which makes the norms, and with them the bound on the error, as small
+as they get; and scaled by a power of two, which keeps squares from overflowing and is exact but for the
+tiniest values. Data that lies around zero anyway, and is of moderate size, is not copied: its rows serve as
+they are, with an origin of zeros and a scale of 1 (`_samples.Frame`). Nothing here is part of a result: what
+these buffers cannot decide is decided from the originals.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.simd import lane_rows, tile_columns, tile_lanes, tile_rows
+from numbakmeans._numba.compiler import bounding_kernel, inlined_kernel, kernel
+from numbakmeans._numba.scalars import bits_of, maximum
+from numbakmeans._numba.tables import LINE, empty, mark, release
+
+
+class Scores(NamedTuple):
+    """What `certify.score_some` and `score_all` find for some rows, and their workspace.
+
+    best, second : (n_panels, at least n_rows), the smallest score of each panel, and the next
+    columns : likewise, int32, whose the best is
+    some_best, some_second, some_columns : those of a panel that only some of the rows want
+    """
+
+    best: np.ndarray
+    second: np.ndarray
+    columns: np.ndarray
+    places: np.ndarray
+    chosen: np.ndarray
+    some_best: np.ndarray
+    some_second: np.ndarray
+    some_columns: np.ndarray
+
+
+@inlined_kernel
+def mix(key, value):
+    """Return the hash of a key and one more value."""
+    # 0.0 + turns -0.0 into 0.0.
+    bits = bits_of(0.0 + value)
+    return (key ^ (bits ^ (bits >> 29))) * np.int64(0x5851F42D4C957F2D)
+
+
+@kernel
+def hash_of(centers, j, n_features):
+    """Return a hash of center j. Four keys side by side, as each waits for its last product."""
+    k0, k1, k2, k3 = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+    fours = n_features // 4 * 4
+    for f in range(0, fours, 4):
+        k0, k1 = mix(k0, centers[j, f]), mix(k1, centers[j, f + 1])
+        k2, k3 = mix(k2, centers[j, f + 2]), mix(k3, centers[j, f + 3])
+    for f in range(fours, n_features):
+        k0 = mix(k0, centers[j, f])
+    return (k0 ^ (k1 << 1)) ^ ((k2 << 2) ^ (k3 << 3))
+
+
+@kernel
+def distinct_centers(centers, n_features, distinct, room):
+    """Mark the first of each set of equal centers; distinct : OUT (n_clusters,), bool.
+
+    Equal centers tie for every row, and the lowest index wins: the others never can.
+    """
+    n_clusters = centers.shape[0]
+    size = 2
+    while size < 2 * n_clusters:
+        size *= 2
+    # A hash table of center indices: those met in one slot are compared, and there is always a free one.
+    marked = mark(room)
+    table = empty(room, size, np.int64)
+    table[:] = -1
+    for j in range(n_clusters):
+        key = hash_of(centers, j, n_features)
+        slot = (key ^ (key >> 32)) & (size - 1)
+        distinct[j] = True
+        while distinct[j] and table[slot] >= 0:
+            i, same = table[slot], True
+            for f in range(n_features):
+                if centers[i, f] != centers[j, f]:
+                    same = False
+                    break
+            distinct[j] = not same
+            slot = (slot + 1) & (size - 1)
+        if distinct[j]:
+            table[slot] = j
+    release(room, marked)
+
+
+@kernel
+def pack_panel(centers, distinct, members, origin, scale, p, panels, half_norms):
+    """Write the negated centers of panel p, and half their squared norms; return their largest norm.
+
+    members : (n_panels * columns,), int64, which center stands where, -1 for none
+    panels : INOUT (n_panels, n_features, columns)
+    half_norms : INOUT (n_panels, columns), +inf where there is no center, or one that cannot win
+    """
+    _, n_features, columns = panels.shape
+    largest = 0.0
+    for c in range(columns):
+        j = members[p * columns + c]
+        if j < 0 or not distinct[j]:
+            half_norms[p, c] = np.inf
+            for f in range(n_features):
+                panels[p, f, c] = 0.0
+            continue
+        square = 0.0
+        for f in range(n_features):
+            x = (centers[j, f] - origin[f]) * scale
+            square += x * x
+            panels[p, f, c] = -x
+        half_norms[p, c] = 0.5 * square
+        largest = maximum(largest, square)
+    return math.sqrt(largest)
+
+
+@bounding_kernel
+def square_norm(rows, r):
+    """Return the squared norm of a packed row, in float64, rounded in any order."""
+    square = 0.0
+    for f in range(rows.shape[1]):
+        x = np.float64(rows[r, f])
+        square += x * x
+    return square
+
+
+@kernel
+def pack_rows(X, picks, n_picks, origin, scale, rows):
+    """Write some rows of X.
+
+    X : (n_samples, at least n_features); picks : (at least n_picks,), int64, the rows
+    rows : OUT (at least n_picks, n_features)
+    """
+    for t in range(n_picks):
+        i = picks[t]
+        for f in range(rows.shape[1]):
+            rows[t, f] = (X[i, f] - origin[f]) * scale
+
+
+@bounding_kernel
+def norm_of(X, i, origin):
+    """Return the distance of row i of X from the origin, rounded in any order."""
+    square = 0.0
+    for f in range(len(origin)):
+        x = X[i, f] - origin[f]
+        square += x * x
+    return np.sqrt(square)
+
+
+@kernel
+def measure_rows(X, start, stop, origin, scale, norms):
+    """Chunk. Write the norms of rows [start, stop) in the frame; norms : OUT (n_samples,), float64."""
+    for i in range(start, stop):
+        norms[i] = norm_of(X, i, origin) * scale
+
+
+@kernel
+def panel_columns(X, n_clusters):
+    """Return how many centers a panel holds: half of the tile's columns, where that is enough for all."""
+    columns = tile_columns(X)
+    return columns // 2 if n_clusters <= columns // 2 else columns
+
+
+@kernel
+def rows_at_once(X):
+    """Return how many rows are scored side by side."""
+    return lane_rows(X)
+
+
+@kernel
+def in_turn(n_rows, room):
+    """Return the numbers of so many rows that are taken one after the other."""
+    numbers = empty(room, n_rows, np.int64)
+    for t in range(n_rows):
+        numbers[t] = t
+    return numbers
+
+
+@kernel
+def panel_buffers(X, n_panels, columns, room):
+    """Return the buffers of all centers: panels, half norms, and bounds on the errors of their scores."""
+    panels = empty(room, (n_panels, X.shape[1], columns), X.dtype)
+    return panels, empty(room, (n_panels, columns), X.dtype), empty(room, (n_panels, 3), np.float64)
+
+
+@kernel
+def score_buffers(X, n_rows, n_panels, room):
+    """Return `Scores` for n_rows rows, in the dtype of X."""
+    # Room for all lanes of the last tile; scores of each panel begin on a line of the cache.
+    width = (n_rows + maximum(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
+    best, second = empty(room, (n_panels, width), X.dtype), empty(room, (n_panels, width), X.dtype)
+    columns = empty(room, (n_panels, width), np.int32)
+    places, chosen = empty(room, n_rows, np.int64), empty(room, n_rows + tile_rows(X), np.int64)
+    some_best, some_second = empty(room, width, X.dtype), empty(room, width, X.dtype)
+    some_columns = empty(room, width, np.int32)
+    return Scores(best, second, columns, places, chosen, some_best, some_second, some_columns)

@@ -1,0 +1,203 @@
+"""Single pairs of row and center: those that heads leave open, and the nearest center of a row among these.
+
+Where the bounds of a row and a group are in doubt, the heads (`heads`) of the row and of every
+center of the group tell a lower bound for each pair. What is left, a few centers for a row, needs no tile:
+their distances are found one by one in float32, whatever the dtype of the data.
+
+Rounding. In the frame, packed rows and centers are off by at most 2**-24 of their norms, and a sum of d
+squares of differences, in any order, by (d + 3) 2**-24 of itself, and by underflow: the distance is within
+(d + 8) 2**-24 of itself, 2**-22 (|x| + |c|) and 2**-60. Centers whose bounds do not tell them apart are
+decided by the definition.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.kernels.bounds import WIDEN, rows_of, safe_root
+from numbakmeans._engine.kernels.canonical import sq_dist_to
+from numbakmeans._engine.kernels.certify import choose_rows, error_of
+from numbakmeans._engine.kernels.heads import slack
+from numbakmeans._engine.kernels.pack import pack_rows
+from numbakmeans._engine.simd import (
+    PAIRS_AT_ONCE,
+    lowest_bit,
+    near_tile,
+    pair_sq_dists,
+    tile_lanes,
+    tile_rows,
+)
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import minimum
+from numbakmeans._numba.tables import empty, zeros
+
+#: At most: the norm of a head over that of its row (`algorithms.heads.MOST_LOSS`); what underflow takes from
+#: a distance.
+HEAD_REACH, TINY = 1.01, 2.0**-60
+
+
+class Pairs(NamedTuple):
+    """The pairs of some rows with centers that are open, and the workspace to find and to decide them.
+
+    hits : (n_panels, n_rows), int64, which centers of a panel are open for a row, a bit for each
+    places, chosen, limits, some_hits, least, norms, reaches, raised : of the rows that want a group
+    row : (1, n_features), float32, a row in the frame
+    candidates, sq_dists, lows : (at least n_clusters,), the centers that are open for it, their squared
+    distances, and lower bounds on their distances
+    """
+
+    hits: np.ndarray
+    places: np.ndarray
+    chosen: np.ndarray
+    limits: np.ndarray
+    some_hits: np.ndarray
+    least: np.ndarray
+    norms: np.ndarray
+    reaches: np.ndarray
+    raised: np.ndarray
+    row: np.ndarray
+    candidates: np.ndarray
+    sq_dists: np.ndarray
+    lows: np.ndarray
+
+
+@kernel
+def pair_buffers(heads, n_rows, room):
+    """Return `Pairs` for at most n_rows rows with `shapes.Heads`."""
+    n_panels, (n_clusters, n_features) = len(heads.panels), heads.centers.shape
+    filled = n_rows + tile_rows(heads.rows) + tile_lanes(heads.rows)
+    return Pairs(
+        empty(room, (n_panels, n_rows), np.int64),
+        empty(room, n_rows, np.int64),
+        empty(room, filled, np.int64),
+        zeros(room, filled, np.float32),
+        empty(room, filled, np.int64),
+        empty(room, filled, np.float32),
+        empty(room, n_rows, np.float64),
+        empty(room, n_rows, np.float64),
+        empty(room, n_rows, np.float64),
+        empty(room, (1, n_features), np.float32),
+        empty(room, n_clusters + PAIRS_AT_ONCE, np.int64),
+        empty(room, n_clusters + PAIRS_AT_ONCE, np.float32),
+        empty(room, n_clusters, np.float64),
+    )
+
+
+@kernel
+def find_pairs(b, picks, n_picks, needs, heads, twins, kept, pairs):
+    """Tile. Find the pairs that heads leave open, and raise the lower bounds of groups to those of the rest.
+
+    picks : which rows of block b; needs : (n_groups, rows), bool, which groups they want
+    heads : `shapes.Heads`; twins : as in `bounds.Drifts`; kept : INOUT `shapes.Kept`, its lower bounds
+    pairs : INOUT `Pairs`
+    """
+    start, _ = rows_of(b, kept)
+    norms, upper, lower = kept.norms, kept.upper, kept.lower[b]
+    rows, n_panels, n_at_once = heads.rows, len(heads.panels), tile_rows(heads.rows)
+    places, chosen, limits = pairs.places, pairs.chosen, pairs.limits
+    some_hits, least = pairs.some_hits, pairs.least
+    rest = rows.shape[1] - 1
+    p = 0
+    for g in range(len(needs)):
+        n_chosen = choose_rows(picks, n_picks, needs[g], n_at_once, places, chosen)
+        for c in range(n_chosen):
+            i = chosen[c]
+            pairs.norms[c] = norms[i]
+            pairs.reaches[c] = slack(norms[i], np.float64(rows[i, rest]), heads.loss)
+            pairs.raised[c] = np.inf
+        while p < n_panels and heads.groups[p] == g:
+            widest = heads.slacks[p]
+            for c in range(n_chosen):
+                norm = pairs.norms[c]
+                reach = (upper[chosen[c]] + pairs.reaches[c] + widest) * (1.0 + 2.0 * WIDEN)
+                error = error_of(heads.errors, p, norm * HEAD_REACH)
+                limit = 0.5 * (reach * reach - norm * norm * (1.0 - WIDEN)) + error
+                limits[c] = np.float32(limit + WIDEN * abs(limit))
+            for first in range(0, n_chosen, n_at_once):
+                near_tile(rows, chosen, first, heads.panels, heads.half_norms, p, limits, some_hits, least)
+            for c in range(n_chosen):
+                norm = pairs.norms[c]
+                error = error_of(heads.errors, p, norm * HEAD_REACH)
+                square = 2.0 * (least[c] - error) + norm * norm * (1.0 - WIDEN)
+                pairs.raised[c] = minimum(pairs.raised[c], safe_root(square) - widest)
+            pairs.hits[p][:n_picks] = 0
+            for c in range(n_chosen):
+                pairs.hits[p, places[c]] = some_hits[c]
+            p += 1
+        for c in range(n_chosen):
+            r = chosen[c] - start
+            bound = np.float32((pairs.raised[c] - pairs.reaches[c]) * (1.0 - WIDEN))
+            if twins[g]:
+                lower[g, r] = 0.0
+            elif bound > lower[g, r]:
+                lower[g, r] = bound
+
+
+@kernel
+def decide_pairs(X, b, block, n_picks, centers, heads, kept, pairs):
+    """Tile. Find the nearest centers among the open ones, and bring the bounds up to date.
+
+    block : INOUT `certify.Block`, its picks given, its labels written
+    centers : `bounds.Centers`; the others are those of `find_pairs`
+
+    Returns
+    -------
+    n_pairs, n_decided : pairs that were open, and rows that the definition had to decide
+    """
+    start, _ = rows_of(b, kept)
+    labels, norms, upper, lower = kept.labels, kept.norms, kept.upper, kept.lower[b]
+    points, frame, groups = centers.points, centers.frame, centers.drifts.groups
+    n_panels, columns = len(heads.panels), heads.panels.shape[2]
+    picks, found, candidates, lows = block.picks, block.labels, pairs.candidates, pairs.lows
+    loss = (X.shape[1] + 8) * 2.0**-24
+    n_pairs, n_decided = 0, 0
+    for t in range(n_picks):
+        i = picks[t]
+        own = np.int64(labels[i])
+        found[t] = own
+        n_open = 0
+        for p in range(n_panels):
+            word = pairs.hits[p, t]
+            while word != 0:
+                j = heads.members[p * columns + lowest_bit(word)]
+                word &= word - 1
+                candidates[n_open] = j
+                # A row that has changed since it was checked may be near to padding, too.
+                n_open += 1 if j >= 0 and j != own else 0
+        if n_open == 0:
+            continue
+        n_pairs += n_open
+        pack_rows(X, picks[t:], 1, frame.origin, frame.scale, pairs.row)
+        for c in range(n_open, n_open + PAIRS_AT_ONCE):
+            candidates[c] = own
+        pair_sq_dists(pairs.row[0], heads.centers, candidates, n_open, pairs.sq_dists)
+        # Its own center's distance is the upper bound, but for what that was widened by.
+        nearest, own_low = np.float64(upper[i]), upper[i] * (1.0 - 4.0 * WIDEN) - TINY
+        for c in range(n_open):
+            j = candidates[c]
+            root = np.sqrt(np.float64(pairs.sq_dists[c]))
+            off = root * loss + 2.0**-22 * (norms[i] + heads.norms[j]) + TINY
+            lows[c] = root - off
+            if root + off < nearest:
+                nearest, found[t] = root + off, j
+        rivals = 1 if found[t] != own and own_low <= nearest else 0
+        for c in range(n_open):
+            rivals += 1 if candidates[c] != found[t] and lows[c] <= nearest else 0
+        if rivals > 0:
+            n_decided += 1
+            square, winner = sq_dist_to(X, i, points, own), own
+            for c in range(n_open):
+                if lows[c] <= nearest:
+                    other = sq_dist_to(X, i, points, candidates[c])
+                    if other < square or (other == square and candidates[c] < winner):
+                        square, winner = other, candidates[c]
+            nearest, found[t] = np.sqrt(square) * frame.scale, winner
+        if found[t] != own:
+            upper[i] = nearest * (1.0 + WIDEN)
+            g = groups[own]
+            lower[g, i - start] = minimum(lower[g, i - start], np.float32(own_low * (1.0 - WIDEN)))
+        for c in range(n_open):
+            if candidates[c] != found[t]:
+                g = groups[candidates[c]]
+                lower[g, i - start] = minimum(lower[g, i - start], np.float32(lows[c] * (1.0 - WIDEN)))
+    return n_pairs, n_decided

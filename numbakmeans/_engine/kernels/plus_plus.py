@@ -1,0 +1,259 @@
+"""The picks of '++': each next row with a probability proportional to its D to the nearest pick.
+
+D of every row is kept, and lowered by each pick; the sums of the leaves of NumPy's pairwise sum (`pairwise`)
+follow, and lead to the row where the running sum passes the draw. Sketches (`sketch`), where there are any,
+spare reading most rows.
+
+References
+----------
+D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.grids import GROUP
+from numbakmeans._engine.kernels.canonical import pack_block, sq_dist_tile
+from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
+from numbakmeans._engine.kernels.sketch import limit_of, near_rows, sketch_leaf, sketch_point
+from numbakmeans._engine.shapes.seeds import (
+    GROUP_LANES,
+    LEAF_ROWS,
+    Job,
+    Leaves,
+    leaves_at_most,
+)
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.scalars import minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+_leaves_at_most = kernel(leaves_at_most)
+
+
+@kernel
+def scan_pick(sq_dists, total, uniform):
+    """Return the first row whose running sum of D / total reaches uniform: the definition.
+
+    Where rounding leaves none: the last row with D > 0, or row 0.
+    """
+    running, last = 0.0, 0
+    for i in range(len(sq_dists)):
+        running += sq_dists[i] / total
+        if running >= uniform:
+            return i
+        if sq_dists[i] > 0.0:
+            last = i
+    return last
+
+
+@kernel
+def certain_pick(sq_dists, starts, leaf_sums, total, uniform):
+    """Return the row that `scan_pick` finds, or -1 where a sum by leaves cannot tell.
+
+    Both running sums are within n * 2**-53 of the exact one, relative to a total of about 1: where ours
+    passes from below uniform - margin to above uniform + margin in one row, so does the other.
+    """
+    margin = 4.0 * (len(sq_dists) + LEAF_ROWS) * 2.0**-53
+    running = 0.0
+    for leaf in range(len(leaf_sums)):
+        after = running + leaf_sums[leaf] / total
+        if after >= uniform - margin:
+            for i in range(starts[leaf], starts[leaf + 1]):
+                running += sq_dists[i] / total
+                if running >= uniform - margin:
+                    return i if running >= uniform + margin else -1
+            return -1
+        running = after
+    return -1
+
+
+@kernel
+def pick_row(sq_dists, starts, leaf_sums, total, uniform):
+    """Return the next row for '++'."""
+    if total == 0.0:
+        return 0
+    row = certain_pick(sq_dists, starts, leaf_sums, total, uniform) if total < np.inf else -1
+    return row if row >= 0 else scan_pick(sq_dists, total, uniform)
+
+
+class Approach(NamedTuple):
+    """The last pick, as `approach_slot` compares rows with it.
+
+    center : (padded features,), float64; point : (n_features,), float32, what sketches are compared with
+    first : is it the first pick, and are the sketches to be made?
+    near : are rows to be left out that their sketches rule out?
+    """
+
+    center: np.ndarray
+    point: np.ndarray
+    first: bool
+    near: bool
+
+
+@kernel
+def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
+    """Tile. Lower D of all rows of a leaf, packed into block, to that of one more center."""
+    sq_dist_tile(block, center, lane_dists)
+    for i in range(start, stop):
+        # Written so that a NaN, which counts as +inf, changes nothing.
+        sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
+
+
+@kernel
+def approach_rows(X, start, rows, n_rows, center, lane_dists):
+    """Tile. D of some rows of a leaf and one center; four at a time, as each waits for its last addition.
+
+    rows : (lanes,), int64, counted from start, n_rows of them; lane_dists : OUT (lanes,), in their order
+    """
+    for first in range(0, n_rows, 4):
+        last = n_rows - 1
+        i0, i1 = start + rows[first], start + rows[minimum(first + 1, last)]
+        i2, i3 = start + rows[minimum(first + 2, last)], start + rows[minimum(first + 3, last)]
+        d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+        for f in range(X.shape[1]):
+            c = center[f]
+            e0, e1, e2, e3 = X[i0, f] - c, X[i1, f] - c, X[i2, f] - c, X[i3, f] - c
+            d0, d1, d2, d3 = d0 + e0 * e0, d1 + e1 * e1, d2 + e2 * e2, d3 + e3 * e3
+        lane_dists[first], lane_dists[minimum(first + 1, last)] = d0, d1
+        lane_dists[minimum(first + 2, last)], lane_dists[minimum(first + 3, last)] = d2, d3
+
+
+@kernel
+def approach_near(X, begin, leaf, approach, sketches, lane_dists, sq_dists, room):
+    """Tile. Lower D of the rows of a leaf that their sketches do not rule out; return how many these are.
+
+    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as of `approach_slot`
+    """
+    errors, limits = sketches.errors[leaf], sketches.limits[leaf]
+    marked = mark(room)
+    hits = empty(room, len(limits) // GROUP_LANES, np.int64)
+    rows = empty(room, LEAF_ROWS, np.int64)
+    n_near = near_rows(sketches.steps[leaf], approach.point, limits, hits, rows)
+    if n_near > 0:
+        approach_rows(X, begin, rows, n_near, approach.center, lane_dists)
+        for t in range(n_near):
+            r, sq_dist = rows[t], lane_dists[t]
+            if sq_dist < sq_dists[r]:
+                sq_dists[r] = sq_dist
+                limits[r] = limit_of(sq_dist, errors[r], sketches.scale, X.shape[1])
+    release(room, marked)
+    return n_near
+
+
+@kernel
+def renew_sketch(block, leaf, first, sketches, sq_dists, room):
+    """Tile. Make the sketch of a leaf if this is the first pick, and the limits of all its rows.
+
+    block : its rows, packed; sq_dists : of its rows; others as of `approach_slot`
+    """
+    origin, scale, errors = sketches.origin, sketches.scale, sketches.errors[leaf]
+    if first:
+        sketch_leaf(block, len(sq_dists), origin, scale, sketches.steps[leaf], errors, room)
+    limits = sketches.limits[leaf]
+    for r in range(len(sq_dists)):
+        limits[r] = limit_of(sq_dists[r], errors[r], scale, len(origin))
+
+
+@kernel
+def approach_slot(slot, room, n_slots, X, job, leaves, sketches, approach, sq_dists):
+    """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
+
+    sq_dists : INOUT (n_samples,); others as of `pick_rows`
+    """
+    starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
+    center, begin = approach.center, starts[job.first_leaf]
+    block = zeros(room, (len(center), LEAF_ROWS), np.float64)
+    lane_dists = empty(room, LEAF_ROWS, np.float64)
+    first_leaf = job.first_leaf + slot * n_leaves // n_slots
+    last_leaf = job.first_leaf + (slot + 1) * n_leaves // n_slots
+    for leaf in range(first_leaf, last_leaf):
+        start, stop = starts[leaf], starts[leaf + 1]
+        whole = True
+        if sketches is not None:
+            whole = not approach.near or leaf >= len(sketches.steps)
+            if not whole:
+                own = sq_dists[start:stop]
+                if approach_near(X, start - begin, leaf, approach, sketches, lane_dists, own, room) == 0:
+                    continue
+        if whole:
+            pack_block(X, start - begin, stop - begin, block)
+            approach_leaf(block, center, start, stop, lane_dists, sq_dists)
+            if sketches is not None and leaf < len(sketches.steps):
+                renew_sketch(block, leaf, approach.first, sketches, sq_dists[start:stop], room)
+        leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
+
+
+@kernel
+def pick_rows(loop, n_slots, X, job, leaves, sketches, picking, room):
+    """Make some picks, after the first; the last leaf of all makes the pick.
+
+    X : the rows of the leaves of the job; where these are not all, it is for one pick
+    job, leaves, picking : `shapes.seeds.Job`, `Leaves`, `Picking`; sketches : `Sketches` or None
+    """
+    picks, uniforms, center, sq_dists = picking
+    marked = mark(room)
+    point = zeros(room, X.shape[1], np.float32)
+    for p in range(job.first, job.last):
+        if p > job.first:
+            for f in range(X.shape[1]):
+                center[f] = X[picks[p - 1], f]
+        near = False
+        if sketches is not None and p > 1:
+            near = sketch_point(center, sketches.origin, sketches.scale, point)
+        approach = Approach(center, point, p == 1, near)
+        spread(loop, n_slots, approach_slot, (n_slots, X, job, leaves, sketches, approach, sq_dists))
+        if job.last_leaf == len(leaves.depths):
+            total = sum_leaves(leaves.sums, leaves.depths, room)
+            picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
+    release(room, marked)
+
+
+@kernel
+def pick_all(X, first, uniforms, picks, room):
+    """Make all picks over all rows, without sketches, on one thread.
+
+    first, uniforms : as `sampling.draw_plus_plus` draws them
+    picks : OUT (len(uniforms) + 1,), int64
+    """
+    n_samples, n_features = X.shape
+    marked = mark(room)
+    starts = empty(room, _leaves_at_most(n_samples), np.int64)
+    depths = empty(room, _leaves_at_most(n_samples), np.int64)
+    n_leaves = leaves_of(n_samples, starts, depths, room)
+    leaves = Leaves(starts[: n_leaves + 1], depths[:n_leaves], empty(room, n_leaves, np.float64))
+    center = zeros(room, (n_features + GROUP - 1) // GROUP * GROUP, np.float64)
+    point, sq_dists = empty(room, 0, np.float32), empty(room, n_samples, np.float64)
+    sq_dists[:] = np.inf
+    picks[0] = first
+    job = Job(0, n_leaves, 1, len(picks))
+    for p in range(1, len(picks)):
+        before = mark(room)
+        for f in range(n_features):
+            center[f] = X[picks[p - 1], f]
+        # Not shared out: `spread` would take an arena of its own for each pick.
+        approach_slot(0, room, 1, X, job, leaves, None, Approach(center, point, p == 1, False), sq_dists)
+        total = sum_leaves(leaves.sums, leaves.depths, room)
+        picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
+        release(room, before)
+    release(room, marked)
+
+
+@kernel
+def pick_slot(slot, room, n_slots, X, starts, firsts, uniforms, picks):
+    """Slot. Make the picks of every n-th problem; see `pick_each`."""
+    for b in range(slot, len(firsts), n_slots):
+        rows = X[starts[b] : starts[b + 1]]
+        pick_all(rows, firsts[b], uniforms[b], picks[b], room)
+
+
+@kernel
+def pick_each(loop, X, n_slots, starts, firsts, uniforms, picks):
+    """Make the picks of each of many problems.
+
+    X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
+    firsts : (n_problems,), int64, the first row of each
+    uniforms : (n_problems, n_clusters - 1); picks : OUT (n_problems, n_clusters), int64, rows of each problem
+    """
+    spread(loop, n_slots, pick_slot, (n_slots, X, starts, firsts, uniforms, picks))

@@ -1,0 +1,181 @@
+"""What a column of data spans: its largest magnitude, its finest bit, and whether all of it is finite.
+
+One sweep finds the three. The grids of the exact sums (`sums`) follow from them.
+"""
+
+import numpy as np
+
+from numbakmeans._engine import grids
+from numbakmeans._engine.shapes.sums import Ranges
+from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, flat, mark, release, zeros
+
+MANTISSA = (1 << 52) - 1
+#: Values that are compared with the ranges so far in one go.
+RUN = 64
+
+
+@inlined_kernel
+def finest_bit(x):
+    """Return the weight of the lowest set bit of a finite x > 0."""
+    bits = bits_of(x)
+    rest = float_of(bits & (bits - 1))
+    # A power of two has no bit but the hidden one.
+    return x if bits & MANTISSA == 0 else x - rest
+
+
+@inlined_kernel
+def exponent_above(x):
+    """Return the smallest e with x < 2**e, for a finite x > 0."""
+    # A denormal is brought up first; its exponent field tells nothing.
+    tiny = x < 2.0**-1022
+    bits = bits_of(x * 2.0**64 if tiny else x)
+    return (bits >> 52) - 1022 - (64 if tiny else 0)
+
+
+@inlined_kernel
+def power_of_two(e):
+    """Return 2**e for -1074 <= e <= 1023."""
+    tiny = e < -1022
+    power = np.int64((e + (1087 if tiny else 1023)) << 52).view(np.float64)
+    return power * 2.0**-64 if tiny else power
+
+
+@inlined_kernel
+def beyond(values, largest, limits):
+    """Return how many values are not finite, larger than the largest, or finer than the finest so far.
+
+    limits : the finest bits, moved up by the bits of a mantissa. From there on no value is finer. A smaller
+    one is, if adding the limit rounds it.
+    """
+    n_beyond = 0
+    for t in range(len(values)):
+        x, limit = abs(values[t]), limits[t]
+        # Written so that a NaN counts.
+        n_beyond += 0 if x <= largest[t] else 1
+        n_beyond += 1 if x < limit and (x + limit) - limit != x else 0
+    return n_beyond
+
+
+@kernel
+def widen_ranges(values, largest, finest, limits):
+    """Fold values into the ranges of their lanes; return whether all are finite: others are left out."""
+    ulps = 2.0**23 if values.itemsize == 4 else 2.0**52
+    n_others = 0
+    # Without branches, so that it vectorises: in small data nearly every run has a value that counts.
+    for t in range(len(values)):
+        x = abs(values[t])
+        n_others += 0 if x < np.inf else 1
+        weight = finest_bit(np.float64(x))
+        counts = x > 0.0 and x < np.inf
+        largest[t] = x if counts and x > largest[t] else largest[t]
+        finest[t] = weight if counts and weight < finest[t] else finest[t]
+        limits[t] = finest[t] * ulps
+    return n_others == 0
+
+
+@kernel
+def measure_chunk(X, start, stop, largest, finest, room):
+    """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
+
+    Returns whether all values are finite; others are left out of the two figures.
+
+    The rows are read as one line of n_features * repeats columns, so that there are lanes enough for any
+    number of features. Few values change a range: whether some of a run do is asked first.
+    """
+    n_features = X.shape[1]
+    repeats = (RUN + n_features - 1) // n_features
+    width = n_features * repeats
+    line = flat(X[start:stop])
+    marked = mark(room)
+    lane_largest, limits = empty(room, width, X.dtype), empty(room, width, X.dtype)
+    lane_finest = empty(room, width, np.float64)
+    lane_largest[:] = 0.0
+    limits[:] = 0.0
+    lane_finest[:] = np.inf
+    finite = True
+    for first in range(0, len(line), width):
+        some = line[first : first + width]
+        for begin in range(0, len(some), RUN):
+            values, end = some[begin : begin + RUN], begin + RUN
+            if beyond(values, lane_largest[begin:end], limits[begin:end]) > 0:
+                lanes = (lane_largest[begin:end], lane_finest[begin:end], limits[begin:end])
+                finite &= widen_ranges(values, *lanes)
+    for t in range(width):
+        f = t % n_features
+        largest[f] = maximum(largest[f], np.float64(lane_largest[t]))
+        finest[f] = minimum(finest[f], lane_finest[t])
+    release(room, marked)
+    return finite
+
+
+@kernel
+def measure_slot(slot, room, X, largest, finest, finite):
+    """Slot. Fold its share of the rows; see `survey`."""
+    n_samples, n_slots = X.shape[0], largest.shape[0]
+    start, stop = slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots
+    if not measure_chunk(X, start, stop, largest[slot], finest[slot], room):
+        finite[slot] = False
+
+
+part_bits = kernel(grids.part_bits)
+
+
+@kernel
+def count_parts(largest, finest, bits, tops):
+    """Return how many parts the values of all columns need; tops : OUT (n_features,), int64, where these
+    begin.
+
+    largest, finest : (n_features,)
+    """
+    n_parts = 1
+    for f in range(len(tops)):
+        tops[f] = 0
+        if largest[f] > 0.0:
+            tops[f] = exponent_above(largest[f])
+            bottom = exponent_above(finest[f]) - 1
+            n_parts = maximum(n_parts, (tops[f] - bottom + bits - 1) // bits)
+    return n_parts
+
+
+@kernel
+def ranges_of(X, room):
+    """Return the `Ranges` of few rows."""
+    n_features = X.shape[1]
+    largest, finest = zeros(room, n_features, np.float64), empty(room, n_features, np.float64)
+    tops = empty(room, n_features, np.int64)
+    finest[:] = np.inf
+    finite = measure_chunk(X, 0, len(X), largest, finest, room)
+    return Ranges(tops, count_parts(largest, finest, part_bits(len(X)), tops), finite)
+
+
+@kernel
+def survey(loop, n_slots, X, n_samples, largest, finest, tops, room):
+    """Fold all rows of X into the range of each column.
+
+    n_samples : how many rows there are in all, of which X may be some
+    largest, finest : INOUT (n_features,), zeros and infinities at first
+    tops : OUT (n_features,), int64, as in `Ranges`, of the rows so far
+
+    Returns
+    -------
+    n_parts, finite : as in `Ranges`; finite : of X alone
+    """
+    n_features = X.shape[1]
+    of_slots, finest_of_slots = (
+        zeros(room, (n_slots, n_features), np.float64),
+        empty(room, (n_slots, n_features), np.float64),
+    )
+    finite_slots = empty(room, n_slots, np.bool_)
+    finest_of_slots[:] = np.inf
+    finite_slots[:] = True
+    spread(loop, n_slots, measure_slot, (X, of_slots, finest_of_slots, finite_slots))
+    finite = True
+    for s in range(n_slots):
+        finite &= finite_slots[s]
+        for f in range(n_features):
+            largest[f] = maximum(largest[f], of_slots[s, f])
+            finest[f] = minimum(finest[f], finest_of_slots[s, f])
+    return count_parts(largest, finest, part_bits(n_samples), tops), finite

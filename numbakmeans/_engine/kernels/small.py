@@ -1,0 +1,359 @@
+"""Few rows: a whole fit in one call, on one thread, every distance by the definition.
+
+For problems so small that calling compiled code costs as much as running it, and for thousands of them that
+threads share (`solve_all`). Rows are float64 whatever the data, so that one kernel serves all: float32 values
+are exact in it, and the means are rounded to the working dtype that `single` tells.
+
+The rows stay packed between passes, side by side: lanes of a vector are rows. With few features and clusters
+the parts of their exact sums are kept, too.
+
+References
+----------
+S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28, 1982,
+doi 10.1109/TIT.1982.1056489.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbakmeans._engine.grids import SPECIALS
+from numbakmeans._engine.kernels.canonical import pack_block, root_single, sq_dist_to
+from numbakmeans._engine.kernels.means import means_chunk
+from numbakmeans._engine.kernels.ranges import part_bits, ranges_of
+from numbakmeans._engine.kernels.sums import (
+    add_row,
+    label_lanes,
+    make_grids,
+    relabel,
+    relabel_lanes,
+    split_lanes,
+)
+from numbakmeans._engine.plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, PACKED_PARTS, PACKED_ROWS
+from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
+from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.entries import DISABLED
+from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release, zeros
+
+
+class Grids(NamedTuple):
+    """Where the parts of exact sums lie (`sums`)."""
+
+    exponents: np.ndarray
+    constants: np.ndarray
+    scales: np.ndarray
+
+
+class Blocks(NamedTuple):
+    """Packed rows: lanes (n_blocks, n_features, rows of a block), float64, zeros beyond the last row.
+
+    parts : (n_blocks, n_parts, n_features, rows of a block), int64, of the rows' exact sums; for no block
+    where rows are moved between sums faster as they are
+    """
+
+    lanes: np.ndarray
+    parts: np.ndarray
+
+
+@kernel
+def grids_of(tops, n_parts, bits, room):
+    """Return `Grids` for columns as `ranges` found them."""
+    n_features = len(tops)
+    exponents = empty(room, (n_parts, n_features), np.int64)
+    constants, scales = empty(room, (n_parts, n_features), np.float64), empty(room, n_features, np.float64)
+    make_grids(tops, bits, exponents, constants, scales)
+    return Grids(exponents, constants, scales)
+
+
+@kernel
+def pack_rows(X, kept, grids, room):
+    """Return all rows as `Blocks`; kept : None where their parts are not."""
+    n_samples, n_features = X.shape
+    step = lanes_at_once(X)
+    n_blocks = (n_samples + PACKED_ROWS - 1) // PACKED_ROWS
+    # Blocks of equal size: lanes without a row cost as much as others.
+    block_rows = ((n_samples + n_blocks - 1) // n_blocks + step - 1) // step * step
+    lanes = zeros(room, (n_blocks, n_features, block_rows), np.float64)
+    n_kept = 0 if kept is None else n_blocks
+    parts = empty(room, (n_kept, len(grids.constants), n_features, block_rows), np.int64)
+    rest = empty(room, block_rows, np.float64)
+    for b in range(n_blocks):
+        start, stop = b * block_rows, minimum((b + 1) * block_rows, n_samples)
+        pack_block(X, start, stop, lanes[b])
+        if kept is not None:
+            split_lanes(lanes[b], stop - start, grids.constants, grids.scales, rest, parts[b])
+    return Blocks(lanes, parts)
+
+
+class Work(NamedTuple):
+    """Workspace of a pass: all centers' numbers, new labels of a block, and what parts leave of a row."""
+
+    candidates: np.ndarray
+    new_labels: np.ndarray
+    rest: np.ndarray
+
+
+@kernel
+def work_for(blocks, n_clusters, room):
+    """Return `Work` for passes over some blocks."""
+    _, n_features, block_rows = blocks.lanes.shape
+    candidates = empty(room, n_clusters, np.int64)
+    for j in range(n_clusters):
+        candidates[j] = j
+    rest = empty(room, maximum(block_rows, n_features), np.float64)
+    return Work(candidates, empty(room, block_rows, np.int64), rest)
+
+
+@kernel
+def relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work):
+    """Move the rows of block b, [start, stop), to the sums of their new labels; return how many moved."""
+    new_labels, sums, counts = work.new_labels, tables.sums[0], tables.counts[0]
+    moved = 0
+    if unkept is not None:
+        steps = (grids.constants, grids.scales, work.rest)
+        moved = relabel(X, start, stop, new_labels, *steps, labels, sums, counts)
+    if kept is not None:
+        if labels[start] < 0:
+            moved = label_lanes(blocks.parts[b], start, stop, new_labels, labels, sums, counts)
+        else:
+            moved = relabel_lanes(blocks.parts[b], start, stop, new_labels, labels, sums, counts)
+    return moved
+
+
+@kernel
+def assign_all(X, kept, unkept, blocks, grids, centers, labels, tables, work):
+    """Assign every row to its nearest center, and move it between the sums; return how many moved."""
+    block_rows, moved = blocks.lanes.shape[2], 0
+    for b in range(len(blocks.lanes)):
+        start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
+        nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels)
+        moved += relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work)
+    return moved
+
+
+@kernel
+def sum_again(X, kept, unkept, blocks, grids, labels, tables, work):
+    """Add up the rows by the labels that an earlier call left."""
+    block_rows = blocks.lanes.shape[2]
+    for b in range(len(blocks.lanes)):
+        start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
+        for i in range(start, stop):
+            work.new_labels[i - start] = labels[i]
+            labels[i] = -1
+        relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work)
+
+
+@kernel
+def make_passes(X, kept, unkept, ranges, options, centers, labels, tables, room):
+    """Make up to max_iter passes over few rows, and stop at the fixed point.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features), float64; ranges : `Ranges`
+    kept, unkept : one of them is True, and the other None, which is not compiled: whether the parts of rows
+    are kept side by side (`keeps_parts`)
+    options : whether means are rounded to float32, max_iter, and whether to stop after a pass that leaves a
+    cluster empty
+    centers : INOUT (n_clusters, n_features), float64
+    labels : INOUT (n_samples,), int32, -1 at first, or those of an earlier call that this one goes on with
+    tables : INOUT `Sums`, zeros at first
+
+    Returns
+    -------
+    n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, of this call
+    n_hard : means that are still to be found (`means`); if there are some, the call ends with their pass
+    """
+    single, max_iter, stop_on_empty = options
+    sums, counts, sizes, hard = tables
+    n_clusters = len(centers)
+    marked = mark(room)
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(X)), room)
+    blocks = pack_rows(X, kept, grids, room)
+    work = work_for(blocks, n_clusters, room)
+    if labels[0] >= 0:
+        sum_again(X, kept, unkept, blocks, grids, labels, tables, work)
+    n_iter, moved, n_empty, ever_empty, n_hard = 0, -1, 0, False, 0
+    while n_iter < max_iter and moved != 0 and n_hard == 0 and not (stop_on_empty and ever_empty):
+        n_iter += 1
+        moved = assign_all(X, kept, unkept, blocks, grids, centers, labels, tables, work)
+        if moved != 0:
+            of_means = (sums, counts, grids.exponents, single, n_clusters)
+            n_hard = means_chunk(0, room, *of_means, centers, sizes, hard)
+        n_empty = 0
+        for j in range(n_clusters):
+            n_empty += 1 if sizes[j] == 0 else 0
+        ever_empty = ever_empty or n_empty > 0
+    release(room, marked)
+    return n_iter, moved, n_empty, ever_empty, n_hard
+
+
+@kernel
+def keeps_parts(n_features, n_clusters, n_parts):
+    """Return whether rows are moved between sums faster where their parts are kept."""
+    few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS
+    return few and n_parts <= PACKED_PARTS and not DISABLED
+
+
+@kernel
+def solve_problem(X, ranges, options, centers, labels, tables, room):
+    """Make up to max_iter passes over few rows, the faster way; see `make_passes`."""
+    if ranges.finite and keeps_parts(X.shape[1], len(centers), ranges.n_parts):
+        return make_passes(X, True, None, ranges, options, centers, labels, tables, room)
+    return make_passes(X, None, True, ranges, options, centers, labels, tables, room)
+
+
+@kernel
+def sums_for(ranges, n_clusters, n_features, room):
+    """Return `Sums` of zeros for a problem."""
+    n_rows = ranges.n_parts + (0 if ranges.finite else SPECIALS)
+    return Sums(
+        zeros(room, (1, n_clusters, n_rows, n_features), np.int64),
+        zeros(room, (1, n_clusters), np.int64),
+        zeros(room, n_clusters, np.int64),
+        zeros(room, (n_clusters, n_features), np.bool_),
+    )
+
+
+@kernel
+def solve(X, kept, unkept, single, max_iter, stop_on_empty, centers, labels, sizes, hard, room):
+    """Make up to max_iter passes over few finite rows: `make_passes`, for Python.
+
+    sizes, hard : OUT, as in `Sums`
+
+    Returns
+    -------
+    n_iter, moved, n_empty, ever_empty, n_hard : as of `make_passes`; no pass is made where parts are to be
+    kept, but the values span so much that there are too many
+    """
+    ranges = ranges_of(X, room)
+    # Two conditions: only one on the argument alone keeps Numba from compiling what follows.
+    if kept is not None:  # noqa: SIM102
+        if ranges.n_parts > PACKED_PARTS:
+            return 0, -1, 0, False, 0
+    own = sums_for(ranges, len(centers), X.shape[1], room)
+    tables = Sums(own.sums, own.counts, sizes, hard)
+    return make_passes(
+        X, kept, unkept, ranges, (single, max_iter, stop_on_empty), centers, labels, tables, room
+    )
+
+
+@kernel
+def solve_slot(slot, room, n_slots, X, starts, center_starts, centers, labels, empties, options):
+    """Slot. Solve every n-th problem; see `solve_all`."""
+    for b in range(slot, len(empties), n_slots):
+        marked = mark(room)
+        rows, book = X[starts[b] : starts[b + 1]], centers[center_starts[b] : center_starts[b + 1]]
+        own = labels[starts[b] : starts[b + 1]]
+        own[:] = -1
+        ranges = ranges_of(rows, room)
+        tables = sums_for(ranges, len(book), X.shape[1], room)
+        _, _, n_empty, ever_empty, n_hard = solve_problem(rows, ranges, options, book, own, tables, room)
+        empties[b, 0], empties[b, 1], empties[b, 2] = n_empty, ever_empty, n_hard
+        release(room, marked)
+
+
+@kernel
+def solve_all(loop, n_slots, X, starts, options, center_starts, centers, labels, empties):
+    """Solve every problem, each on one thread.
+
+    X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
+    options : as of `solve_problem`
+    center_starts : (n_problems + 1,), int64, where the centers of each begin
+    centers : INOUT (all clusters, n_features), float64; labels : OUT (all rows,), int32
+    empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_hard` of each
+    """
+    problems = (X, starts, center_starts, centers, labels, empties)
+    spread(loop, n_slots, solve_slot, (n_slots, *problems, options))
+
+
+@kernel
+def label_rows(blocks, centers, n_clusters, labels, work):
+    """Write the label of the nearest of the first n_clusters centers for every row."""
+    block_rows = blocks.lanes.shape[2]
+    for b in range(len(blocks.lanes)):
+        start, stop = b * block_rows, minimum((b + 1) * block_rows, len(labels))
+        nearest_lanes(blocks.lanes[b], centers, work.candidates, n_clusters, work.new_labels)
+        for t in range(stop - start):
+            labels[start + t] = work.new_labels[t]
+
+
+@kernel
+def exact_average(values, single, room):
+    """Return the exact mean of values (n, 1), rounded once, and whether it is certain."""
+    marked = mark(room)
+    ranges = ranges_of(values, room)
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(values)), room)
+    tables, rest = sums_for(ranges, 1, 1, room), empty(room, 1, np.float64)
+    mean = zeros(room, (1, 1), np.float64)
+    for i in range(len(values)):
+        add_row(values, i, grids.constants, grids.scales, rest, tables.sums[0, 0])
+    tables.counts[0, 0] = len(values)
+    of_means = (tables.sums, tables.counts, grids.exponents, single, 1, mean, tables.sizes, tables.hard)
+    n_hard = means_chunk(0, room, *of_means)
+    release(room, marked)
+    return mean[0, 0], n_hard == 0
+
+
+@kernel
+def drop_empty(centers, sizes):
+    """Move the centers that have rows to the front; return how many there are."""
+    kept = 0
+    for j in range(len(sizes)):
+        if sizes[j] > 0:
+            for f in range(centers.shape[1]):
+                centers[kept, f] = centers[j, f]
+            kept += 1
+    return kept
+
+
+@kernel
+def refine(X, first_single, single, thresh, max_iter, centers, room):
+    """Make the passes of SciPy's `kmeans` over few rows; see `algorithms.refining`.
+
+    X : (n_samples, n_features), float64
+    first_single, single : whether distances are rounded to float32 in the first pass, and afterwards, and
+    means
+    centers : INOUT (n_codes, n_features), float64; those that lose their rows are dropped, the others come
+    first
+
+    Returns
+    -------
+    n_codes, distortion : how many are left, and the mean distance of the last pass
+    done : whether passes came to their end; not after max_iter of them, nor where a mean is hard to find
+    """
+    n_samples, n_features, n_codes = X.shape[0], X.shape[1], len(centers)
+    ranges = ranges_of(X, room)
+    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(n_samples), room)
+    # No parts: rows are added to fresh sums in every pass.
+    blocks = pack_rows(X, None, grids, room)
+    work = work_for(blocks, n_codes, room)
+    labels, dists = empty(room, n_samples, np.int32), empty(room, (n_samples, 1), np.float64)
+    previous, narrow, distortion, rounds = np.inf, False, 0.0, first_single
+    for _ in range(max_iter):
+        marked = mark(room)
+        label_rows(blocks, centers, n_codes, labels, work)
+        tables = sums_for(ranges, n_codes, n_features, room)
+        for i in range(n_samples):
+            j = labels[i]
+            sq_dist = sq_dist_to(X, i, centers, j)
+            dists[i, 0] = root_single(sq_dist) if rounds else np.sqrt(sq_dist)
+            add_row(X, i, grids.constants, grids.scales, work.rest, tables.sums[0, j])
+            tables.counts[0, j] += 1
+        distortion, certain = exact_average(dists, rounds, room)
+        of_means = (tables.sums, tables.counts, grids.exponents, single, n_codes)
+        n_hard = means_chunk(0, room, *of_means, centers, tables.sizes, tables.hard)
+        if n_hard > 0 or not certain:
+            return n_codes, distortion, False
+        n_codes = drop_empty(centers, tables.sizes)
+        release(room, marked)
+        # As NumPy compares a float32 with a Python float.
+        narrow = narrow and rounds
+        change = abs(previous - distortion)
+        more = np.float32(change) > np.float32(thresh) if narrow else change > thresh
+        if not more:
+            return n_codes, distortion, True
+        previous, narrow, rounds = distortion, rounds, single
+    return n_codes, distortion, False

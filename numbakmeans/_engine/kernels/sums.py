@@ -1,0 +1,272 @@
+"""Sums that lose nothing, so that any order of the rows gives the same bits.
+
+Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers of at
+most `grids.part_bits` bits and the exponents e belong to the feature: they start at its largest magnitude and
+go down in steps of `part_bits` until its finest bit is reached (`ranges`). The q are added in int64, where
+the number of rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they
+were put in. One part holds photo pixels, two hold ordinary float64 data; the number of parts follows
+from the data, so that nothing is ever left over.
+
+Adding a constant C = 1.5 * 2**(52 + e) to x rounds x to a multiple of 2**e, and leaves its quotient in the
+low bits of the sum: q is the difference of the two bit patterns, and x - ((x + C) - C) is exact.
+
+Tables of sums have the shape (n_slots, n_clusters + padding, n_parts or n_parts + 3, n_features); the
+padding keeps the slots' cache lines apart, and the last three rows, there only for data that is not
+finite, count NaN, +inf and -inf. Means of them: `means`.
+
+References
+----------
+J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
+doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until nothing is left.
+"""
+
+import numpy as np
+
+from numbakmeans._engine.grids import HUGE, LOWEST, SCALE, SHRINK
+from numbakmeans._engine.kernels.ranges import power_of_two
+from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
+from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.scalars import bits_of, maximum, minimum
+from numbakmeans._numba.slots import spread
+from numbakmeans._numba.tables import empty, mark, release
+
+
+@kernel
+def make_grids(tops, bits, exponents, constants, scales):
+    """Write the parts' exponents, their constants C, and the scale of each column's first part.
+
+    tops, bits : as in `ranges.Ranges`, and of `part_bits`
+    exponents : OUT (n_parts, n_features), int64; constants : OUT (n_parts, n_features); scales : OUT
+    (n_features,)
+    """
+    for f in range(len(tops)):
+        scales[f] = SHRINK if tops[f] > HUGE else 1.0
+        for p in range(len(exponents)):
+            exponents[p, f] = maximum(tops[f] - (p + 1) * bits, LOWEST)
+            shift = SCALE if p == 0 and tops[f] > HUGE else 0
+            constants[p, f] = 1.5 * power_of_two(52 + exponents[p, f] - shift)
+
+
+@inlined_kernel
+def split(x, constant):
+    """Return the part of x on the grid of a constant, and what it leaves of x."""
+    shifted = x + constant
+    part = bits_of(shifted) - bits_of(constant)
+    return part, x - (shifted - constant)
+
+
+@inlined_kernel
+def split_first(x, constant, scale):
+    """Return the first part of x, whose column is scaled down if it is huge, and what it leaves of x."""
+    part, rest = split(x * scale, constant)
+    # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
+    return part, x if part == 0 else rest * (1.0 / scale)
+
+
+@inlined_kernel
+def add_row(X, i, constants, scales, rest, table):
+    """Tile. Add row i of X to a table of sums.
+
+    rest : workspace (n_features,)
+    table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
+    """
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+        table[0, f] += part
+    for p in range(1, n_parts):
+        for f in range(n_features):
+            part, rest[f] = split(rest[f], constants[p, f])
+            table[p, f] += part
+    if table.shape[0] > n_parts:
+        count_specials(X, i, 1, n_parts, table)
+
+
+@inlined_kernel
+def move_row(X, i, constants, scales, rest, old, new):
+    """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+        old[0, f] -= part
+        new[0, f] += part
+    for p in range(1, n_parts):
+        for f in range(n_features):
+            part, rest[f] = split(rest[f], constants[p, f])
+            old[p, f] -= part
+            new[p, f] += part
+    if old.shape[0] > n_parts:
+        count_specials(X, i, -1, n_parts, old)
+        count_specials(X, i, 1, n_parts, new)
+
+
+@kernel
+def count_specials(X, i, one, n_parts, table):
+    """Tile. Count NaN, +inf and -inf of a row in the last rows of a table; one : 1 or -1.
+
+    Such a value left nonsense in the sums of its column; its count says that they do not matter, and taking
+    the row out takes the same nonsense out (int64 wraps around).
+    """
+    for f in range(table.shape[1]):
+        x = X[i, f]
+        table[n_parts, f] += one if np.isnan(x) else 0
+        table[n_parts + 1, f] += one if x == np.inf else 0
+        table[n_parts + 2, f] += one if x == -np.inf else 0
+
+
+@kernel
+def add_lanes(block, n_rows, constants, scales, table, room):
+    """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
+    n_parts, n_features = constants.shape
+    marked = mark(room)
+    rest = empty(room, n_rows, np.float64)
+    for f in range(n_features):
+        scale, constant, total = scales[f], constants[0, f], 0
+        for r in range(n_rows):
+            part, rest[r] = split_first(np.float64(block[f, r]), constant, scale)
+            total += part
+        table[0, f] += total
+        for p in range(1, n_parts):
+            constant, total = constants[p, f], 0
+            for r in range(n_rows):
+                part, rest[r] = split(rest[r], constant)
+                total += part
+            table[p, f] += total
+    release(room, marked)
+
+
+@kernel
+def add_totals(totals, sign, table):
+    """Tile. Add the sums of many finite rows to a table of sums (sign 1), or take them out again (-1)."""
+    for p in range(totals.shape[0]):
+        for f in range(totals.shape[1]):
+            table[p, f] += sign * totals[p, f]
+
+
+@inlined_kernel
+def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
+    """Tile. Move row i from the table of its label to that of a new one, which is another.
+
+    rest : workspace (n_features,); labels : INOUT (n_samples,), int32; sums, counts : INOUT, of one slot
+    """
+    old = labels[i]
+    move_row(X, i, constants, scales, rest, sums[old], sums[new])
+    counts[old] -= 1
+    counts[new] += 1
+    labels[i] = new
+
+
+@kernel
+def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
+    """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
+
+    new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
+    in no table; the others as of `relabel_row`
+    """
+    if start < stop and labels[start] < 0:
+        for i in range(start, stop):
+            new = new_labels[i - start]
+            add_row(X, i, constants, scales, rest, sums[new])
+            counts[new] += 1
+            labels[i] = new
+        return stop - start
+    moved = 0
+    for i in range(start, stop):
+        # Looked at here: a call for each row would cost more than most of them need.
+        new = new_labels[i - start]
+        if new != labels[i]:
+            relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
+            moved += 1
+    return moved
+
+
+@kernel
+def split_lanes(block, n_rows, constants, scales, rest, parts):
+    """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values.
+
+    rest : workspace (lanes,); parts : OUT (n_parts, n_features, lanes), int64
+    """
+    n_parts, n_features = constants.shape
+    for f in range(n_features):
+        for t in range(n_rows):
+            rest[t] = block[f, t]
+        for p in range(n_parts):
+            constant, scale = constants[p, f], scales[f] if p == 0 else 1.0
+            for t in range(n_rows):
+                parts[p, f, t], rest[t] = split_first(rest[t], constant, scale)
+
+
+@kernel
+def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
+    """Chunk. Do what `relabel` does in the first pass, from the parts of rows that lie side by side.
+
+    Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
+
+    parts : from `split_lanes`, rows [start, stop) as its first lanes; the others as of `relabel`
+    """
+    (n_parts, n_features, _), n_rows = parts.shape, stop - start
+    for t in range(n_rows):
+        labels[start + t] = new_labels[t]
+        counts[new_labels[t]] += 1
+    for p in range(n_parts):
+        for f in range(n_features):
+            for j in range(sums.shape[0]):
+                total = 0
+                for t in range(n_rows):
+                    total += parts[p, f, t] if new_labels[t] == j else 0
+                sums[j, p, f] += total
+    return n_rows
+
+
+@inlined_kernel
+def relabel_lane(parts, t, i, new, labels, sums, counts):
+    """Tile. Do what `relabel_row` does, from the parts of row i, which is lane t."""
+    n_parts, n_features, _ = parts.shape
+    old = labels[i]
+    for p in range(n_parts):
+        for f in range(n_features):
+            part = parts[p, f, t]
+            sums[old, p, f] -= part
+            sums[new, p, f] += part
+    counts[old] -= 1
+    counts[new] += 1
+    labels[i] = new
+
+
+@kernel
+def relabel_lanes(parts, start, stop, new_labels, labels, sums, counts):
+    """Chunk. Do what `relabel` does after the first pass; arguments as of `label_lanes`."""
+    moved, whole = 0, (stop - start) // CHANGED_LANES * CHANGED_LANES
+    for first in range(0, whole, CHANGED_LANES):
+        # Which lanes changed is known at once: to guess wrong for each would take as long as all the rest.
+        word = changed_lanes(labels, start + first, new_labels, first)
+        while word != 0:
+            t = first + lowest_bit(word)
+            word &= word - 1
+            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
+            moved += 1
+    for t in range(whole, stop - start):
+        if new_labels[t] != labels[start + t]:
+            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
+            moved += 1
+    return moved
+
+
+@kernel
+def add_labelled_slot(slot, room, X, labels, chunk_rows, constants, scales, sums, counts):
+    """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
+    n_samples, n_slots = X.shape[0], sums.shape[0]
+    rest = empty(room, X.shape[1], np.float64)
+    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+        for i in range(start, minimum(start + chunk_rows, n_samples)):
+            add_row(X, i, constants, scales, rest, sums[slot, labels[i]])
+            counts[slot, labels[i]] += 1
+
+
+@kernel
+def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts):
+    """Add every row to the sums of its label.
+
+    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT
+    """
+    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, constants, scales, sums, counts))

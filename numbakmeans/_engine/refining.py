@@ -1,0 +1,65 @@
+"""The passes of SciPy's `kmeans`: until the mean distance between rows and their codes changes by no more
+than a threshold.
+
+Codes that lose their rows are dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.fit import exact_average, nearest, roots
+from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._numba.entries import Entry
+
+_MATRIX = ("d", 2)
+REFINE = Entry(
+    "numbakmeans._engine.kernels.small",
+    "refine",
+    kinds=(_MATRIX, "?", "?", "d", "q", _MATRIX),
+)
+
+
+def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
+    """Make the passes from one start.
+
+    book : (n_codes, n_features), float32 or float64, the codes to start from
+
+    Returns
+    -------
+    codes : of the working dtype, those that have rows
+    distortion : float32 or float64, the exact mean of the distances of the last pass
+    """
+    # As SciPy's: distances have the dtype of rows and codes together.
+    single = samples.single and book.dtype == np.float32
+    work = samples.size * len(book)
+    if samples.few and work < _plan.PARALLEL_WORK:
+        found = _refine_few(samples, book, thresh, single)
+        if found is not None:
+            return found
+    previous: Any = np.inf
+    while True:
+        codes, sq_dists = nearest(samples, book)
+        distortion = exact_average(roots(sq_dists, single))
+        means, sizes = labelled_means(samples, codes, len(book))
+        book, single = means[sizes > 0], samples.single
+        with np.errstate(invalid="ignore"):  # inf - inf, which stops the passes
+            change = abs(previous - distortion)
+        if not change > thresh:
+            return book, distortion
+        previous = distortion
+
+
+def _refine_few(
+    samples: Samples, book: np.ndarray, thresh: float, single: bool
+) -> tuple[np.ndarray, Any] | None:
+    """Do what `refine` does in one call; None where that does not come to an end."""
+    centers = book.astype(np.float64)
+    step = _plan.per_call(_plan.pass_work(len(samples), samples.shape[1], len(book)))
+    n_codes, distortion, done = REFINE(samples.wide, single, samples.single, thresh, step, centers)
+    if not done:
+        return None
+    return centers[:n_codes].astype(samples.dtype), samples.dtype.type(distortion)

@@ -1,0 +1,99 @@
+"""'++': each next row with a probability proportional to its D to the nearest pick.
+
+References
+----------
+D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.samples import Samples, padded
+from numbakmeans._engine.shapes.seeds import (
+    GROUP_LANES,
+    MAX_FEATURES,
+    STEPS,
+    Job,
+    Leaves,
+    Picking,
+    Sketches,
+    leaves_at_most,
+)
+from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import Entry
+
+LEAVES_OF = Entry("numbakmeans._engine.kernels.pairwise", "leaves_of")
+PICK_ROWS = Driver("numbakmeans._engine.kernels.plus_plus", "pick_rows")
+#: Makes the picks for many problems that lie one after the other.
+PICK_EACH = Driver("numbakmeans._engine.kernels.plus_plus", "pick_each")
+
+
+def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the first row, and a uniform number for each other one."""
+    integers = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
+    return integers(n_samples, size=1, dtype=np.int64), rng.uniform(size=n_clusters - 1)
+
+
+def leaves_of(n_samples: int) -> Leaves:
+    """Return the leaves of all rows, their sums unknown."""
+    starts, depths = np.empty((2, leaves_at_most(n_samples)), np.int64)
+    n_leaves = LEAVES_OF(n_samples, starts, depths)
+    return Leaves(starts[: n_leaves + 1], depths[:n_leaves], np.empty(n_leaves))
+
+
+def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
+    """Return origin and scale of sketches, from some of the rows; scale 0 where there is nothing to gain.
+
+    The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
+    have a large error instead, where they would make that of all the others large.
+    """
+    if not samples.finite or samples.shape[1] > MAX_FEATURES:
+        return np.zeros(samples.shape[1]), 0.0
+    rows = samples.rows(slice(None, None, _plan.sketch_step(samples.shape)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2]
+        distances = np.abs(rows - origin)
+        nth = len(rows) * 99 // 100
+        wide, widest = np.partition(distances, nth, axis=0)[nth].max(), distances.max()
+        scale = (min(2.0 * wide, widest) if wide else widest) / STEPS
+    # The rows are in the order of the caller's array, and so one of them may be no contiguous array.
+    return np.ascontiguousarray(origin), float(scale) if 1e-140 <= scale <= 1e140 else 0.0
+
+
+def sketches_of(samples: Samples, n_clusters: int, leaves: Leaves) -> Sketches | None:
+    """Return room for the sketches of as many leaves as memory allows; None where they would not pay."""
+    lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
+    n_leaves, n_features = len(leaves.depths), samples.shape[1]
+    n_sketched = _plan.sketched_leaves(samples.shape, n_clusters, n_leaves, lanes, samples.memory)
+    origin, scale = sketch_frame(samples) if n_sketched else (np.empty(0), 0.0)
+    if not scale:
+        return None
+    steps = np.empty((n_sketched, n_features, lanes), np.int8)
+    errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
+    return Sketches(origin, scale, steps, errors, limits)
+
+
+def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Return the picked rows as centers."""
+    n_samples, n_features = samples.shape
+    leaves = leaves_of(n_samples)
+    sketches = sketches_of(samples, n_clusters, leaves)
+    picks, center = np.empty(n_clusters, np.int64), np.zeros(padded(n_features))
+    picks[0] = first[0]
+    picking = Picking(picks, uniforms, center, np.full(n_samples, np.inf))
+    work = _plan.pick_work(samples.size)
+    plan = _plan.sweep(samples.shape, work=work)
+    pick = PICK_ROWS.on(plan.parallel)
+    work += _plan.PICK_STARTING if plan.parallel else 0
+    step = _plan.per_call(work) if samples.X is not None else 1
+    for p in range(1, n_clusters, step):
+        center[:n_features] = samples.rows(picks[p - 1])
+        for rows, X in samples.slabs(leaves.starts):
+            first_leaf, last_leaf = np.searchsorted(leaves.starts, (rows.start, rows.stop)).tolist()
+            job = Job(first_leaf, last_leaf, p, min(p + step, n_clusters))
+            pick(plan.n_slots, X, job, leaves, sketches, picking)
+    return samples.rows(picks)

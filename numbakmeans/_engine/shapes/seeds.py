@@ -1,0 +1,69 @@
+"""What kernels of starting centers and their callers agree on: sizes, and how arguments belong together."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+#: Rows of a leaf of NumPy's pairwise sum, at most.
+LEAF_ROWS = 128
+#: Features up to which the limits of sketches hold as stated.
+MAX_FEATURES = 1 << 22
+#: Lanes of a sketched leaf are a multiple of it: what `near_lanes` marks in one word.
+GROUP_LANES = 16
+#: Bytes of a sketch span this many steps on each side of the origin.
+STEPS = 127
+
+
+def leaves_at_most(n: int) -> int:
+    """Return how many entries `pairwise.leaves_of` may need for n elements."""
+    return n // (LEAF_ROWS // 4) + 2
+
+
+class Leaves(NamedTuple):
+    """The leaves of all rows (`pairwise`), and the sum of D of each.
+
+    starts : (n_leaves + 1,), int64, the first row of each, and n_samples; depths : (n_leaves,), int64
+    sums : INOUT (n_leaves,), float64
+    """
+
+    starts: np.ndarray
+    depths: np.ndarray
+    sums: np.ndarray
+
+
+class Sketches(NamedTuple):
+    """Sketches of the rows of the first leaves (`sketch`).
+
+    origin : (n_features,), float64; scale : float64, above 0
+    steps : INOUT (n_sketched, n_features, lanes), int8
+    errors, limits : INOUT (n_sketched, lanes), float32, zeros before the first pick
+    """
+
+    origin: np.ndarray
+    scale: float
+    steps: np.ndarray
+    errors: np.ndarray
+    limits: np.ndarray
+
+
+class Picking(NamedTuple):
+    """How far '++' has come.
+
+    picks : INOUT (n_clusters,), int64, the rows that are picked; uniforms : (n_clusters - 1,), float64
+    center : INOUT (padded features,), float64, the last pick
+    sq_dists : INOUT (n_samples,), float64, D to the nearest pick, infinities before the first
+    """
+
+    picks: np.ndarray
+    uniforms: np.ndarray
+    center: np.ndarray
+    sq_dists: np.ndarray
+
+
+class Job(NamedTuple):
+    """What one call does: picks [first, last), from leaves [first_leaf, last_leaf)."""
+
+    first_leaf: int
+    last_leaf: int
+    first: int
+    last: int

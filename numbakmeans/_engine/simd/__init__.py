@@ -1,0 +1,50 @@
+"""Vector values inside nopython code: intrinsics that emit the inner loops of distance passes whole.
+
+vectors  what the target's vectors can do, and operations on them
+tiles    the register tile whose rows are found one by one, wherever they lie
+lanes    tiles whose lanes are rows
+"""
+
+from numbakmeans._engine.simd.lanes import (
+    CHANGED_LANES,
+    changed_lanes,
+    compare_panels,
+    lane_rows,
+    lanes_at_once,
+    lowest_bit,
+    near_lanes,
+    nearest_lanes,
+    score_lanes,
+    turn_rows,
+)
+from numbakmeans._engine.simd.tiles import (
+    PAIRS_AT_ONCE,
+    near_tile,
+    pair_sq_dists,
+    product_tile,
+    score_tile,
+    tile_columns,
+    tile_lanes,
+    tile_rows,
+)
+
+__all__ = [
+    "CHANGED_LANES",
+    "PAIRS_AT_ONCE",
+    "changed_lanes",
+    "compare_panels",
+    "lane_rows",
+    "lanes_at_once",
+    "lowest_bit",
+    "near_lanes",
+    "near_tile",
+    "nearest_lanes",
+    "pair_sq_dists",
+    "product_tile",
+    "score_lanes",
+    "score_tile",
+    "tile_columns",
+    "tile_lanes",
+    "tile_rows",
+    "turn_rows",
+]

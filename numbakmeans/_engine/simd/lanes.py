@@ -1,0 +1,414 @@
+"""Tiles whose lanes are rows: rows lie side by side, and what is found of each stays in its lane.
+
+They are emitted as the tile of `tiles` is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numbakmeans._engine.simd.vectors import I32, I64, Arrays, Vectors, lane_tile_of, target_of
+from numbakmeans._numba.entries import DISABLED
+
+
+@intrinsic
+def lane_rows(typingctx: Any, X: Any) -> Any:
+    """Rows that lie side by side in a tile of `score_lanes`, for the dtype of X."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile = lane_tile_of(target_of(context), X.dtype.bitwidth // 8)
+        return I64(tile.vectors * tile.lanes)
+
+    return types.int64(X), codegen
+
+
+#: Rows and features that `turn_rows` turns at a time, at most.
+SQUARE = 8
+
+
+@intrinsic
+def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
+    """Write rows side by side: row chosen[first + r] becomes lane r of a block.
+
+    rows : (n_rows, at least n_features); chosen : (at least first + lane rows,), int64
+    block : OUT (n_features, lane rows), of the same dtype
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
+        v = Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
+        size, width = v.vector.count, tile.vectors * tile.lanes
+        arrays = Arrays(context, builder, signature, args)
+        rows_, chosen_, block_ = arrays.data(0, 1, 3)
+
+        n_features, stride = arrays.size(3, 0), arrays.size(0, 1)
+
+        def row_at(lane: Any) -> Any:
+            number = builder.load(builder.gep(chosen_, [builder.add(args[2], lane)]))
+            return builder.gep(rows_, [builder.mul(number, stride)])
+
+        def exchange(vectors: list[Any], step: int) -> list[Any]:
+            """Swap, between rows t and t + step, the lanes in which the one is ahead of the other."""
+            low = [t if not t & step else t - step + size for t in range(size)]
+            high = [t + step if not t & step else t + size for t in range(size)]
+            turned = list(vectors)
+            for t in range(size):
+                if not t & step:
+                    pair = vectors[t], vectors[t + step]
+                    for place, mask in ((t, low), (t + step, high)):
+                        turned[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
+            return turned
+
+        def turn(pointers: list[Any], feature: Any, lane: Any) -> None:
+            vectors = [v.load(pointer, feature, v.vector) for pointer in pointers]
+            step = 1
+            while step < size:
+                vectors = exchange(vectors, step)
+                step *= 2
+            for t, vector in enumerate(vectors):
+                line = builder.mul(builder.add(feature, I64(t)), I64(width))
+                v.store(vector, block_, builder.add(line, lane))
+
+        whole = builder.icmp_unsigned(">=", n_features, I64(size))
+        with builder.if_else(whole) as (squares, few_features):
+            with squares, cgutils.for_range(builder, I64(width // size)) as group:
+                lane = builder.mul(group.index, I64(size))
+                pointers = [row_at(builder.add(lane, I64(t))) for t in range(size)]
+                n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
+                with cgutils.for_range(builder, n_squares) as turned:
+                    turn(pointers, builder.mul(turned.index, I64(size)), lane)
+                # The last features, with some that are done where they do not fill a square.
+                turn(pointers, builder.sub(n_features, I64(size)), lane)
+            with few_features, cgutils.for_range(builder, I64(width)) as lane:
+                row = row_at(lane.index)
+                with cgutils.for_range(builder, n_features) as feature:
+                    place = builder.add(builder.mul(feature.index, I64(width)), lane.index)
+                    value = builder.load(builder.gep(row, [feature.index]))
+                    builder.store(value, builder.gep(block_, [place]))
+        return context.get_dummy_value()
+
+    return types.void(rows, chosen, first, block), codegen
+
+
+@intrinsic
+def score_lanes(
+    typingctx: Any,
+    block: Any,
+    panels: Any,
+    half_norms: Any,
+    panel: Any,
+    n_columns: Any,
+    first: Any,
+    best: Any,
+    second: Any,
+    columns: Any,
+) -> Any:
+    """Score one panel of centers for rows that lie side by side, and find the best two of each.
+
+    Scores are those of `score_tile`. There a row is found in memory wherever it lies, and what its vector of
+    scores holds has to be brought together lane by lane; here each lane is a row, for which rows have to be
+    turned first, and must all want the panel.
+
+    block : (n_features, lane rows); panels, half_norms, panel : as in `score_tile`
+    n_columns : how many columns of the panel hold centers, int64; the others may count, too
+    best, second, columns : OUT (at least first + lane rows,), from `first` on, as in `score_tile`
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = Vectors(context, builder, block.dtype)
+        n_centers, n_vectors, lanes = lane_tile_of(v.target, v.itemsize)
+        arrays = Arrays(context, builder, signature, args)
+        block_, panels_, norms_, best_, second_, columns_ = arrays.data(0, 1, 2, 6, 7, 8)
+        n_features, width = arrays.size(1, 1), arrays.size(1, 2)
+
+        norms_ = builder.gep(norms_, [builder.mul(args[3], width)])
+        panels_ = builder.gep(panels_, [builder.mul(builder.mul(args[3], n_features), width)])
+        places = [builder.add(args[5], I64(t * lanes)) for t in range(n_vectors)]
+        tile = [(c, t) for c in range(n_centers) for t in range(n_vectors)]
+        sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
+        for place in places:
+            v.store(ir.Constant(v.vector, [float("inf")] * lanes), best_, place)
+            v.store(ir.Constant(v.vector, [float("inf")] * lanes), second_, place)
+            v.store(ir.Constant(v.integers, [0] * lanes), columns_, place)
+        groups = builder.udiv(builder.add(args[4], I64(n_centers - 1)), I64(n_centers))
+        with cgutils.for_range(builder, groups) as group:
+            start = builder.mul(group.index, I64(n_centers))
+            for c in range(n_centers):
+                norm = builder.load(builder.gep(norms_, [builder.add(start, I64(c))]))
+                for t in range(n_vectors):
+                    builder.store(v.splat(norm, v.vector), sums[c, t])
+            with cgutils.for_range(builder, n_features) as feature:
+                line = builder.mul(feature.index, I64(n_vectors * lanes))
+                rows = [v.load(block_, builder.add(line, I64(t * lanes)), v.vector) for t in range(n_vectors)]
+                line = builder.add(builder.mul(feature.index, width), start)
+                for c in range(n_centers):
+                    center = v.splat(
+                        builder.load(builder.gep(panels_, [builder.add(line, I64(c))])), v.vector
+                    )
+                    for t in range(n_vectors):
+                        builder.store(v.multiply_add(rows[t], center, builder.load(sums[c, t])), sums[c, t])
+            number = v.splat(builder.trunc(start, I32), v.integers)
+            numbers = [builder.add(number, ir.Constant(v.integers, [c] * lanes)) for c in range(n_centers)]
+            for t, place in enumerate(places):
+                least, next_least = v.load(best_, place, v.vector), v.load(second_, place, v.vector)
+                column = v.load(columns_, place, v.integers)
+                for c in range(n_centers):
+                    score = builder.load(sums[c, t])
+                    better = builder.fcmp_ordered("<", score, least)
+                    larger = builder.select(better, least, score)
+                    next_least = v.smaller(larger, next_least)
+                    least = builder.select(better, score, least)
+                    column = builder.select(better, numbers[c], column)
+                v.store(least, best_, place)
+                v.store(next_least, second_, place)
+                v.store(column, columns_, place)
+        return context.get_dummy_value()
+
+    signature = types.void(block, panels, half_norms, panel, n_columns, first, best, second, columns)
+    return signature, codegen
+
+
+@intrinsic
+def compare_panels(
+    typingctx: Any, best: Any, second: Any, errors: Any, norms: Any, n_rows: Any, found: Any
+) -> Any:
+    """Find the smallest upper end of the scores of each row, and the smallest lower end of all its others.
+
+    best, second : (n_panels, lanes of rows), from `score_tile` or `score_lanes`; errors : (n_panels, 3), from
+    `certify.error_bounds`; norms : (lanes of rows,), float64; n_rows : how many rows count, int64
+    found : OUT (3, lanes of rows), float64: the upper end, the panel where it is, and the lower end
+
+    Lanes of rows are n_rows, filled up to whole vectors of float64.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = Vectors(context, builder, types.float64)
+        lanes = v.vector.count
+        narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
+        arrays = Arrays(context, builder, signature, args)
+        best_, second_, errors_, norms_, found_ = arrays.data(0, 1, 2, 3, 5)
+
+        def scores(pointer: Any, offset: Any) -> Any:
+            address = builder.bitcast(builder.gep(pointer, [offset]), narrow.as_pointer())
+            value = builder.load(address, align=best.dtype.bitwidth // 8)
+            return value if best.dtype.bitwidth == 64 else builder.fpext(value, v.vector)
+
+        infinite, zero = (ir.Constant(v.vector, [x] * lanes) for x in (float("inf"), 0.0))
+        width, found_width = arrays.size(0, 1), arrays.size(5, 1)
+        state = [cgutils.alloca_once(builder, v.vector) for _ in range(4)]
+        groups = builder.udiv(builder.add(args[4], I64(lanes - 1)), I64(lanes))
+        with cgutils.for_range(builder, groups) as group:
+            first = builder.mul(group.index, I64(lanes))
+            norm = v.load(norms_, first, v.vector)
+            for place, begin in zip(state, (infinite, zero, infinite, infinite), strict=True):
+                builder.store(begin, place)
+            with cgutils.for_range(builder, arrays.size(0, 0)) as panel:
+                line = builder.mul(panel.index, I64(3))
+                e0, e1, e2 = (
+                    v.splat(builder.load(builder.gep(errors_, [builder.add(line, I64(t))])), v.vector)
+                    for t in range(3)
+                )
+                error = v.multiply_add(v.multiply_add(e2, norm, e1), norm, e0)
+                offset = builder.add(builder.mul(panel.index, width), first)
+                score = scores(best_, offset)
+                at_most, at_least = builder.fadd(score, error), builder.fsub(score, error)
+                next_least = builder.fsub(scores(second_, offset), error)
+                limit, winner, rival, own = map(builder.load, state)
+                wins = builder.fcmp_ordered("<", at_most, limit)
+                beaten = v.smaller(next_least, builder.select(wins, own, at_least))
+                here = v.splat(builder.sitofp(panel.index, v.scalar), v.vector)
+                builder.store(builder.select(wins, at_most, limit), state[0])
+                builder.store(builder.select(wins, here, winner), state[1])
+                builder.store(v.smaller(beaten, rival), state[2])
+                builder.store(builder.select(wins, at_least, own), state[3])
+            for t, place in enumerate(state[:3]):
+                v.store(builder.load(place), found_, builder.add(builder.mul(I64(t), found_width), first))
+        return context.get_dummy_value()
+
+    return types.void(best, second, errors, norms, n_rows, found), codegen
+
+
+#: Vectors of lanes that `nearest_lanes` holds in registers: with their labels, half of what AVX-512 has.
+LANE_VECTORS = 4
+
+
+def _lanes_at_once(typingctx: Any, X: Any) -> Any:
+    """Lanes that `nearest_lanes` handles at once: blocks are multiples of it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return I64(LANE_VECTORS * target_of(context).vector_bytes // 8)
+
+    return types.int64(X), codegen
+
+
+def _nearest_lanes(
+    typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any
+) -> Any:
+    """Write the nearest of some centers for each lane of a block, every distance by the definition.
+
+    block : (n_features, lanes), float32 or float64, finite; centers : (n_clusters, padded features), float64
+    candidates : (at least n_candidates,), int64, in ascending order; n_candidates : int64, at least 1
+    labels : OUT (lanes,), int64; the first candidate where no distance is finite
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        v = Vectors(context, builder, types.float64)
+        lanes = v.tile.lanes
+        single = ir.VectorType(ir.FloatType(), lanes)
+        labels_kind = ir.VectorType(I64, lanes)
+        arrays = Arrays(context, builder, signature, args)
+        block_, centers_, candidates_, labels_ = arrays.data(0, 1, 2, 4)
+
+        def rows_at(offset: Any) -> Any:
+            address = builder.gep(block_, [offset])
+            if block.dtype.bitwidth == 64:
+                return v.load(block_, offset, v.vector)
+            address = builder.bitcast(address, single.as_pointer())
+            return builder.fpext(builder.load(address, align=4), v.vector)
+
+        n_features, width, stride = arrays.size(0, 0), arrays.size(0, 1), arrays.size(1, 1)
+        sums, best, numbers = (
+            [cgutils.alloca_once(builder, kind) for _ in range(LANE_VECTORS)]
+            for kind in (v.vector, v.vector, labels_kind)
+        )
+        first = builder.load(candidates_)
+        step = LANE_VECTORS * lanes
+        with cgutils.for_range(builder, builder.udiv(width, I64(step))) as group:
+            start = builder.mul(group.index, I64(step))
+            for t in range(LANE_VECTORS):
+                builder.store(ir.Constant(v.vector, [float("inf")] * lanes), best[t])
+                builder.store(v.splat(first, labels_kind), numbers[t])
+            with cgutils.for_range(builder, args[3]) as loop:
+                number = builder.load(builder.gep(candidates_, [loop.index]))
+                center = builder.gep(centers_, [builder.mul(number, stride)])
+                for t in range(LANE_VECTORS):
+                    builder.store(ir.Constant(v.vector, [0.0] * lanes), sums[t])
+                with cgutils.for_range(builder, n_features) as feature:
+                    c = v.splat(builder.load(builder.gep(center, [feature.index])), v.vector)
+                    line = builder.add(builder.mul(feature.index, width), start)
+                    for t in range(LANE_VECTORS):
+                        difference = builder.fsub(rows_at(builder.add(line, I64(t * lanes))), c)
+                        square = builder.fmul(difference, difference)
+                        builder.store(builder.fadd(builder.load(sums[t]), square), sums[t])
+                here = v.splat(number, labels_kind)
+                for t in range(LANE_VECTORS):
+                    sq_dist, known = builder.load(sums[t]), builder.load(best[t])
+                    nearer = builder.fcmp_ordered("<", sq_dist, known)
+                    builder.store(builder.select(nearer, sq_dist, known), best[t])
+                    builder.store(builder.select(nearer, here, builder.load(numbers[t])), numbers[t])
+            for t in range(LANE_VECTORS):
+                address = builder.gep(labels_, [builder.add(start, I64(t * lanes))])
+                address = builder.bitcast(address, labels_kind.as_pointer())
+                builder.store(builder.load(numbers[t]), address, align=8)
+        return context.get_dummy_value()
+
+    return types.void(block, centers, candidates, n_candidates, labels), codegen
+
+
+def _nearest_plainly(block: Any, centers: Any, candidates: Any, n_candidates: int, labels: Any) -> None:
+    best, labels[:] = np.full(block.shape[1], np.inf), candidates[0]
+    for j in candidates[:n_candidates]:
+        sq_dists = np.zeros(block.shape[1])
+        for f, values in enumerate(block):
+            sq_dists += np.square(values - centers[j, f])
+        nearer = sq_dists < best
+        best[nearer], labels[nearer] = sq_dists[nearer], j
+
+
+lanes_at_once: Any = (lambda _: 1) if DISABLED else intrinsic(_lanes_at_once)
+nearest_lanes: Any = _nearest_plainly if DISABLED else intrinsic(_nearest_lanes)
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, word: Any) -> Any:
+    """Which bit of an int64 that is not 0 is the lowest that is set, from 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+#: Lanes that `changed_lanes` compares.
+CHANGED_LANES = 64
+
+
+@intrinsic
+def changed_lanes(typingctx: Any, labels: Any, first: Any, new_labels: Any, lane: Any) -> Any:
+    """Return a bit for each of `CHANGED_LANES` lanes, the lowest for the first: is its label another one.
+
+    labels : (n_samples,), int32, from `first` on; new_labels : (lanes,), int64, from `lane` on
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = Arrays(context, builder, signature, args)
+        old_, new_ = arrays.data(0, 2)
+        # Sixteen lanes at a time: what is wider, LLVM takes long to split.
+        narrow, wide = (ir.VectorType(kind, 16) for kind in (I32, I64))
+
+        def load(pointer: Any, start: Any, t: int, kind: Any) -> Any:
+            address = builder.gep(pointer, [builder.add(start, I64(t))])
+            return builder.load(builder.bitcast(address, kind.as_pointer()), align=4)
+
+        word = I64(0)
+        for t in range(0, CHANGED_LANES, 16):
+            new = builder.trunc(load(new_, args[3], t, wide), narrow)
+            changed = builder.icmp_unsigned("!=", load(old_, args[1], t, narrow), new)
+            bits = builder.zext(builder.bitcast(changed, ir.IntType(16)), I64)
+            word = builder.or_(word, builder.shl(bits, I64(t)))
+        return word
+
+    return types.int64(labels, first, new_labels, lane), codegen
+
+
+@intrinsic
+def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -> Any:
+    """Mark the lanes of a block whose squared distance from a point, in float32, is below their limit.
+
+    block : (n_features, lanes), int8, lanes a multiple of 16; point : (n_features,), float32
+    limits : (lanes,), float32
+    hits : OUT (lanes // 16,), int64, a bit for each lane, the lowest for the first
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
+        v = Vectors(context, builder, types.float32, lanes=16)
+        bytes_kind = ir.VectorType(ir.IntType(8), 16)
+        arrays = Arrays(context, builder, signature, args)
+        block_, point_, limits_, hits_ = arrays.data(0, 1, 2, 3)
+        n_features, width = arrays.size(0, 0), arrays.size(0, 1)
+
+        def mark(start: Any, n_vectors: int) -> None:
+            sums = [cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)]
+            for total in sums:
+                builder.store(ir.Constant(v.vector, [0.0] * 16), total)
+            with cgutils.for_range(builder, n_features) as feature:
+                c = v.splat(builder.load(builder.gep(point_, [feature.index])), v.vector)
+                line = builder.add(builder.mul(feature.index, width), start)
+                for t, total in enumerate(sums):
+                    address = builder.gep(block_, [builder.add(line, I64(16 * t))])
+                    values = builder.load(builder.bitcast(address, bytes_kind.as_pointer()), align=1)
+                    x = builder.sitofp(builder.sext(values, v.integers), v.vector)
+                    difference = builder.fsub(x, c)
+                    builder.store(v.multiply_add(difference, difference, builder.load(total)), total)
+            for t, total in enumerate(sums):
+                offset = builder.add(start, I64(16 * t))
+                below = builder.fcmp_ordered("<", builder.load(total), v.load(limits_, offset, v.vector))
+                bits = builder.zext(builder.bitcast(below, ir.IntType(16)), I64)
+                builder.store(bits, builder.gep(hits_, [builder.udiv(offset, I64(16))]))
+
+        pairs = builder.udiv(width, I64(32))
+        with cgutils.for_range(builder, pairs) as pair:
+            mark(builder.mul(pair.index, I64(32)), 2)
+        rest = builder.mul(pairs, I64(32))
+        with builder.if_then(builder.icmp_unsigned("<", rest, width)):
+            mark(rest, 1)
+        return context.get_dummy_value()
+
+    return types.void(block, point, limits, hits), codegen

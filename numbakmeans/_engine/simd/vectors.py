@@ -1,0 +1,171 @@
+"""What the vectors of the target can do, and the operations on them that the tiles are made of.
+
+What the target can do is asked of LLVM itself, by compiling a vector operation for the very machine that
+Numba compiles for and reading the assembly: names and feature strings alone mislead.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils
+
+from numbakmeans._numba.tables import data_of, size_of
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+class Target(NamedTuple):
+    """What the vectors of a machine can do."""
+
+    vector_bytes: int
+    fused: bool
+
+
+class Tile(NamedTuple):
+    """Rows and vectors of a register tile, and elements of a vector."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+
+class LaneTile(NamedTuple):
+    """Columns (centers) of a tile of rows side by side, vectors of rows, and elements of a vector."""
+
+    columns: int
+    vectors: int
+    lanes: int
+
+
+@functools.cache
+def _probe(machine: Any) -> Target:
+    """Return what LLVM makes of a fused multiply-add of 16 floats on a target machine."""
+    module = ir.Module()
+    vector = ir.VectorType(ir.FloatType(), 16)
+    function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "probe")
+    _allow_wide_vectors(function)
+    builder = ir.IRBuilder(function.append_basic_block())
+    x, y, z = function.args
+    builder.ret(builder.fadd(builder.fmul(x, y), z))
+    multiply = machine.emit_assembly(llvm.parse_assembly(str(module)))
+    fma = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "llvm.fma.v16f32")
+    fused = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "fused")
+    _allow_wide_vectors(fused)
+    builder = ir.IRBuilder(fused.append_basic_block())
+    builder.ret(builder.call(fma, fused.args))
+    assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
+    vector_bytes = 64 if "zmm" in multiply else 32 if "ymm" in multiply else 16
+    # Where the hardware cannot, LLVM calls a function of libm for each element.
+    return Target(vector_bytes, "fmaf" not in assembly)
+
+
+def _allow_wide_vectors(function: ir.Function) -> None:
+    """Ask for 512-bit code also on CPUs where LLVM prefers 256."""
+    for name in ("prefer-vector-width", "min-legal-vector-width"):
+        # llvmlite knows only attributes without a value.
+        set.add(function.attributes, f'"{name}"="512"')
+
+
+def _align_stack(function: ir.Function) -> None:
+    """Let vectors that do not fit into registers lie on lines of the cache.
+
+    LLVM decides too late which do not fit, and leaves the stack aligned to 16 bytes: a tile then took up to a
+    quarter more time, depending on where the stack of the process began. What is inlined loses the attribute.
+    """
+    set.add(function.attributes, '"stackrealign"')
+    function.attributes.add("noinline")
+
+
+def target_of(context: Any) -> Target:
+    """Return what the machine that a Numba context compiles for can do."""
+    return _probe(context.codegen()._tm)
+
+
+def tile_of(target: Target, itemsize: int) -> Tile:
+    """Return the register tile for a target: 32 registers with 64-byte vectors, 16 otherwise."""
+    lanes = target.vector_bytes // itemsize
+    return Tile(14, 2, lanes) if target.vector_bytes == 64 else Tile(6, 2, lanes)
+
+
+def lane_tile_of(target: Target, itemsize: int) -> LaneTile:
+    """Return the tile for rows side by side: 24 sums in registers, 12 or 6, and never wider than a panel."""
+    lanes = target.vector_bytes // itemsize
+    return LaneTile(min(8 if target.vector_bytes == 64 else 4, lanes), 3, lanes)
+
+
+class Vectors:
+    """Loads, stores and operations on the vectors of one dtype, for a builder."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int = 0) -> None:
+        self.builder, self.itemsize = builder, dtype.bitwidth // 8
+        self.target = target_of(context)
+        self.tile = tile_of(self.target, self.itemsize)
+        lanes = lanes or self.tile.lanes
+        self.scalar = context.get_data_type(dtype)
+        self.vector = ir.VectorType(self.scalar, lanes)
+        self.integers = ir.VectorType(I32, lanes)
+        self.suffix = f"v{lanes}f{8 * self.itemsize}"
+        _allow_wide_vectors(builder.function)
+        _align_stack(builder.function)
+
+    def load(self, pointer: Any, offset: Any, vector: Any) -> Any:
+        address = self.builder.gep(pointer, [offset])
+        address = self.builder.bitcast(address, vector.as_pointer())
+        # Aligned as the elements are: arrays promise no more.
+        return self.builder.load(
+            address, align=vector.element.width // 8 if vector is self.integers else self.itemsize
+        )
+
+    def store(self, value: Any, pointer: Any, offset: Any) -> None:
+        address = self.builder.gep(pointer, [offset])
+        address = self.builder.bitcast(address, value.type.as_pointer())
+        self.builder.store(value, address, align=4 if value.type is self.integers else self.itemsize)
+
+    def splat(self, value: Any, vector: Any) -> Any:
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, I32(0))
+        zeros = ir.Constant(self.integers, [0] * self.integers.count)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
+        """x * y + z, in one rounding where the target can."""
+        if not self.target.fused:
+            return self.builder.fadd(self.builder.fmul(x, y), z)
+        return self.builder.call(self._intrinsic("llvm.fma", 3), [x, y, z])
+
+    def smaller(self, x: Any, y: Any) -> Any:
+        """The smaller of x and y, which is y where x is NaN."""
+        return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
+
+    def total(self, x: Any) -> Any:
+        """The sum of all lanes of x."""
+        lanes = x.type.count
+        while lanes > 1:
+            lanes //= 2
+            kind = ir.VectorType(I32, lanes)
+            masks = [ir.Constant(kind, [t + first for t in range(lanes)]) for first in (0, lanes)]
+            low, high = (self.builder.shuffle_vector(x, x, mask) for mask in masks)
+            x = self.builder.fadd(low, high)
+        return self.builder.extract_element(x, I32(0))
+
+    def _intrinsic(self, name: str, n_arguments: int) -> Any:
+        kind = ir.FunctionType(self.vector, [self.vector] * n_arguments)
+        return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
+
+
+class Arrays:
+    """The arguments of an intrinsic that are tables, by their position."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+        self.builder, self.values = builder, args
+
+    def data(self, *positions: int) -> list[Any]:
+        """Pointers to their first elements."""
+        return [data_of(self.builder, self.values[p]) for p in positions]
+
+    def size(self, position: int, axis: int) -> Any:
+        return size_of(self.builder, self.values[position], axis)

@@ -1,0 +1,400 @@
+"""Where compiled code is kept between processes.
+
+One file for each entry and each combination of argument kinds, named by hashes of all that its machine code
+depends on: the sources of the kernel's module and of every module of ours that this imports, the kinds, the
+processor, Numba's version and settings. An edit elsewhere leaves it valid, and neither constants nor options
+can be mistaken for others, as they stand in those sources.
+
+Files are written whole, under a temporary name, and moved into place. They are code: one is loaded, and a
+folder written to, only if nobody could have put code there but us, root, and whoever owns this package, who
+could anyway. Whatever goes wrong, the answer is to compile: nothing here raises. What went wrong last is kept
+in `trouble`, for ``numbakmeans info``.
+
+``NUMBAKMEANS_CACHE_DIR`` names another folder, or switches the cache off with ``off``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import pickle
+import platform
+import re
+import secrets
+import shutil
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from numbakmeans._numba.entries import BEGAN, ROOT, Code, Kinds
+
+MAGIC = b"numbakmeans compiled code 2\n"
+PACKAGE = Path(__file__).resolve().parent.parent
+#: What compiles every kernel, beside the modules that it imports itself.
+COMPILING = (f"{ROOT}._numba.compiler", f"{ROOT}._numba.slots")
+#: Settings of Numba that change what is compiled, and what they are unless somebody changes them.
+SWITCHES = {
+    "CPU_NAME": "None",
+    "CPU_FEATURES": "None",
+    "OPT": "3",
+    "BOUNDSCHECK": "None",
+    "LOOP_VECTORIZE": "1",
+    "SLP_VECTORIZE": "0",
+}
+#: Processors for which Numba leaves AVX out unless told otherwise.
+WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
+
+#: What went wrong last, one line; empty as long as nothing did.
+trouble = ""
+#: Entries that were loaded, that were stored, and that no folder took.
+loaded, stored, lost = 0, 0, 0
+#: Held while a file is written.
+writing = threading.Lock()
+#: Called with the key of an entry that no folder holds; what it raises leaves `load` (`_cli.warmup`).
+missing: Callable[[str], None] | None = None
+
+#: The module and the settings that entries were asked for with, by their keys.
+_made_for: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+
+def _note(error: Exception) -> None:
+    global trouble
+    trouble = f"{type(error).__name__}: {error}".replace("\n", " ")
+
+
+# --- What machine code depends on
+
+#: An import of ours; the names of a parenthesised one may stand on several lines.
+_IMPORT = re.compile(
+    rb"^\s*(?:from (%b[\w.]*) import (\([^)]*\)|[^#\n]*)|import (%b[\w.]*))"
+    % ((re.escape(ROOT.encode()),) * 2),
+    re.MULTILINE,
+)
+
+
+@functools.cache
+def _home_of(module: str) -> Path | None:
+    """Return the file of a module of ours, or of one that is loaded; None where there is no source."""
+    # Not by way of the import system: that would import what the module is in, and Numba with it.
+    if module.startswith(f"{ROOT}."):
+        place = PACKAGE.joinpath(*module.removeprefix(f"{ROOT}.").split("."))
+        files = [place / "__init__.py", place.with_name(f"{place.name}.py")]
+    else:
+        files = [Path(getattr(sys.modules.get(module), "__file__", None) or "nowhere")]
+    return next((file for file in files if file.suffix == ".py" and file.is_file()), None)
+
+
+def _path_of(module: str) -> Path:
+    home = _home_of(module)
+    if home is None:
+        raise OSError(f"no source of {module}")
+    return home
+
+
+@functools.cache
+def _source_of(module: str) -> bytes:
+    return _path_of(module).read_bytes()
+
+
+@functools.cache
+def sources_of(module: str) -> frozenset[str]:
+    """Return the names of a module and of all modules of this package that it is made with."""
+    found: set[str] = set()
+    wanted = [module, *COMPILING]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for package, names, plain in _IMPORT.findall(_source_of(name)):
+            base = (package or plain).decode()
+            if base == ROOT:
+                base = ""  # nothing that code is made of stands there
+            else:
+                wanted.append(base)
+            for part in re.findall(r"(\w+)(?:\s+as\s+\w+)?", re.sub(rb"#[^\n]*", b"", names).decode()):
+                inner = f"{base or ROOT}.{part}"
+                if _home_of(inner):
+                    wanted.append(inner)
+    return frozenset(found)
+
+
+@functools.cache
+def stamp_of(module: str) -> str:
+    """Return a hash of all sources that the kernels of a module are made of."""
+    digest = hashlib.sha256()
+    for name in sorted(sources_of(module)):
+        digest.update(f"{name}\0".encode() + hashlib.sha256(_source_of(name)).digest())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _machine() -> tuple[object, ...]:
+    """What machine code depends on besides sources, kinds and settings."""
+    # In a Python without the GIL the same version has larger heads of objects.
+    python = (*sys.version_info[:2], object.__basicsize__)
+    versions = (importlib.metadata.version("numba"), llvmlite.__version__)
+    features = llvm.get_host_cpu_features().flatten()
+    return (
+        *python,
+        *versions,
+        platform.machine(),
+        llvm.get_default_triple(),
+        llvm.get_host_cpu_name(),
+        features,
+    )
+
+
+def _config() -> Any:
+    """Return Numba's settings; None where they are those of the environment, as Numba is not there yet."""
+    if sys.modules.get("numba") is None and not Path(".numba_config.yaml").is_file():
+        return None
+    import numba  # waits for a thread that imports it just now
+
+    return numba.config
+
+
+def _settings() -> tuple[str, ...]:
+    """Return settings of Numba's as text: what the environment says, or a program that has imported Numba."""
+    config = _config()
+    avx = llvm.get_host_cpu_name() not in WITHOUT_AVX
+    if config is None:
+        stated = os.environ.get("NUMBA_ENABLE_AVX", "")
+        values = [os.environ.get(f"NUMBA_{name}", "") or unless for name, unless in SWITCHES.items()]
+        return (*values, "AVX" if (stated != "0" if stated else avx) else "no AVX")
+    found = (getattr(config, name, unless) for name, unless in SWITCHES.items())
+    # The level of optimisation is an object with a text of its own.
+    texts = (str(getattr(value, "_raw_value", value)) for value in found)
+    return (*texts, "AVX" if getattr(config, "ENABLE_AVX", avx) else "no AVX")
+
+
+def key_of(module: str, name: str, kinds: Kinds) -> str | None:
+    """Return the name of the file for an entry; None where there is no cache."""
+    if not folders():
+        return None
+    try:
+        stamp, settings = stamp_of(module), _settings()
+        identity = repr((module, name, [_told(kind) for kind in kinds], stamp, _machine(), settings))
+    except Exception as error:  # no sources, no metadata of a version, or whatever an import hook does
+        _note(error)
+        return None
+    home = module.removeprefix(f"{ROOT}.")
+    key = f"{home}.{name}-{stamp[:16]}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+    _made_for[key] = module, settings
+    return key
+
+
+def _told(kind: Any) -> Any:
+    """Return a kind as something that reads the same in every process."""
+    if isinstance(kind, tuple) and kind and isinstance(kind[0], type):
+        of_class = kind[0]
+        names = (of_class.__module__, of_class.__qualname__, getattr(of_class, "_fields", None))
+        return (*names, *map(_told, kind[1:]))
+    return kind
+
+
+def _require_unchanged(key: str) -> None:
+    """Raise OSError where code may have been made of other sources or settings than its key says.
+
+    A module is what its file was when it was imported, which may be any time since this process began.
+    """
+    module, settings = _made_for[key]
+    for name in sources_of(module):
+        status = _path_of(name).stat()
+        if max(status.st_mtime, status.st_ctime) > BEGAN:
+            raise OSError(f"{name} has changed since this process began: no code is kept")
+    if _settings() != settings:
+        raise OSError("Numba's settings have changed while a function was compiled: its code is not kept")
+
+
+def asked_for() -> Iterable[str]:
+    """Return the keys of all entries that were asked for."""
+    return _made_for.keys()
+
+
+# --- Folders
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _numba_cache_dir() -> str:
+    config = _config()
+    return os.environ.get("NUMBA_CACHE_DIR", "") or getattr(config, "CACHE_DIR", "")
+
+
+@functools.cache
+def folders() -> tuple[Path, ...]:
+    """Return the folders to look in, in order; the first writable one is written to; none: no cache."""
+    chosen = os.environ.get("NUMBAKMEANS_CACHE_DIR", "")
+    if chosen.lower() == "off":
+        return ()
+    if chosen:
+        return (Path(chosen),)
+    shared = _numba_cache_dir()
+    if shared:
+        return (Path(shared) / "numbakmeans",)
+    found = [PACKAGE / "__pycache__" / "compiled"]
+    with suppress(RuntimeError):  # no home folder
+        found.append(_user_cache() / "numbakmeans")
+    return tuple(found)
+
+
+def _is_inside(folder: Path) -> bool:
+    """Return whether a folder belongs to this package."""
+    return folder.resolve().is_relative_to(PACKAGE)
+
+
+@functools.cache
+def _trusted() -> tuple[int, ...]:
+    """Return the users whose code is run anyway: root, this one, and the owner of this file."""
+    return 0, os.geteuid(), Path(__file__).stat().st_uid
+
+
+def _others_could_write(status: os.stat_result, sticky_serves: bool = False) -> bool:
+    if not hasattr(os, "geteuid"):
+        return False
+    if status.st_uid not in _trusted():
+        return True
+    guarded = sticky_serves and status.st_mode & stat.S_ISVTX
+    return bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not guarded
+
+
+@functools.cache
+def require_own_folder(folder: Path) -> None:
+    """Raise PermissionError where somebody else could put files into a folder, or another in its place."""
+    resolved = folder.resolve()
+    # Whoever can exchange what lies above a folder of the package could exchange its sources, too.
+    above = () if _is_inside(resolved) else resolved.parents
+    for place in (resolved, *above):
+        if _others_could_write(place.stat(), sticky_serves=place != resolved):
+            raise PermissionError(f"{place} could be written by others: {folder} is left alone")
+
+
+def may_be_loaded(path: Path) -> bool:
+    """Return whether nobody else could have written a file."""
+    return not _others_could_write(path.stat())
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a file that nobody else could have written."""
+    with path.open("rb") as file:
+        if _others_could_write(os.fstat(file.fileno())):
+            raise PermissionError(f"{path} could be written by others: it is not loaded")
+        return file.read()
+
+
+# --- Files
+
+
+def load(key: str) -> Code | None:
+    """Return the machine code of an entry, or None where no sound file holds it."""
+    global loaded
+    for folder in folders():
+        try:
+            content = _read(folder / key)
+            require_own_folder(folder)
+            digest, body = content[len(MAGIC) :][:32], content[len(MAGIC) + 32 :]
+            if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != digest:
+                raise ValueError(f"damaged cache entry {key}")
+            stored_key, object_file, symbol, results = pickle.loads(body)
+            if stored_key != key:
+                raise ValueError(f"foreign cache entry {key}")
+            loaded += 1
+            return Code(object_file, symbol, results)
+        except FileNotFoundError:
+            continue
+        # An unusable file can fail in any way that reading and unpickling can; compiling is always right, and
+        # the new file takes the place of the old.
+        except Exception as error:
+            _note(error)
+    if missing is not None:
+        missing(key)
+    return None
+
+
+def store(key: str, code: Code) -> None:
+    """Keep the machine code of an entry in the first folder that takes it."""
+    global stored, lost
+    try:
+        _require_unchanged(key)
+        body = pickle.dumps((key, *code))
+    except Exception as error:
+        _note(error)
+        lost += 1
+        return
+    content = MAGIC + hashlib.sha256(body).digest() + body
+    for folder in folders():
+        try:
+            _make_folder(folder)
+            require_own_folder(folder)
+            _write_whole(folder / key, content)
+            stored += 1
+            if _is_inside(folder):
+                _tidy(folder)
+            return
+        except Exception as error:
+            _note(error)
+    lost += 1
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that nobody else can write to them, whatever the umask."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with suppress(FileExistsError):  # another process was faster, or it is a file: writing says so
+        folder.mkdir(0o755)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it, and nobody else can write to it."""
+    # Not tempfile: only the user who filled the cache of an image could read it.
+    temporary = path.parent / f".{secrets.token_hex(8)}"
+    with writing:
+        try:
+            with temporary.open("xb") as file:
+                if hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), 0o644)
+                file.write(content)
+            temporary.replace(path)
+        finally:
+            # There only if something came between, a full disk or Ctrl-C.
+            temporary.unlink(missing_ok=True)
+
+
+@functools.cache
+def _tidy(folder: Path) -> None:
+    """Remove what earlier states of this package have left in its own folder.
+
+    A process of such a state that still runs compiles again what it misses.
+    """
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif not path.name.startswith(".") and _is_left_over(path.name):
+                path.unlink()
+
+
+def _is_left_over(key: str) -> bool:
+    kernel, _, rest = key.partition("-")
+    home, _, _ = kernel.rpartition(".")
+    if home and not home.startswith("_"):
+        return False  # of a test, whose sources are none of ours
+    module = f"{ROOT}.{home}"
+    return not home or not _home_of(module) or rest.partition("-")[0] != stamp_of(module)[:16]

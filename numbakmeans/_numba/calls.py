@@ -1,0 +1,299 @@
+"""What a door looks like from a user's compiled code (`doors`): a few instructions around one call.
+
+Everything that is the same for all calls of a module is a function of that module, so that a second call
+costs little.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from numbakmeans._numba.doors import DOORS, LAYOUT
+from numbakmeans._numba.status import DECLINED, UNAVAILABLE
+from numbakmeans._numba.tables import CALLERS_DTYPES, LINE, POINTER
+
+#: What asking Python returns where Ctrl-C came between.
+INTERRUPTED = -9
+I1, I32, I64, F64 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+WORDS = I64.as_pointer()
+CALL = ir.FunctionType(I64, [WORDS, WORDS])
+RESOLVERS = "numbakmeans._numba.doors"
+NOT_LOADED = (
+    "numbakmeans, which this function was compiled with, cannot be imported any more, or only a version that "
+    "cannot answer it"
+)
+
+
+def write_words(builder: Any, words: list[Any]) -> Any:
+    """Emit words on the stack; return their address. Addresses are words, and so are numbers of 64 bits or
+    fewer.
+    """
+    place = cgutils.alloca_once(builder, ir.ArrayType(I64, len(words)))
+    for t, word in enumerate(words):
+        if word.type == F64:
+            word = builder.bitcast(word, I64)
+        elif word.type.is_pointer:
+            word = builder.ptrtoint(word, I64)
+        elif word.type != I64:
+            word = builder.zext(word, I64)
+        builder.store(word, builder.gep(place, [I32(0), I32(t)]))
+    return builder.bitcast(place, WORDS)
+
+
+def call(context: Any, builder: Any, name: str, words: list[Any]) -> list[Any]:
+    """Emit a call through a door; return its results, each an int64, the last of which is the status."""
+    n_results = DOORS[name].n_results
+    found = cgutils.alloca_once(builder, ir.ArrayType(I64, n_results))
+    arguments = [write_words(builder, words), builder.bitcast(found, WORDS)]
+    status = builder.call(_door(context, builder.module, name), arguments)
+    results = [builder.load(builder.gep(found, [I32(0), I32(t)])) for t in range(n_results - 1)]
+    return [*results, status]
+
+
+# --- Functions that every module has once
+
+
+def _define(module: Any, symbol: str, kind: Any) -> tuple[Any, Any]:
+    """Return a function of a module, and a builder where it is new."""
+    known = module.globals.get(symbol)
+    if known is not None:
+        return known, None
+    function = ir.Function(module, kind, symbol)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return function, ir.IRBuilder(function.append_basic_block())
+
+
+def _door(context: Any, module: Any, name: str) -> Any:
+    """Return the function for a door, which returns the status."""
+    door, builder = _define(module, f"numbakmeans_door_{name}", CALL)
+    if builder is None:
+        return door
+    words, results = door.args
+    kinds, n_results = DOORS[name]
+    label = context.insert_const_string(module, name)
+    if kinds:
+        variable = ir.GlobalVariable(module, I64, f"numbakmeans_door_{name}_address")
+        variable.linkage, variable.initializer = "internal", I64(0)
+        address = cgutils.alloca_once(builder, I64)
+        builder.store(builder.load_atomic(variable, "acquire", 8), address)
+        with cgutils.if_unlikely(builder, builder.icmp_unsigned("==", builder.load(address), I64(0))):
+            found = builder.call(_ask(context, module, "resolve", 1), [label, I64(0), I64(0), I64(0)])
+            with cgutils.if_unlikely(builder, builder.icmp_signed("==", found, I64(INTERRUPTED))):
+                builder.ret(I64(UNAVAILABLE))
+            # Two threads that both found 0 both ask, and store the same. What cannot be had is asked again.
+            builder.store(found, address)
+            builder.store_atomic(found, variable, "release", 8)
+        kernel = builder.load(address)
+        with builder.if_then(builder.icmp_unsigned("!=", kernel, I64(0))):
+            # A kernel that could not allocate leaves the status as it is.
+            place = builder.gep(results, [I64(n_results - 1)])
+            builder.store(I64(DECLINED), place)
+            builder.call(builder.inttoptr(kernel, CALL.as_pointer()), [words, results])
+            status = builder.load(place)
+            with builder.if_then(builder.icmp_signed("!=", status, I64(DECLINED))):
+                builder.ret(status)
+    if name == "kmeans2":  # for which Python raises and warns
+        builder.ret(I64(DECLINED))
+        return door
+    addresses = [builder.ptrtoint(place, I64) for place in (words, results)]
+    status = builder.call(_ask(context, module, "answer", 3), [label, *addresses, I64(UNAVAILABLE)])
+    interrupted = builder.icmp_signed("==", status, I64(INTERRUPTED))
+    builder.ret(builder.select(interrupted, I64(UNAVAILABLE), status))
+    return door
+
+
+def _call_python(context: Any, builder: Any, function: str, form: str, arguments: list[Any]) -> Any:
+    """Emit a call of a function of `doors`, under the GIL; return what it returns, or NULL and an exception.
+
+    form : of the arguments, for `PyObject_CallMethod`
+    """
+    python = context.get_python_api(builder)
+    text = [context.insert_const_string(builder.module, part) for part in (RESOLVERS, function, form)]
+    found = cgutils.alloca_once_value(builder, cgutils.get_null_value(python.pyobj))
+    module = python.import_module(text[0])
+    with builder.if_else(cgutils.is_not_null(builder, module)) as (there, missing):
+        with there:
+            kind = ir.FunctionType(python.pyobj, [python.pyobj, POINTER, POINTER], var_arg=True)
+            method = cgutils.get_or_insert_function(builder.module, kind, "PyObject_CallMethod")
+            builder.store(builder.call(method, [module, text[1], text[2], I64(LAYOUT), *arguments]), found)
+            python.decref(module)
+        with missing, builder.if_then(_is_raised(python, builder, "PyExc_ImportError")):
+            if function == "run":
+                python.err_set_string("PyExc_RuntimeError", NOT_LOADED)
+            else:  # the status says so
+                python.err_clear()
+    return builder.load(found)
+
+
+def _is_raised(python: Any, builder: Any, name: str) -> Any:
+    """Emit whether the exception that is set is of a class of C's name."""
+    kind = ir.FunctionType(I32, [python.pyobj])
+    matches = cgutils.get_or_insert_function(builder.module, kind, "PyErr_ExceptionMatches")
+    return builder.icmp_signed("!=", builder.call(matches, [python.get_c_object(name)]), I32(0))
+
+
+def drop_exception(context: Any, builder: Any) -> Any:
+    """Emit what drops the exception that is set, if any, where none can be raised; return whether it was
+    Ctrl-C.
+
+    Ctrl-C comes once more, when Python code runs again in the main thread. All others are shown.
+    """
+    kind = ir.FunctionType(I1, [])
+    function, inside = _define(builder.module, "numbakmeans_drop_exception", kind)
+    if inside is not None:
+        python = context.get_python_api(inside)
+        with inside.if_then(_is_raised(python, inside, "PyExc_KeyboardInterrupt")):
+            python.err_clear()
+            again = ir.FunctionType(ir.VoidType(), [])
+            inside.call(cgutils.get_or_insert_function(inside.module, again, "PyErr_SetInterrupt"), [])
+            inside.ret(I1(1))
+        with inside.if_then(cgutils.is_not_null(inside, python.err_occurred())):
+            python.err_write_unraisable(cgutils.get_null_value(python.pyobj))
+        inside.ret(I1(0))
+    return builder.call(function, [])
+
+
+def _ask(context: Any, module: Any, function: str, n_arguments: int) -> Any:
+    """Return the function that gets a number from one of `doors`, without any exception.
+
+    Its arguments are a name, two numbers, and what it returns where an exception was raised; but Ctrl-C:
+    INTERRUPTED.
+    """
+    kind = ir.FunctionType(I64, [POINTER, I64, I64, I64])
+    ask, builder = _define(module, f"numbakmeans_{function}", kind)
+    if builder is None:
+        return ask
+    python = context.get_python_api(builder)
+    gil = python.gil_ensure()
+    number = cgutils.alloca_once_value(builder, ask.args[3])
+    form = "Ls" + "L" * (n_arguments - 1)
+    found = _call_python(context, builder, function, form, list(ask.args[:n_arguments]))
+    with builder.if_else(cgutils.is_not_null(builder, found)) as (returned, raised):
+        with returned:
+            builder.store(python.long_as_longlong(found), number)
+            python.decref(found)
+        with raised, builder.if_then(drop_exception(context, builder)):
+            builder.store(I64(INTERRUPTED), number)
+    python.gil_release(gil)
+    builder.ret(builder.load(number))
+    return ask
+
+
+def run(context: Any, builder: Any, words: list[Any]) -> Any:
+    """Emit a call of `doors.run` under the GIL; return a tuple, or NULL and an exception."""
+    python = context.get_python_api(builder)
+    kind = ir.FunctionType(python.pyobj, [WORDS])
+    function, inside = _define(builder.module, "numbakmeans_run", kind)
+    if inside is not None:
+        words_address = inside.ptrtoint(function.args[0], I64)
+        inside.ret(_call_python(context, inside, "run", "LL", [words_address]))
+    return builder.call(function, [write_words(builder, words)])
+
+
+def raise_again(context: Any, builder: Any, gil: Any) -> None:
+    """Emit what gives the GIL back, and leaves the function with the exception that is set."""
+    python = context.get_python_api(builder)
+    # Set by Numba where a call stands in a `try` of compiled code, which knows exceptions of its own alone.
+    if getattr(builder, "_in_try_block", False):
+        drop_exception(context, builder)
+        python.gil_release(gil)
+        context.call_conv.return_user_exc(builder, RuntimeError, ("raised by numbakmeans",))
+    else:
+        python.gil_release(gil)
+        context.call_conv.return_exc(builder)
+
+
+# --- Words of arguments
+
+
+def _struct(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, builder, value)
+
+
+def array_words(context: Any, builder: Any, kind: Any, value: Any) -> list[Any]:
+    """Return the words of an array (n_rows, n_columns) or (n_rows,), as `doors.ARRAY` has them."""
+    array = _struct(context, builder, kind, value)
+    shape, strides = (cgutils.unpack_tuple(builder, part, kind.ndim) for part in (array.shape, array.strides))
+    if kind.ndim == 1:
+        shape, strides = [*shape, I64(1)], [*strides, I64(0)]
+    return [array.data, I64(CALLERS_DTYPES.index(kind.dtype)), *shape, *strides]
+
+
+NO_ARRAY = [I64(0)] * 6
+
+
+def workspace_words(context: Any, builder: Any, kind: Any, value: Any) -> list[Any]:
+    """Return the words of a caller's workspace, or of none."""
+    if not isinstance(kind, types.Array):
+        return [I64(0), I64(0)]
+    array = _struct(context, builder, kind, value)
+    return [array.data, builder.mul(array.nitems, array.itemsize)]
+
+
+def bitgen_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Return the address of a generator's `bitgen_t`, on the stack; 0 for none."""
+    if not isinstance(kind, types.NumPyRandomGeneratorType):
+        return I64(0)
+    generator = context.make_helper(builder, kind, value)
+    source = context.make_helper(
+        builder, types.NumPyRandomBitGeneratorType("bit_generator"), generator.bit_generator
+    )
+    fields = (source.state, source.fnptr_next_uint64, source.fnptr_next_uint32, source.fnptr_next_double)
+    return write_words(builder, [*fields, I64(0)])
+
+
+def generator_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Return the address of the Python object that a generator is, 0 for none."""
+    if not isinstance(kind, types.NumPyRandomGeneratorType):
+        return I64(0)
+    return context.make_helper(builder, kind, value).parent
+
+
+# --- Arrays that are returned
+
+
+def new_array(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
+    """Emit a new array in C order, on a line of the cache; MemoryError where there is no room for it."""
+    n_bytes = item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    n_items, beyond, strides = I64(1), I1(0), [item]
+    for size in sizes:
+        product = builder.smul_with_overflow(n_bytes, size)
+        n_bytes, n_items = builder.extract_value(product, 0), builder.mul(n_items, size)
+        beyond = builder.or_(beyond, builder.extract_value(product, 1))
+    with cgutils.if_unlikely(builder, beyond):
+        context.call_conv.return_user_exc(builder, MemoryError, ("no array has such a shape",))
+    for size in reversed(sizes[1:]):
+        strides.insert(0, builder.mul(strides[0], size))
+    array = context.make_array(kind)(context, builder)
+    array.meminfo = context.nrt.meminfo_alloc_aligned(builder, n_bytes, LINE)
+    array.data = builder.bitcast(context.nrt.meminfo_data(builder, array.meminfo), array.data.type)
+    array.parent = cgutils.get_null_value(array.parent.type)
+    array.nitems, array.itemsize = n_items, item
+    array.shape, array.strides = (cgutils.pack_array(builder, part, I64) for part in (sizes, strides))
+    return array._getvalue()
+
+
+def fill(context: Any, builder: Any, kind: Any, value: Any, with_what: float) -> None:
+    """Emit what sets every element of an array."""
+    array = _struct(context, builder, kind, value)
+    element = ir.Constant(context.get_data_type(kind.dtype), with_what)
+    with cgutils.for_range(builder, array.nitems) as loop:
+        builder.store(element, builder.gep(array.data, [loop.index]))
+
+
+def data_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Return the address of an array's first value."""
+    return _struct(context, builder, kind, value).data
+
+
+def array_of(context: Any, builder: Any, kind: Any, item: Any) -> Any:
+    """Emit an array of a NumPy array, under the GIL, which lives as long."""
+    array = context.make_array(kind)(context, builder)
+    python = context.get_python_api(builder)
+    python.nrt_adapt_ndarray_from_python(item, builder.bitcast(array._getpointer(), POINTER))
+    return array._getvalue()

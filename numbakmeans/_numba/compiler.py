@@ -1,0 +1,341 @@
+"""From a Python function to machine code: option sets, kernels, entries.
+
+``@kernel`` marks a nopython function over tables and numbers (`tables`). Kernels that kernels call are parts:
+brought to LLVM's intermediate code once, and optimised as a whole with what they are part of. What Python,
+or a user's compiled code, calls by address is an entry: a kernel and its parts, optimised together, in an
+object file of its own that the cache keeps (`entries`, `cache`).
+
+Every option that Numba would otherwise inherit from the first caller is stated.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, compiler, event, sigutils, typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
+from numba.core.registry import cpu_target
+from numba.extending import typeof_impl
+from numba.np import numpy_support
+
+from numbakmeans._numba import runtime
+from numbakmeans._numba.entries import DISABLED, Code, Entry, Kind, Kinds
+from numbakmeans._numba.tables import POINTER, ROOM, Table, make_table, new_arena, release_all
+
+__all__ = ["bounding_kernel", "compile_entry", "inlined_kernel", "kernel"]
+
+# fastmath off: the contract is about bits. error_model numpy: division never raises, and vectorises. No
+# reference counts: tables have none.
+SERIAL: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": False,
+    "error_model": "numpy",
+    "parallel": False,
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+# For figures that only widen a bound: sums may be reordered, so that they vectorise.
+BOUNDING: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
+
+I64 = ir.IntType(64)
+#: Bytes in front of the fields of an object, and how those of a NumPy array begin (`PyArrayObject_fields`):
+#: its data, its number of dimensions, and their sizes.
+OBJECT_HEAD = object.__basicsize__
+ARRAY = ir.LiteralStructType([POINTER, I64, I64.as_pointer()])
+#: Functions of the C library that machine code may refer to.
+LIBRARY = {"malloc", "free", "memset", "memcpy", "memmove", "sqrt"}
+
+
+class _PartLibrary(JITCodeLibrary):
+    """Intermediate code of a kernel and its parts, linked but neither optimised nor compiled."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Leave that to the entry that this becomes part of, but for what Numba sets here besides."""
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        """The same."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    @property
+    def module(self) -> Any:
+        return self._final_module
+
+
+class _Pipeline(compiler.CompilerBase):
+    """Numba's passes, but for those that do nothing to a kernel: a fifth of what one takes to compile.
+
+    Kernels have no closures, comprehensions, `with` blocks, inlined overloads or array expressions.
+    """
+
+    def define_pipelines(self) -> list[Any]:
+        manager = PassManager("kernel")
+        for each in (
+            untyped_passes.TranslateByteCode,
+            untyped_passes.FixupArgs,
+            untyped_passes.IRProcessing,
+            untyped_passes.DeadBranchPrune,
+            untyped_passes.GenericRewrites,
+            untyped_passes.ReconstructSSA,
+            typed_passes.NopythonTypeInference,
+            typed_passes.PreLowerStripPhis,
+            typed_passes.IRLegalization,
+            typed_passes.NativeLowering,
+            typed_passes.NoPythonBackend,
+        ):
+            manager.add_pass(each, each.__name__)
+        manager.finalize()
+        return [manager]
+
+
+class _PartEntry:
+    """What Numba knows a part by, in place of something to call."""
+
+
+class Kernel:
+    """A nopython function: a part of other kernels, and an entry where Python calls it."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        # A copy of the options: Numba empties some of them at the first compilation.
+        self.dispatcher = numba.njit(**options)(function)
+        self.dispatcher.compile = runtime.keeps_interrupts(self._compile)
+        self.entry = Entry(function.__module__, function.__qualname__, self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.entry(*arguments)
+
+    def _compile(self, signature: Any) -> Any:
+        """Compile as a part, for a signature, whoever it is for."""
+        with global_compiler_lock:
+            arguments, result = sigutils.normalize_signature(signature)
+            # Numba would compile a function anew for every constant.
+            arguments = tuple(types.unliteral(kind) for kind in arguments)
+            known = self.dispatcher.overloads.get(arguments)
+            return known.entry_point if known else self._compile_part(arguments, result)
+
+    def _compile_part(self, arguments: tuple[Any, ...], result: Any) -> _PartEntry:
+        dispatcher = self.dispatcher
+        context = dispatcher.targetctx
+        flags: Any = compiler.Flags()
+        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
+        flags.no_compile = True
+        library = _PartLibrary(context.codegen(), self.py_func.__qualname__)
+        details = {"dispatcher": dispatcher, "args": arguments, "return_type": result}
+        with event.trigger_event("numba:compile", data=details):
+            compiled = compiler.compile_extra(
+                dispatcher.typingctx,
+                context,
+                self.py_func,
+                arguments,
+                result,
+                flags,
+                dispatcher.locals,
+                library=library,
+                pipeline_class=_Pipeline,
+            )
+        entry = _PartEntry()
+        context.insert_user_function(entry, compiled.fndesc, [library])
+        dispatcher.overloads[arguments] = compiled._replace(entry_point=entry)
+        return entry
+
+
+@typeof_impl.register(Kernel)
+def _typeof_kernel(kernel: Kernel, context: Any) -> Any:
+    return types.Dispatcher(kernel.dispatcher)
+
+
+def _marked(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    return function if DISABLED else Kernel(function, options)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Mark a nopython function, to be compiled when it is first called."""
+    return _marked(function, SERIAL)
+
+
+def inlined_kernel(function: Callable[..., Any]) -> Any:
+    """Mark a function that becomes part of its callers, as a call would cost more than its work."""
+    return _marked(function, {**SERIAL, "forceinline": True})
+
+
+def bounding_kernel(function: Callable[..., Any]) -> Any:
+    """Mark a function whose sums may be rounded in any order, as no result depends on them."""
+    return _marked(function, BOUNDING)
+
+
+# --- Entries
+
+_NUMBERS = {"q": types.int64, "d": types.float64, "?": types.boolean}
+
+
+def type_of(kind: Kind) -> Any:
+    """Return Numba's type for the kind of an argument."""
+    if kind is None:
+        return types.none
+    if isinstance(kind, str):
+        return _NUMBERS[kind]
+    if isinstance(kind[0], str):
+        return Table(numpy_support.from_dtype(np.dtype(kind[0])), kind[1])
+    of_class, *kinds = kind
+    members = tuple(map(type_of, kinds))
+    return types.BaseTuple.from_types(members, None if of_class is tuple else of_class)
+
+
+def load_words(context: Any, builder: Any, kind: Any, words: Any, place: int) -> tuple[Any, int]:
+    """Return the value of an argument that begins at some word, and where the next one does."""
+
+    def word(at: int) -> Any:
+        return builder.load(builder.gep(words, [I64(at)]))
+
+    if kind == types.none:
+        return context.get_dummy_value(), place
+    if isinstance(kind, Table):
+        array = builder.inttoptr(builder.add(word(place), I64(OBJECT_HEAD)), ARRAY.as_pointer())
+        data, _, sizes = (builder.load(cgutils.gep_inbounds(builder, array, 0, t)) for t in range(3))
+        shape = [builder.load(builder.gep(sizes, [I64(axis)])) for axis in range(kind.ndim)]
+        return make_table(context, builder, kind, data, shape), place + 1
+    if isinstance(kind, types.BaseTuple):
+        members, kinds = [], cast(Any, kind)
+        for member in kinds:
+            value, place = load_words(context, builder, member, words, place)
+            members.append(value)
+        return context.make_tuple(builder, kind, members), place
+    if kind == types.boolean:
+        return builder.trunc(word(place), ir.IntType(1)), place + 1
+    value = word(place)
+    return (builder.bitcast(value, ir.DoubleType()) if kind == types.float64 else value), place + 1
+
+
+def _results_of(kind: Any) -> tuple[str, list[Any]]:
+    """Return how results are told, as `Code.results` says, and their types."""
+    several = isinstance(kind, types.BaseTuple)
+    kinds = (
+        [types.unliteral(k) for k in kind]
+        if several
+        else []
+        if kind == types.none
+        else [types.unliteral(kind)]
+    )
+    letters = []
+    for each in kinds:
+        if isinstance(each, types.Boolean):
+            letters.append("?")
+        elif isinstance(each, types.Integer):
+            letters.append("q")
+        elif isinstance(each, types.Float):
+            letters.append("d")
+        else:
+            raise TypeError(f"a kernel that is called by address returns numbers, not {kind}")
+    return "(" * several + "".join(letters), kinds
+
+
+def _emit_entry(context: Any, module: Any, compiled: Any, kinds: list[Any], symbol: str) -> str:
+    """Emit the function that is called by address; return its `Code.results`."""
+    function = ir.Function(module, ir.FunctionType(I64, [I64.as_pointer()] * 2), symbol)
+    builder = ir.IRBuilder(function.append_basic_block())
+    words, found = function.args
+    arena = new_arena(builder)
+    place, values = 0, []
+    for kind in kinds:
+        if kind == ROOM:
+            values.append(builder.bitcast(arena, POINTER))
+            continue
+        value, place = load_words(context, builder, kind, words, place)
+        values.append(value)
+    callee = context.declare_function(module, compiled.fndesc)
+    result = compiled.fndesc.restype
+    status, returned = context.call_conv.call_function(
+        builder, callee, result, compiled.fndesc.argtypes, values
+    )
+    release_all(builder, arena)
+    with cgutils.if_unlikely(builder, status.is_error):
+        builder.ret(builder.zext(status.code, I64))
+    letters, result_kinds = _results_of(result)
+    parts = cgutils.unpack_tuple(builder, returned) if letters.startswith("(") else [returned]
+    for at, (part, kind) in enumerate(zip(parts, result_kinds, strict=False)):
+        wanted = types.float64 if isinstance(kind, types.Float) else types.int64
+        value = context.cast(builder, part, kind, wanted)
+        slot = builder.bitcast(builder.gep(found, [I64(at)]), value.type.as_pointer())
+        builder.store(value, slot)
+    builder.ret(I64(0))
+    return letters
+
+
+def optimize(module: Any, symbol: str) -> bytes:
+    """Optimise a module as a whole, and return its object file, in which only one function can be seen."""
+    for function in module.functions:
+        if function.name == symbol:
+            function.linkage = "external"
+        elif not function.is_declaration:
+            function.linkage = "internal"
+        elif not function.name.startswith("llvm.") and function.name not in LIBRARY:
+            raise TypeError(f"{symbol} refers to {function.name}, which only code with Numba beside it can")
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
+    machine = cpu_target.target_context.codegen()._tm
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    options.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+#: Numbers kernels that only the process knows.
+_made = itertools.count()
+
+
+def _compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
+    given = list(map(type_of, kinds))
+    names = kernel.py_func.__code__.co_varnames[: kernel.py_func.__code__.co_argcount]
+    if "room" in names:
+        given.insert(names.index("room"), ROOM)
+    dispatcher = kernel.dispatcher
+    kernel._compile(tuple(given))
+    compiled = dispatcher.overloads[tuple(given)]
+    context = dispatcher.targetctx
+    name = kernel.py_func.__name__
+    # Loaded code stays, and so does its name: two kernels made by one function share all but that.
+    identity = (
+        kernel.entry.module,
+        kernel.entry.name,
+        kinds,
+        None if kernel.entry.has_source else next(_made),
+    )
+    symbol = f"numbakmeans_{name}_{hashlib.sha256(repr(identity).encode()).hexdigest()[:12]}"
+    library = _PartLibrary(context.codegen(), symbol)
+    module = library.create_ir_module(symbol)
+    results = _emit_entry(context, module, compiled, given, symbol)
+    library.add_ir_module(module)
+    library.add_linking_library(compiled.library)
+    library.finalize()
+    return Code(optimize(library.module, symbol), symbol, results)
+
+
+def compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
+    """Return the machine code of a kernel for arguments of some kinds."""
+
+    def compile() -> Code:
+        with global_compiler_lock:
+            return _compile_entry(kernel, kinds)
+
+    return runtime.keeps_interrupts(compile)()
