@@ -293,6 +293,13 @@ def failing():
         except Exception:
             return -7
 
+    @njit
+    def trying_further_up(X, k):
+        try:
+            return users_kmeans2(X, k)[1][0]
+        except Exception:
+            return -7
+
     X, shown, found = stack(LARGE, 1)[0], [], []
     sys.unraisablehook = lambda unraisable: shown.append(type(unraisable.exc_value).__name__)
 
@@ -310,9 +317,12 @@ def failing():
             raised = str(users_kmeans2(X, 3)[0].shape)
         except BaseException as caught:
             raised = caught is error
-        found.append([result.status, bool(np.isnan(result.inertia)), raised, int(trying(X, 3))])
+        caught = [int(call(X, 3)) for call in (trying, trying_further_up)]
+        found.append([result.status, bool(np.isnan(result.inertia)), raised, caught])
     _nopython.fit_arrays, _scipy.kmeans2_for = fit, clusters
-    found.append([users_fit(X, 3).status, len(users_kmeans2(X, 3)[1]), int(trying(X, 3)) >= 0])
+    found.append(
+        [users_fit(X, 3).status, len(users_kmeans2(X, 3)[1]), trying(X, 3) == trying_further_up(X, 3) >= 0]
+    )
     return found, shown
 
 

@@ -130,7 +130,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
 
 @needs_mount
 def test_full_disk(tmp_path, expected):
-    small = mounted('mount -t tmpfs -o size=16k,mode=755 none "$1"; : "$2"', str(tmp_path), "")
+    small = mounted('mount -t tmpfs -o size=4k,mode=755 none "$1"; : "$2"', str(tmp_path), "")
     listing = f"{PROGRAM}\nfrom pathlib import Path\nassert not list(Path({str(tmp_path)!r}).rglob('.*'))\n"
     surroundings = {"before": small, "program": listing, "NUMBAKMEANS_CACHE_DIR": str(tmp_path)}
     found, _, lost, trouble = run("float64", "vq", **surroundings)
@@ -227,7 +227,7 @@ assert numba.threading_layer() == "workqueue"
 print(json.dumps(right))
 """
 
-#: The command line of the copy, where there is no other.
+#: The command line of the copy, and nopython code that calls it, where there is no other.
 ALONE = """
 import io, json, sys, warnings
 from contextlib import redirect_stdout
@@ -236,7 +236,12 @@ sys.modules["numbakmeans"] = None
 from acme._vendor.numbakmeans._cli.main import main
 with redirect_stdout(io.StringIO()) as out:
     code = main(["cluster"])
-print(json.dumps([code, "eruptions" in out.getvalue()]))
+import numba, numpy as np
+from acme._vendor.numbakmeans import jit
+@numba.njit
+def fitted(X):
+    return jit.fit(X, X[:2], 9).status, jit.parallel_fit(X, X[:2], 9).status
+print(json.dumps([code, "eruptions" in out.getvalue(), *fitted(np.arange(20.0).reshape(10, 2))]))
 """
 
 
@@ -256,7 +261,7 @@ def test_a_vendored_copy_beside_the_installed_one(tmp_path):
         "NUMBA_NUM_THREADS": "4",
     }
     assert run(**here) is True
-    assert run(root=tmp_path, program=ALONE) == [0, True]
+    assert run(root=tmp_path, program=ALONE) == [0, True, 0, 0]
     process = start("own locks", **here)
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGABRT

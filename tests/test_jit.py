@@ -123,7 +123,7 @@ def test_kernels_have_one_signature_for_each_working_dtype():
         for start in (X[:3], X[:2].astype(np.float32), np.asfortranarray(X[:4])):
             kmeans2(data, start, iter=2, minit="matrix", missing="warn")
     assert [set(driver.bound) for driver in drivers] == known
-    # The negative control: another dtype, or number of dimensions, handed over as it is, does make a signature.
+    # The negative control: another dtype, or number of dimensions, handed over as it is, makes a signature.
     for X in (np.empty(4), np.empty(4, np.float32), np.empty((4, 1))):
         assert n_values(X) == 4
     assert len(n_values.entry.bound) == 3

@@ -14,6 +14,8 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
 from numbakmeans._engine.algorithms.base import Progress
+from numbakmeans._engine.exact import quotient
+from numbakmeans._engine.grids import LOWEST
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     UNFRAMED,
@@ -21,6 +23,7 @@ from numbakmeans._engine.samples import (
     as_real,
     as_working,
     column_means,
+    exact_total,
     padded,
 )
 from numbakmeans._engine.seeding import SEEDINGS
@@ -30,6 +33,10 @@ NEAREST, LABEL_SQ_DISTS, ROOTS = (
     Driver("numbakmeans._engine.kernels.canonical", name)
     for name in ("nearest", "label_sq_dists", "roots_single")
 )
+
+
+#: Columns that a long sum is made of.
+SUM_COLUMNS = 64
 
 
 class FitResult(NamedTuple):
@@ -134,7 +141,15 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
 
 def exact_sum(values: np.ndarray) -> float:
     """Return the exact sum of a float64 array, rounded once."""
-    return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
+    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
+    if samples is None or not samples.finite:
+        return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+    # In one column each value would wait for the one before; what is left over is a row of its own.
+    rest = np.zeros((1, SUM_COLUMNS))
+    rest[0, : len(values) - wide.size] = values[wide.size :]
+    total = exact_total(samples) + exact_total(Samples(rest))
+    return quotient(total, 1 << -LOWEST, single=False)
 
 
 def exact_average(values: np.ndarray) -> np.floating:

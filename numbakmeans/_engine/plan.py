@@ -99,7 +99,7 @@ BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
 FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = {4: 4, 8: 6}, 10_000, 1_000_000, 9
 #: Elementary steps of a pass below which a nopython caller gets the kernel of small problems; above, taking
 #: the GIL for the plan and the other algorithms pays. asv: nopython.MidSize.
-CALLED_WORK = 1_000_000
+CALLED_WORK = 2_000_000
 #: Bytes of working memory allowed for each row, and beside that.
 ROW_BYTES, SPARE_BYTES = 32, 48 * 1024 * 1024
 #: Bytes up to which data of another dtype or layout is copied whole, and of a slab beyond: of that, rows are

@@ -301,6 +301,13 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
     return centers[0]
 
 
+def exact_total(samples: Samples) -> int:
+    """Return the exact sum of all values, which are finite, in units of 2**LOWEST."""
+    sums = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
+    pairs = zip(sums, samples.grids[0].tolist(), strict=True)
+    return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
+
+
 def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     tables = samples.tables(n_clusters, plan.n_slots)

@@ -2,6 +2,10 @@
 
 Everything that is the same for all calls of a module is a function of that module, so that a second call
 costs little.
+
+Numba promises nothing about what is used here, in `overloads` and in `hook` beside `numba.extending`: its
+code generation (`context`, `builder`, `cgutils`, the Python API, `nrt`), how it holds arrays, generators and
+strings, and `AbstractTemplate`, `infer_global` and `lower_builtin`, by which its own functions are known.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from numbakmeans._numba.doors import DOORS, LAYOUT
+from numbakmeans._numba.doors import DOORS, LAYOUT, Raised
+from numbakmeans._numba.entries import ROOT
 from numbakmeans._numba.status import DECLINED, UNAVAILABLE
 from numbakmeans._numba.tables import CALLERS_DTYPES, LINE, POINTER
 
@@ -21,7 +26,7 @@ INTERRUPTED = -9
 I1, I32, I64, F64 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 WORDS = I64.as_pointer()
 CALL = ir.FunctionType(I64, [WORDS, WORDS])
-RESOLVERS = "numbakmeans._numba.doors"
+RESOLVERS = f"{ROOT}._numba.doors"
 NOT_LOADED = (
     "numbakmeans, which this function was compiled with, cannot be imported any more, or only a version that "
     "cannot answer it"
@@ -108,7 +113,9 @@ def _door(context: Any, module: Any, name: str) -> Any:
 
 
 def _call_python(context: Any, builder: Any, function: str, form: str, arguments: list[Any]) -> Any:
-    """Emit a call of a function of `doors`, under the GIL; return what it returns, or NULL and an exception.
+    """Emit a call of a function of `doors`, under the GIL; return what it returns, or NULL.
+
+    There is an exception then, but where there is no such module.
 
     form : of the arguments, for `PyObject_CallMethod`
     """
@@ -123,10 +130,7 @@ def _call_python(context: Any, builder: Any, function: str, form: str, arguments
             builder.store(builder.call(method, [module, text[1], text[2], I64(LAYOUT), *arguments]), found)
             python.decref(module)
         with missing, builder.if_then(_is_raised(python, builder, "PyExc_ImportError")):
-            if function == "run":
-                python.err_set_string("PyExc_RuntimeError", NOT_LOADED)
-            else:  # the status says so
-                python.err_clear()
+            python.err_clear()  # whoever has called says so in another way
     return builder.load(found)
 
 
@@ -185,7 +189,7 @@ def _ask(context: Any, module: Any, function: str, n_arguments: int) -> Any:
 
 
 def run(context: Any, builder: Any, words: list[Any]) -> Any:
-    """Emit a call of `doors.run` under the GIL; return a tuple, or NULL and an exception."""
+    """Emit a call of `doors.run` under the GIL; return a tuple, None or NULL."""
     python = context.get_python_api(builder)
     kind = ir.FunctionType(python.pyobj, [WORDS])
     function, inside = _define(builder.module, "numbakmeans_run", kind)
@@ -195,17 +199,20 @@ def run(context: Any, builder: Any, words: list[Any]) -> Any:
     return builder.call(function, [write_words(builder, words)])
 
 
-def raise_again(context: Any, builder: Any, gil: Any) -> None:
-    """Emit what gives the GIL back, and leaves the function with the exception that is set."""
+def leave_unless_answered(context: Any, builder: Any, results: Any, gil: Any) -> None:
+    """Emit what gives the GIL back, and raises, where `doors.run` returned no tuple.
+
+    As compiled code raises, not as Python does: in a `try` of compiled code, be it around a call further up,
+    Numba would go on with results that there are none of.
+    """
     python = context.get_python_api(builder)
-    # Set by Numba where a call stands in a `try` of compiled code, which knows exceptions of its own alone.
-    if getattr(builder, "_in_try_block", False):
+    with cgutils.if_unlikely(builder, cgutils.is_null(builder, results)):
         drop_exception(context, builder)
         python.gil_release(gil)
-        context.call_conv.return_user_exc(builder, RuntimeError, ("raised by numbakmeans",))
-    else:
+        context.call_conv.return_user_exc(builder, RuntimeError, (NOT_LOADED,))
+    with cgutils.if_unlikely(builder, builder.icmp_unsigned("==", results, python.borrow_none())):
         python.gil_release(gil)
-        context.call_conv.return_exc(builder)
+        context.call_conv.return_user_exc(builder, Raised, ())
 
 
 # --- Words of arguments

@@ -22,7 +22,7 @@ import traceback
 from types import FrameType
 from typing import Any, NamedTuple
 
-from numbakmeans._numba.entries import DISABLED, Entry, Kinds, bind_lock
+from numbakmeans._numba.entries import DISABLED, ROOT, Entry, Kinds, bind_lock
 from numbakmeans._numba.status import UNAVAILABLE
 
 #: The layout of all doors' words and results: to be raised with any change to it.
@@ -68,7 +68,7 @@ def _delay_interrupt(caller: FrameType) -> None:
     called that code, caller, goes on; but before, Numba may run Python code of its own, to make arrays that
     are returned.
     """
-    instruction = caller.f_lasti
+    instruction, handler = caller.f_lasti, signal.getsignal(signal.SIGINT)
 
     def answer_interrupt(number: int, frame: FrameType | None) -> None:
         above = frame
@@ -84,14 +84,15 @@ def _delay_interrupt(caller: FrameType) -> None:
         if _waiting:
             _thread.interrupt_main()
 
-    if not _waiting:
-        _waiting.append(signal.getsignal(signal.SIGINT))
+    # None: somebody answers it who is not Python's.
+    if not _waiting and handler is not None:
+        _waiting.append(handler)
         signal.signal(signal.SIGINT, answer_interrupt)
 
 
 def _stop_waiting() -> Any:
     """Let Ctrl-C be answered as ever; return who does."""
-    handler = _waiting.pop() if _waiting else signal.getsignal(signal.SIGINT)
+    handler = _waiting.pop() if _waiting else signal.default_int_handler
     signal.signal(signal.SIGINT, handler)
     return handler if callable(handler) else signal.default_int_handler
 
@@ -103,7 +104,7 @@ def resolve(layout: int, name: str) -> int:
     try:
         with bind_lock:
             if name not in _addresses:
-                entry = Entry("numbakmeans._engine.kernels.callers", name)
+                entry = Entry(f"{ROOT}._engine.kernels.callers", name)
                 _addresses[name] = entry.bind(DOORS[name].kinds).address
             return _addresses[name]
     except KeyboardInterrupt:
@@ -119,7 +120,7 @@ def answer(layout: int, name: str, words: int, results: int) -> int:
     if layout != LAYOUT or _waiting:
         return UNAVAILABLE
     try:
-        return int(getattr(importlib.import_module("numbakmeans._nopython"), name)(words, results))
+        return int(getattr(importlib.import_module(f"{ROOT}._nopython"), name)(words, results))
     except (MemoryError, ImportError):
         return UNAVAILABLE
     except KeyboardInterrupt:
@@ -127,22 +128,50 @@ def answer(layout: int, name: str, words: int, results: int) -> int:
         raise
 
 
-def run(layout: int, words: int) -> Any:
-    """Return what one of SciPy's functions returns, or raise what it raises."""
-    if layout != LAYOUT:
-        raise RuntimeError(
-            "this function was compiled with another version of numbakmeans: delete what Numba has kept of it "  # noqa: E501
-            "(the __pycache__ beside it, or NUMBA_CACHE_DIR)"
-        )
-    try:
-        if _waiting and threading.current_thread() is threading.main_thread():
+#: The last exception of `run`, by thread, and how many times Numba still asks for it; for `Raised`.
+_raised: dict[int, tuple[BaseException, int]] = {}
+#: How often Numba makes an exception that compiled code has raised, of which it takes the last one.
+TIMES_MADE = 2
+
+
+class Raised(Exception):  # noqa: N818, never seen
+    """What compiled code raises where `run` has kept an exception: that, when Python makes one of this."""
+
+    def __new__(cls) -> Any:
+        thread = threading.get_ident()
+        error, n_times = _raised.pop(thread, (None, 0))
+        if error is None:
+            return super().__new__(cls)
+        if n_times > 1:
+            _raised[thread] = error, n_times - 1
+        elif isinstance(error, KeyboardInterrupt) and _waiting:
             _stop_waiting()
+        return error
+
+
+def run(layout: int, words: int) -> Any:
+    """Return what one of SciPy's functions returns, a tuple; None where the caller shall raise `Raised`."""
+    thread = threading.get_ident()
+    # One that compiled code has caught.
+    _raised.pop(thread, None)
+    try:
+        if layout != LAYOUT:
+            raise RuntimeError(
+                "this function was compiled with another version of numbakmeans: delete what Numba has kept "
+                "of it, in the __pycache__ beside it or in NUMBA_CACHE_DIR"
+            )
+        if _waiting and threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
-        return importlib.import_module("numbakmeans._nopython").run(words)
+        return importlib.import_module(f"{ROOT}._nopython").run(words)
     except BaseException as error:
         # Their variables hold views of the caller's memory, which the exception must not outlive.
         seen: BaseException | None = error
         while seen is not None:
             traceback.clear_frames(seen.__traceback__)
             seen = seen.__context__
-        raise
+        _raised[thread] = error, TIMES_MADE
+        if isinstance(error, KeyboardInterrupt):
+            # Compiled code may catch what it raises, but not that.
+            _delay_interrupt(sys._getframe(1))
+            _thread.interrupt_main()
+        return None

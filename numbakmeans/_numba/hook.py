@@ -152,7 +152,7 @@ class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def init() -> None:
     """Register SciPy's names, now or when they are imported."""
-    ours = sys.modules.get("numbakmeans._scipy")
+    ours = sys.modules.get(f"{__name__.removesuffix('._numba.hook')}._scipy")
     if ours is not None:
         register(ours)
     if SCIPY in sys.modules:

@@ -28,8 +28,8 @@ from numbakmeans._numba.calls import (
     data_word,
     fill,
     generator_word,
+    leave_unless_answered,
     new_array,
-    raise_again,
     run,
     workspace_words,
 )
@@ -319,8 +319,7 @@ def _results_of_python(
     results = run(context, builder, [*texts, *words])
     if give_back is not None:
         give_back()
-    with cgutils.if_unlikely(builder, cgutils.is_null(builder, results)):
-        raise_again(context, builder, gil)
+    leave_unless_answered(context, builder, results, gil)
     values = []
     for t, kind in enumerate(kinds):
         item = python.tuple_getitem(results, t)
