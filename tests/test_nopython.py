@@ -432,8 +432,9 @@ def chunks(call, *arguments):
     call(*arguments)
     return len(taken)
 
-SHAPES = (1, 1, 1), (9, 2, 3), (100, 1, 100), (200, 4, 5), (3, 300, 2), (1000, 8, 8), (50, 65, 50), (9000, 2,
-50) found = []
+SHAPES = (1, 1, 1), (9, 2, 3), (100, 1, 100), (200, 4, 5), (3, 300, 2), (1000, 8, 8), (50, 65, 50)
+SHAPES += ((9000, 2, 50),)
+found = []
 for dtype in (np.float32, np.float64):
     for shape in SHAPES:
         n_samples, n_features, n_clusters = shape

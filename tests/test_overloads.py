@@ -637,8 +637,8 @@ from numba.core.registry import cpu_target
 
 context = cpu_target.typing_context
 look = context.refresh
-context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == "numbakmeans._numba.hook" else
-look()
+HOOK = "numbakmeans._numba.hook"
+context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == HOOK else look()
 """
 
 
