@@ -629,7 +629,8 @@ for dtype in (np.float64, np.float32):
         kmeans2(X, 4, minit=minit, rng=0)
     kmeans2(X, X[:4], minit="matrix")
     fit(X, X[:4]), vq(X, X[:4]), whiten(X), kmeans(X, 4, iter=1, rng=0)
-print('numba' in sys.modules, 'numpy.ma' in sys.modules and not before)
+# NumPy 1 imports masked arrays itself.
+print('numba' in sys.modules, 'numpy.ma' in sys.modules and not before, before)
 if "large" in sys.argv:
     X = np.random.default_rng(0).normal(size=(60_000, 4))
     vq(X, X[:50])
@@ -640,10 +641,12 @@ if "large" in sys.argv:
 def test_small_calls_need_no_numba_once_they_are_compiled(folder):
     """Nor masked arrays, for those who have none. The controls: compiling does, and so do threads."""
     cache = _cache.folders()[0]
-    outputs = [start(cache, SMALL_CALLS).communicate()[0].strip() for _ in range(2)]
-    assert outputs == ["True True", "False False"]
+    first, second = (start(cache, SMALL_CALLS).communicate()[0].split() for _ in range(2))
+    by_numpy = first[2]
+    assert first == ["True", "False" if by_numpy == "True" else "True", by_numpy]
+    assert second == ["False", "False", by_numpy]
     output = start(cache, SMALL_CALLS, "large", NUMBA_NUM_THREADS="2").communicate()[0].split()
-    assert output == ["False", "False", "True"]
+    assert output == ["False", "False", by_numpy, "True"]
 
 
 def test_masked_arrays_are_not_imported_for_those_who_have_none():
