@@ -366,7 +366,7 @@ def many(data, start):
     return label
 
 # So large that threads would share each call, which is Python's then.
-data = np.random.default_rng(0).normal(size=(6, 3000, 8))
+data = np.random.default_rng(0).normal(size=(6, 9000, 8))
 many(data, data[0, :50].copy())
 """
 
