@@ -115,9 +115,17 @@ CONTROLS = {
 }
 
 
+#: How often a control is tried.
+TIMES = 5
+
+
 @pytest.mark.parametrize(("situation", "layer", "guard"), CONTROLS)
 def test_dies_without_its_guard(situation, layer, guard):
     codes, words = CONTROLS[situation, layer, guard]
-    code, output = run(layer, situation, guard, limit=SHORT_LIMIT if None in codes else LIMIT)
+    # What a race does without its guard is a matter of chance: once in a few times is enough.
+    for _ in range(TIMES):
+        code, output = run(layer, situation, guard, limit=SHORT_LIMIT if None in codes else LIMIT)
+        if code in codes:
+            break
     assert code in codes, output
     assert words in output
