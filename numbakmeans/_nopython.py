@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,17 +29,6 @@ DTYPES = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
 STACKLEVEL = 5
 
 
-class Fitted(NamedTuple):
-    """What `fit_arrays` found; the fields are those of `jit.Fit`."""
-
-    centers: np.ndarray
-    labels: np.ndarray
-    inertia: float
-    n_iter: int
-    converged: bool
-    n_empty: int
-
-
 # --- The building blocks, on NumPy arrays: results and a status
 
 
@@ -50,14 +39,13 @@ def _status_of(X: np.ndarray, centers: np.ndarray) -> tuple[int, Samples | None]
     return (OK if samples.finite and np.isfinite(centers).all() else NOT_FINITE), samples
 
 
-def fit_arrays(X: np.ndarray, centers: np.ndarray, max_iter: int) -> tuple[int, Fitted | None]:
+def fit_arrays(X: np.ndarray, centers: np.ndarray, max_iter: int) -> tuple[int, _fit.FitResult | None]:
     status, samples = _status_of(X, centers)
     if status == OK and max_iter < 1:
         status = BAD_COUNT
     if status != OK or samples is None:
         return status, None
-    result = _fit.as_result(samples, _fit.iterate(samples, centers, max_iter))
-    return OK, Fitted(*result)
+    return OK, _fit.as_result(samples, _fit.iterate(samples, centers, max_iter))
 
 
 def nearest_arrays(X: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
