@@ -24,6 +24,7 @@ from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
+from numbakmeans._engine.shapes.problems import Answer, Options, Problems
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._scipy import ClusterError
 
@@ -200,7 +201,8 @@ def kmeans2_batch(
             )
         centers[of_centers] = start
         stop = missing == "raise"
-        _solve(X, starts, n_iter, stop, group, centers[of_centers], labels[of_rows], outcomes[first:last])
+        answer = Answer(centers[of_centers], labels[of_rows])
+        _solve(Problems(X, starts, group, answer, outcomes[first:last]), n_iter, stop)
     _report_empty(outcomes, n_clusters, missing)
     found = centers.astype(problems.dtype)
     return problems.in_shape(found, center_starts, labels, row_starts)
@@ -303,7 +305,7 @@ def _seed(
         step = plan.n_slots * _plan.per_call(work)
         for b in range(0, len(draws), step):
             some, ends = slice(b, b + step), starts[b : b + step + 1]
-            PICK_EACH.on(plan.parallel)(X, plan.n_slots, ends, firsts[some], uniforms[some], picks[some])
+            PICK_EACH.on(plan.parallel)(X, plan.n_slots, ends, (firsts[some], uniforms[some]), picks[some])
         return X[(picks + starts[:-1, None]).ravel()].astype(np.float64)
     parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
     return np.concatenate(
@@ -311,17 +313,9 @@ def _seed(
     )
 
 
-def _solve(
-    X: np.ndarray,
-    starts: np.ndarray,
-    n_iter: int,
-    stop_on_empty: bool,
-    center_starts: np.ndarray,
-    centers: np.ndarray,
-    labels: np.ndarray,
-    outcomes: np.ndarray,
-) -> None:
-    """Solve some problems; arguments as of `kernels.small.solve_all`."""
+def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
+    """Solve some problems, in at most n_iter passes each."""
+    X, starts, center_starts, (centers, labels), outcomes = problems
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
     single = X.dtype == np.float32
@@ -339,17 +333,9 @@ def _solve(
         return
     plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
     started = centers.copy()
-    options = (bool(single), n_iter, stop_on_empty)
-    SOLVE_ALL.on(plan.parallel)(
-        plan.n_slots,
-        X.astype(np.float64, copy=False),
-        starts,
-        options,
-        center_starts,
-        centers,
-        labels,
-        outcomes,
-    )
+    options = Options(bool(single), n_iter, stop_on_empty)
+    wide = problems._replace(X=X.astype(np.float64, copy=False))
+    SOLVE_ALL.on(plan.parallel)(plan.n_slots, wide, options)
     # Those whose means were hard to find.
     for b in np.flatnonzero(outcomes[:, 2]).tolist():
         of_problem = slice(center_starts[b], center_starts[b + 1])

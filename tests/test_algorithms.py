@@ -13,9 +13,8 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
 from numbakmeans._engine.fit import iterate, nearest, pad_centers
 from numbakmeans._engine.kernels import canonical
-from numbakmeans._engine.kernels.ranges import part_bits
 from numbakmeans._engine.kernels.small import grids_of, keeps_parts, pack_rows
-from numbakmeans._engine.samples import Samples, update_means
+from numbakmeans._engine.samples import UNFRAMED, Samples, update_means
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 
@@ -200,7 +199,7 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
     labels = np.full(len(X), -1, np.int32)
     n_broken, heads_used, movers_used = 0, False, False
     for _ in range(n_passes):
-        algorithm.run(wide, labels, tables.sums, tables.counts)
+        algorithm.run(wide, labels, tables)
         heads_used |= len(algorithm.heads) > 0
         movers_used |= len(algorithm.movers) > 0
         rows = X.astype(np.float64)
@@ -233,6 +232,24 @@ def test_bounds_hold_in_every_pass(name, dtype, way):
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
+@pytest.mark.parametrize("step", [1, 3, 7])
+@pytest.mark.parametrize("n_lowering", [0, 5, 12])
+def test_shares_that_bounds_will_leave_open(step, n_lowering):
+    rng = np.random.default_rng(step)
+    X = rng.normal(size=(50, 8))
+    algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), UNFRAMED)
+    algorithm.upper, algorithm.block_rows = rng.random(50).astype(np.float32), 16
+    algorithm.lower = rng.random((4, 3, 16)).astype(np.float32) + np.float32(0.3)
+    algorithm.groups, algorithm.moved = rng.integers(3, size=12), rng.random(12) / 2
+    lowering, rows = rng.permutation(12)[:n_lowering], np.arange(0, 50, step)
+    moves = [[algorithm.moved[j] for j in lowering if algorithm.groups[j] == g] for g in range(3)]
+    largest = [max(some, default=0.0) for some in moves]
+    is_open = np.array([algorithm.lower[i // 16, :, i % 16] - largest <= algorithm.upper[i] for i in rows])
+    right = is_open.mean(), is_open.any(1).mean()
+    assert algorithm._open_shares(rows, lowering) == pytest.approx(right)
+    assert 0 < right[0] < right[1]
+
+
 @asking
 @pytest.mark.parametrize("sound", [True, False])
 def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
@@ -246,7 +263,7 @@ def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
     tables = samples.tables(len(centers), algorithm.plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(2):
-        algorithm.run(wide, labels, tables.sums, tables.counts)
+        algorithm.run(wide, labels, tables)
     assert (len(algorithm.heads) > 0) == sound
 
 
@@ -260,13 +277,13 @@ def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
     tables = samples.tables(len(centers), algorithm.plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(3):
-        algorithm.run(wide, labels, tables.sums, tables.counts)
+        algorithm.run(wide, labels, tables)
         update_means(samples, tables, samples.single, wide)
         samples.array[::7] = np.nan
         assert labels.min() >= 0
         assert labels.max() < len(centers)
     assert len(algorithm.heads) > 0
-    assert len(algorithm.members) > len(centers)
+    assert len(algorithm.places.members) > len(centers)
 
 
 @asking
@@ -374,10 +391,10 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
     algorithm = ALGORITHMS[key](samples, plan, samples.frame(wide))
     tables = samples.tables(len(centers), plan.n_slots)
     if key != "small":
-        algorithm.run(wide, np.full(len(X), -1, np.int32), tables.sums, tables.counts)
+        algorithm.run(wide, np.full(len(X), -1, np.int32), tables)
     n_chunks = {
         "lloyd": len(X) // plan.chunk_rows,
-        "certified": len(X) // certified.layout(samples, plan, len(centers)).block_rows,
+        "certified": len(X) // certified.layout(samples, plan, UNFRAMED, len(centers)).block_rows,
         "small": n_blocks(samples.wide, samples.ranges),
         "filtering": len(getattr(algorithm, "owners", ())),
         "yinyang": len(getattr(algorithm, "lower", ())),
@@ -483,7 +500,7 @@ def test_the_tile_reads_every_feature_and_lane():
 @kernel
 def n_blocks(X, ranges, room):
     """Return how many blocks `small` packs rows in."""
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(X)), room)
+    grids = grids_of(ranges, room)
     return len(pack_rows(X, None, grids, room).lanes)
 
 

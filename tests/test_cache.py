@@ -440,15 +440,15 @@ def test_no_home_folder(tmp_path, monkeypatch):
 def test_code_of_earlier_states_goes_from_the_packages_own_folder(inside, tmp_path, monkeypatch):
     module = "numbakmeans._engine.kernels.pack"
     monkeypatch.setattr(_cache, "folders", lambda: (tmp_path,))
-    now = _cache.key_of(module, "rows_at_once", (("d", 2),))
+    now = _cache.key_of(module, "geometry", (("d", 2),))
     stamp = now.split("-")[1]
     assert stamp == _cache.stamp_of(module)[:16]
-    kept = {now, now.replace("rows_at_once", "panel_columns"), "test_something.f-0-0", ".half"}
-    old = {now.replace(stamp, "0" * 16), f"_engine.kernels.gone.f-{stamp}-{'0' * 32}", "rows_at_once-0123"}
+    kept = {now, now.replace("geometry", "pack_panel"), "test_something.f-0-0", ".half"}
+    old = {now.replace(stamp, "0" * 16), f"_engine.kernels.gone.f-{stamp}-{'0' * 32}", "geometry-0123"}
     for name in kept | old:
         (tmp_path / name).touch()
     (tmp_path / "a90fc5c176d2aa4c").mkdir()
-    (tmp_path / "a90fc5c176d2aa4c" / "rows_at_once-0123").touch()
+    (tmp_path / "a90fc5c176d2aa4c" / "geometry-0123").touch()
     if inside:
         monkeypatch.setattr(_cache, "_is_inside", lambda _: True)
     assert compiled() == (0, 1)

@@ -230,7 +230,7 @@ def test_heads_are_made_where_they_pay(data, expected, monkeypatch):
     looked, directions = [], yinyang.directions
     monkeypatch.setattr(yinyang, "directions", lambda *given: looked.append(0) or directions(*given))
     for _ in range(2):
-        algorithm.run(centers, labels, tables.sums, tables.counts)
+        algorithm.run(centers, labels, tables)
         assert not len(algorithm.heads) or expected
         update_means(samples, tables, samples.single, centers)
     assert (len(algorithm.heads) > 0) == expected
@@ -249,9 +249,9 @@ def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
     algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
     tables = samples.tables(64, plan.n_slots)
     labels = np.full(len(X), -1, np.int32)
-    algorithm.run(centers, labels, tables.sums, tables.counts)
+    algorithm.run(centers, labels, tables)
     update_means(samples, tables, samples.single, centers)
-    done = algorithm.run(centers, labels, tables.sums, tables.counts)
+    done = algorithm.run(centers, labels, tables)
     assert (done.n_pairs < 0.2 * 64 * len(X)) == (spread < 1)
     assert (done.n_pairs == 64 * len(X)) == (spread > 1)
 

@@ -211,8 +211,8 @@ FAULTS = {
     ),
     "means that are left as a kernel leaves them": (
         "_engine/samples.py",
-        "    mend_means(tables.sums, tables.counts, samples.grids[0], single, centers, tables.hard)\n",
-        "",
+        "        mend_means(tables, single, centers)\n",
+        "        tables.hard[:] = False\n",
         "lloyd",
         "float64",
     ),

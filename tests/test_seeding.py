@@ -103,9 +103,9 @@ def all_sq_dists(X, picks):
     for p, pick in enumerate(picks):
         center[:n_features] = X[pick]
         near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
-        approach = plus_plus.Approach(center, point, p == 0, near)
-        job = Job(0, n_leaves, p, p + 1)
-        plus_plus.approach_slot(0, 1, samples.X, job, leaves, sketches, approach, sq_dists)
+        approach = plus_plus.Approach(center, point, sq_dists, p == 0, near)
+        job = Job(leaves, 0, n_leaves, p, p + 1)
+        plus_plus.approach_slot(0, 1, samples.X, job, sketches, approach)
     return sq_dists, leaves.sums
 
 

@@ -23,7 +23,7 @@ from numbakmeans._numba.entries import kind_of
 @kernel
 def run_tile(rows, chosen, panels, half_norms, best, second, columns, out):
     for p in range(panels.shape[0]):
-        _simd.score_tile(rows, chosen, 0, panels, half_norms, p, best, second, columns)
+        _simd.score_tile(rows, chosen, 0, panels, half_norms, p, (best, second, columns))
         for r in range(len(chosen)):
             out[p, r, 0], out[p, r, 1], out[p, r, 2] = columns[r], best[r], second[r]
 
@@ -36,7 +36,7 @@ def multiply_tile(rows, chosen, panels, out):
 
 @kernel
 def mark_tile(rows, chosen, panels, half_norms, panel, limits, hits, least):
-    _simd.near_tile(rows, chosen, 0, panels, half_norms, panel, limits, hits, least)
+    _simd.near_tile(rows, chosen, 0, panels, half_norms, panel, (limits, hits, least))
 
 
 @kernel
@@ -128,7 +128,7 @@ def run_lanes(rows, chosen, panels, half_norms, n_columns, block, best, second, 
     _simd.turn_rows(rows, chosen, 0, block)
     for p in range(panels.shape[0]):
         of_panel = (best[p], second[p], columns[p])
-        _simd.score_lanes(block, panels, half_norms, p, n_columns, 0, *of_panel)
+        _simd.score_lanes(block, panels, half_norms, p, (n_columns, 0), of_panel)
 
 
 @kernel

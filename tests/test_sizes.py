@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.grids import part_bits
+from numbakmeans._engine.grids import MANY_ROWS, part_exponent
 from numbakmeans._engine.kernels.sampling import choose_without_replacement
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, padded
 from numbakmeans._numba.bitgen import addresses
@@ -22,11 +22,11 @@ LARGE = [
 
 def test_labels_and_sums_fit():
     assert np.iinfo(np.int32).max == MAX_CLUSTERS
-    # The largest sum of parts of all rows stays below the limit of int64, with its sign.
-    for n in (1, 1000, 2**31, MAX_SAMPLES - 1):
-        assert n * 2 ** part_bits(n) <= 2**63
-    # The negative control: one bit more would not fit.
-    assert any(n * 2 ** (part_bits(n) + 2) > 2**63 for n in (2**31, MAX_SAMPLES - 1))
+    # The largest sum of first parts of all rows stays below the limit of int64, with its sign.
+    for n, halved in ((MANY_ROWS - 1, False), (MAX_SAMPLES - 1, True)):
+        assert n * 2 ** (8 - part_exponent(8, 0, halved)) < 2**63
+    # The negative control: whole bins of more rows would not fit.
+    assert MANY_ROWS * 2 ** (8 - part_exponent(8, 0, False)) >= 2**63
 
 
 @pytest.mark.parametrize("shape", LARGE)

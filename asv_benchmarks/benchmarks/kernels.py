@@ -12,6 +12,7 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._engine.shapes.sums import SlotSums
 from numbakmeans._numba.entries import Entry, kind_of
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
@@ -143,19 +144,17 @@ class LaneSums:
         X, start = blobs(_plan.PACKED_ROWS, n_features, n_clusters, "float64")
         samples = Samples(X)
         self.new = _fit.nearest(samples, start)[0].astype(np.int64)
-        _, constants, scales = samples.grids
-        tables = samples.tables(n_clusters, 1)
+        grids, tables = samples.grids, samples.tables(n_clusters, 1)
         self.labels = np.empty(len(X), np.int32)
-        tables = (self.labels, tables.sums[0], tables.counts[0])
-        rows = (0, len(X), self.new)
+        mine = SlotSums(grids, tables.sums[0], tables.counts[0], np.empty(n_features))
+        rows = (0, len(X), self.new, self.labels, mine)
         if way == "rows":
-            rest = (constants, scales, np.empty(n_features), *tables)
-            self.first = self.later = call_of("relabel", X, *rows, *rest)
+            self.first = self.later = call_of("relabel", X, *rows)
         else:
-            parts = np.empty((*constants.shape, len(X)), np.int64)
-            call_of("split_lanes", X.T.copy(), len(X), constants, scales, np.empty(len(X)), parts)()
-            self.first = call_of("label_lanes", parts, *rows, *tables)
-            self.later = call_of("relabel_lanes", parts, *rows, *tables)
+            parts = np.empty((*grids.constants.shape, len(X)), np.int64)
+            call_of("split_lanes", X.T.copy(), len(X), grids, np.empty(len(X)), parts)()
+            self.first = call_of("label_lanes", parts, *rows)
+            self.later = call_of("relabel_lanes", parts, *rows)
         self.time_first_sums(way, n_features, n_clusters)
         self.time_moves(way, n_features, n_clusters)
 

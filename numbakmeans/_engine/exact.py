@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from numbakmeans._engine.shapes.sums import Sums
+
 
 def quotient(total: int, divisor: int, single: bool) -> float:
     """Return total / divisor, rounded once to nearest, ties to even, to float32 or float64 values."""
@@ -39,15 +41,9 @@ def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarr
     hard[:] = False
 
 
-def mend_means(
-    sums: np.ndarray,
-    counts: np.ndarray,
-    exponents: np.ndarray,
-    single: bool,
-    centers: np.ndarray,
-    hard: np.ndarray,
-) -> None:
-    """Write the means that are marked as hard; arguments as of `kernels.means.means`."""
+def mend_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
+    """Write the means that `kernels.means` has marked as hard, and unmark them."""
+    (exponents, _, _), sums, counts, _, hard = tables
     n_parts, lasts = len(exponents), exponents[-1].tolist()
     for j, f in np.argwhere(hard).tolist():
         column = sums[:, j, :, f].sum(0).tolist()
@@ -59,3 +55,4 @@ def mend_means(
             continue
         total = sum(part << int(exponents[p, f] - last) for p, part in enumerate(parts))
         centers[j, f] = quotient(total << max(last, 0), size << max(-last, 0), single)
+    hard[:] = False

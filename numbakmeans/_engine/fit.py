@@ -109,8 +109,7 @@ def nearest(
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = NEAREST.on(plan.parallel)
     for rows, X in _rows_of(samples):
-        sizes = (plan.n_slots, plan.chunk_rows, plan.n_lanes)
-        run(X, wide, *sizes, labels[rows], sq_dists[rows])
+        run(X, wide, plan, (labels[rows], sq_dists[rows]))
     return labels, sq_dists
 
 
@@ -125,7 +124,7 @@ def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> n
     sq_dists = np.empty(len(samples))
     run = LABEL_SQ_DISTS.on(plan.parallel)
     for rows, X in _rows_of(samples):
-        run(X, wide, labels[rows], plan.n_slots, plan.chunk_rows, sq_dists[rows])
+        run(X, wide, labels[rows], plan, sq_dists[rows])
     return sq_dists
 
 

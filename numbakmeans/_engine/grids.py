@@ -8,20 +8,28 @@ GROUP = 4
 MAX_FEATURES = 1 << 19
 #: The smallest exponent of a float64 bit.
 LOWEST = -1074
-#: Columns beyond 2**HUGE are scaled down by 2**SCALE for their first part, where C would overflow.
-HUGE, SCALE = 896, 128
+#: Bits of a bin, and where bins end: at 2**(BIN_END + m * BIN_BITS). They are the same for any data, so that
+#: tables of sums line up. Chosen so that ordinary data fits few: photo pixels one, normal float64 values two.
+BIN_BITS, BIN_END = 43, 8
+#: From this number of rows on, whole bins could overflow an int64, and each is cut in two.
+MANY_ROWS = 1 << 20
+#: The constant of a part overflows above HIGHEST. Only the bin that ends above HUGE needs a larger one: its
+#: columns are scaled down by 2**SCALE for their first part, which begins at HUGE.
+HIGHEST, HUGE, SCALE = 970, 997, 128
 SHRINK = 2.0**-SCALE
 #: Extra rows of a table that count NaN, +inf and -inf.
 SPECIALS = 3
 
 
-def part_bits(n_samples: int) -> int:
-    """Return how many bits a part may have, so that n_samples of them cannot overflow an int64.
+def part_exponent(end: int, p: int, halved: bool) -> int:
+    """Return the exponent of part p of a column's sums, whose parts begin at a bin's end.
 
-    At most 50: a quotient of 2**51 would carry into the exponent of the shifted value.
+    halved : are bins cut in two, as there are `MANY_ROWS` or more?
+
+    At most 2**35 rows (`samples.MAX_SAMPLES`) add up to less than 2**63 of it.
     """
-    bits = 62
-    while n_samples > 1:
-        bits -= 1
-        n_samples = (n_samples + 1) // 2
-    return min(bits, 50)
+    halves = p + 1 if halved else 2 * (p + 1)
+    exponent = end - (halves * BIN_BITS + 1) // 2
+    highest = HUGE if p == 0 and end > HUGE else HIGHEST
+    exponent = highest if exponent > highest else exponent
+    return LOWEST if exponent < LOWEST else exponent

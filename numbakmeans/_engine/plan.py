@@ -366,7 +366,7 @@ def mover_sizes(moved: np.ndarray) -> list[int]:
 def bounds_cost(size: int, worth: Worth, n_clusters: int, open_pairs: float, open_rows: float) -> float:
     """Return what asking costs in all where so many movers are scored for all rows.
 
-    open_pairs, open_rows : as `bounds.open_shares` tells them
+    open_pairs, open_rows : shares of the pairs of row and group, and of the rows, that bounds leave open
     """
     in_doubt = open_rows * (worth.measuring + worth.doubting) + open_pairs * worth.groups
     return worth.asking + size / n_clusters + in_doubt

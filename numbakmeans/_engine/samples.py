@@ -16,9 +16,19 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.exact import mend_means
-from numbakmeans._engine.grids import GROUP, HUGE, LOWEST, MAX_FEATURES, SCALE, SHRINK, SPECIALS, part_bits
+from numbakmeans._engine.grids import (
+    GROUP,
+    HUGE,
+    LOWEST,
+    MANY_ROWS,
+    MAX_FEATURES,
+    SCALE,
+    SHRINK,
+    SPECIALS,
+    part_exponent,
+)
 from numbakmeans._engine.shapes.passes import Frame
-from numbakmeans._engine.shapes.sums import Ranges, Sums
+from numbakmeans._engine.shapes.sums import Grids, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
 
 SURVEY = Driver("numbakmeans._engine.kernels.ranges", "survey")
@@ -32,7 +42,6 @@ MAX_CLUSTERS = 2**31 - 1
 
 UNFRAMED = Frame(np.empty(0), 0.0, False)
 
-Grids = tuple[np.ndarray, np.ndarray, np.ndarray]
 T = TypeVar("T")
 
 
@@ -173,11 +182,16 @@ class Samples:
         """Whether there are so few values that one kernel, of float64, serves for both working dtypes."""
         return self.X is not None and self.size <= _plan.SMALL_VALUES
 
+    @property
+    def many(self) -> bool:
+        """Whether the rows are so many that the bins of exact sums are cut in two."""
+        return len(self) >= MANY_ROWS
+
     @computed_once
     def measured(self) -> tuple[np.ndarray, Ranges]:
         """Largest magnitude of each column (n_features,), and what exact sums need to know."""
         n_features = self.shape[1]
-        largest, finest, tops = (
+        largest, finest, ends = (
             np.zeros(n_features),
             np.full(n_features, np.inf),
             np.empty(n_features, np.int64),
@@ -186,9 +200,9 @@ class Samples:
         n_parts, finite = 1, True
         run = SURVEY.on(plan.parallel)
         for _, X in [(None, self.wide)] if self.few else self.slabs():
-            n_parts, finite_here = run(plan.n_slots, X, len(self), largest, finest, tops)
+            n_parts, finite_here = run(plan.n_slots, X, self.many, (largest, finest, ends))
             finite = finite and finite_here
-        return largest, Ranges(tops, n_parts, finite)
+        return largest, Ranges(ends, n_parts, finite)
 
     @property
     def ranges(self) -> Ranges:
@@ -201,14 +215,15 @@ class Samples:
 
     @computed_once
     def grids(self) -> Grids:
-        """Exponents, constants and scales of the exact sums, as `kernels.sums.make_grids` writes them."""
-        tops, n_parts, _ = self.ranges
-        bits = part_bits(len(self))
-        exponents = np.maximum(tops - np.arange(1, n_parts + 1)[:, None] * bits, LOWEST)
-        huge = tops > HUGE
+        """Where the parts of the exact sums lie, as `kernels.sums.make_grids` tells it."""
+        ends, n_parts, _ = self.ranges
+        distinct = set(ends.tolist())
+        parts = {end: [part_exponent(end, p, self.many) for p in range(n_parts)] for end in distinct}
+        exponents = np.array([parts[end] for end in ends.tolist()], np.int64).T.copy()
+        huge = ends > HUGE
         shifts = np.zeros(exponents.shape, np.int64)
         shifts[0, huge] = SCALE
-        return exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0)
+        return Grids(exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0))
 
     def frame(self, wide: np.ndarray) -> Frame:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
@@ -233,6 +248,7 @@ class Samples:
         rows = self.ranges.n_parts + (0 if self.finite else SPECIALS)
         spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_slots > 1 else (0, 0)
         return Sums(
+            self.grids,
             np.zeros((n_slots, n_clusters + spare, rows, n_features), np.int64),
             np.zeros((n_slots, n_clusters + spare_counts), np.int64),
             np.zeros(n_clusters, np.int64),
@@ -260,19 +276,12 @@ def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin:
 
 def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarray) -> None:
     """Replace centers (n_clusters, padded features) by the means in the tables, and write the sizes."""
-    n_clusters, exponents = len(centers), samples.grids[0]
+    n_clusters = len(centers)
     # A mean costs about as much as a thousand elementary steps.
-    plan = _plan.sweep((n_clusters, exponents.shape[1]), work=1000 * n_clusters * exponents.shape[1])
-    sums, counts, sizes, hard = tables
+    plan = _plan.sweep((n_clusters, samples.shape[1]), work=1000 * n_clusters * samples.shape[1])
     run = MEANS.on(plan.parallel)
-    if run(sums, counts, exponents, single, plan.chunk_rows, centers, sizes, hard):
-        mend(samples, tables, single, centers)
-
-
-def mend(samples: Samples, tables: Sums, single: bool, centers: np.ndarray) -> None:
-    """Write the means that a kernel has marked as hard, and unmark them."""
-    mend_means(tables.sums, tables.counts, samples.grids[0], single, centers, tables.hard)
-    tables.hard[:] = False
+    if run(tables, single, plan.chunk_rows, centers):
+        mend_means(tables, single, centers)
 
 
 def labelled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -313,5 +322,5 @@ def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sum
     tables = samples.tables(n_clusters, plan.n_slots)
     run = ADD_LABELLED.on(plan.parallel)
     for rows, X in samples.slabs() if not samples.few else [(slice(None), samples.wide)]:
-        run(X, labels[rows], plan.chunk_rows, *samples.grids[1:], tables.sums, tables.counts)
+        run(X, labels[rows], plan.chunk_rows, tables)
     return tables

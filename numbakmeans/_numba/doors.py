@@ -29,7 +29,7 @@ from numbakmeans._numba.status import UNAVAILABLE
 LAYOUT = 1
 
 #: What arrays and other arguments are to the kernels behind doors.
-ARRAY, WORKSPACE = (tuple, *"qqqqqq"), (tuple, *"qq")
+ARRAY, WORKSPACE, PAIR = (tuple, *"qqqqqq"), (tuple, *"qq"), (tuple, *"qq")
 
 
 class Door(NamedTuple):
@@ -44,16 +44,16 @@ class Door(NamedTuple):
 
 
 DOORS = {
-    "fit": Door((ARRAY, ARRAY, "q", "?", WORKSPACE, "q", "q"), 5),
+    "fit": Door((ARRAY, ARRAY, "q", "?", WORKSPACE, PAIR), 5),
     "parallel_fit": Door((), 5),
     "nearest": Door((ARRAY, ARRAY, WORKSPACE, "q", "q"), 1),
     "parallel_nearest": Door((), 1),
-    "update": Door((ARRAY, ARRAY, ARRAY, "?", WORKSPACE, "q", "q"), 1),
+    "update": Door((ARRAY, ARRAY, ARRAY, "?", WORKSPACE, PAIR), 1),
     "parallel_update": Door((), 1),
-    "points": Door((ARRAY, "q", "?", "q", "q", WORKSPACE, "q"), 1),
-    "plus_plus": Door((ARRAY, "q", "?", "q", "q", WORKSPACE, "q"), 1),
+    "points": Door((ARRAY, "q", "?", PAIR, WORKSPACE, "q"), 1),
+    "plus_plus": Door((ARRAY, "q", "?", PAIR, WORKSPACE, "q"), 1),
     "parallel_plus_plus": Door((), 1),
-    "kmeans2": Door((ARRAY, ARRAY, "q", "q", "q", "?", "?", "q", "q", "q"), 1),
+    "kmeans2": Door((ARRAY, ARRAY, PAIR, (tuple, "?", "q", "?"), "q", PAIR), 1),
 }
 
 _addresses: dict[str, int] = {}

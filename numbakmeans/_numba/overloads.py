@@ -426,9 +426,9 @@ def _kmeans2(module: str) -> Form:
             *(array_words(context, builder, k, values["k"]) if given else NO_ARRAY),
             I64(start),
             count,
+            _single(data),
             _number_word(context, builder, kinds["iter"], values["iter"], types.int64),
             I64(int(_known(kinds["missing"]) == "raise")),
-            _single(data),
             I64(0) if given else bitgen_word(context, builder, kinds["rng"], values["rng"]),
             *(data_word(context, builder, *pair) for pair in zip(kind, arrays, strict=True)),
         ]

@@ -9,16 +9,18 @@ from numbakmeans._engine.algorithms.panels import panel_columns
 from numbakmeans._engine.kernels import pack
 from numbakmeans._engine.kernels.certify import block_buffers, pack_centers, score_all
 from numbakmeans._engine.samples import scale_for
+from numbakmeans._engine.shapes.passes import Frame, Places
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.drivers import ALONE
 
 
 @kernel
-def score_panel(X, centers, members, groups, origin, scale, turned, packs, best, errors, room):
+def score_panel(X, centers, places, frame, options, found, room):
     """Write the best score of each row in a panel of centers, and the figures of the bound on its error."""
-    packed = pack_centers(ALONE, 1, X, centers, members, groups, origin, scale, room)
+    (turned, packs), (best, errors) = options, found
+    packed = pack_centers(ALONE, 1, X, centers, frame, places, room)
     block = block_buffers(X, len(X), 1, 1, turned, packs, room)
-    score_all(X, 0, len(X), block, packed, origin, scale, room)
+    score_all(X, 0, len(X), block, packed, frame, room)
     for i in range(len(X)):
         best[i] = block.scores.best[0, i]
     for t in range(3):
@@ -31,16 +33,17 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows = len(X)
     norms = np.empty(n_rows)
-    pack.measure_rows(X, 0, n_rows, origin, scale, norms)
     packs = bool(scale != 1.0 or origin.any())
+    frame = Frame(origin, scale, not packs)
+    pack.measure_rows(X, 0, n_rows, frame, norms)
     best = np.empty((len(centers), n_rows))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
         # A panel for each center, which goes first, as equal ones may follow.
         members = np.full(columns, -1)
         members[j % columns] = 0
-        of_centers = (X, np.roll(wide, -j, 0), members, np.zeros(1, np.int64), origin, scale)
-        score_panel(*of_centers, turned, packs, best[j], bounds[j])
+        places = Places(members, np.zeros(1, np.int64))
+        score_panel(X, np.roll(wide, -j, 0), places, frame, (turned, packs), (best[j], bounds[j]))
 
     def exact(row):
         return [

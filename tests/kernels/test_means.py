@@ -13,6 +13,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.exact import mend_means, mend_rows, quotient
 from numbakmeans._engine.kernels import means
 from numbakmeans._engine.samples import MEANS, Samples, column_means, labelled_means
+from numbakmeans._engine.shapes.sums import Grids, Sums
 from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
@@ -230,14 +231,20 @@ def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
     assert quotient(value.numerator, value.denominator, single) == float(oracle.round_fraction(value, dtype))
 
 
+def tables_of(sums, counts, exponents, centers):
+    sizes, hard = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
+    grids = Grids(exponents, np.empty(exponents.shape), np.empty(centers.shape[1]))
+    return Sums(grids, sums, counts, sizes, hard)
+
+
 def mended(sums, counts, exponents, single, centers):
     """Return the means that kernels and `mend_means` find together, and how many were hard."""
-    sizes, hard = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
-    found = centers.copy()
-    n_hard = MEANS.on(False)(sums, counts, exponents, single, 2, found, sizes, hard)
-    assert hard.sum() == n_hard
-    assert np.array_equal(sizes, counts.sum(0))
-    mend_means(sums, counts, exponents, single, found, hard)
+    tables, found = tables_of(sums, counts, exponents, centers), centers.copy()
+    n_hard = MEANS.on(False)(tables, single, 2, found)
+    assert tables.hard.sum() == n_hard
+    assert np.array_equal(tables.sizes, counts.sum(0))
+    mend_means(tables, single, found)
+    assert not tables.hard.any()
     return found, n_hard
 
 
@@ -289,9 +296,9 @@ def test_hard_means_are_mended(single):
     found, n_hard = mended(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, centers)
     assert found[:, 0].tobytes() == right.tobytes()
     assert 0 < n_hard < len(CAREFUL)
-    sizes, hard = np.empty(len(CAREFUL), np.int64), np.zeros(centers.shape, bool)
-    MEANS.on(False)(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, 2, centers, sizes, hard)
-    assert (centers[hard] != right[hard[:, 0]]).any()
+    unmended = tables_of(tables, counts, np.array(GAP_EXPONENTS)[:, None], centers)
+    MEANS.on(False)(unmended, single, 2, centers)
+    assert (centers[unmended.hard] != right[unmended.hard[:, 0]]).any()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.yinyang import pack_movers
 from numbakmeans._engine.kernels.certify import block_buffers
 from numbakmeans._engine.kernels.movers import bound_movers
-from numbakmeans._engine.shapes.passes import Frame, Kept
+from numbakmeans._engine.shapes.passes import Frame, Rows
 from numbakmeans._numba.compiler import kernel
 
 MOVERS = np.array([3, 40, 7, 12, 55])
@@ -15,10 +15,10 @@ PLAN = _plan.sweep((1, 1), 1)
 
 
 @kernel
-def bound(X, turned, movers, frame, kept, least, room):
+def bound(turned, movers, frame, rows, least, room):
     """Write the bounds of all rows, which are one block."""
-    block = block_buffers(X, len(X), 4, 2, turned, False, room)
-    bound_movers(X, 0, block, movers, frame, kept, least, room)
+    block = block_buffers(rows.X, len(rows.X), 4, 2, turned, False, room)
+    bound_movers(0, block, movers, frame, rows, least, room)
 
 
 def bounds(dtype, centers, turned=False):
@@ -27,10 +27,10 @@ def bounds(dtype, centers, turned=False):
     X = rng.normal(size=(90, centers.shape[1])).astype(dtype)
     labels = rng.integers(len(centers), size=len(X)).astype(np.int32)
     least, upper, lower = np.empty((3, len(X)), np.float32)
-    kept = Kept(labels, np.linalg.norm(X.astype(np.float64), axis=1), upper, lower[None, None])
+    rows = Rows(X, labels, np.linalg.norm(X.astype(np.float64), axis=1), upper, lower[None, None])
     frame = Frame(np.zeros(centers.shape[1]), 1.0, True)
     some = pack_movers(PLAN, X.dtype, centers, frame, MOVERS)
-    bound(X, turned, some, frame, kept, least)
+    bound(turned, some, frame, rows, least)
     distances = np.sqrt(((X[:, None].astype(np.float64) - centers[MOVERS]) ** 2).sum(2))
     distances[labels[:, None] == MOVERS] = np.inf
     return some.places, least, distances.min(1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numbakmeans._engine.algorithms import panels as _panels
 from numbakmeans._engine.kernels import pack
 from numbakmeans._engine.samples import scale_for
+from numbakmeans._engine.shapes.passes import Frame
 
 
 def marks(centers):
@@ -36,12 +37,13 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     distinct = np.array(marks(centers))
     columns = _panels.panel_columns(np.dtype(dtype), n_clusters)
     n_panels = -(-n_clusters // columns)
-    members = np.full(n_panels * columns, -1)
-    members[:n_clusters] = rng.permutation(n_clusters)
-    panels, half_norms, _ = _panels.panel_buffers(n_panels, 3, columns, np.dtype(dtype))
+    order = _panels.places_of(rng.permutation(n_clusters), columns)
+    packed = _panels.pack_buffers(n_clusters, 3, order, np.dtype(dtype))
+    packed.distinct[:] = distinct
+    members, panels, half_norms = packed.members, packed.panels, packed.half_norms
     origin = np.array([1.0, 2.0, 3.0])
-    of_centers = (centers, distinct, members, origin, 0.5)
-    largest = [pack.pack_panel(*of_centers, p, panels, half_norms) for p in range(n_panels)]
+    frame = Frame(origin, 0.5, False)
+    largest = [pack.pack_panel(centers, frame, packed, p) for p in range(n_panels)]
     places = np.argsort(members[:n_clusters])
     flat = panels.transpose(0, 2, 1).reshape(-1, 3)
     norms = half_norms.reshape(-1)
@@ -61,8 +63,9 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
 def test_rows(dtype):
     X = np.arange(12.0).reshape(4, 3).astype(dtype)
     rows, norms = np.zeros((4, 3), dtype), np.zeros(4)
-    pack.pack_rows(X, np.array([3, 1]), 2, np.ones(3), 0.25, rows)
-    pack.measure_rows(X, 1, 4, np.ones(3), 0.25, norms)
+    frame = Frame(np.ones(3), 0.25, False)
+    pack.pack_rows(X, np.array([3, 1]), 2, frame, rows)
+    pack.measure_rows(X, 1, 4, frame, norms)
     expected = (X[[3, 1]] - 1) / 4
     assert np.array_equal(rows[:2], expected)
     assert not rows[2:].any()

@@ -5,8 +5,9 @@ import pytest
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import heads, panels
+from numbakmeans._engine.kernels.certify import block_buffers
 from numbakmeans._engine.kernels.pairs import find_pairs, pair_buffers
-from numbakmeans._engine.shapes.passes import Frame, Kept
+from numbakmeans._engine.shapes.passes import Clusters, Frame, Places, Rows
 from numbakmeans._numba.compiler import kernel
 
 MULTIPLY = heads.multiplies(False, 1)
@@ -15,10 +16,15 @@ WIDTH = panels.tile_columns(np.dtype(np.float32))
 
 
 @kernel
-def hits_of(picks, needs, some_heads, twins, kept, hits, room):
+def hits_of(some_heads, twins, rows, hits, room):
     """Write which pairs are open, a bit for each center; hits : OUT (n_panels, rows), int64."""
-    some = pair_buffers(some_heads, len(picks), room)
-    find_pairs(0, picks, len(picks), needs, some_heads, twins, kept, some)
+    n_rows = len(rows.X)
+    block = block_buffers(rows.X, n_rows, 1, len(twins), False, True, room)
+    block.needs[:] = True
+    for i in range(n_rows):
+        block.picks[i] = i
+    some = pair_buffers(some_heads, n_rows, room)
+    find_pairs(0, block, n_rows, some_heads, twins, rows, some)
     for p in range(len(hits)):
         hits[p] = some.hits[p]
 
@@ -30,21 +36,22 @@ def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     """
     n_samples, n_features = X.shape
     wide, frame = centers.astype(np.float64), Frame(np.zeros(n_features), 1.0, True)
-    members = panels.places_of(np.arange(len(centers)), WIDTH)
+    members = panels.places_of(np.arange(len(centers)), WIDTH).members
     n_panels = len(members) // WIDTH
     points = centers.astype(np.float32)
     basis = heads.basis_of(*heads.directions(points, heads.spanning(points, n_directions), MULTIPLY))
     norms = np.linalg.norm(X.astype(np.float64), axis=1)
     of_rows = np.empty((n_samples, n_directions + 1), np.float32)
-    heads.heads_of_rows.on(False)(X, 1, 32, frame, basis.chunks, norms, of_rows)
-    packed = heads.pack_heads(PLAN, of_rows, basis, wide, frame, members, np.arange(n_panels))
+    heads.heads_of_rows.on(False)(X, (1, 32), frame, basis.chunks, (norms, of_rows))
+    clusters = Clusters(wide, frame, norms, None, None, None, None)
+    packed = heads.pack_heads(PLAN, of_rows, basis, clusters, Places(members, np.arange(n_panels)))
     packed.slacks[:] -= spoil
     distances = np.linalg.norm(X.astype(np.float64)[:, None] - wide, axis=2)
     upper = (distances.min(1) * reach * (1 + 1e-6)).astype(np.float32)
-    lower, needs = np.zeros((1, n_panels, n_samples), np.float32), np.ones((n_panels, n_samples), bool)
-    kept = Kept(np.zeros(n_samples, np.int32), norms, upper, lower)
+    lower = np.zeros((1, n_panels, n_samples), np.float32)
+    rows = Rows(X, np.zeros(n_samples, np.int32), norms, upper, lower)
     hits = np.empty((n_panels, n_samples), np.int64)
-    hits_of(np.arange(n_samples), needs, packed, np.zeros(n_panels, bool), kept, hits)
+    hits_of(packed, np.zeros(n_panels, bool), rows, hits)
     bits = hits[:, :, None] >> np.arange(WIDTH) & 1
     is_open = np.concatenate(list(bits), axis=1)[:, : len(centers)].astype(bool)
     return is_open, lower[0], distances, upper

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.grids import part_bits
+from numbakmeans._engine.grids import MANY_ROWS, part_exponent
 from numbakmeans._engine.kernels.ranges import exponent_above, finest_bit, power_of_two
 from numbakmeans._engine.samples import SURVEY, Samples
 
@@ -16,25 +16,58 @@ SIZES = st.floats(allow_nan=False, allow_infinity=False).filter(bool).map(abs)
 
 
 def survey(X):
-    """Return largest magnitude, finest bit and top of each column, n_parts, and whether all are finite."""
+    """Return largest magnitude, finest bit and bin of each column, n_parts, and whether all are finite."""
     plan = _plan.sweep(X.shape, work=8 * X.size)
     largest, finest = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
-    tops = np.empty(X.shape[1], np.int64)
-    n_parts, finite = SURVEY.on(plan.parallel)(plan.n_slots, X, len(X), largest, finest, tops)
-    return largest, finest, tops, n_parts, finite
+    ends = np.empty(X.shape[1], np.int64)
+    n_parts, finite = SURVEY.on(plan.parallel)(plan.n_slots, X, False, (largest, finest, ends))
+    return largest, finest, ends, n_parts, finite
 
 
-def check_parts(X, largest, finest, tops, n_parts):
-    """All values of each column lie on the grids below its top, and there is none too many."""
-    bits, wanted = part_bits(len(X)), 1
-    for high, low, top in zip(largest.tolist(), finest.tolist(), tops.tolist(), strict=True):
+def check_parts(largest, finest, ends, n_parts):
+    """All values of each column lie in its parts, from the end of the first bin down, and there is none too
+    many.
+    """
+    wanted = 1
+    for high, low, end in zip(largest.tolist(), finest.tolist(), ends.tolist(), strict=True):
+        assert Fraction(high) < Fraction(2) ** end
         if high == 0.0:
-            assert top == 0
             continue
-        assert Fraction(2) ** (top - 1) <= Fraction(high) < Fraction(2) ** top
-        span = Fraction(2) ** top / Fraction(low)
-        wanted = max(wanted, -(-(span.numerator.bit_length() - 1) // bits))
+        assert Fraction(high) >= Fraction(2) ** part_exponent(end, 0, False)
+        exponents = [part_exponent(end, p, False) for p in range(60)]
+        wanted = max(wanted, 1 + sum(Fraction(2) ** e > Fraction(low) for e in exponents))
     assert n_parts == wanted
+
+
+def bin_end(exponent):
+    """Return where the bin of a value just below 2**exponent ends."""
+    top = np.nextafter(np.ldexp(1.0, exponent - 1), np.inf)
+    return int(Samples(np.array([[top]])).ranges.ends[0])
+
+
+@given(st.integers(-1072, 1024), st.integers(-1072, 1024))
+def test_bins_are_the_same_for_any_data(exponent, other):
+    end = bin_end(exponent)
+    assert exponent <= end < exponent + 43
+    assert (end - bin_end(other)) % 43 == 0
+
+
+@pytest.mark.parametrize("halved", [False, True])
+@pytest.mark.parametrize("end", [-1067, -981, 8, 911, 954, 997, 1040])
+def test_parts_of_a_bin(end, halved):
+    """No sum overflows, no constant either, and halves end where whole bins do."""
+    exponents = [part_exponent(end, p, halved) for p in range(110)]
+    assert exponents[-1] == -1074
+    rows = 2**35 - 1 if halved else MANY_ROWS - 1
+    tops = [min(end, 1024), *exponents]
+    for p, exponent in enumerate(exponents):
+        # A first part may be as large as its bin, the others half of it, as they are rounded to nearest.
+        largest = 2 ** (tops[p] - exponent) // (2 if p else 1)
+        assert rows * largest < 2**63
+        shift = 128 if p == 0 and end > 997 else 0
+        assert np.isfinite(np.ldexp(1.5, 52 + exponent - shift))
+    whole = {part_exponent(end, p, False) for p in range(60)}
+    assert whole <= set(exponents)
 
 
 @given(SIZES)
@@ -60,16 +93,16 @@ def test_ranges_of_columns(dtype, n_features, threads):
     X = (rng.normal(size=(1003, n_features)) * 10.0 ** rng.integers(-20, 20, n_features)).astype(dtype)
     X[:, 0] = 0
     assert _plan.sweep(X.shape, work=8 * X.size).n_slots == threads
-    largest, finest, tops, n_parts, finite = survey(X)
+    largest, finest, ends, n_parts, finite = survey(X)
     assert finite
     assert np.array_equal(largest, np.abs(X).max(0))
     weights = [[finest_bit(abs(float(x))) if x else np.inf for x in row] for row in X]
     assert np.array_equal(finest, np.min(weights, axis=0))
-    check_parts(X, largest, finest, tops, n_parts)
+    check_parts(largest, finest, ends, n_parts)
     # What samples keep of it, whose rows are float64 where they are few.
     measured, ranges = Samples(X).measured
     assert np.array_equal(measured, largest)
-    assert np.array_equal(ranges.tops, tops)
+    assert np.array_equal(ranges.ends, ends)
     assert ranges[1:] == (n_parts, True)
 
 
@@ -82,7 +115,7 @@ def test_ranges_that_grow_row_by_row(dtype, seed):
     bits, lowest = rng.integers(1, 25), rng.integers(-149, 77)
     exponents = lowest + rng.integers(0, 28, size=(n_samples, 1))
     X = np.ldexp(rng.integers(-(2**bits), 2**bits, size=(n_samples, n_features)), exponents).astype(dtype)
-    largest, finest, tops, n_parts, finite = survey(X)
+    largest, finest, ends, n_parts, finite = survey(X)
     assert finite
     assert np.array_equal(largest, np.abs(X).max(0))
     # The weight of the lowest bit of an odd multiple.
@@ -90,7 +123,7 @@ def test_ranges_that_grow_row_by_row(dtype, seed):
     wholes = np.ldexp(mantissas, 53).astype(np.int64)
     weights = np.where(X != 0, np.ldexp((wholes & -wholes).astype(np.float64), powers - 53), np.inf)
     assert np.array_equal(finest, weights.min(0))
-    check_parts(X, largest, finest, tops, n_parts)
+    check_parts(largest, finest, ends, n_parts)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,63 +1,58 @@
 """Exact sums, against fractions."""
 
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from numbakmeans._engine import grids
 from numbakmeans._engine.kernels import sums
-from numbakmeans._engine.kernels.ranges import part_bits
 from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.shapes.sums import SlotSums
 from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @kernel
-def compiled_part_bits(n_samples):
-    return part_bits(n_samples)
-
-
-@kernel
-def make_grids(tops, bits, exponents, constants, scales):
-    sums.make_grids(tops, bits, exponents, constants, scales)
-
-
-@given(st.integers(1, 2**35))
-def test_no_sum_can_overflow(n_samples):
-    bits = grids.part_bits(n_samples)
-    assert compiled_part_bits(n_samples) == bits
-    assert n_samples * 2**bits <= 2**62
-    assert 1 <= bits <= 50
-    # Below 27 bits the constant of a second part could overflow.
-    assert bits >= 27
+def make_grids(ends, exponents, constants, scales):
+    sums.make_grids(ends, exponents, constants, scales)
 
 
 @given(st.lists(st.lists(ANY, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_grids_of_kernels_are_those_of_python(rows):
     samples = Samples(np.array(rows))
     wanted, found = samples.grids, tuple(map(np.empty_like, samples.grids))
-    make_grids(samples.ranges.tops, grids.part_bits(len(rows)), *found)
+    make_grids(samples.ranges.ends, *found)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
+class ManySamples(Samples):
+    """Rows whose bins are cut in two, as if they were many."""
+
+    many = True
+
+
+@pytest.mark.parametrize("kind", [Samples, ManySamples])
 @given(st.lists(ANY, min_size=1, max_size=12))
-def test_parts_leave_nothing_over(values):
-    samples = Samples(np.array(values).reshape(-1, 1))
-    exponents, constants, scales = samples.grids
+@example([1.7e308, 5e-324, -1.7e308, 2.0**998, 2.0**971 + 1.0])
+def test_parts_leave_nothing_over(kind, values):
+    samples = kind(np.array(values).reshape(-1, 1))
+    grids = samples.grids
+    exponents = grids.exponents
     for i, value in enumerate(values):
         table, other = np.zeros((2, len(exponents), 1), np.int64)
-        sums.add_row(samples.X, i, constants, scales, np.empty(1), table)
+        sums.add_row(samples.X, i, grids, np.empty(1), table)
         parts = zip(table[:, 0].tolist(), exponents[:, 0].tolist(), strict=True)
         assert sum(q * Fraction(2) ** e for q, e in parts) == Fraction(value)
         alone = table.copy()
-        sums.move_row(samples.X, i, constants, scales, np.empty(1), table, other)
+        sums.move_row(samples.X, i, grids, np.empty(1), table, other)
         assert not table.any()
         assert np.array_equal(other, alone)
-        sums.add_lanes(samples.X[i : i + 1], 1, constants, scales, table)
+        sums.add_lanes(samples.X[i : i + 1], 1, grids, table)
         assert np.array_equal(table, alone)
         sums.add_totals(other, -1, table)
         assert not table.any()
@@ -67,21 +62,50 @@ def test_parts_leave_nothing_over(values):
 def test_lanes_are_labelled_as_rows_are(rows):
     samples = Samples(np.array([row[:2] for row in rows]))
     new_labels = np.array([row[2] for row in rows])
-    n_rows, (_, constants, scales) = len(rows), samples.grids
+    n_rows, grids = len(rows), samples.grids
+    shape = grids.constants.shape
 
     def outputs():
-        return np.full(n_rows, -1, np.int32), np.zeros((4, *constants.shape), np.int64), np.zeros(4, np.int64)
+        tables = np.zeros((4, *shape), np.int64), np.zeros(4, np.int64)
+        return np.full(n_rows, -1, np.int32), SlotSums(grids, *tables, np.empty(2))
 
     by_rows, by_lanes = outputs(), outputs()
-    parts = np.empty((*constants.shape, n_rows), np.int64)
-    sums.split_lanes(samples.X.T.copy(), n_rows, constants, scales, np.empty(n_rows), parts)
+    parts = np.empty((*shape, n_rows), np.int64)
+    sums.split_lanes(samples.X.T.copy(), n_rows, grids, np.empty(n_rows), parts)
     for turn, label in enumerate((sums.label_lanes, sums.relabel_lanes)):
         # The second time, some rows have other labels.
         new_labels[:: 1 + turn] = (new_labels[:: 1 + turn] + turn) % 4
-        moved = sums.relabel(samples.X, 0, n_rows, new_labels, constants, scales, np.empty(2), *by_rows)
+        moved = sums.relabel(samples.X, 0, n_rows, new_labels, *by_rows)
         assert label(parts, 0, n_rows, new_labels, *by_lanes) == moved > 0
-        for wanted, found in zip(by_rows, by_lanes, strict=True):
-            np.testing.assert_array_equal(found, wanted)
+        (labels, mine), (lane_labels, by_lane) = by_rows, by_lanes
+        np.testing.assert_array_equal(lane_labels, labels)
+        np.testing.assert_array_equal(by_lane.sums, mine.sums)
+        np.testing.assert_array_equal(by_lane.counts, mine.counts)
+
+
+def sums_by_exponent(samples, labels):
+    """Return the parts of the sums of two clusters: by cluster, feature and exponent, without zeros."""
+    grids = samples.grids
+    exponents = grids.exponents
+    table = np.zeros((2, *exponents.shape), np.int64)
+    for i, j in enumerate(labels):
+        sums.add_row(samples.X, i, grids, np.empty(samples.shape[1]), table[j])
+    return Counter({(j, f, exponents[p, f]): table[j, p, f] for j, p, f in np.argwhere(table).tolist()})
+
+
+@pytest.mark.parametrize("kind", [Samples, ManySamples])
+def test_tables_of_blocks_line_up(kind):
+    """Whatever their number of rows and their scale: parts of a whole are the sums of those of its blocks."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 3)) * 10.0 ** rng.integers(-12, 12, (300, 3))
+    X[200:] *= 1e30
+    labels = rng.integers(0, 2, 300)
+    total = Counter()
+    for block in (slice(0, 10), slice(10, 200), slice(200, 300)):
+        total.update(sums_by_exponent(kind(X[block]), labels[block]))
+    whole = sums_by_exponent(kind(X), labels)
+    assert {key: part for key, part in total.items() if part} == dict(whole)
+    assert len(whole) > 2 * 3 * 4
 
 
 def test_photo_pixels_need_one_part_and_normal_doubles_two():

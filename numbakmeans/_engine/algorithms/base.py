@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.samples import Grids, Samples, update_means
+from numbakmeans._engine.samples import Samples, update_means
 from numbakmeans._engine.shapes.passes import Frame
 from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
@@ -73,19 +73,14 @@ class Algorithm:
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         self.samples, self.plan, self.frame = samples, plan, frame
 
-    @property
-    def grids(self) -> Grids:
-        return self.samples.grids
-
-    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        """Assign every row to its nearest center, and bring labels, sums and counts up to date.
+    def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
+        """Assign every row to its nearest center, and bring labels and sums up to date.
 
         Parameters
         ----------
         centers : (n_clusters, padded features), float64
         labels : INOUT (n_samples,), int32, -1 before the first pass
-        sums : INOUT, tables of all slots (`kernels.sums`)
-        counts : INOUT (n_slots, n_clusters + padding), int64
+        tables : INOUT, the exact sums
         """
         raise NotImplementedError
 
@@ -96,7 +91,7 @@ class Algorithm:
         self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
     ) -> Advance:
         """Make up to n_passes passes, and bring centers, labels and tables up to date: one pass."""
-        moved, n_decided, n_pairs = self.run(centers, labels, tables.sums, tables.counts)
+        moved, n_decided, n_pairs = self.run(centers, labels, tables)
         if moved:
             update_means(self.samples, tables, self.samples.single, centers)
         n_empty = len(centers) - int(np.count_nonzero(tables.sizes))

@@ -11,8 +11,9 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.cells import NOBODY, Assignment, Blocks, CellGrid
+from numbakmeans._engine.shapes.cells import NOBODY, Assignment, Blocks, Book, CellGrid
 from numbakmeans._engine.shapes.passes import Frame
+from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
@@ -58,7 +59,7 @@ class Filtering(Algorithm):
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
         X, (n_samples, n_features) = samples.X, samples.shape
-        exponents = self.grids[0]
+        grids = samples.grids
         n_bits = _plan.grid_bits(n_samples)
         self.order = np.empty(n_samples, np.int32)
         self.labels = np.empty(n_samples, np.int32)
@@ -72,21 +73,21 @@ class Filtering(Algorithm):
         WIDTHS_OF(self.starts, X, self.widths)
         self.data = np.empty(self.widths[-1] * n_features, samples.dtype)
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
-        self.totals = np.zeros((n_blocks, *exponents.shape), np.int64)
+        self.totals = np.zeros((n_blocks, *grids.constants.shape), np.int64)
         self.owners = np.full(n_blocks, NOBODY, np.int32)
-        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, *self.grids[1:])
+        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, grids)
 
     @property
     def blocks(self) -> Blocks:
         # Made of attributes, which `run_all` counts the bytes of.
         return Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
 
-    def run(self, centers: np.ndarray, _: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        table = np.ascontiguousarray(centers[:, : self.samples.shape[1]].T)
-        assignment = Assignment(self.owners, self.labels, sums, counts)
+    def run(self, centers: np.ndarray, _: np.ndarray, tables: Sums) -> Pass:
+        book = Book(np.ascontiguousarray(centers[:, : self.samples.shape[1]].T), centers)
+        assignment = Assignment(self.owners, self.labels, tables)
         run = self.driver.on(self.plan.parallel)
-        return Pass(*run(_plan.CHUNK_BLOCKS, self.blocks, table, centers, self.grids[1:], assignment))
+        return Pass(*run(_plan.CHUNK_BLOCKS, self.blocks, book, assignment))
 
     def finish(self, labels: np.ndarray) -> None:
         run = LABELS_OF_ROWS.on(self.plan.parallel)
-        run(self.order, self.plan.n_slots, self.starts, self.owners, self.labels, labels)
+        run(self.order, self.plan.n_slots, self.starts, self.owners, (self.labels, labels))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from numbakmeans._engine.algorithms.panels import aligned, panel_buffers, panels_of, tile_columns
+from numbakmeans._engine.algorithms.panels import aligned, pack_buffers, panels_of, tile_columns
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.shapes.passes import CHUNK, Basis, Frame, Heads
+from numbakmeans._engine.shapes.passes import CHUNK, Basis, Clusters, Heads, Places
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
@@ -102,24 +102,15 @@ def basis_of(vectors: np.ndarray, off: float) -> Basis:
     return Basis(chunks, panels, float(row_loss), float(each * (n_features + 6) * 2.0**-53 + off))
 
 
-def pack_heads(
-    plan: Plan,
-    rows: np.ndarray,
-    basis: Basis,
-    centers: np.ndarray,
-    frame: Frame,
-    members: np.ndarray,
-    groups: np.ndarray,
-) -> Heads:
+def pack_heads(plan: Plan, rows: np.ndarray, basis: Basis, clusters: Clusters, places: Places) -> Heads:
     """Return `Heads` of rows, which have theirs (n_samples, n_directions + 1), and of centers.
 
-    centers : (n_clusters, padded features), float64
-    members, groups : which center stands where in panels as wide as the tile, and the group of each panel
+    places : of the centers, in panels as wide as the tile
     """
-    n_clusters, n_features = len(centers), len(frame.origin)
-    buffers = panel_buffers(len(groups), rows.shape[1], tile_columns(SINGLE), SINGLE)
-    of_panels = (members, *buffers, np.empty(len(groups)), groups)
+    points, frame = clusters.points, clusters.frame
+    n_clusters, n_features = len(points), len(frame.origin)
+    packed = pack_buffers(n_clusters, rows.shape[1], places, SINGLE)
     of_centers = (aligned((n_clusters, n_features), SINGLE), np.empty(n_clusters))
-    heads = Heads(rows, basis.row_loss, *of_panels, *of_centers)
-    _pack_heads.on(plan.parallel)(plan.n_slots, centers, frame, basis, heads)
+    heads = Heads(rows, basis.row_loss, packed, np.empty(len(places.groups)), *of_centers)
+    _pack_heads.on(plan.parallel)(plan.n_slots, points, frame, basis, heads)
     return heads

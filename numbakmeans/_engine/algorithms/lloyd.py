@@ -12,6 +12,7 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
 
 
@@ -21,11 +22,9 @@ class Lloyd(Algorithm):
     driver = Driver("numbakmeans._engine.kernels.lloyd", "lloyd_pass")
     framed = False
 
-    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
-        plan, (_, constants, scales) = self.plan, self.grids
-        run = self.driver.on(plan.parallel)
+    def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
+        run = self.driver.on(self.plan.parallel)
         moved = 0
         for rows, X in self.samples.slabs():
-            tables = (constants, scales, labels[rows], sums, counts)
-            moved += run(X, plan.chunk_rows, plan.n_lanes, centers, *tables)
+            moved += run(X, self.plan, centers, labels[rows], tables)
         return Pass(moved, len(labels), len(labels) * len(centers))

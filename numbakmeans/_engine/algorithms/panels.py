@@ -7,30 +7,37 @@ import math
 
 import numpy as np
 
+from numbakmeans._engine.shapes.passes import Packed, Places
 from numbakmeans._numba.entries import Entry
 
 #: Bytes of a cache line, on which panels begin: vectors across two lines cost up to a fifth.
 LINE = 64
 
-_columns = Entry("numbakmeans._engine.kernels.pack", "panel_columns")
-_rows_at_once = Entry("numbakmeans._engine.kernels.pack", "rows_at_once")
+_geometry = Entry("numbakmeans._engine.kernels.pack", "geometry")
 
 
 @functools.cache
+def _sizes() -> dict[np.dtype, tuple[int, int]]:
+    """Return, for each working dtype, the centers of a panel and how many rows are scored side by side."""
+    dtypes = np.dtype(np.float32), np.dtype(np.float64)
+    sizes = _geometry(*(np.empty((0, 0), dtype) for dtype in dtypes))
+    return dict(zip(dtypes, zip(sizes[:2], sizes[2:], strict=True), strict=True))
+
+
 def tile_columns(dtype: np.dtype) -> int:
     """Return how many centers a panel holds where there are many."""
-    return int(_columns(np.empty((0, 0), dtype), 2**31))
+    return _sizes()[dtype][0]
 
 
 def panel_columns(dtype: np.dtype, n_clusters: int) -> int:
-    """Return how many centers a panel holds."""
-    return int(_columns(np.empty((0, 0), dtype), n_clusters))
+    """Return how many centers a panel holds: half of the tile's columns, where that is enough for all."""
+    columns = tile_columns(dtype)
+    return columns // 2 if n_clusters <= columns // 2 else columns
 
 
-@functools.cache
 def rows_at_once(dtype: np.dtype) -> int:
     """Return how many rows are scored side by side."""
-    return int(_rows_at_once(np.empty((0, 0), dtype)))
+    return _sizes()[dtype][1]
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -41,12 +48,18 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 
-def panel_buffers(
-    n_panels: int, n_features: int, columns: int, dtype: np.dtype
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the buffers of packed centers: panels, half norms, and bounds on the errors of their scores."""
-    panels = aligned((n_panels, n_features, columns), dtype)
-    return panels, aligned((n_panels, columns), dtype), np.empty((n_panels, 3))
+def pack_buffers(n_clusters: int, n_features: int, places: Places, dtype: np.dtype) -> Packed:
+    """Return room for centers as the tile wants them."""
+    n_panels = len(places.groups)
+    columns = len(places.members) // n_panels
+    return Packed(
+        np.empty(n_clusters, np.bool_),
+        places.members,
+        aligned((n_panels, n_features, columns), dtype),
+        aligned((n_panels, columns), dtype),
+        np.empty((n_panels, 3)),
+        places.groups,
+    )
 
 
 def panels_of(vectors: np.ndarray, columns: int) -> np.ndarray:
@@ -59,7 +72,7 @@ def panels_of(vectors: np.ndarray, columns: int) -> np.ndarray:
 
 
 def gather(centers: np.ndarray, columns: int) -> np.ndarray:
-    """Return which center stands where in the panels, so that those of a panel lie together; -1 for none.
+    """Return an order of the centers in which those of a panel lie together.
 
     The centers are halved again and again, along the line between two that lie far apart.
     """
@@ -79,11 +92,12 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
         along = np.einsum("jf,f->j", some, other - one)
         order[start:stop] = order[start:stop][np.argpartition(along, half - 1)]
         runs += [(start, start + half), (start + half, stop)]
-    return places_of(order, columns)
+    return order
 
 
-def places_of(order: np.ndarray, columns: int) -> np.ndarray:
-    """Return which center stands where in panels that centers fill in some order; -1 for none."""
-    members = np.full(-(-len(order) // columns) * columns, -1)
+def places_of(order: np.ndarray, columns: int) -> Places:
+    """Return the `Places` of centers that fill the panels in some order, all panels being of one group."""
+    n_panels = -(-len(order) // columns)
+    members = np.full(n_panels * columns, -1)
     members[: len(order)] = order
-    return members
+    return Places(members, np.zeros(n_panels, np.int64))

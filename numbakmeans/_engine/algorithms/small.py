@@ -15,17 +15,19 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Advance, Algorithm
 from numbakmeans._engine.exact import mend_rows
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.shapes.problems import Answer, Options
+from numbakmeans._engine.shapes.sums import Grids, Sums
 from numbakmeans._numba.entries import Entry
 
-_MATRIX, _NUMBERS = ("d", 2), ("?", "q", "?")
-_REST = (*_NUMBERS, _MATRIX, ("i", 1), ("l", 1), ("?", 2))
+_MATRIX = ("d", 2)
+_REST = ((Options, "?", "q", "?"), (Answer, _MATRIX, ("i", 1)), (tuple, ("l", 1), ("?", 2)))
 #: With the parts of rows kept side by side, and without.
 SOLVE_KEPT, SOLVE = (
     Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *kept, *_REST))
     for kept in (("?", None), (None, "?"))
 )
-_NO_SUMS = np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
+_NO_GRIDS = Grids(np.empty((0, 0), np.int64), np.empty((0, 0)), np.empty(0))
+_NO_SUMS = _NO_GRIDS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
 
 
 class Small(Algorithm):
@@ -48,7 +50,8 @@ class Small(Algorithm):
         self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
     ) -> Advance:
         X, single = self.samples.wide, self.samples.single
-        rest = (single, n_passes, stop_on_empty, centers, labels, tables.sizes, tables.hard)
+        options, found = Options(single, n_passes, stop_on_empty), (tables.sizes, tables.hard)
+        rest = (options, Answer(centers, labels), found)
         n_iter = 0
         if _plan.keeps_parts(self.samples.shape[1], len(centers)):
             n_iter, moved, n_empty, ever_empty, n_hard = SOLVE_KEPT(X, True, None, *rest)

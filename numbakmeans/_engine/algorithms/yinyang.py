@@ -45,19 +45,19 @@ from numbakmeans._engine.algorithms.heads import (
 )
 from numbakmeans._engine.algorithms.panels import (
     gather,
-    panel_buffers,
+    pack_buffers,
     panel_columns,
     places_of,
     rows_at_once,
 )
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.passes import Basis, Clusters, Frame, Heads, Kept, Movers, Tables, Turn
+from numbakmeans._engine.shapes.passes import Basis, Clusters, Frame, Heads, Movers, Places, Rows, Turn
+from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
 _follow_centers = Entry("numbakmeans._engine.kernels.bounds", "follow_centers")
-_open_shares = Entry("numbakmeans._engine.kernels.bounds", "open_shares")
 _pack_movers = Driver("numbakmeans._engine.kernels.movers", "pack_movers")
 
 _NO_MOVERS = np.empty(0, np.int64)
@@ -70,17 +70,14 @@ def pack_movers(plan: Plan, dtype: np.dtype, centers: np.ndarray, frame: Frame, 
     dtype : of the rows; centers : (n_clusters, padded features), all of them; movers : which of them
     """
     n_movers = len(movers)
-    columns = panel_columns(dtype, n_movers)
-    members = places_of(np.arange(n_movers), columns)
-    n_panels = len(members) // columns
-    buffers = panel_buffers(n_panels, len(frame.origin), columns, dtype)
-    distinct, places = np.empty(n_movers, np.bool_), np.full(len(centers), -1)
-    some = Movers(places, distinct, members, *buffers, np.zeros(n_panels, np.int64))
-    _pack_movers.on(plan.parallel)(plan.n_slots, centers[movers], frame, some)
+    order = places_of(np.arange(n_movers), panel_columns(dtype, n_movers))
+    packed = pack_buffers(n_movers, len(frame.origin), order, dtype)
+    _pack_movers.on(plan.parallel)(plan.n_slots, centers[movers], frame, packed)
+    places = np.full(len(centers), -1)
     # One that equals another has no score: then these scores tell nothing of any.
-    if distinct.all():
+    if packed.distinct.all():
         places[movers] = np.arange(n_movers)
-    return some
+    return Movers(places, packed)
 
 
 class Yinyang(Algorithm):
@@ -100,14 +97,16 @@ class Yinyang(Algorithm):
         columns = panel_columns(samples.dtype, n_clusters)
         head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS.dtype, n_clusters)
         some = slice(0, n_features, _plan.telling_step(samples.shape))
-        self.members = gather((centers[:, some] - origin[some]) * scale, head_columns)
-        n_panels, n_head_panels = len(self.members) // columns, len(self.members) // head_columns
+        order = gather((centers[:, some] - origin[some]) * scale, head_columns)
+        members = places_of(order, head_columns).members
+        n_panels, n_head_panels = len(members) // columns, len(members) // head_columns
         sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
         places = np.empty(n_clusters, np.int64)
-        places[self.members[:n_clusters]] = np.arange(n_clusters)
-        self.head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
-        self.panel_groups = self.head_groups[np.arange(n_panels) * columns // head_columns]
-        self.groups = self.head_groups[places // head_columns]
+        places[order] = np.arange(n_clusters)
+        head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
+        self.head_places = Places(members, head_groups)
+        self.places = Places(members, head_groups[np.arange(n_panels) * columns // head_columns])
+        self.groups = head_groups[places // head_columns]
         of_block = (samples.dtype.itemsize, n_panels, plan.n_slots, rows_at_once(samples.dtype))
         block_rows = _plan.block_rows(samples.shape, *of_block)
         self.block_rows = min(block_rows, samples.slab_rows)
@@ -178,14 +177,15 @@ class Yinyang(Algorithm):
         tried = _plan.movers_tried(self.samples.size * len(centers), hoped)
         if not tried and self.expected <= worth.asked:
             return _NO_MOVERS
-        step = -(-len(self.samples) // _plan.FORESEEN_ROWS)
-        if not (self.upper[::step] < np.inf).any():
+        rows = np.arange(0, len(self.samples), -(-len(self.samples) // _plan.FORESEEN_ROWS))
+        rows = rows[self.upper[rows] < np.inf]
+        if not len(rows):
             return _NO_MOVERS
         order = np.argsort(-self.moved)
         sizes = _plan.mover_sizes(self.moved[order]) if tried else []
         costs = []
         for size in (0, *sizes):
-            shares = _open_shares(self.upper, self.lower, step, self.groups, self.moved, order[size:])
+            shares = self._open_shares(rows, order[size:])
             costs.append(_plan.bounds_cost(size, worth, len(centers), *shares))
         cost = min(costs)
         pays = cost < min(costs[0], 1.0) * _plan.MOVERS_PAY
@@ -193,20 +193,31 @@ class Yinyang(Algorithm):
             self.expected = cost if pays else costs[0]
         return order[: sizes[costs.index(cost) - 1]] if pays else _NO_MOVERS
 
+    def _open_shares(self, rows: np.ndarray, lowering: np.ndarray) -> tuple[float, float]:
+        """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
+
+        rows : which tell; lowering : the centers whose moves lower the bounds of groups
+        """
+        blocks, places = np.divmod(rows, self.block_rows)
+        largest = np.zeros(self.lower.shape[1])
+        np.maximum.at(largest, self.groups[lowering], self.moved[lowering])
+        is_open = self.lower[blocks, :, places] - largest <= self.upper[rows, None]
+        return float(is_open.mean()), float(is_open.any(1).mean())
+
     def _make_heads(self, basis: Basis, n_directions: int) -> None:
         samples, plan = self.samples, self.plan
         self.basis = basis
         self.heads = np.empty((len(samples), n_directions + 1), np.float32)
         run = heads_of_rows.on(plan.parallel)
         for rows, X in samples.slabs(self.edges):
-            heads = (basis.chunks, self.norms[rows], self.heads[rows])
-            run(X, plan.n_slots, self.block_rows, self.frame, *heads)
+            found = (self.norms[rows], self.heads[rows])
+            run(X, (plan.n_slots, self.block_rows), self.frame, basis.chunks, found)
 
     def _worth(self, n_directions: int) -> _plan.Worth:
         shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
         return _plan.worth(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
 
-    def run(self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> Pass:
+    def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         if self.n_passes == 0:
             self._begin(centers)
         else:
@@ -217,7 +228,7 @@ class Yinyang(Algorithm):
         worth = self._worth(self.heads.shape[1] - 1)
         foreseen = self.n_passes > 0 and self.heads is _NO_HEADS
         self.movers = self._foresee(centers, worth) if foreseen else _NO_MOVERS
-        done = self._pass(centers, labels, sums, counts)
+        done = self._pass(centers, labels, tables)
         moved, n_decided, n_scored, n_paired, saved, n_asked, spent = (int(count) for count in done)
         if self.n_passes > 0:
             self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
@@ -227,25 +238,21 @@ class Yinyang(Algorithm):
         # Groups are as large as each other, but for one.
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
-    def _pass(
-        self, centers: np.ndarray, labels: np.ndarray, sums: np.ndarray, counts: np.ndarray
-    ) -> np.ndarray:
+    def _pass(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> np.ndarray:
         """Run the pass; return what `yinyang_pass` tells of it, summed over the slabs."""
         plan, frame = self.plan, self.frame
         turn = Turn(self.turns, self.n_passes, float(self.expected), self._worth(self.heads.shape[1] - 1))
-        clusters = Clusters(centers, self.moved, self.members, self.groups, self.panel_groups)
-        tables = Tables(*self.grids[1:], sums, counts)
-        heads: Heads | None = None
-        movers: Movers | None = None
-        if self.basis is not None and len(self.heads):
-            panels = (self.members, self.head_groups)
-            heads = pack_heads(plan, self.heads, self.basis, centers, frame, *panels)
+        clusters = Clusters(centers, frame, self.moved, self.places, self.groups, None, None)
         if len(self.movers):
             movers = pack_movers(plan, self.samples.dtype, centers, frame, self.movers)
+            clusters = clusters._replace(movers=movers)
+        heads: Heads | None = None
+        if self.basis is not None and len(self.heads):
+            heads = pack_heads(plan, self.heads, self.basis, clusters, self.head_places)
         run, done = self.driver.on(plan.parallel), np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            kept = Kept(labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
             some = heads and heads._replace(rows=heads.rows[rows])
-            done += run(X, turn, frame, clusters, kept, some, movers, tables)
+            kept = (labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
+            done += run(turn, clusters._replace(heads=some), Rows(X, *kept), tables)
         return done

@@ -3,7 +3,7 @@
 For every row there is an upper bound on the distance to its own center, and for each group of centers a
 lower bound on the distance to all of them but its own.
 
-Invariants, in units of the frame (`shapes.Frame`), with a the label of row x and c any other center:
+Invariants, in units of the frame (`shapes.passes.Frame`), with a the label of row x and c any other center:
 
     |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
 
@@ -23,9 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.canonical import about_sq_dist
-from numbakmeans._engine.kernels.certify import Packed
-from numbakmeans._engine.shapes.passes import Frame
-from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._engine.shapes.passes import Frame, Heads, Movers, Packed
+from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
@@ -53,27 +52,22 @@ class Drifts(NamedTuple):
 class Centers(NamedTuple):
     """The centers of a pass, and all that rows are compared with.
 
-    points : (n_clusters, padded features), float64, the originals; frame : `shapes.Frame`
-    packed : `certify.Packed`; drifts : `Drifts`
+    points, frame, packed : as in `certify.Centers`; heads, movers : as in `shapes.passes.Clusters`
     """
 
     points: np.ndarray
     frame: Frame
     packed: Packed
     drifts: Drifts
+    heads: Heads | None
+    movers: Movers | None
 
 
 @kernel
-def rows_of(b, kept):
-    """Return where the rows of block b begin, and where they end; kept : `shapes.Kept`."""
-    start = b * kept.lower.shape[2]
-    return start, minimum(start + kept.lower.shape[2], len(kept.upper))
-
-
-@kernel
-def distance(X, i, centers, j):
-    """Return the distance between row i and center j, summed in any order."""
-    return np.sqrt(about_sq_dist(X, i, centers, j))
+def rows_of(b, rows):
+    """Return where the rows of block b begin, and where they end; rows : `shapes.passes.Rows`."""
+    start = b * rows.lower.shape[2]
+    return start, minimum(start + rows.lower.shape[2], len(rows.upper))
 
 
 @kernel
@@ -90,75 +84,46 @@ def follow_centers(centers, before, scale, moved):
     before : INOUT (n_clusters, padded features), then equal to centers; moved : OUT (n_clusters,), float64
     """
     for j in range(len(centers)):
-        moved[j] = distance(centers, j, before, j) * scale * (1.0 + WIDEN)
+        moved[j] = np.sqrt(about_sq_dist(centers, j, before, j)) * scale * (1.0 + WIDEN)
         before[j] = centers[j]
-
-
-@inlined_kernel
-def is_mover(movers, j):
-    """Return whether center j is among the movers; movers : `shapes.Movers`, or None."""
-    if movers is None:
-        return False
-    return movers.places[j] >= 0
 
 
 @kernel
 def drifts_of(moved, groups, n_groups, distinct, movers, room):
     """Return the `Drifts` from how far each center moved.
 
-    distinct : as in `certify.Packed`; movers : `shapes.Movers`, or None
+    distinct : as in `shapes.passes.Packed`; movers : `Movers`, or None
     """
     largest = zeros(room, n_groups, np.float32)
     has_movers, twins = zeros(room, n_groups, np.bool_), zeros(room, n_groups, np.bool_)
     for j in range(len(moved)):
-        g = groups[j]
-        if is_mover(movers, j):
+        g, drift = groups[j], np.float32(moved[j] * (1.0 + WIDEN))
+        is_mover = False
+        if movers is not None:
+            is_mover = movers.places[j] >= 0
+        if is_mover:
             has_movers[g] = True
         else:
-            largest[g] = maximum(largest[g], np.float32(moved[j] * (1.0 + WIDEN)))
+            largest[g] = maximum(largest[g], drift)
         twins[g] |= not distinct[j]
     return Drifts(groups, moved, largest, has_movers, twins)
 
 
 @kernel
-def open_shares(upper, lower, step, groups, moved, lowering, room):
-    """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
-
-    upper, lower : bounds of all rows, of which every step-th tells; not all of these without bounds
-    moved : (n_clusters,), how far each center moved; lowering : those whose moves lower the bounds of groups
-    """
-    _, n_groups, block_rows = lower.shape
-    largest = zeros(room, n_groups, np.float64)
-    for t in range(len(lowering)):
-        j = lowering[t]
-        largest[groups[j]] = maximum(largest[groups[j]], moved[j])
-    n_rows, n_open_rows, n_open_pairs = 0, 0, 0
-    for i in range(0, len(upper), step):
-        if upper[i] < np.inf:
-            n_rows += 1
-            n_open = 0
-            for g in range(n_groups):
-                n_open += 1 if lower[i // block_rows, g, i % block_rows] - largest[g] <= upper[i] else 0
-            n_open_pairs += n_open
-            n_open_rows += 1 if n_open > 0 else 0
-    return n_open_pairs / (n_rows * n_groups), n_open_rows / n_rows
-
-
-@kernel
-def pick_rows(X, b, picks, needs, centers, kept, of_movers, room):
+def pick_rows(b, block, centers, rows, of_movers, room):
     """Tile. Bring the bounds of the rows of block b up to date; find rows and groups that are in doubt.
 
-    picks : OUT (block rows,), int64; needs : OUT (n_groups, block rows), bool
-    centers : `Centers`; kept : INOUT `shapes.Kept`, its bounds
+    block : INOUT `certify.Block`, its picks and needs
+    centers : `Centers`; rows : INOUT `shapes.passes.Rows`, its bounds
     of_movers : (block rows,), float32, from `movers.bound_movers`
 
     Returns
     -------
     n_picks, n_measured : how many rows are in doubt, and how many had to be measured to tell
     """
-    start, stop = rows_of(b, kept)
+    (start, stop), picks, needs = rows_of(b, rows), block.picks, block.needs
     drifts, points, scale = centers.drifts, centers.points, centers.frame.scale
-    labels, upper, lower = kept.labels, kept.upper, kept.lower[b]
+    X, labels, upper, lower = rows.X, rows.labels, rows.upper, rows.lower[b]
     n_groups = len(drifts.largest)
     shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
     marked = mark(room)
@@ -176,10 +141,10 @@ def pick_rows(X, b, picks, needs, centers, kept, of_movers, room):
             nearest[r] = bound if bound < nearest[r] else nearest[r]
     n_picks, n_measured = 0, 0
     for i in range(start, stop):
-        own = labels[i]
+        own = np.int64(labels[i])
         bound = (upper[i] + drifts.moved[own]) * (1.0 + WIDEN)
         if not bound < nearest[i - start]:
-            bound = distance(X, i, points, own) * scale * (1.0 + WIDEN)
+            bound = np.sqrt(about_sq_dist(X, i, points, own)) * scale * (1.0 + WIDEN)
             n_measured += 1
             if not bound < nearest[i - start]:
                 picks[n_picks] = i
@@ -195,31 +160,37 @@ def pick_rows(X, b, picks, needs, centers, kept, of_movers, room):
 
 @kernel
 def keep_doubtful(picks, n_picks, groups, labels, needs):
-    """Tile. Drop the rows that need no group any more; the others need that of their center, too."""
+    """Tile. Drop the rows that need no group any more; the others need that of their center, too.
+
+    Returns
+    -------
+    n_kept, n_needs : rows that are left, and their pairs with a group that they need
+    """
     n_groups = needs.shape[0]
-    n_kept = 0
+    n_kept, n_needs = 0, 0
     for t in range(n_picks):
         wanted = False
         for g in range(n_groups):
             wanted |= needs[g, t]
         if wanted:
+            needs[groups[labels[picks[t]]], t] = True
             for g in range(n_groups):
                 needs[g, n_kept] = needs[g, t]
+                n_needs += 1 if needs[g, t] else 0
             picks[n_kept] = picks[t]
-            needs[groups[labels[picks[t]]], n_kept] = True
             n_kept += 1
-    return n_kept
+    return n_kept, n_needs
 
 
 @kernel
-def bound_rows(b, block, n_picks, centers, kept):
+def bound_rows(b, block, n_picks, centers, rows):
     """Tile. Write the bounds of rows of block b that were scored: of their groups, and of their new labels.
 
     block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten; n_picks : how many they are
-    centers : `Centers`; kept : INOUT `shapes.Kept`, its bounds
+    centers : `Centers`; rows : INOUT `shapes.passes.Rows`, its bounds
     """
-    start, stop = rows_of(b, kept)
-    n_rows, upper, lower = stop - start, kept.upper, kept.lower[b]
+    start, stop = rows_of(b, rows)
+    n_rows, upper, lower = stop - start, rows.upper, rows.lower[b]
     errors, panel_groups, twins = centers.packed.errors, centers.packed.groups, centers.drifts.twins
     picks, needs, norms = block.picks, block.needs, block.norms
     best, second = block.scores.best, block.scores.second

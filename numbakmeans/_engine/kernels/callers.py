@@ -9,11 +9,12 @@ import numpy as np
 from numbakmeans._engine.kernels.canonical import label_sq_dists_chunk, nearest_chunk
 from numbakmeans._engine.kernels.means import means_chunk
 from numbakmeans._engine.kernels.plus_plus import pick_all
-from numbakmeans._engine.kernels.ranges import part_bits, ranges_of
+from numbakmeans._engine.kernels.ranges import ranges_of
 from numbakmeans._engine.kernels.sampling import choose_without_replacement, draw_plus_plus
-from numbakmeans._engine.kernels.small import grids_of, solve_problem, sums_for
+from numbakmeans._engine.kernels.small import exact_quotient, solve_problem, sums_for
 from numbakmeans._engine.kernels.sums import add_row
 from numbakmeans._engine.plan import CALLED_WORK, FILTERED_ROWS, LANES, SMALL_VALUES
+from numbakmeans._engine.shapes.problems import Answer, Options
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.status import BAD_COUNT, BAD_SHAPE, DECLINED, DRAWN, GIVEN, NOT_FINITE, OK, POINTS
@@ -94,27 +95,11 @@ def all_finite(rows):
 
 
 @kernel
-def exact_total(values, room):
-    """Return the exact sum of values (n, 1), and whether it is certain."""
-    ranges = ranges_of(values, room)
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(values)), room)
-    tables, rest = sums_for(ranges, 1, 1, room), empty(room, 1, np.float64)
-    total = zeros(room, (1, 1), np.float64)
-    for i in range(len(values)):
-        add_row(values, i, grids.constants, grids.scales, rest, tables.sums[0, 0])
-    tables.counts[0, 0] = 1
-    hard = means_chunk(
-        0, room, tables.sums, tables.counts, grids.exponents, False, 1, total, tables.sizes, tables.hard
-    )
-    return total[0, 0], hard == 0
-
-
-@kernel
-def fit(X, centers, max_iter, single, work, labels, found, room):
+def fit(X, centers, max_iter, single, work, out, room):
     """Fit a small problem; see `jit.fit`.
 
     X, centers : arrays, as of `rows_at`; work : address and bytes of the caller's workspace
-    labels, found : addresses of the arrays to write
+    out : addresses of the arrays to write: labels and centers
 
     Returns
     -------
@@ -128,15 +113,15 @@ def fit(X, centers, max_iter, single, work, labels, found, room):
     rows, book = rows_at(X, room), padded_rows_at(centers, room)
     if not all_finite(rows) or not all_finite(book):
         return declined
+    labels, found = out
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
     own[:] = -1
-    tables = sums_for(ranges, n_clusters, n_features, room)
-    n_iter, moved, n_empty, _, n_hard = solve_problem(
-        rows, ranges, (single, max_iter, False), book, own, tables, room
-    )
+    tables, options = sums_for(ranges, n_clusters, room), Options(single, max_iter, False)
+    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+    n_iter, moved, n_empty, _, n_hard = done
     sq_dists = empty(room, (n_samples, 1), np.float64)
     label_sq_dists_chunk(rows, book, own, 0, n_samples, flat(sq_dists))
-    inertia, certain = exact_total(sq_dists, room)
+    inertia, certain = exact_quotient(sq_dists, 1, False, room)
     if n_hard != 0 or not certain:
         return declined
     write_rows(book, n_features, single, found)
@@ -156,16 +141,16 @@ def nearest(X, centers, work, labels, sq_dists, room):
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     found = table_at(labels, (n_samples,), np.int32), table_at(sq_dists, (n_samples,), np.float64)
-    nearest_chunk(rows, book, 0, n_samples, LANES, *found, room)
+    nearest_chunk(rows, book, 0, n_samples, LANES, found, room)
     return OK
 
 
 @kernel
-def update(X, labels, centers, single, work, found, sizes, room):
+def update(X, labels, centers, single, work, out, room):
     """Write the exact means of few labelled rows; return the status; see `jit.update`.
 
     labels : an array of one dimension, given like the others, with one column
-    found, sizes : addresses of the arrays to write
+    out : addresses of the arrays to write: means and sizes
     """
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or labels[2] != n_samples:
@@ -175,19 +160,20 @@ def update(X, labels, centers, single, work, found, sizes, room):
     rows, book, given = rows_at(X, room), rows_at(centers, room), rows_at(labels, room)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
-    ranges = ranges_of(rows, room)
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(n_samples), room)
-    tables, rest = sums_for(ranges, n_clusters, n_features, room), empty(room, n_features, np.float64)
+    tables = sums_for(ranges_of(rows, room), n_clusters, room)
+    rest = empty(room, n_features, np.float64)
     for i in range(n_samples):
         if not 0.0 <= given[i, 0] < n_clusters:
             return DECLINED
         j = int(given[i, 0])
-        add_row(rows, i, grids.constants, grids.scales, rest, tables.sums[0, j])
+        add_row(rows, i, tables.grids, rest, tables.sums[0, j])
         tables.counts[0, j] += 1
-    own = table_at(sizes, (n_clusters,), np.int64)
-    of_means = (tables.sums, tables.counts, grids.exponents, single, n_clusters)
-    if means_chunk(0, room, *of_means, book, own, tables.hard) > 0:
+    if means_chunk(0, room, tables, single, n_clusters, book) > 0:
         return DECLINED
+    found, sizes = out
+    own = table_at(sizes, (n_clusters,), np.int64)
+    for j in range(n_clusters):
+        own[j] = tables.sizes[j]
     write_rows(book, n_features, single, found)
     return OK
 
@@ -209,17 +195,17 @@ def write_picks(rows, picks, single, found):
 
 
 @kernel
-def points(X, n_clusters, single, bitgen, generator, work, found, room):
+def points(X, n_clusters, single, source, work, found, room):
     """Write different rows at random; return the status; see `jit.points`.
 
-    bitgen, generator : address of a `bitgen_t`, and of the Python object, for Python alone
+    source : address of a `bitgen_t`, and of the Python object, for Python alone
     """
     n_samples = X[2]
     if not 1 <= n_clusters <= n_samples:
         return BAD_COUNT
     lend_beside(room, work, X, X)
     picks = empty(room, n_clusters, np.int64)
-    choose_without_replacement(bitgen, n_samples, n_clusters, picks, room)
+    choose_without_replacement(source[0], n_samples, n_clusters, picks, room)
     address, code, _, n_columns, row_stride, column_stride = X
     row, first = empty(room, (1, n_columns), np.float64), zeros(room, 1, np.int64)
     item = 4 if single else 8
@@ -240,7 +226,7 @@ def picks_for(rows, n_clusters, bitgen, room):
 
 
 @kernel
-def plus_plus(X, n_clusters, single, bitgen, generator, work, found, room):
+def plus_plus(X, n_clusters, single, source, work, found, room):
     """Write rows picked by k-means++; return the status; see `jit.plus_plus`, and `points` for the
     arguments.
     """
@@ -255,17 +241,20 @@ def plus_plus(X, n_clusters, single, bitgen, generator, work, found, room):
     rows = rows_at(X, room)
     if not all_finite(rows):
         return NOT_FINITE
-    write_picks(rows, picks_for(rows, n_clusters, bitgen, room), single, found)
+    write_picks(rows, picks_for(rows, n_clusters, source[0], room), single, found)
     return OK
 
 
 @kernel
-def kmeans2(X, centers, start, n_clusters, max_iter, stop_on_empty, single, bitgen, found, labels, room):
+def kmeans2(X, centers, begin, options, bitgen, out, room):
     """Do what `kmeans2` does with few rows, as far as there is nothing to be said; return the status.
 
-    X, centers, single, found, labels : as of `fit`; there are centers where start is GIVEN
-    start : how it begins (`status`); bitgen : address of a `bitgen_t`
+    X, centers : as of `fit`; there are centers where start is GIVEN
+    begin : how it begins (`status`), and the number of clusters
+    options : the fields of `shapes.problems.Options`; bitgen : address of a `bitgen_t`
+    out : addresses of the arrays to write: centers and labels
     """
+    (start, n_clusters), (single, max_iter, stop_on_empty), (found, labels) = begin, options, out
     n_samples, n_features = X[2], X[3]
     if not is_small(n_samples, n_features, n_clusters) or max_iter < 1:
         return DECLINED
@@ -296,9 +285,9 @@ def kmeans2(X, centers, start, n_clusters, max_iter, stop_on_empty, single, bitg
         write_rows(book, n_features, single, found)
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
     own[:] = -1
-    tables = sums_for(ranges, n_clusters, n_features, room)
-    options = (single, max_iter, stop_on_empty)
-    _, _, _, ever_empty, n_hard = solve_problem(rows, ranges, options, book, own, tables, room)
+    tables, options = sums_for(ranges, n_clusters, room), Options(single, max_iter, stop_on_empty)
+    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+    _, _, _, ever_empty, n_hard = done
     if ever_empty or n_hard != 0:
         return DECLINED if start == GIVEN else DRAWN
     write_rows(book, n_features, single, found)

@@ -88,8 +88,9 @@ def nearest_tile(block, centers, partial, sq_dists, labels):
 
 
 @kernel
-def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room):
+def nearest_chunk(X, centers, start, stop, n_lanes, found, room):
     """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
+    labels, sq_dists = found
     marked = mark(room)
     block = zeros(room, (centers.shape[1], n_lanes), np.float64)
     partial, lane_dists = empty(room, n_lanes, np.float64), empty(room, n_lanes, np.float64)
@@ -105,21 +106,23 @@ def nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room):
 
 
 @kernel
-def nearest_slot(slot, room, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+def nearest_slot(slot, room, X, centers, plan, found):
     """Slot. Label the rows of every n-th chunk; see `nearest`."""
+    chunk_rows, n_slots = plan.chunk_rows, plan.n_slots
     for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
-        nearest_chunk(X, centers, start, stop, n_lanes, labels, sq_dists, room)
+        nearest_chunk(X, centers, start, stop, plan.n_lanes, found, room)
 
 
 @kernel
-def nearest(loop, X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists):
+def nearest(loop, X, centers, plan, found):
     """Write label and D of the nearest center for every row.
 
     X : (n_samples, n_features); centers : (n_clusters, padded features), float64
-    labels : OUT (n_samples,), int32; sq_dists : OUT (n_samples,), float64, squared units of X
+    plan : `plan.Plan`
+    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, squared units of X
     """
-    spread(loop, n_slots, nearest_slot, (X, centers, n_slots, chunk_rows, n_lanes, labels, sq_dists))
+    spread(loop, plan.n_slots, nearest_slot, (X, centers, plan, found))
 
 
 @kernel
@@ -150,17 +153,18 @@ def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
 
 
 @kernel
-def label_sq_dists_slot(slot, room, X, centers, labels, n_slots, chunk_rows, sq_dists):
+def label_sq_dists_slot(slot, room, X, centers, labels, plan, sq_dists):
     """Slot. Write D of the rows of every n-th chunk; see `label_sq_dists`."""
+    chunk_rows, n_slots = plan.chunk_rows, plan.n_slots
     for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
         label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
 
 
 @kernel
-def label_sq_dists(loop, X, centers, labels, n_slots, chunk_rows, sq_dists):
+def label_sq_dists(loop, X, centers, labels, plan, sq_dists):
     """Write D between every row and the center of its label; arguments as in `nearest`."""
-    spread(loop, n_slots, label_sq_dists_slot, (X, centers, labels, n_slots, chunk_rows, sq_dists))
+    spread(loop, plan.n_slots, label_sq_dists_slot, (X, centers, labels, plan, sq_dists))
 
 
 @kernel

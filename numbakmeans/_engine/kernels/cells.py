@@ -127,7 +127,7 @@ def fill_block(X, rows, block, lows, highs):
 
 
 @kernel
-def fill_slot(slot, room, X, n_slots, order, blocks, constants, scales):
+def fill_slot(slot, room, X, n_slots, order, blocks, grids):
     """Slot. Copy the rows of some blocks; see `fill_blocks`."""
     starts, widths, data, lows, highs, totals = blocks
     n_blocks = len(widths) - 1
@@ -135,31 +135,32 @@ def fill_slot(slot, room, X, n_slots, order, blocks, constants, scales):
         block = block_of(data, widths, b, X.shape[1])
         rows = order[starts[b] : starts[b + 1]]
         fill_block(X, rows, block, lows[b], highs[b])
-        add_lanes(block, len(rows), constants, scales, totals[b], room)
+        add_lanes(block, len(rows), grids, totals[b], room)
 
 
 @kernel
-def fill_blocks(loop, X, n_slots, order, blocks, constants, scales):
+def fill_blocks(loop, X, n_slots, order, blocks, grids):
     """Copy all rows into their blocks, and find the boxes and the sums of these.
 
     blocks : INOUT `shapes.cells.Blocks`, starts and widths known, totals zero at first
     """
-    spread(loop, n_slots, fill_slot, (X, n_slots, order, blocks, constants, scales))
+    spread(loop, n_slots, fill_slot, (X, n_slots, order, blocks, grids))
 
 
 @kernel
-def labels_slot(slot, room, order, n_slots, starts, owners, lane_labels, labels):
+def labels_slot(slot, room, order, n_slots, starts, owners, found):
     """Slot. Write the labels of the rows of some blocks; see `labels_of_rows`."""
-    n_blocks = len(owners)
+    n_blocks, (lane_labels, labels) = len(owners), found
     for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
         for p in range(starts[b], starts[b + 1]):
             labels[order[p]] = owners[b] if owners[b] >= 0 else lane_labels[p]
 
 
 @kernel
-def labels_of_rows(loop, order, n_slots, starts, owners, lane_labels, labels):
+def labels_of_rows(loop, order, n_slots, starts, owners, found):
     """Write the labels of the sorted rows to where the rows came from.
 
     owners : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
+    found : labels of the sorted rows, and OUT those of the rows where they came from, (n_samples,), int32
     """
-    spread(loop, n_slots, labels_slot, (order, n_slots, starts, owners, lane_labels, labels))
+    spread(loop, n_slots, labels_slot, (order, n_slots, starts, owners, found))

@@ -38,31 +38,26 @@ from numbakmeans._engine.kernels.pack import (
     in_turn,
     pack_panel,
     pack_rows,
-    panel_buffers,
-    panel_columns,
     score_buffers,
 )
+from numbakmeans._engine.shapes.passes import Frame, Packed
 from numbakmeans._engine.simd import compare_panels, lane_rows, score_lanes, score_tile, tile_rows, turn_rows
 from numbakmeans._numba.compiler import kernel
-from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.scalars import maximum, minimum, whole
 from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
-class Packed(NamedTuple):
-    """All centers, as the tile wants them.
+class Centers(NamedTuple):
+    """The centers of a pass.
 
-    distinct : (n_clusters,), bool, which centers can win; members : (n_panels * columns,), int64, which
-    center stands where, -1 for none, which come last; panels, half_norms : from `pack.pack_panel`
-    errors : (n_panels, 3), from `error_bound`; groups : (n_panels,), int64, the group of each panel
+    points : (n_clusters, padded features), float64, the originals; frame, packed : `shapes.passes.Frame`,
+    `Packed`
     """
 
-    distinct: np.ndarray
-    members: np.ndarray
-    panels: np.ndarray
-    half_norms: np.ndarray
-    errors: np.ndarray
-    groups: np.ndarray
+    points: np.ndarray
+    frame: Frame
+    packed: Packed
 
 
 class Block(NamedTuple):
@@ -124,24 +119,32 @@ def error_bound(n_features, single, norm, errors):
 
 
 @kernel
-def panels_slot(slot, room, n_slots, centers, origin, scale, packed):
+def panels_slot(slot, room, n_slots, points, frame, packed):
     """Slot. Write every n-th panel; see `pack_centers`."""
-    n_features, single = len(origin), packed.panels.itemsize == 4
-    of_centers = (centers, packed.distinct, packed.members, origin, scale)
+    single = packed.panels.itemsize == 4
     for p in range(slot, len(packed.panels), n_slots):
-        norm = pack_panel(*of_centers, p, packed.panels, packed.half_norms)
-        error_bound(n_features, single, norm, packed.errors[p])
+        norm = pack_panel(points, frame, packed, p)
+        error_bound(len(frame.origin), single, norm, packed.errors[p])
 
 
 @kernel
-def pack_centers(loop, n_slots, X, centers, members, groups, origin, scale, room):
-    """Return the centers as `Packed`, for rows of X; arguments as of its fields and of `pack.pack_panel`."""
-    n_clusters, n_features = centers.shape[0], X.shape[1]
-    distinct = empty(room, n_clusters, np.bool_)
-    distinct_centers(centers, n_features, distinct, room)
-    columns = panel_columns(X, n_clusters)
-    packed = Packed(distinct, members, *panel_buffers(X, len(members) // columns, columns, room), groups)
-    spread(loop, n_slots, panels_slot, (n_slots, centers, origin, scale, packed))
+def pack_centers(loop, n_slots, X, points, frame, places, room):
+    """Return centers as `Packed`, for rows of X.
+
+    points : (n_clusters, padded features), float64; places : `shapes.passes.Places`
+    """
+    n_features, n_panels = X.shape[1], len(places.groups)
+    columns = len(places.members) // n_panels
+    packed = Packed(
+        empty(room, len(points), np.bool_),
+        places.members,
+        empty(room, (n_panels, n_features, columns), X.dtype),
+        empty(room, (n_panels, columns), X.dtype),
+        empty(room, (n_panels, 3), np.float64),
+        places.groups,
+    )
+    distinct_centers(points, n_features, packed.distinct, room)
+    spread(loop, n_slots, panels_slot, (n_slots, points, frame, packed))
     return packed
 
 
@@ -169,14 +172,15 @@ def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
 
 
 @kernel
-def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores):
+def score_rows(rows, numbers, n_rows, needs, packed, scores):
     """Tile. Find the best two scores of each panel for some rows.
 
     rows : (rows, n_features), in the frame; numbers : (at least n_rows,), int64, where each row is among them
     needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
-    want is left +inf; groups : (n_panels,), int64, the group of each panel
-    scores : from `pack.score_buffers`
+    want is left +inf
+    packed : `Packed`; scores : from `pack.score_buffers`
     """
+    panels, half_norms, groups = packed.panels, packed.half_norms, packed.groups
     places, chosen = scores.places, scores.chosen
     n_panels = panels.shape[0]
     n_at_once = tile_rows(rows)
@@ -191,7 +195,7 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
             columns[:n_rows] = 0
             best, second, columns = scores.some_best, scores.some_second, scores.some_columns
         for first in range(0, n_chosen, n_at_once):
-            score_tile(rows, chosen, first, panels, half_norms, p, best, second, columns)
+            score_tile(rows, chosen, first, panels, half_norms, p, (best, second, columns))
         if n_chosen < n_rows:
             for t in range(n_chosen):
                 r = places[t]
@@ -199,12 +203,22 @@ def score_rows(rows, numbers, n_rows, needs, panels, half_norms, groups, scores)
                 scores.columns[p, r] = columns[t]
 
 
-@kernel
-def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near):
-    """Find the nearest center of row i by the definition, among those whose score may be below limit.
+class Candidates(NamedTuple):
+    """The panels whose centers may be nearest to a row, and the distances to these centers: workspace.
 
-    t : where the row is in the scores; norm : of the row in the frame
-    doubtful : workspace (n_panels,), int64; near : workspace (n_panels * columns,), float64
+    doubtful : (n_panels,), int64; near : (n_panels * columns,), float64
+    """
+
+    doubtful: np.ndarray
+    near: np.ndarray
+
+
+@kernel
+def decide(X, block, t, points, packed, scale, candidates):
+    """Find the nearest center of a row by the definition, among those whose score may be the smallest.
+
+    t : which row of the block; the others are those of `nearest_of_rows`
+    candidates : workspace `Candidates`
 
     The sum of the definition waits for each of its additions. So first come distances that are summed in any
     order. Both are off by less than (d + 3) 2**-53 of the true one, and by what underflows: only where others
@@ -218,7 +232,8 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near)
     -------
     label, panel, sq_dist : the center, where it is, and the squared distance in units of the frame
     """
-    best, second, columns = scores.best, scores.second, scores.columns
+    best, second, columns = block.scores.best, block.scores.second, block.scores.columns
+    i, norm, limit, (doubtful, near) = block.picks[t], block.norms[t], block.work[0, t], candidates
     width = len(packed.members) // best.shape[0]
     n_doubtful, smallest = 0, np.inf
     for p in range(best.shape[0]):
@@ -230,7 +245,7 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near)
         for c in range(width):
             j, total = packed.members[p * width + c], np.inf
             if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
-                total = about_sq_dist(X, i, centers, j)
+                total = about_sq_dist(X, i, points, j)
             near[n_doubtful * width + c] = total
             if total < nearest:
                 nearest, next_nearest = total, nearest
@@ -249,11 +264,11 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near)
         if near[q] <= reach:
             n_close += 1
             winner = q
-    sq_dist, label = np.inf, centers.shape[0]
+    sq_dist, label = np.inf, len(points)
     for q in range(n_doubtful * width if n_close > 1 else 0):
         if near[q] <= reach:
             j = packed.members[doubtful[q // width] * width + q % width]
-            total = sq_dist_to(X, i, centers, j)
+            total = sq_dist_to(X, i, points, j)
             if total < sq_dist or (total == sq_dist and j < label):
                 sq_dist, label, winner = total, j, q
     if winner < 0:
@@ -263,7 +278,7 @@ def decide(X, i, centers, packed, scores, t, norm, scale, limit, doubtful, near)
 
 
 @kernel
-def score_some(X, block, n_picks, packed, origin, scale, room):
+def score_some(X, block, n_picks, packed, frame, room):
     """Tile. Score the wanted centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
@@ -272,15 +287,14 @@ def score_some(X, block, n_picks, packed, origin, scale, room):
     source, numbers = X, picks
     marked = mark(room)
     if len(rows) > 0:
-        pack_rows(X, picks, n_picks, origin, scale, rows)
+        pack_rows(X, picks, n_picks, frame, rows)
         source, numbers = rows, in_turn(n_picks, room)
-    panels = (packed.panels, packed.half_norms, packed.groups)
-    score_rows(source, numbers, n_picks, needs, *panels, block.scores)
+    score_rows(source, numbers, n_picks, needs, packed, block.scores)
     release(room, marked)
 
 
 @kernel
-def turn_block(X, n_picks, block, origin, scale, room):
+def turn_block(X, n_picks, block, frame, room):
     """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
     picks, rows, lanes = block.picks, block.rows, block.lanes
     width = lanes.shape[2]
@@ -292,14 +306,14 @@ def turn_block(X, n_picks, block, origin, scale, room):
     for b in range((n_picks + width - 1) // width):
         source, numbers, first = X, picks, b * width
         if len(rows) > 0:
-            pack_rows(X, picks[first:], width, origin, scale, rows)
+            pack_rows(X, picks[first:], width, frame, rows)
             source, numbers, first = rows, numbers_of_packed, 0
         turn_rows(source, numbers, first, lanes[b])
     release(room, marked)
 
 
 @kernel
-def score_all(X, start, stop, block, packed, origin, scale, room):
+def score_all(X, start, stop, block, packed, frame, room):
     """Tile. Make rows [start, stop) those of a block, and score all centers for them.
 
     block : INOUT `Block`; with lanes, rows are scored side by side
@@ -315,48 +329,46 @@ def score_all(X, start, stop, block, packed, origin, scale, room):
         block.picks[t] = start + t
     block.needs[:] = True
     if len(lanes) == 0:
-        score_some(X, block, n_picks, packed, origin, scale, room)
+        score_some(X, block, n_picks, packed, frame, room)
         return n_picks
-    turn_block(X, n_picks, block, origin, scale, room)
+    turn_block(X, n_picks, block, frame, room)
     best, second, places = block.scores.best, block.scores.second, block.scores.columns
     for p in range(len(packed.panels)):
         filled = maximum(minimum(columns, len(packed.distinct) - p * columns), 0)
         of_panel = (best[p], second[p], places[p])
         for b in range((n_picks + width - 1) // width):
-            score_lanes(lanes[b], packed.panels, packed.half_norms, p, filled, b * width, *of_panel)
+            score_lanes(lanes[b], packed.panels, packed.half_norms, p, (filled, b * width), of_panel)
     return n_picks
 
 
 @kernel
-def nearest_of_rows(X, block, n_picks, centers, packed, scale, room):
+def nearest_of_rows(X, block, n_picks, points, packed, scale, room):
     """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, after `score_some` or `score_all`, its norms given
-    packed : all centers, a `Packed`
+    points : (n_clusters, padded features), the originals of all centers; packed : `Packed`
 
     Returns
     -------
     n_decided : how many rows the definition had to decide
     """
-    picks, norms, scores, work, labels = block.picks, block.norms, block.scores, block.work, block.labels
+    norms, scores, work, labels = block.norms, block.scores, block.work, block.labels
     columns = scores.columns
     compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
     limit, winner, rival, decided = work[0], work[1], work[2], work[2]
     width = len(packed.members) // len(columns)
     marked = mark(room)
-    doubtful = empty(room, len(columns), np.int64)
-    near = empty(room, len(packed.members), np.float64)
+    candidates = Candidates(empty(room, len(columns), np.int64), empty(room, len(packed.members), np.float64))
     n_decided = 0
     for t in range(n_picks):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
         certain = rival[t] > limit[t] and limit[t] < np.inf
         decided[t] = 0.0 if certain else 1.0
         if certain:
-            p = int(winner[t])
+            p = whole(winner[t])
             labels[t] = packed.members[p * width + columns[p, t]]
         else:
-            at = (scores, t, norms[t], scale, limit[t], doubtful, near)
-            labels[t], winner[t], limit[t] = decide(X, picks[t], centers, packed, *at)
+            labels[t], winner[t], limit[t] = decide(X, block, t, points, packed, scale, candidates)
             n_decided += 1
     release(room, marked)
     return n_decided

@@ -30,7 +30,8 @@ import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
 from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row
-from numbakmeans._engine.shapes.cells import MIXED, Assignment
+from numbakmeans._engine.shapes.cells import MIXED
+from numbakmeans._engine.shapes.sums import SlotSums
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
@@ -81,27 +82,23 @@ def contenders(lows, highs, table, n_centers, work, found):
 
 
 class Mover(NamedTuple):
-    """What moving a row between tables of sums takes: the grids of these, and workspace.
-
-    constants, scales : as `sums.make_grids` writes them
-    row : (1, n_features), of the dtype of the blocks; rest : (n_features,), float64
+    """What moving a row between tables of sums takes: the sums of a slot, and workspace (1, n_features), of
+    the dtype of the blocks.
     """
 
-    constants: np.ndarray
-    scales: np.ndarray
+    mine: SlotSums
     row: np.ndarray
-    rest: np.ndarray
 
 
 @kernel
-def relabel_block(block, size, new_labels, mover, labels, sums, counts):
+def relabel_block(block, size, new_labels, mover, labels):
     """Tile. Move the rows of a block to the tables of their new labels; return how many changed.
 
     It is `sums.relabel` for rows that lie side by side: a row that moves is copied first.
 
     new_labels : (at least size,), int64; labels : INOUT (size,), int32, -1 for all in the first pass
     """
-    constants, scales, row, rest = mover
+    (grids, sums, counts, rest), row = mover
     fresh, moved = labels[0] < 0, 0
     for r in range(size):
         new, old = new_labels[r], labels[r]
@@ -110,9 +107,9 @@ def relabel_block(block, size, new_labels, mover, labels, sums, counts):
         for f in range(block.shape[0]):
             row[0, f] = block[f, r]
         if fresh:
-            add_row(row, 0, constants, scales, rest, sums[new])
+            add_row(row, 0, grids, rest, sums[new])
         else:
-            move_row(row, 0, constants, scales, rest, sums[old], sums[new])
+            move_row(row, 0, grids, rest, sums[old], sums[new])
             counts[old] -= 1
         counts[new] += 1
         labels[r] = new
@@ -121,21 +118,21 @@ def relabel_block(block, size, new_labels, mover, labels, sums, counts):
 
 
 @kernel
-def own_block(size, owner, label, totals, sums, counts):
+def own_block(size, owner, label, totals, mine):
     """Tile. Give all rows of a block one label; return how many changed theirs.
 
     owner : the label they had, or negative where they are in no table yet
     """
     if owner >= 0:
-        add_totals(totals, -1, sums[owner])
-        counts[owner] -= size
-    add_totals(totals, 1, sums[label])
-    counts[label] += size
+        add_totals(totals, -1, mine.sums[owner])
+        mine.counts[owner] -= size
+    add_totals(totals, 1, mine.sums[label])
+    mine.counts[label] += size
     return size
 
 
 @kernel
-def label_block(block, size, owner, new_labels, mover, labels, sums, counts):
+def label_block(block, size, owner, new_labels, mover, labels):
     """Tile. Give the rows of a block the labels found; return its new owner, and how many rows changed.
 
     new_labels : (lanes,), int64; labels : INOUT (size,), int32, not looked at where the block has an owner
@@ -148,7 +145,7 @@ def label_block(block, size, owner, new_labels, mover, labels, sums, counts):
         differ |= new_labels[r] ^ new_labels[0]
     moved = 0
     if changed != 0:
-        moved = relabel_block(block, size, new_labels, mover, labels, sums, counts)
+        moved = relabel_block(block, size, new_labels, mover, labels)
     return (MIXED if differ != 0 else new_labels[0]), moved
 
 
@@ -166,13 +163,10 @@ def box_of(first, last, blocks, room):
 
 
 @kernel
-def filtered_chunk(first, last, blocks, table, centers, mover, assignment, room):
-    """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`.
-
-    assignment : its sums and counts those of one slot
-    """
+def filtered_chunk(first, last, blocks, book, mover, assignment, room):
+    """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`."""
     starts, widths, data, lows, highs, totals = blocks
-    owners, labels, sums, counts = assignment
+    (owners, labels, _), (table, centers) = assignment, book
     n_features, n_clusters = table.shape
     widest = 0
     for b in range(first, last):
@@ -198,53 +192,49 @@ def filtered_chunk(first, last, blocks, table, centers, mover, assignment, room)
         block_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
         if n_candidates > 1:
             nearest_lanes(block, centers, found, n_candidates, new_labels)
-            outputs = (block_labels, sums, counts)
-            owners[b], n_moved = label_block(block, size, owner, new_labels, mover, *outputs)
+            owners[b], n_moved = label_block(block, size, owner, new_labels, mover, block_labels)
             moved += n_moved
             n_decided += size
             n_pairs += size * n_candidates
             continue
         if owner == MIXED:
             new_labels[:] = label
-            moved += relabel_block(block, size, new_labels, mover, block_labels, sums, counts)
+            moved += relabel_block(block, size, new_labels, mover, block_labels)
         else:
-            moved += own_block(size, owner, label, totals[b], sums, counts)
+            moved += own_block(size, owner, label, totals[b], mover.mine)
         owners[b] = label
     return moved, n_decided, n_pairs
 
 
 @kernel
-def filtered_slot(slot, room, chunk_blocks, blocks, table, centers, grids, assignment):
+def filtered_slot(slot, room, chunk_blocks, blocks, book, assignment):
     """Slot. Assign the rows of every n-th chunk; see `filtered_pass`."""
-    owners, labels, sums, counts = assignment
-    n_features, n_blocks, n_slots = table.shape[0], len(owners), sums.shape[0]
+    grids, sums, counts, _, _ = assignment.tables
+    n_features, n_blocks, n_slots = len(book.table), len(assignment.owners), len(sums)
     row, rest = empty(room, (1, n_features), blocks.data.dtype), empty(room, n_features, np.float64)
-    mover = Mover(grids[0], grids[1], row, rest)
-    own = Assignment(owners, labels, sums[slot], counts[slot])
+    mover = Mover(SlotSums(grids, sums[slot], counts[slot], rest), row)
     moved, n_decided, n_pairs = 0, 0, 0
     for first in range(slot * chunk_blocks, n_blocks, n_slots * chunk_blocks):
         marked = mark(room)
         last = minimum(first + chunk_blocks, n_blocks)
-        done = filtered_chunk(first, last, blocks, table, centers, mover, own, room)
+        done = filtered_chunk(first, last, blocks, book, mover, assignment, room)
         moved, n_decided, n_pairs = moved + done[0], n_decided + done[1], n_pairs + done[2]
         release(room, marked)
     return moved, n_decided, n_pairs
 
 
 @kernel
-def filtered_pass(loop, chunk_blocks, blocks, table, centers, grids, assignment):
-    """Assign every row to its nearest center, and bring owners, labels, sums and counts up to date.
+def filtered_pass(loop, chunk_blocks, blocks, book, assignment):
+    """Assign every row to its nearest center, and bring owners, labels and sums up to date.
 
     Parameters
     ----------
     chunk_blocks : blocks that share a first choice of centers
-    blocks, assignment : `shapes.cells.Blocks`, `Assignment`
-    table : (n_features, n_clusters), float64, the centers' features side by side
-    centers : (n_clusters, at least n_features), float64; grids : constants and scales, as of `sums`
+    blocks, book, assignment : `shapes.cells.Blocks`, `Book`, and INOUT `Assignment`
 
     Returns
     -------
     moved, n_decided, n_pairs : as in `algorithms.base.Pass`
     """
-    arguments = (chunk_blocks, blocks, table, centers, grids, assignment)
-    return spread(loop, assignment.sums.shape[0], filtered_slot, arguments)
+    arguments = (chunk_blocks, blocks, book, assignment)
+    return spread(loop, len(assignment.tables.sums), filtered_slot, arguments)

@@ -9,11 +9,12 @@ from numbakmeans._numba.tables import zeros
 
 
 @kernel
-def scatter_chunk(chunk, room, X, mean, chunk_rows, first, last, scatters):
+def scatter_chunk(chunk, room, X, mean, part, scatters):
     """Chunk. Add the products of centered columns to the upper triangle; arguments as in `scatter_matrices`.
 
     Four rows are added in one sweep, which spares loads and stores of the running sums.
     """
+    chunk_rows, first, last = part
     n_features, scatter = X.shape[1], scatters[chunk]
     stop = minimum(chunk * chunk_rows + minimum(last, chunk_rows), X.shape[0])
     rows = zeros(room, (4, n_features), np.float64)
@@ -28,12 +29,13 @@ def scatter_chunk(chunk, room, X, mean, chunk_rows, first, last, scatters):
 
 
 @kernel
-def scatter_matrices(loop, X, mean, chunk_rows, first, last, scatters):
-    """Add the products of centered columns of rows [first, last) of each chunk.
+def scatter_matrices(loop, X, mean, part, scatters):
+    """Add the products of centered columns of some rows of each chunk.
 
-    first : a multiple of 4, as rows are added in fours; scatters : INOUT (n_chunks, d, d), zeros before
+    part : rows of a chunk, and which of them: [first, last), first a multiple of 4, as rows are added in
+    fours; scatters : INOUT (n_chunks, d, d), zeros before
     """
-    spread(loop, scatters.shape[0], scatter_chunk, (X, mean, chunk_rows, first, last, scatters))
+    spread(loop, scatters.shape[0], scatter_chunk, (X, mean, part, scatters))
 
 
 @kernel

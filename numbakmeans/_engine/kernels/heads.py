@@ -23,7 +23,7 @@ import numpy as np
 
 from numbakmeans._engine.kernels.certify import error_bound
 from numbakmeans._engine.kernels.pack import distinct_centers, norm_of, pack_panel, pack_rows, square_norm
-from numbakmeans._engine.shapes.passes import CHUNK
+from numbakmeans._engine.shapes.passes import CHUNK, Frame
 from numbakmeans._engine.simd import product_tile, tile_columns, tile_rows
 from numbakmeans._numba.compiler import bounding_kernel, kernel
 from numbakmeans._numba.scalars import maximum, minimum
@@ -143,8 +143,9 @@ def add_rests(heads, norms, n_rows):
 
 
 @kernel
-def heads_slot(slot, room, X, n_slots, block_rows, frame, chunks, norms, heads):
+def heads_slot(slot, room, X, shares, frame, chunks, found):
     """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
+    (n_slots, block_rows), (norms, heads) = shares, found
     n_features, n_directions = X.shape[1], heads.shape[1] - 1
     origin, scale = frame.origin, frame.scale
     rows = empty(room, (block_rows, CHUNK), np.float32)
@@ -165,33 +166,38 @@ def heads_slot(slot, room, X, n_slots, block_rows, frame, chunks, norms, heads):
 
 
 @kernel
-def heads_of_rows(loop, X, n_slots, block_rows, frame, chunks, norms, heads):
+def heads_of_rows(loop, X, shares, frame, chunks, found):
     """Write the heads of all rows.
 
-    frame : `shapes.Frame`; chunks : as in `shapes.Basis`; norms : (n_samples,), float64
-    heads : OUT (n_samples, n_directions + 1), float32
+    shares : number of slots, and rows of a block; frame, chunks : as in `shapes.passes`
+    found : norms of rows (n_samples,), float64, and OUT their heads (n_samples, n_directions + 1), float32
     """
-    spread(loop, n_slots, heads_slot, (X, n_slots, block_rows, frame, chunks, norms, heads))
+    spread(loop, shares[0], heads_slot, (X, shares, frame, chunks, found))
 
 
 @kernel
-def center_heads_slot(slot, room, n_slots, points, distinct, frame, basis, center_heads, heads):
-    """Slot. Write what `shapes.Heads` says of the centers of every n-th panel; see `pack_heads`."""
-    members, columns, n_directions = heads.members, heads.panels.shape[2], heads.panels.shape[1] - 1
+def center_heads_slot(slot, room, n_slots, originals, basis, center_heads, heads):
+    """Slot. Write what `Heads` says of the centers of every n-th panel; see `pack_heads`.
+
+    originals : the centers, and their frame
+    """
+    (points, frame), packed = originals, heads.packed
+    _, n_directions, columns = packed.panels.shape
+    n_directions -= 1
     origin, scale = frame.origin, frame.scale
     rows, norms = zeros(room, (columns, len(origin)), np.float64), empty(room, columns, np.float64)
     sums, some = (
         product_buffer(rows, n_directions, room),
         empty(room, (columns, n_directions + 1), np.float64),
     )
-    nowhere = zeros(room, n_directions + 1, np.float64)
-    for p in range(slot, len(heads.panels), n_slots):
-        here = members[p * columns : (p + 1) * columns]
+    as_is = Frame(zeros(room, n_directions + 1, np.float64), 1.0, True)
+    for p in range(slot, len(packed.panels), n_slots):
+        here = packed.members[p * columns : (p + 1) * columns]
         # Places without a center come last.
         n_rows = columns
         while here[n_rows - 1] < 0:
             n_rows -= 1
-        pack_rows(points, here, n_rows, origin, scale, rows)
+        pack_rows(points, here, n_rows, frame, rows)
         for t in range(n_rows):
             norms[t] = norm_of(points, here[t], origin) * scale
         add_products(rows, n_rows, basis.panels, sums, room)
@@ -207,19 +213,17 @@ def center_heads_slot(slot, room, n_slots, points, distinct, frame, basis, cente
                 center_heads[j, f] = some[t, f]
             widest = maximum(widest, slack(norms[t], some[t, n_directions], basis.center_loss))
         heads.slacks[p] = widest
-        norm = pack_panel(center_heads, distinct, members, nowhere, 1.0, p, heads.panels, heads.half_norms)
-        error_bound(n_directions + 1, True, norm, heads.errors[p])
+        norm = pack_panel(center_heads, as_is, packed, p)
+        error_bound(n_directions + 1, True, norm, packed.errors[p])
 
 
 @kernel
 def pack_heads(loop, n_slots, points, frame, basis, heads, room):
-    """Write what `shapes.Heads` says of the centers.
+    """Write what `Heads` says of the centers.
 
-    points : (n_clusters, padded features), float64; frame : `shapes.Frame`; basis : `shapes.Basis`
-    heads : INOUT `shapes.Heads`, its rows, loss, members and groups given
+    points : (n_clusters, padded features), float64; frame, basis : `shapes.passes.Frame`, `Basis`
+    heads : INOUT `shapes.passes.Heads`, its rows, loss, members and groups given
     """
-    n_clusters = len(points)
-    distinct = empty(room, n_clusters, np.bool_)
-    distinct_centers(points, len(frame.origin), distinct, room)
-    center_heads = empty(room, (n_clusters, heads.rows.shape[1]), np.float64)
-    spread(loop, n_slots, center_heads_slot, (n_slots, points, distinct, frame, basis, center_heads, heads))
+    distinct_centers(points, len(frame.origin), heads.packed.distinct, room)
+    center_heads = empty(room, (len(points), heads.rows.shape[1]), np.float64)
+    spread(loop, n_slots, center_heads_slot, (n_slots, (points, frame), basis, center_heads, heads))

@@ -110,14 +110,15 @@ def quick_means(n_means, n_parts, single, work):
 
 
 @kernel
-def means_chunk(chunk, room, sums, counts, exponents, single, chunk_rows, centers, sizes, hard):
+def means_chunk(chunk, room, tables, single, chunk_rows, centers):
     """Chunk. Replace the centers of one chunk by the means of their rows; see `means`.
 
     Returns
     -------
     n_hard : how many means are marked as hard
     """
-    n_slots = sums.shape[0]
+    grids, sums, counts, sizes, hard = tables
+    exponents, n_slots = grids.exponents, sums.shape[0]
     start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
     # As many clusters at once as fill some vectors.
@@ -161,19 +162,16 @@ def means_chunk(chunk, room, sums, counts, exponents, single, chunk_rows, center
 
 
 @kernel
-def means(loop, sums, counts, exponents, single, chunk_rows, centers, sizes, hard):
+def means(loop, tables, single, chunk_rows, centers):
     """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
 
-    sums : tables of all slots; counts : (n_slots, n_clusters + padding), int64
+    tables : INOUT `Sums`, nothing marked as hard at first
     single : whether means are rounded to float32
     centers : INOUT (n_clusters, padded features), float64 that hold values of the working dtype
-    sizes : OUT (n_clusters,), int64
-    hard : OUT (n_clusters, n_features), bool, False at first, which means are still to be found
 
     Returns
     -------
-    n_hard : how many these are
+    n_hard : how many means are marked as hard, and still to be found
     """
-    n_chunks = (len(sizes) + chunk_rows - 1) // chunk_rows
-    tables = (sums, counts, exponents, single)
-    return spread(loop, n_chunks, means_chunk, (*tables, chunk_rows, centers, sizes, hard))
+    n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
+    return spread(loop, n_chunks, means_chunk, (tables, single, chunk_rows, centers))

@@ -9,7 +9,7 @@ smallest distance to one of these few, a row's own center aside.
 import numpy as np
 
 from numbakmeans._engine.kernels.bounds import WIDEN, rows_of, safe_root
-from numbakmeans._engine.kernels.certify import Packed, error_of, panels_slot, score_all
+from numbakmeans._engine.kernels.certify import error_of, panels_slot, score_all
 from numbakmeans._engine.kernels.pack import distinct_centers
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import minimum
@@ -17,38 +17,30 @@ from numbakmeans._numba.slots import spread
 
 
 @kernel
-def packed_of(movers):
-    """Return movers as `certify.Packed`; movers : `shapes.Movers`."""
-    some = (movers.distinct, movers.members, movers.panels, movers.half_norms, movers.errors, movers.groups)
-    return Packed(*some)
-
-
-@kernel
-def pack_movers(loop, n_slots, points, frame, movers, room):
+def pack_movers(loop, n_slots, points, frame, packed, room):
     """Pack some centers.
 
-    points : (n_movers, padded features), float64, these centers; frame : `shapes.Frame`
-    movers : INOUT `shapes.Movers`, its members and groups given
+    points : (n_movers, padded features), float64, these centers
+    packed : INOUT `shapes.passes.Packed`, its members and groups given
     """
-    packed = packed_of(movers)
     distinct_centers(points, len(frame.origin), packed.distinct, room)
-    spread(loop, n_slots, panels_slot, (n_slots, points, frame.origin, frame.scale, packed))
+    spread(loop, n_slots, panels_slot, (n_slots, points, frame, packed))
 
 
 @kernel
-def bound_movers(X, b, block, movers, frame, kept, least, room):
+def bound_movers(b, block, movers, frame, rows, least, room):
     """Tile. Write a lower bound on the distance to all movers but a row's own center, for rows of block b.
 
-    block : INOUT `certify.Block`, overwritten; movers : `shapes.Movers`; kept : `shapes.Kept`
+    block : INOUT `certify.Block`, overwritten; movers, rows : `shapes.passes.Movers`, `Rows`
     least : OUT (block rows,), float32
     """
-    packed, (start, stop) = packed_of(movers), rows_of(b, kept)
-    score_all(X, start, stop, block, packed, frame.origin, frame.scale, room)
+    packed, (start, stop) = movers.packed, rows_of(b, rows)
+    score_all(rows.X, start, stop, block, packed, frame, room)
     best, second, columns = block.scores.best, block.scores.second, block.scores.columns
     n_panels = len(packed.panels)
     width = len(packed.members) // n_panels
     for r in range(stop - start):
-        norm, own, score = kept.norms[start + r], movers.places[kept.labels[start + r]], np.inf
+        norm, own, score = rows.norms[start + r], movers.places[rows.labels[start + r]], np.inf
         for p in range(n_panels):
             other = second[p, r] if columns[p, r] + p * width == own else best[p, r]
             score = minimum(score, other - error_of(packed.errors, p, norm))

@@ -89,25 +89,27 @@ def distinct_centers(centers, n_features, distinct, room):
 
 
 @kernel
-def pack_panel(centers, distinct, members, origin, scale, p, panels, half_norms):
+def pack_panel(points, frame, packed, p):
     """Write the negated centers of panel p, and half their squared norms; return their largest norm.
 
-    members : (n_panels * columns,), int64, which center stands where, -1 for none
-    panels : INOUT (n_panels, n_features, columns)
-    half_norms : INOUT (n_panels, columns), +inf where there is no center, or one that cannot win
+    points : (n_clusters, at least n_features), float64
+    packed : INOUT `shapes.passes.Packed`, of which panels (n_panels, n_features, columns) and half norms
+    (n_panels, columns), +inf where there is no center, or one that cannot win
     """
+    panels, half_norms = packed.panels, packed.half_norms
+    origin, scale = frame.origin, frame.scale
     _, n_features, columns = panels.shape
     largest = 0.0
     for c in range(columns):
-        j = members[p * columns + c]
-        if j < 0 or not distinct[j]:
+        j = packed.members[p * columns + c]
+        if j < 0 or not packed.distinct[j]:
             half_norms[p, c] = np.inf
             for f in range(n_features):
                 panels[p, f, c] = 0.0
             continue
         square = 0.0
         for f in range(n_features):
-            x = (centers[j, f] - origin[f]) * scale
+            x = (points[j, f] - origin[f]) * scale
             square += x * x
             panels[p, f, c] = -x
         half_norms[p, c] = 0.5 * square
@@ -126,12 +128,13 @@ def square_norm(rows, r):
 
 
 @kernel
-def pack_rows(X, picks, n_picks, origin, scale, rows):
-    """Write some rows of X.
+def pack_rows(X, picks, n_picks, frame, rows):
+    """Write some rows of X in a frame.
 
     X : (n_samples, at least n_features); picks : (at least n_picks,), int64, the rows
     rows : OUT (at least n_picks, n_features)
     """
+    origin, scale = frame.origin, frame.scale
     for t in range(n_picks):
         i = picks[t]
         for f in range(rows.shape[1]):
@@ -149,23 +152,19 @@ def norm_of(X, i, origin):
 
 
 @kernel
-def measure_rows(X, start, stop, origin, scale, norms):
+def measure_rows(X, start, stop, frame, norms):
     """Chunk. Write the norms of rows [start, stop) in the frame; norms : OUT (n_samples,), float64."""
     for i in range(start, stop):
-        norms[i] = norm_of(X, i, origin) * scale
+        norms[i] = norm_of(X, i, frame.origin) * frame.scale
 
 
 @kernel
-def panel_columns(X, n_clusters):
-    """Return how many centers a panel holds: half of the tile's columns, where that is enough for all."""
-    columns = tile_columns(X)
-    return columns // 2 if n_clusters <= columns // 2 else columns
+def geometry(singles, doubles):
+    """Return the centers of a panel for float32 and float64 rows, and how many rows are scored side by side.
 
-
-@kernel
-def rows_at_once(X):
-    """Return how many rows are scored side by side."""
-    return lane_rows(X)
+    singles, doubles : any table of float32, and of float64
+    """
+    return tile_columns(singles), tile_columns(doubles), lane_rows(singles), lane_rows(doubles)
 
 
 @kernel
@@ -175,13 +174,6 @@ def in_turn(n_rows, room):
     for t in range(n_rows):
         numbers[t] = t
     return numbers
-
-
-@kernel
-def panel_buffers(X, n_panels, columns, room):
-    """Return the buffers of all centers: panels, half norms, and bounds on the errors of their scores."""
-    panels = empty(room, (n_panels, X.shape[1], columns), X.dtype)
-    return panels, empty(room, (n_panels, columns), X.dtype), empty(room, (n_panels, 3), np.float64)
 
 
 @kernel

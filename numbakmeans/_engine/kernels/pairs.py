@@ -63,8 +63,8 @@ class Pairs(NamedTuple):
 
 @kernel
 def pair_buffers(heads, n_rows, room):
-    """Return `Pairs` for at most n_rows rows with `shapes.Heads`."""
-    n_panels, (n_clusters, n_features) = len(heads.panels), heads.centers.shape
+    """Return `Pairs` for at most n_rows rows with `shapes.passes.Heads`."""
+    n_panels, (n_clusters, n_features) = len(heads.packed.panels), heads.centers.shape
     filled = n_rows + tile_rows(heads.rows) + tile_lanes(heads.rows)
     return Pairs(
         empty(room, (n_panels, n_rows), np.int64),
@@ -84,40 +84,41 @@ def pair_buffers(heads, n_rows, room):
 
 
 @kernel
-def find_pairs(b, picks, n_picks, needs, heads, twins, kept, pairs):
+def find_pairs(b, block, n_picks, heads, twins, rows, pairs):
     """Tile. Find the pairs that heads leave open, and raise the lower bounds of groups to those of the rest.
 
-    picks : which rows of block b; needs : (n_groups, rows), bool, which groups they want
-    heads : `shapes.Heads`; twins : as in `bounds.Drifts`; kept : INOUT `shapes.Kept`, its lower bounds
+    block : `certify.Block`, its picks and needs given
+    heads : `shapes.passes.Heads`; twins : as in `bounds.Drifts`; rows : INOUT `Rows`, its lower bounds
     pairs : INOUT `Pairs`
     """
-    start, _ = rows_of(b, kept)
-    norms, upper, lower = kept.norms, kept.upper, kept.lower[b]
-    rows, n_panels, n_at_once = heads.rows, len(heads.panels), tile_rows(heads.rows)
+    (start, _), picks, needs, packed = rows_of(b, rows), block.picks, block.needs, heads.packed
+    norms, upper, lower = rows.norms, rows.upper, rows.lower[b]
+    n_panels, n_at_once = len(packed.panels), tile_rows(heads.rows)
     places, chosen, limits = pairs.places, pairs.chosen, pairs.limits
     some_hits, least = pairs.some_hits, pairs.least
-    rest = rows.shape[1] - 1
+    rest = heads.rows.shape[1] - 1
     p = 0
     for g in range(len(needs)):
         n_chosen = choose_rows(picks, n_picks, needs[g], n_at_once, places, chosen)
         for c in range(n_chosen):
             i = chosen[c]
             pairs.norms[c] = norms[i]
-            pairs.reaches[c] = slack(norms[i], np.float64(rows[i, rest]), heads.loss)
+            pairs.reaches[c] = slack(norms[i], np.float64(heads.rows[i, rest]), heads.loss)
             pairs.raised[c] = np.inf
-        while p < n_panels and heads.groups[p] == g:
+        while p < n_panels and packed.groups[p] == g:
             widest = heads.slacks[p]
             for c in range(n_chosen):
                 norm = pairs.norms[c]
                 reach = (upper[chosen[c]] + pairs.reaches[c] + widest) * (1.0 + 2.0 * WIDEN)
-                error = error_of(heads.errors, p, norm * HEAD_REACH)
+                error = error_of(packed.errors, p, norm * HEAD_REACH)
                 limit = 0.5 * (reach * reach - norm * norm * (1.0 - WIDEN)) + error
                 limits[c] = np.float32(limit + WIDEN * abs(limit))
             for first in range(0, n_chosen, n_at_once):
-                near_tile(rows, chosen, first, heads.panels, heads.half_norms, p, limits, some_hits, least)
+                of_rows = (limits, some_hits, least)
+                near_tile(heads.rows, chosen, first, packed.panels, packed.half_norms, p, of_rows)
             for c in range(n_chosen):
                 norm = pairs.norms[c]
-                error = error_of(heads.errors, p, norm * HEAD_REACH)
+                error = error_of(packed.errors, p, norm * HEAD_REACH)
                 square = 2.0 * (least[c] - error) + norm * norm * (1.0 - WIDEN)
                 pairs.raised[c] = minimum(pairs.raised[c], safe_root(square) - widest)
             pairs.hits[p][:n_picks] = 0
@@ -134,7 +135,7 @@ def find_pairs(b, picks, n_picks, needs, heads, twins, kept, pairs):
 
 
 @kernel
-def decide_pairs(X, b, block, n_picks, centers, heads, kept, pairs):
+def decide_pairs(b, block, n_picks, centers, heads, rows, pairs):
     """Tile. Find the nearest centers among the open ones, and bring the bounds up to date.
 
     block : INOUT `certify.Block`, its picks given, its labels written
@@ -144,10 +145,10 @@ def decide_pairs(X, b, block, n_picks, centers, heads, kept, pairs):
     -------
     n_pairs, n_decided : pairs that were open, and rows that the definition had to decide
     """
-    start, _ = rows_of(b, kept)
-    labels, norms, upper, lower = kept.labels, kept.norms, kept.upper, kept.lower[b]
+    start, _ = rows_of(b, rows)
+    X, labels, norms, upper, lower = rows.X, rows.labels, rows.norms, rows.upper, rows.lower[b]
     points, frame, groups = centers.points, centers.frame, centers.drifts.groups
-    n_panels, columns = len(heads.panels), heads.panels.shape[2]
+    n_panels, columns = len(heads.packed.panels), heads.packed.panels.shape[2]
     picks, found, candidates, lows = block.picks, block.labels, pairs.candidates, pairs.lows
     loss = (X.shape[1] + 8) * 2.0**-24
     n_pairs, n_decided = 0, 0
@@ -159,7 +160,7 @@ def decide_pairs(X, b, block, n_picks, centers, heads, kept, pairs):
         for p in range(n_panels):
             word = pairs.hits[p, t]
             while word != 0:
-                j = heads.members[p * columns + lowest_bit(word)]
+                j = heads.packed.members[p * columns + lowest_bit(word)]
                 word &= word - 1
                 candidates[n_open] = j
                 # A row that has changed since it was checked may be near to padding, too.
@@ -167,7 +168,7 @@ def decide_pairs(X, b, block, n_picks, centers, heads, kept, pairs):
         if n_open == 0:
             continue
         n_pairs += n_open
-        pack_rows(X, picks[t:], 1, frame.origin, frame.scale, pairs.row)
+        pack_rows(X, picks[t:], 1, frame, pairs.row)
         for c in range(n_open, n_open + PAIRS_AT_ONCE):
             candidates[c] = own
         pair_sq_dists(pairs.row[0], heads.centers, candidates, n_open, pairs.sq_dists)

@@ -82,12 +82,14 @@ class Approach(NamedTuple):
     """The last pick, as `approach_slot` compares rows with it.
 
     center : (padded features,), float64; point : (n_features,), float32, what sketches are compared with
+    sq_dists : INOUT (n_samples,), D to the nearest pick
     first : is it the first pick, and are the sketches to be made?
     near : are rows to be left out that their sketches rule out?
     """
 
     center: np.ndarray
     point: np.ndarray
+    sq_dists: np.ndarray
     first: bool
     near: bool
 
@@ -121,7 +123,7 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 
 
 @kernel
-def approach_near(X, begin, leaf, approach, sketches, lane_dists, sq_dists, room):
+def approach_near(X, begin, leaf, approach, sketches, sq_dists, room):
     """Tile. Lower D of the rows of a leaf that their sketches do not rule out; return how many these are.
 
     begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as of `approach_slot`
@@ -129,7 +131,7 @@ def approach_near(X, begin, leaf, approach, sketches, lane_dists, sq_dists, room
     errors, limits = sketches.errors[leaf], sketches.limits[leaf]
     marked = mark(room)
     hits = empty(room, len(limits) // GROUP_LANES, np.int64)
-    rows = empty(room, LEAF_ROWS, np.int64)
+    rows, lane_dists = empty(room, LEAF_ROWS, np.int64), empty(room, LEAF_ROWS, np.float64)
     n_near = near_rows(sketches.steps[leaf], approach.point, limits, hits, rows)
     if n_near > 0:
         approach_rows(X, begin, rows, n_near, approach.center, lane_dists)
@@ -157,11 +159,12 @@ def renew_sketch(block, leaf, first, sketches, sq_dists, room):
 
 
 @kernel
-def approach_slot(slot, room, n_slots, X, job, leaves, sketches, approach, sq_dists):
+def approach_slot(slot, room, n_slots, X, job, sketches, approach):
     """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
 
-    sq_dists : INOUT (n_samples,); others as of `pick_rows`
+    approach : INOUT `Approach`; others as of `pick_rows`
     """
+    leaves, sq_dists = job.leaves, approach.sq_dists
     starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
     center, begin = approach.center, starts[job.first_leaf]
     block = zeros(room, (len(center), LEAF_ROWS), np.float64)
@@ -175,7 +178,7 @@ def approach_slot(slot, room, n_slots, X, job, leaves, sketches, approach, sq_di
             whole = not approach.near or leaf >= len(sketches.steps)
             if not whole:
                 own = sq_dists[start:stop]
-                if approach_near(X, start - begin, leaf, approach, sketches, lane_dists, own, room) == 0:
+                if approach_near(X, start - begin, leaf, approach, sketches, own, room) == 0:
                     continue
         if whole:
             pack_block(X, start - begin, stop - begin, block)
@@ -186,12 +189,13 @@ def approach_slot(slot, room, n_slots, X, job, leaves, sketches, approach, sq_di
 
 
 @kernel
-def pick_rows(loop, n_slots, X, job, leaves, sketches, picking, room):
+def pick_rows(loop, n_slots, X, job, sketches, picking, room):
     """Make some picks, after the first; the last leaf of all makes the pick.
 
     X : the rows of the leaves of the job; where these are not all, it is for one pick
-    job, leaves, picking : `shapes.seeds.Job`, `Leaves`, `Picking`; sketches : `Sketches` or None
+    job, picking : `shapes.seeds.Job`, `Picking`; sketches : `Sketches` or None
     """
+    leaves = job.leaves
     picks, uniforms, center, sq_dists = picking
     marked = mark(room)
     point = zeros(room, X.shape[1], np.float32)
@@ -202,8 +206,8 @@ def pick_rows(loop, n_slots, X, job, leaves, sketches, picking, room):
         near = False
         if sketches is not None and p > 1:
             near = sketch_point(center, sketches.origin, sketches.scale, point)
-        approach = Approach(center, point, p == 1, near)
-        spread(loop, n_slots, approach_slot, (n_slots, X, job, leaves, sketches, approach, sq_dists))
+        approach = Approach(center, point, sq_dists, p == 1, near)
+        spread(loop, n_slots, approach_slot, (n_slots, X, job, sketches, approach))
         if job.last_leaf == len(leaves.depths):
             total = sum_leaves(leaves.sums, leaves.depths, room)
             picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
@@ -227,13 +231,13 @@ def pick_all(X, first, uniforms, picks, room):
     point, sq_dists = empty(room, 0, np.float32), empty(room, n_samples, np.float64)
     sq_dists[:] = np.inf
     picks[0] = first
-    job = Job(0, n_leaves, 1, len(picks))
+    job = Job(leaves, 0, n_leaves, 1, len(picks))
     for p in range(1, len(picks)):
         before = mark(room)
         for f in range(n_features):
             center[f] = X[picks[p - 1], f]
         # Not shared out: `spread` would take an arena of its own for each pick.
-        approach_slot(0, room, 1, X, job, leaves, None, Approach(center, point, p == 1, False), sq_dists)
+        approach_slot(0, room, 1, X, job, None, Approach(center, point, sq_dists, p == 1, False))
         total = sum_leaves(leaves.sums, leaves.depths, room)
         picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
         release(room, before)
@@ -241,19 +245,20 @@ def pick_all(X, first, uniforms, picks, room):
 
 
 @kernel
-def pick_slot(slot, room, n_slots, X, starts, firsts, uniforms, picks):
+def pick_slot(slot, room, n_slots, X, starts, draws, picks):
     """Slot. Make the picks of every n-th problem; see `pick_each`."""
+    firsts, uniforms = draws
     for b in range(slot, len(firsts), n_slots):
         rows = X[starts[b] : starts[b + 1]]
         pick_all(rows, firsts[b], uniforms[b], picks[b], room)
 
 
 @kernel
-def pick_each(loop, X, n_slots, starts, firsts, uniforms, picks):
+def pick_each(loop, X, n_slots, starts, draws, picks):
     """Make the picks of each of many problems.
 
     X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
-    firsts : (n_problems,), int64, the first row of each
-    uniforms : (n_problems, n_clusters - 1); picks : OUT (n_problems, n_clusters), int64, rows of each problem
+    draws : the first row of each, (n_problems,), int64, and its uniforms, (n_problems, n_clusters - 1)
+    picks : OUT (n_problems, n_clusters), int64, rows of each problem
     """
-    spread(loop, n_slots, pick_slot, (n_slots, X, starts, firsts, uniforms, picks))
+    spread(loop, n_slots, pick_slot, (n_slots, X, starts, draws, picks))

@@ -39,7 +39,7 @@ def exponent_above(x):
 def power_of_two(e):
     """Return 2**e for -1074 <= e <= 1023."""
     tiny = e < -1022
-    power = np.int64((e + (1087 if tiny else 1023)) << 52).view(np.float64)
+    power = float_of((e + (1087 if tiny else 1023)) << 52)
     return power * 2.0**-64 if tiny else power
 
 
@@ -120,49 +120,50 @@ def measure_slot(slot, room, X, largest, finest, finite):
         finite[slot] = False
 
 
-part_bits = kernel(grids.part_bits)
+part_exponent = inlined_kernel(grids.part_exponent)
 
 
 @kernel
-def count_parts(largest, finest, bits, tops):
-    """Return how many parts the values of all columns need; tops : OUT (n_features,), int64, where these
-    begin.
+def count_parts(largest, finest, halved, ends):
+    """Return how many parts the values of all columns need (`grids.part_exponent`).
 
-    largest, finest : (n_features,)
+    largest, finest : (n_features,); ends : OUT (n_features,), int64, as in `Ranges`
     """
     n_parts = 1
-    for f in range(len(tops)):
-        tops[f] = 0
+    for f in range(len(ends)):
+        exponent = exponent_above(largest[f]) if largest[f] > 0.0 else 0
+        ends[f] = exponent + (grids.BIN_END - exponent) % grids.BIN_BITS
         if largest[f] > 0.0:
-            tops[f] = exponent_above(largest[f])
             bottom = exponent_above(finest[f]) - 1
-            n_parts = maximum(n_parts, (tops[f] - bottom + bits - 1) // bits)
+            while part_exponent(ends[f], n_parts - 1, halved) > bottom:
+                n_parts += 1
     return n_parts
 
 
 @kernel
 def ranges_of(X, room):
-    """Return the `Ranges` of few rows."""
+    """Return the `Ranges` of fewer than `MANY_ROWS` rows."""
     n_features = X.shape[1]
     largest, finest = zeros(room, n_features, np.float64), empty(room, n_features, np.float64)
-    tops = empty(room, n_features, np.int64)
+    ends = empty(room, n_features, np.int64)
     finest[:] = np.inf
     finite = measure_chunk(X, 0, len(X), largest, finest, room)
-    return Ranges(tops, count_parts(largest, finest, part_bits(len(X)), tops), finite)
+    return Ranges(ends, count_parts(largest, finest, False, ends), finite)
 
 
 @kernel
-def survey(loop, n_slots, X, n_samples, largest, finest, tops, room):
+def survey(loop, n_slots, X, halved, found, room):
     """Fold all rows of X into the range of each column.
 
-    n_samples : how many rows there are in all, of which X may be some
-    largest, finest : INOUT (n_features,), zeros and infinities at first
-    tops : OUT (n_features,), int64, as in `Ranges`, of the rows so far
+    halved : are there `MANY_ROWS` or more in all, of which X may be some?
+    found : the largest magnitudes and the finest bits, INOUT (n_features,), zeros and infinities at first;
+    and OUT (n_features,), int64, `ends` as in `Ranges`, of the rows so far
 
     Returns
     -------
     n_parts, finite : as in `Ranges`; finite : of X alone
     """
+    largest, finest, ends = found
     n_features = X.shape[1]
     of_slots, finest_of_slots = (
         zeros(room, (n_slots, n_features), np.float64),
@@ -178,4 +179,4 @@ def survey(loop, n_slots, X, n_samples, largest, finest, tops, room):
         for f in range(n_features):
             largest[f] = maximum(largest[f], of_slots[s, f])
             finest[f] = minimum(finest[f], finest_of_slots[s, f])
-    return count_parts(largest, finest, part_bits(n_samples), tops), finite
+    return count_parts(largest, finest, halved, ends), finite

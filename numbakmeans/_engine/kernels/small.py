@@ -20,7 +20,7 @@ import numpy as np
 from numbakmeans._engine.grids import SPECIALS
 from numbakmeans._engine.kernels.canonical import pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.means import means_chunk
-from numbakmeans._engine.kernels.ranges import part_bits, ranges_of
+from numbakmeans._engine.kernels.ranges import ranges_of
 from numbakmeans._engine.kernels.sums import (
     add_row,
     label_lanes,
@@ -30,21 +30,14 @@ from numbakmeans._engine.kernels.sums import (
     split_lanes,
 )
 from numbakmeans._engine.plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, PACKED_PARTS, PACKED_ROWS
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.shapes.problems import Answer
+from numbakmeans._engine.shapes.sums import Grids, SlotSums, Sums
 from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
-
-
-class Grids(NamedTuple):
-    """Where the parts of exact sums lie (`sums`)."""
-
-    exponents: np.ndarray
-    constants: np.ndarray
-    scales: np.ndarray
 
 
 class Blocks(NamedTuple):
@@ -59,12 +52,12 @@ class Blocks(NamedTuple):
 
 
 @kernel
-def grids_of(tops, n_parts, bits, room):
-    """Return `Grids` for columns as `ranges` found them."""
-    n_features = len(tops)
+def grids_of(ranges, room):
+    """Return the `Grids` of few rows."""
+    n_parts, n_features = ranges.n_parts, len(ranges.ends)
     exponents = empty(room, (n_parts, n_features), np.int64)
     constants, scales = empty(room, (n_parts, n_features), np.float64), empty(room, n_features, np.float64)
-    make_grids(tops, bits, exponents, constants, scales)
+    make_grids(ranges.ends, exponents, constants, scales)
     return Grids(exponents, constants, scales)
 
 
@@ -84,58 +77,58 @@ def pack_rows(X, kept, grids, room):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, n_samples)
         pack_block(X, start, stop, lanes[b])
         if kept is not None:
-            split_lanes(lanes[b], stop - start, grids.constants, grids.scales, rest, parts[b])
+            split_lanes(lanes[b], stop - start, grids, rest, parts[b])
     return Blocks(lanes, parts)
 
 
 class Work(NamedTuple):
-    """Workspace of a pass: all centers' numbers, new labels of a block, and what parts leave of a row."""
+    """Sums of a pass, and its workspace: all centers' numbers, and new labels of a block."""
 
+    mine: SlotSums
     candidates: np.ndarray
     new_labels: np.ndarray
-    rest: np.ndarray
 
 
 @kernel
-def work_for(blocks, n_clusters, room):
+def work_for(blocks, n_clusters, tables, room):
     """Return `Work` for passes over some blocks."""
     _, n_features, block_rows = blocks.lanes.shape
     candidates = empty(room, n_clusters, np.int64)
     for j in range(n_clusters):
         candidates[j] = j
     rest = empty(room, maximum(block_rows, n_features), np.float64)
-    return Work(candidates, empty(room, block_rows, np.int64), rest)
+    mine = SlotSums(tables.grids, tables.sums[0], tables.counts[0], rest)
+    return Work(mine, candidates, empty(room, block_rows, np.int64))
 
 
 @kernel
-def relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work):
-    """Move the rows of block b, [start, stop), to the sums of their new labels; return how many moved."""
-    new_labels, sums, counts = work.new_labels, tables.sums[0], tables.counts[0]
-    moved = 0
+def relabel_block(X, b, kept, unkept, blocks, labels, work):
+    """Move the rows of block b to the sums of their new labels; return how many moved."""
+    block_rows = blocks.lanes.shape[2]
+    start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
+    new_labels, mine, moved = work.new_labels, work.mine, 0
     if unkept is not None:
-        steps = (grids.constants, grids.scales, work.rest)
-        moved = relabel(X, start, stop, new_labels, *steps, labels, sums, counts)
+        moved = relabel(X, start, stop, new_labels, labels, mine)
     if kept is not None:
         if labels[start] < 0:
-            moved = label_lanes(blocks.parts[b], start, stop, new_labels, labels, sums, counts)
+            moved = label_lanes(blocks.parts[b], start, stop, new_labels, labels, mine)
         else:
-            moved = relabel_lanes(blocks.parts[b], start, stop, new_labels, labels, sums, counts)
+            moved = relabel_lanes(blocks.parts[b], start, stop, new_labels, labels, mine)
     return moved
 
 
 @kernel
-def assign_all(X, kept, unkept, blocks, grids, centers, labels, tables, work):
+def assign_all(X, kept, unkept, blocks, centers, labels, work):
     """Assign every row to its nearest center, and move it between the sums; return how many moved."""
-    block_rows, moved = blocks.lanes.shape[2], 0
+    moved = 0
     for b in range(len(blocks.lanes)):
-        start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
         nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels)
-        moved += relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work)
+        moved += relabel_block(X, b, kept, unkept, blocks, labels, work)
     return moved
 
 
 @kernel
-def sum_again(X, kept, unkept, blocks, grids, labels, tables, work):
+def sum_again(X, kept, unkept, blocks, labels, work):
     """Add up the rows by the labels that an earlier call left."""
     block_rows = blocks.lanes.shape[2]
     for b in range(len(blocks.lanes)):
@@ -143,23 +136,20 @@ def sum_again(X, kept, unkept, blocks, grids, labels, tables, work):
         for i in range(start, stop):
             work.new_labels[i - start] = labels[i]
             labels[i] = -1
-        relabel_block(X, start, stop, b, kept, unkept, blocks, grids, labels, tables, work)
+        relabel_block(X, b, kept, unkept, blocks, labels, work)
 
 
 @kernel
-def make_passes(X, kept, unkept, ranges, options, centers, labels, tables, room):
+def make_passes(X, kept, unkept, options, answer, tables, room):
     """Make up to max_iter passes over few rows, and stop at the fixed point.
 
     Parameters
     ----------
-    X : (n_samples, n_features), float64; ranges : `Ranges`
+    X : (n_samples, n_features), float64
     kept, unkept : one of them is True, and the other None, which is not compiled: whether the parts of rows
     are kept side by side (`keeps_parts`)
-    options : whether means are rounded to float32, max_iter, and whether to stop after a pass that leaves a
-    cluster empty
-    centers : INOUT (n_clusters, n_features), float64
-    labels : INOUT (n_samples,), int32, -1 at first, or those of an earlier call that this one goes on with
-    tables : INOUT `Sums`, zeros at first
+    options : `shapes.problems.Options`; answer : INOUT `Answer`
+    tables : INOUT `Sums` of one slot, zeros at first
 
     Returns
     -------
@@ -167,24 +157,22 @@ def make_passes(X, kept, unkept, ranges, options, centers, labels, tables, room)
     n_hard : means that are still to be found (`means`); if there are some, the call ends with their pass
     """
     single, max_iter, stop_on_empty = options
-    sums, counts, sizes, hard = tables
+    centers, labels = answer
     n_clusters = len(centers)
     marked = mark(room)
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(X)), room)
-    blocks = pack_rows(X, kept, grids, room)
-    work = work_for(blocks, n_clusters, room)
+    blocks = pack_rows(X, kept, tables.grids, room)
+    work = work_for(blocks, n_clusters, tables, room)
     if labels[0] >= 0:
-        sum_again(X, kept, unkept, blocks, grids, labels, tables, work)
+        sum_again(X, kept, unkept, blocks, labels, work)
     n_iter, moved, n_empty, ever_empty, n_hard = 0, -1, 0, False, 0
     while n_iter < max_iter and moved != 0 and n_hard == 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = assign_all(X, kept, unkept, blocks, grids, centers, labels, tables, work)
+        moved = assign_all(X, kept, unkept, blocks, centers, labels, work)
         if moved != 0:
-            of_means = (sums, counts, grids.exponents, single, n_clusters)
-            n_hard = means_chunk(0, room, *of_means, centers, sizes, hard)
+            n_hard = means_chunk(0, room, tables, single, n_clusters, centers)
         n_empty = 0
         for j in range(n_clusters):
-            n_empty += 1 if sizes[j] == 0 else 0
+            n_empty += 1 if tables.sizes[j] == 0 else 0
         ever_empty = ever_empty or n_empty > 0
     release(room, marked)
     return n_iter, moved, n_empty, ever_empty, n_hard
@@ -198,18 +186,23 @@ def keeps_parts(n_features, n_clusters, n_parts):
 
 
 @kernel
-def solve_problem(X, ranges, options, centers, labels, tables, room):
-    """Make up to max_iter passes over few rows, the faster way; see `make_passes`."""
-    if ranges.finite and keeps_parts(X.shape[1], len(centers), ranges.n_parts):
-        return make_passes(X, True, None, ranges, options, centers, labels, tables, room)
-    return make_passes(X, None, True, ranges, options, centers, labels, tables, room)
+def solve_problem(X, options, answer, finite, tables, room):
+    """Make up to max_iter passes over few rows, the faster way; see `make_passes`.
+
+    finite : are all values finite?
+    """
+    if finite and keeps_parts(X.shape[1], len(answer.centers), len(tables.grids.exponents)):
+        return make_passes(X, True, None, options, answer, tables, room)
+    return make_passes(X, None, True, options, answer, tables, room)
 
 
 @kernel
-def sums_for(ranges, n_clusters, n_features, room):
-    """Return `Sums` of zeros for a problem."""
+def sums_for(ranges, n_clusters, room):
+    """Return `Sums` of zeros for a problem, on one slot."""
+    n_features = len(ranges.ends)
     n_rows = ranges.n_parts + (0 if ranges.finite else SPECIALS)
     return Sums(
+        grids_of(ranges, room),
         zeros(room, (1, n_clusters, n_rows, n_features), np.int64),
         zeros(room, (1, n_clusters), np.int64),
         zeros(room, n_clusters, np.int64),
@@ -218,10 +211,10 @@ def sums_for(ranges, n_clusters, n_features, room):
 
 
 @kernel
-def solve(X, kept, unkept, single, max_iter, stop_on_empty, centers, labels, sizes, hard, room):
+def solve(X, kept, unkept, options, answer, found, room):
     """Make up to max_iter passes over few finite rows: `make_passes`, for Python.
 
-    sizes, hard : OUT, as in `Sums`
+    found : OUT, sizes and hard, as in `Sums`
 
     Returns
     -------
@@ -233,40 +226,32 @@ def solve(X, kept, unkept, single, max_iter, stop_on_empty, centers, labels, siz
     if kept is not None:  # noqa: SIM102
         if ranges.n_parts > PACKED_PARTS:
             return 0, -1, 0, False, 0
-    own = sums_for(ranges, len(centers), X.shape[1], room)
-    tables = Sums(own.sums, own.counts, sizes, hard)
-    return make_passes(
-        X, kept, unkept, ranges, (single, max_iter, stop_on_empty), centers, labels, tables, room
-    )
+    own = sums_for(ranges, len(answer.centers), room)
+    tables = Sums(own.grids, own.sums, own.counts, *found)
+    return make_passes(X, kept, unkept, options, answer, tables, room)
 
 
 @kernel
-def solve_slot(slot, room, n_slots, X, starts, center_starts, centers, labels, empties, options):
+def solve_slot(slot, room, n_slots, problems, options):
     """Slot. Solve every n-th problem; see `solve_all`."""
+    starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
     for b in range(slot, len(empties), n_slots):
         marked = mark(room)
-        rows, book = X[starts[b] : starts[b + 1]], centers[center_starts[b] : center_starts[b + 1]]
-        own = labels[starts[b] : starts[b + 1]]
+        rows = problems.X[starts[b] : starts[b + 1]]
+        book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
+        own = problems.answer.labels[starts[b] : starts[b + 1]]
         own[:] = -1
         ranges = ranges_of(rows, room)
-        tables = sums_for(ranges, len(book), X.shape[1], room)
-        _, _, n_empty, ever_empty, n_hard = solve_problem(rows, ranges, options, book, own, tables, room)
-        empties[b, 0], empties[b, 1], empties[b, 2] = n_empty, ever_empty, n_hard
+        tables = sums_for(ranges, len(book), room)
+        done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+        empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
         release(room, marked)
 
 
 @kernel
-def solve_all(loop, n_slots, X, starts, options, center_starts, centers, labels, empties):
-    """Solve every problem, each on one thread.
-
-    X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
-    options : as of `solve_problem`
-    center_starts : (n_problems + 1,), int64, where the centers of each begin
-    centers : INOUT (all clusters, n_features), float64; labels : OUT (all rows,), int32
-    empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_hard` of each
-    """
-    problems = (X, starts, center_starts, centers, labels, empties)
-    spread(loop, n_slots, solve_slot, (n_slots, *problems, options))
+def solve_all(loop, n_slots, problems, options):
+    """Solve every problem, each on one thread; problems : INOUT `Problems`; options : `Options`."""
+    spread(loop, n_slots, solve_slot, (n_slots, problems, options))
 
 
 @kernel
@@ -281,27 +266,24 @@ def label_rows(blocks, centers, n_clusters, labels, work):
 
 
 @kernel
-def exact_average(values, single, room):
-    """Return the exact mean of values (n, 1), rounded once, and whether it is certain."""
+def exact_quotient(values, divisor, single, room):
+    """Return the exact sum of values (n, 1) over a divisor, rounded once, and whether it is certain."""
     marked = mark(room)
-    ranges = ranges_of(values, room)
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(len(values)), room)
-    tables, rest = sums_for(ranges, 1, 1, room), empty(room, 1, np.float64)
-    mean = zeros(room, (1, 1), np.float64)
+    tables, rest = sums_for(ranges_of(values, room), 1, room), empty(room, 1, np.float64)
+    quotient = zeros(room, (1, 1), np.float64)
     for i in range(len(values)):
-        add_row(values, i, grids.constants, grids.scales, rest, tables.sums[0, 0])
-    tables.counts[0, 0] = len(values)
-    of_means = (tables.sums, tables.counts, grids.exponents, single, 1, mean, tables.sizes, tables.hard)
-    n_hard = means_chunk(0, room, *of_means)
+        add_row(values, i, tables.grids, rest, tables.sums[0, 0])
+    tables.counts[0, 0] = divisor
+    n_hard = means_chunk(0, room, tables, single, 1, quotient)
     release(room, marked)
-    return mean[0, 0], n_hard == 0
+    return quotient[0, 0], n_hard == 0
 
 
 @kernel
-def drop_empty(centers, sizes):
-    """Move the centers that have rows to the front; return how many there are."""
+def drop_empty(centers, n_codes, sizes):
+    """Move those of the first n_codes centers that have rows to the front; return how many there are."""
     kept = 0
-    for j in range(len(sizes)):
+    for j in range(n_codes):
         if sizes[j] > 0:
             for f in range(centers.shape[1]):
                 centers[kept, f] = centers[j, f]
@@ -324,30 +306,30 @@ def refine(X, first_single, single, thresh, max_iter, centers, room):
     n_codes, distortion : how many are left, and the mean distance of the last pass
     done : whether passes came to their end; not after max_iter of them, nor where a mean is hard to find
     """
-    n_samples, n_features, n_codes = X.shape[0], X.shape[1], len(centers)
+    n_samples, n_codes = X.shape[0], len(centers)
     ranges = ranges_of(X, room)
-    grids = grids_of(ranges.tops, ranges.n_parts, part_bits(n_samples), room)
+    tables = sums_for(ranges, n_codes, room)
     # No parts: rows are added to fresh sums in every pass.
-    blocks = pack_rows(X, None, grids, room)
-    work = work_for(blocks, n_codes, room)
+    blocks = pack_rows(X, None, tables.grids, room)
+    work = work_for(blocks, n_codes, tables, room)
     labels, dists = empty(room, n_samples, np.int32), empty(room, (n_samples, 1), np.float64)
     previous, narrow, distortion, rounds = np.inf, False, 0.0, first_single
     for _ in range(max_iter):
         marked = mark(room)
         label_rows(blocks, centers, n_codes, labels, work)
-        tables = sums_for(ranges, n_codes, n_features, room)
+        tables.sums[:] = 0
+        tables.counts[:] = 0
         for i in range(n_samples):
             j = labels[i]
             sq_dist = sq_dist_to(X, i, centers, j)
             dists[i, 0] = root_single(sq_dist) if rounds else np.sqrt(sq_dist)
-            add_row(X, i, grids.constants, grids.scales, work.rest, tables.sums[0, j])
-            tables.counts[0, j] += 1
-        distortion, certain = exact_average(dists, rounds, room)
-        of_means = (tables.sums, tables.counts, grids.exponents, single, n_codes)
-        n_hard = means_chunk(0, room, *of_means, centers, tables.sizes, tables.hard)
+            add_row(X, i, tables.grids, work.mine.rest, work.mine.sums[j])
+            work.mine.counts[j] += 1
+        distortion, certain = exact_quotient(dists, n_samples, rounds, room)
+        n_hard = means_chunk(0, room, tables, single, n_codes, centers)
         if n_hard > 0 or not certain:
             return n_codes, distortion, False
-        n_codes = drop_empty(centers, tables.sizes)
+        n_codes = drop_empty(centers, n_codes, tables.sizes)
         release(room, marked)
         # As NumPy compares a float32 with a Python float.
         narrow = narrow and rounds

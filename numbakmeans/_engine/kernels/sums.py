@@ -1,11 +1,11 @@
 """Sums that lose nothing, so that any order of the rows gives the same bits.
 
-Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers of at
-most `grids.part_bits` bits and the exponents e belong to the feature: they start at its largest magnitude and
-go down in steps of `part_bits` until its finest bit is reached (`ranges`). The q are added in int64, where
-the number of rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they
-were put in. One part holds photo pixels, two hold ordinary float64 data; the number of parts follows
-from the data, so that nothing is ever left over.
+Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers and the
+exponents e belong to bins that are the same for any data (`grids`): those from the bin of the feature's
+largest magnitude down to that of its finest bit (`ranges`). The q are added in int64, where the number of
+rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they were put in.
+One part holds photo pixels, two hold ordinary float64 data; the number of parts follows from the data, so
+that nothing is ever left over.
 
 Adding a constant C = 1.5 * 2**(52 + e) to x rounds x to a multiple of 2**e, and leaves its quotient in the
 low bits of the sum: q is the difference of the two bit patterns, and x - ((x + C) - C) is exact.
@@ -22,28 +22,29 @@ doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until 
 
 import numpy as np
 
-from numbakmeans._engine.grids import HUGE, LOWEST, SCALE, SHRINK
-from numbakmeans._engine.kernels.ranges import power_of_two
+from numbakmeans._engine.grids import HUGE, SCALE, SHRINK
+from numbakmeans._engine.kernels.ranges import part_exponent, power_of_two
 from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
 from numbakmeans._numba.compiler import inlined_kernel, kernel
-from numbakmeans._numba.scalars import bits_of, maximum, minimum
+from numbakmeans._numba.scalars import bits_of, minimum
 from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release
 
 
 @kernel
-def make_grids(tops, bits, exponents, constants, scales):
-    """Write the parts' exponents, their constants C, and the scale of each column's first part.
+def make_grids(ends, exponents, constants, scales):
+    """Write the exponents of the parts of few rows, their constants C, and the scale of each column's first
+    part.
 
-    tops, bits : as in `ranges.Ranges`, and of `part_bits`
+    ends : as in `shapes.sums.Ranges`
     exponents : OUT (n_parts, n_features), int64; constants : OUT (n_parts, n_features); scales : OUT
     (n_features,)
     """
-    for f in range(len(tops)):
-        scales[f] = SHRINK if tops[f] > HUGE else 1.0
+    for f in range(len(ends)):
+        scales[f] = SHRINK if ends[f] > HUGE else 1.0
         for p in range(len(exponents)):
-            exponents[p, f] = maximum(tops[f] - (p + 1) * bits, LOWEST)
-            shift = SCALE if p == 0 and tops[f] > HUGE else 0
+            exponents[p, f] = part_exponent(ends[f], p, False)
+            shift = SCALE if p == 0 and ends[f] > HUGE else 0
             constants[p, f] = 1.5 * power_of_two(52 + exponents[p, f] - shift)
 
 
@@ -64,12 +65,13 @@ def split_first(x, constant, scale):
 
 
 @inlined_kernel
-def add_row(X, i, constants, scales, rest, table):
+def add_row(X, i, grids, rest, table):
     """Tile. Add row i of X to a table of sums.
 
     rest : workspace (n_features,)
     table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
     """
+    constants, scales = grids.constants, grids.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
@@ -83,8 +85,9 @@ def add_row(X, i, constants, scales, rest, table):
 
 
 @inlined_kernel
-def move_row(X, i, constants, scales, rest, old, new):
+def move_row(X, i, grids, rest, old, new):
     """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
+    constants, scales = grids.constants, grids.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
@@ -115,8 +118,9 @@ def count_specials(X, i, one, n_parts, table):
 
 
 @kernel
-def add_lanes(block, n_rows, constants, scales, table, room):
+def add_lanes(block, n_rows, grids, table, room):
     """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
+    constants, scales = grids.constants, grids.scales
     n_parts, n_features = constants.shape
     marked = mark(room)
     rest = empty(room, n_rows, np.float64)
@@ -144,30 +148,30 @@ def add_totals(totals, sign, table):
 
 
 @inlined_kernel
-def relabel_row(X, i, new, constants, scales, rest, labels, sums, counts):
+def relabel_row(X, i, new, labels, mine):
     """Tile. Move row i from the table of its label to that of a new one, which is another.
 
-    rest : workspace (n_features,); labels : INOUT (n_samples,), int32; sums, counts : INOUT, of one slot
+    labels : INOUT (n_samples,), int32; mine : INOUT `SlotSums`
     """
-    old = labels[i]
-    move_row(X, i, constants, scales, rest, sums[old], sums[new])
+    old, sums, counts = labels[i], mine.sums, mine.counts
+    move_row(X, i, mine.grids, mine.rest, sums[old], sums[new])
     counts[old] -= 1
     counts[new] += 1
     labels[i] = new
 
 
 @kernel
-def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, counts):
+def relabel(X, start, stop, new_labels, labels, mine):
     """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
 
     new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
-    in no table; the others as of `relabel_row`
+    in no table; mine : INOUT `SlotSums`
     """
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
             new = new_labels[i - start]
-            add_row(X, i, constants, scales, rest, sums[new])
-            counts[new] += 1
+            add_row(X, i, mine.grids, mine.rest, mine.sums[new])
+            mine.counts[new] += 1
             labels[i] = new
         return stop - start
     moved = 0
@@ -175,17 +179,18 @@ def relabel(X, start, stop, new_labels, constants, scales, rest, labels, sums, c
         # Looked at here: a call for each row would cost more than most of them need.
         new = new_labels[i - start]
         if new != labels[i]:
-            relabel_row(X, i, new, constants, scales, rest, labels, sums, counts)
+            relabel_row(X, i, new, labels, mine)
             moved += 1
     return moved
 
 
 @kernel
-def split_lanes(block, n_rows, constants, scales, rest, parts):
+def split_lanes(block, n_rows, grids, rest, parts):
     """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values.
 
     rest : workspace (lanes,); parts : OUT (n_parts, n_features, lanes), int64
     """
+    constants, scales = grids.constants, grids.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         for t in range(n_rows):
@@ -197,7 +202,7 @@ def split_lanes(block, n_rows, constants, scales, rest, parts):
 
 
 @kernel
-def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
+def label_lanes(parts, start, stop, new_labels, labels, mine):
     """Chunk. Do what `relabel` does in the first pass, from the parts of rows that lie side by side.
 
     Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
@@ -205,6 +210,7 @@ def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
     parts : from `split_lanes`, rows [start, stop) as its first lanes; the others as of `relabel`
     """
     (n_parts, n_features, _), n_rows = parts.shape, stop - start
+    sums, counts = mine.sums, mine.counts
     for t in range(n_rows):
         labels[start + t] = new_labels[t]
         counts[new_labels[t]] += 1
@@ -219,10 +225,10 @@ def label_lanes(parts, start, stop, new_labels, labels, sums, counts):
 
 
 @inlined_kernel
-def relabel_lane(parts, t, i, new, labels, sums, counts):
+def relabel_lane(parts, t, i, new, labels, mine):
     """Tile. Do what `relabel_row` does, from the parts of row i, which is lane t."""
     n_parts, n_features, _ = parts.shape
-    old = labels[i]
+    old, sums, counts = labels[i], mine.sums, mine.counts
     for p in range(n_parts):
         for f in range(n_features):
             part = parts[p, f, t]
@@ -234,7 +240,7 @@ def relabel_lane(parts, t, i, new, labels, sums, counts):
 
 
 @kernel
-def relabel_lanes(parts, start, stop, new_labels, labels, sums, counts):
+def relabel_lanes(parts, start, stop, new_labels, labels, mine):
     """Chunk. Do what `relabel` does after the first pass; arguments as of `label_lanes`."""
     moved, whole = 0, (stop - start) // CHANGED_LANES * CHANGED_LANES
     for first in range(0, whole, CHANGED_LANES):
@@ -243,30 +249,27 @@ def relabel_lanes(parts, start, stop, new_labels, labels, sums, counts):
         while word != 0:
             t = first + lowest_bit(word)
             word &= word - 1
-            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
+            relabel_lane(parts, t, start + t, new_labels[t], labels, mine)
             moved += 1
     for t in range(whole, stop - start):
         if new_labels[t] != labels[start + t]:
-            relabel_lane(parts, t, start + t, new_labels[t], labels, sums, counts)
+            relabel_lane(parts, t, start + t, new_labels[t], labels, mine)
             moved += 1
     return moved
 
 
 @kernel
-def add_labelled_slot(slot, room, X, labels, chunk_rows, constants, scales, sums, counts):
+def add_labelled_slot(slot, room, X, labels, chunk_rows, tables):
     """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
-    n_samples, n_slots = X.shape[0], sums.shape[0]
-    rest = empty(room, X.shape[1], np.float64)
+    n_samples, n_slots = X.shape[0], len(tables.sums)
+    sums, counts, rest = tables.sums[slot], tables.counts[slot], empty(room, X.shape[1], np.float64)
     for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
         for i in range(start, minimum(start + chunk_rows, n_samples)):
-            add_row(X, i, constants, scales, rest, sums[slot, labels[i]])
-            counts[slot, labels[i]] += 1
+            add_row(X, i, tables.grids, rest, sums[labels[i]])
+            counts[labels[i]] += 1
 
 
 @kernel
-def add_labelled(loop, X, labels, chunk_rows, constants, scales, sums, counts):
-    """Add every row to the sums of its label.
-
-    labels : (n_samples,), int32; sums : INOUT, tables of all slots; counts : INOUT
-    """
-    spread(loop, sums.shape[0], add_labelled_slot, (X, labels, chunk_rows, constants, scales, sums, counts))
+def add_labelled(loop, X, labels, chunk_rows, tables):
+    """Add every row to the sums of its label; labels : (n_samples,), int32; tables : INOUT `Sums`."""
+    spread(loop, len(tables.sums), add_labelled_slot, (X, labels, chunk_rows, tables))

@@ -56,12 +56,12 @@ def scatter_matrix(samples: Samples, mean: np.ndarray) -> np.ndarray:
     step = max(4, step // 4 * 4)
     for first in range(0, chunk_rows, step):
         if samples.X is not None:
-            add(samples.X, mean, chunk_rows, first, first + step, scatters)
+            add(samples.X, mean, (chunk_rows, first, first + step), scatters)
             continue
         # The same rows of every chunk, each chunk shorter.
         ends = [min((c + 1) * chunk_rows, c * chunk_rows + first + step) for c in range(n_chunks)]
         parts = [slice(c * chunk_rows + first, end) for c, end in enumerate(ends)]
-        add(samples.converted(*parts), mean, min(step, chunk_rows - first), 0, step, scatters)
+        add(samples.converted(*parts), mean, (min(step, chunk_rows - first), 0, step), scatters)
     total = scatters[0]
     for scatter in scatters[1:]:
         total += scatter

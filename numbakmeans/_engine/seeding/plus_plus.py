@@ -94,6 +94,6 @@ def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.nda
         center[:n_features] = samples.rows(picks[p - 1])
         for rows, X in samples.slabs(leaves.starts):
             first_leaf, last_leaf = np.searchsorted(leaves.starts, (rows.start, rows.stop)).tolist()
-            job = Job(first_leaf, last_leaf, p, min(p + step, n_clusters))
-            pick(plan.n_slots, X, job, leaves, sketches, picking)
+            job = Job(leaves, first_leaf, last_leaf, p, min(p + step, n_clusters))
+            pick(plan.n_slots, X, job, sketches, picking)
     return samples.rows(picks)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._engine.shapes.sums import Sums
+
 #: Owner of a block whose rows have different labels, and of one whose rows are in no table yet.
 MIXED, NOBODY = -1, -2
 
@@ -37,15 +39,25 @@ class Blocks(NamedTuple):
     totals: np.ndarray
 
 
+class Book(NamedTuple):
+    """The centers of a pass.
+
+    table : (n_features, n_clusters), float64, their features side by side
+    points : (n_clusters, at least n_features), float64
+    """
+
+    table: np.ndarray
+    points: np.ndarray
+
+
 class Assignment(NamedTuple):
     """What a pass over blocks brings up to date.
 
     owners : INOUT (n_blocks,), int32, the label of all rows of a block, or `MIXED` or `NOBODY`
     labels : INOUT (n_samples,), int32, of the rows in their new order; not looked at in an owned block
-    sums : INOUT, tables of all slots (`sums`); counts : INOUT (n_slots, n_clusters + padding), int64
+    tables : INOUT, the exact sums of all slots
     """
 
     owners: np.ndarray
     labels: np.ndarray
-    sums: np.ndarray
-    counts: np.ndarray
+    tables: Sums

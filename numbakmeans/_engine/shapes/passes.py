@@ -26,48 +26,68 @@ class Frame(NamedTuple):
     as_is: bool
 
 
-class Tables(NamedTuple):
-    """Exact sums, and the grids that values are split on (`sums`).
+class Places(NamedTuple):
+    """Which center stands where in the panels of the tile.
 
-    constants : (n_parts, n_features); scales : (n_features,)
-    sums : INOUT (n_slots, n_clusters + padding, n_parts or more, n_features), int64
-    counts : INOUT (n_slots, n_clusters + padding), int64; those of one slot have one dimension less
+    members : (n_panels * columns,), int64, -1 for none, which come last; groups : (n_panels,), int64, the
+    group of each panel
     """
 
-    constants: np.ndarray
-    scales: np.ndarray
-    sums: np.ndarray
-    counts: np.ndarray
+    members: np.ndarray
+    groups: np.ndarray
 
 
-class Kept(NamedTuple):
-    """What is kept of every row from pass to pass.
+class Packed(NamedTuple):
+    """Centers as the tile wants them.
 
-    labels : (n_samples,), int32, -1 before the first pass; norms : (n_samples,), of the rows in the frame
-    upper : (n_samples,), float32, bounds on the distances to their centers (`bounds`)
-    lower : (n_blocks, n_groups, block_rows), float32, on those to all others of each group
+    distinct : (n_clusters,), bool, which centers can win; members, groups : as in `Places`
+    panels, half_norms : from `pack.pack_panel`; errors : (n_panels, 3), from `certify.error_bound`
+    """
+
+    distinct: np.ndarray
+    members: np.ndarray
+    panels: np.ndarray
+    half_norms: np.ndarray
+    errors: np.ndarray
+    groups: np.ndarray
+
+
+class Layout(NamedTuple):
+    """How rows and centers are laid out where all rows want all centers.
+
+    block_rows : rows of a block; turns : are they scored side by side (`certify.score_all`)?
+    """
+
+    block_rows: int
+    turns: bool
+    frame: Frame
+    places: Places
+
+
+class Assigned(NamedTuple):
+    """What a pass without bounds keeps of every row.
+
+    labels : (n_samples,), int32, -1 before the first pass
+    norms : (n_samples,), float64, of the rows in the frame, written in the first pass
     """
 
     labels: np.ndarray
     norms: np.ndarray
-    upper: np.ndarray
-    lower: np.ndarray
 
 
-class Clusters(NamedTuple):
-    """The centers of a pass, and how they are grouped.
+class Rows(NamedTuple):
+    """The rows, and what is kept of each from pass to pass.
 
-    points : (n_clusters, padded features); moved : (n_clusters,), how far each moved since the pass before,
-    from `bounds.follow_centers`
-    members : (n_panels * columns,), int64, which center stands where in the panels, -1 for none, which come
-    last; groups : (n_clusters,), the group of each center; panel_groups : (n_panels,), that of each panel
+    X : (n_samples, n_features), finite; labels, norms : as in `Assigned`
+    upper : (n_samples,), float32, bounds on the distances to their centers (`bounds`)
+    lower : (n_blocks, n_groups, block_rows), float32, on those to all others of each group
     """
 
-    points: np.ndarray
-    moved: np.ndarray
-    members: np.ndarray
-    groups: np.ndarray
-    panel_groups: np.ndarray
+    X: np.ndarray
+    labels: np.ndarray
+    norms: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
 
 
 class Turn(NamedTuple):
@@ -87,17 +107,11 @@ class Turn(NamedTuple):
 class Movers(NamedTuple):
     """Centers that are scored for all rows.
 
-    places : (n_clusters,), int64, where each center is among them, -1 for the others
-    The rest are the fields of `certify.Packed`, of these centers alone.
+    places : (n_clusters,), int64, where each center is among them, -1 for the others; packed : these alone
     """
 
     places: np.ndarray
-    distinct: np.ndarray
-    members: np.ndarray
-    panels: np.ndarray
-    half_norms: np.ndarray
-    errors: np.ndarray
-    groups: np.ndarray
+    packed: Packed
 
 
 class Basis(NamedTuple):
@@ -117,18 +131,32 @@ class Heads(NamedTuple):
     """The heads of all rows, and those of the centers as the tile wants them.
 
     rows : (n_samples, n_directions + 1), float32
-    loss : e of rows, for one unit; members, panels, half_norms, errors, groups : as in `certify.Packed`
-    slacks : (n_panels,), the largest slack of each panel
+    loss : e of rows, for one unit; packed : of the centers' heads; slacks : (n_panels,), the largest slack of
+    each panel
     centers : (n_clusters, n_features), float32, the centers themselves in the frame; norms : (n_clusters,)
     """
 
     rows: np.ndarray
     loss: float
-    members: np.ndarray
-    panels: np.ndarray
-    half_norms: np.ndarray
-    errors: np.ndarray
+    packed: Packed
     slacks: np.ndarray
-    groups: np.ndarray
     centers: np.ndarray
     norms: np.ndarray
+
+
+class Clusters(NamedTuple):
+    """The centers of a pass with bounds, and how they are grouped.
+
+    points : (n_clusters, padded features), finite; moved : (n_clusters,), how far each moved since the pass
+    before, from `bounds.follow_centers`
+    groups : (n_clusters,), the group of each center
+    heads, movers : None in a pass without
+    """
+
+    points: np.ndarray
+    frame: Frame
+    moved: np.ndarray
+    places: Places
+    groups: np.ndarray
+    heads: Heads | None
+    movers: Movers | None

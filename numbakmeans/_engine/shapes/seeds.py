@@ -63,6 +63,7 @@ class Picking(NamedTuple):
 class Job(NamedTuple):
     """What one call does: picks [first, last), from leaves [first_leaf, last_leaf)."""
 
+    leaves: Leaves
     first_leaf: int
     last_leaf: int
     first: int

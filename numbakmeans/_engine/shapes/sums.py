@@ -1,4 +1,4 @@
-"""What the kernels of exact sums and of small problems agree on with their callers."""
+"""What the kernels of exact sums agree on with their callers."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,50 @@ import numpy as np
 class Ranges(NamedTuple):
     """What the exact sums of rows need to know of their columns.
 
-    tops : (n_features,), int64, the exponent above each column's largest magnitude; n_parts : parts that hold
-    all values (`sums`); finite : whether all values are finite
+    ends : (n_features,), int64, the exponent at which the bin of each column's largest magnitude ends
+    (`grids`); n_parts : parts that hold all values (`sums`); finite : whether all values are finite
     """
 
-    tops: np.ndarray
+    ends: np.ndarray
     n_parts: int
     finite: bool
 
 
+class Grids(NamedTuple):
+    """Where the parts of exact sums lie (`kernels.sums`).
+
+    exponents : (n_parts, n_features), int64; constants : (n_parts, n_features), float64, which split off a
+    part; scales : (n_features,), float64, of the first part
+    """
+
+    exponents: np.ndarray
+    constants: np.ndarray
+    scales: np.ndarray
+
+
 class Sums(NamedTuple):
-    """Exact sums of all clusters (`sums`), and their means as far as `means.means` has found them.
+    """Exact sums of all clusters (`kernels.sums`), and their means as far as `means.means` has found them.
 
     sums : (n_slots, n_clusters + padding, n_parts or more, n_features), int64
     counts : (n_slots, n_clusters + padding), int64
     sizes : (n_clusters,), int64; hard : (n_clusters, n_features), bool, which means are still to be found
     """
 
+    grids: Grids
     sums: np.ndarray
     counts: np.ndarray
     sizes: np.ndarray
     hard: np.ndarray
+
+
+class SlotSums(NamedTuple):
+    """The exact sums of one slot, and what it takes to add a row.
+
+    sums : INOUT (n_clusters + padding, n_parts or more, n_features), int64
+    counts : INOUT (n_clusters + padding,), int64; rest : workspace (n_features,), float64
+    """
+
+    grids: Grids
+    sums: np.ndarray
+    counts: np.ndarray
+    rest: np.ndarray

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numbakmeans._engine.simd.vectors import I32, I64, Arrays, Vectors, lane_tile_of, target_of
+from numbakmeans._engine.simd.vectors import I32, I64, Arrays, Vectors, flattened, lane_tile_of, target_of
 from numbakmeans._numba.entries import DISABLED
 
 
@@ -44,7 +44,7 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
         tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
         v = Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
         size, width = v.vector.count, tile.vectors * tile.lanes
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         rows_, chosen_, block_ = arrays.data(0, 1, 3)
 
         n_features, stride = arrays.size(3, 0), arrays.size(0, 1)
@@ -103,11 +103,8 @@ def score_lanes(
     panels: Any,
     half_norms: Any,
     panel: Any,
-    n_columns: Any,
-    first: Any,
-    best: Any,
-    second: Any,
-    columns: Any,
+    span: Any,
+    found: Any,
 ) -> Any:
     """Score one panel of centers for rows that lie side by side, and find the best two of each.
 
@@ -116,14 +113,15 @@ def score_lanes(
     turned first, and must all want the panel.
 
     block : (n_features, lane rows); panels, half_norms, panel : as in `score_tile`
-    n_columns : how many columns of the panel hold centers, int64; the others may count, too
-    best, second, columns : OUT (at least first + lane rows,), from `first` on, as in `score_tile`
+    span : how many columns of the panel hold centers, int64, where the others may count, too; and `first`
+    found : as in `score_tile`, OUT (at least first + lane rows,)
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        args = flattened(builder, signature, args)
         v = Vectors(context, builder, block.dtype)
         n_centers, n_vectors, lanes = lane_tile_of(v.target, v.itemsize)
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         block_, panels_, norms_, best_, second_, columns_ = arrays.data(0, 1, 2, 6, 7, 8)
         n_features, width = arrays.size(1, 1), arrays.size(1, 2)
 
@@ -170,8 +168,7 @@ def score_lanes(
                 v.store(column, columns_, place)
         return context.get_dummy_value()
 
-    signature = types.void(block, panels, half_norms, panel, n_columns, first, best, second, columns)
-    return signature, codegen
+    return types.void(block, panels, half_norms, panel, span, found), codegen
 
 
 @intrinsic
@@ -191,7 +188,7 @@ def compare_panels(
         v = Vectors(context, builder, types.float64)
         lanes = v.vector.count
         narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         best_, second_, errors_, norms_, found_ = arrays.data(0, 1, 2, 3, 5)
 
         def scores(pointer: Any, offset: Any) -> Any:
@@ -262,7 +259,7 @@ def _nearest_lanes(
         lanes = v.tile.lanes
         single = ir.VectorType(ir.FloatType(), lanes)
         labels_kind = ir.VectorType(I64, lanes)
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         block_, centers_, candidates_, labels_ = arrays.data(0, 1, 2, 4)
 
         def rows_at(offset: Any) -> Any:
@@ -347,7 +344,7 @@ def changed_lanes(typingctx: Any, labels: Any, first: Any, new_labels: Any, lane
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         old_, new_ = arrays.data(0, 2)
         # Sixteen lanes at a time: what is wider, LLVM takes long to split.
         narrow, wide = (ir.VectorType(kind, 16) for kind in (I32, I64))
@@ -380,7 +377,7 @@ def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -
         # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
         v = Vectors(context, builder, types.float32, lanes=16)
         bytes_kind = ir.VectorType(ir.IntType(8), 16)
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         block_, point_, limits_, hits_ = arrays.data(0, 1, 2, 3)
         n_features, width = arrays.size(0, 0), arrays.size(0, 1)
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numbakmeans._engine.simd.vectors import I64, Arrays, Tile, Vectors, target_of, tile_of
+from numbakmeans._engine.simd.vectors import I64, Arrays, Tile, Vectors, flattened, target_of, tile_of
 
 
 @intrinsic
@@ -136,7 +136,7 @@ def product_tile(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = Vectors(context, builder, rows.dtype)
         _, n_vectors, lanes = v.tile
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         rows_, chosen_, panels_, out_ = arrays.data(0, 1, 3, 5)
         n_features = arrays.size(0, 1)
         width = I64(n_vectors * lanes)
@@ -174,9 +174,7 @@ def score_tile(
     panels: Any,
     half_norms: Any,
     panel: Any,
-    best: Any,
-    second: Any,
-    columns: Any,
+    found: Any,
 ) -> Any:
     """Score one panel of centers for the rows of a tile, and find the best two of each row.
 
@@ -185,14 +183,15 @@ def score_tile(
     rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
     panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
     panel : its number, int64
-    best, second : OUT (at least first + tile lanes,), from `first` on the smallest score of each row of the
-    tile and the next one; columns : OUT, likewise, int32, the column of the best
+    found : three tables, OUT (at least first + tile lanes,), of which from `first` on: the smallest score of
+    each row of the tile; the next one; and the column of the smallest, int32
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        args = flattened(builder, signature, args)
         v = Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         outputs = arrays.data(6, 7, 8)
 
         def emit(n_vectors: int) -> None:
@@ -212,8 +211,7 @@ def score_tile(
                 emit(n_vectors)
         return context.get_dummy_value()
 
-    signature = types.void(rows, chosen, first, panels, half_norms, panel, best, second, columns)
-    return signature, codegen
+    return types.void(rows, chosen, first, panels, half_norms, panel, found), codegen
 
 
 @intrinsic
@@ -225,23 +223,22 @@ def near_tile(
     panels: Any,
     half_norms: Any,
     panel: Any,
-    limits: Any,
-    hits: Any,
-    least: Any,
+    found: Any,
 ) -> Any:
     """Mark the centers of one panel whose scores are below a limit, for the rows of a tile.
 
     Scores, and the arguments up to panel, are those of `score_tile`; panels have as many columns as the tile.
 
-    limits : (at least first + tile rows,), of the dtype of rows, from `first` on the limit of each row
-    hits : OUT, likewise, int64, a bit for each column, the lowest for the first
-    least : OUT (at least first + tile lanes,), of the dtype of rows, the smallest score that is not below
+    found : three tables, of which from `first` on: (at least first + tile rows,), of the dtype of rows, the
+    limit of each row; OUT, likewise, int64, a bit for each column, the lowest for the first; and OUT (at
+    least first + tile lanes,), of the dtype of rows, the smallest score that is not below
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        args = flattened(builder, signature, args)
         v = Vectors(context, builder, rows.dtype)
         n_rows, n_vectors, lanes = v.tile
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         limits_, hits_, least_ = arrays.data(6, 7, 8)
         sums = _scores(v, arrays, args, n_vectors)
         infinite = ir.Constant(v.vector, [float("inf")] * lanes)
@@ -266,7 +263,7 @@ def near_tile(
             v.store(left, least_, builder.add(args[2], I64(group)))
         return context.get_dummy_value()
 
-    return types.void(rows, chosen, first, panels, half_norms, panel, limits, hits, least), codegen
+    return types.void(rows, chosen, first, panels, half_norms, panel, found), codegen
 
 
 #: Centers whose distances to a row are found at once: as many sums as hide the latency of an addition.
@@ -287,7 +284,7 @@ def pair_sq_dists(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = Vectors(context, builder, row.dtype)
         lanes = v.tile.lanes
-        arrays = Arrays(context, builder, signature, args)
+        arrays = Arrays(builder, args)
         row_, centers_, candidates_, sq_dists_ = arrays.data(0, 1, 2, 4)
         n_features = arrays.size(0, 0)
         sums = [cgutils.alloca_once(builder, v.vector) for _ in range(PAIRS_AT_ONCE)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 
 from numbakmeans._numba.tables import data_of, size_of
@@ -157,11 +158,20 @@ class Vectors:
         return cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
 
 
+def flattened(builder: Any, signature: Any, args: Any) -> list[Any]:
+    """Return the arguments of an intrinsic, the members of a tuple each for itself."""
+    values: list[Any] = []
+    for kind, value in zip(signature.args, args, strict=True):
+        members = cgutils.unpack_tuple(builder, value) if isinstance(kind, types.BaseTuple) else [value]
+        values.extend(members)
+    return values
+
+
 class Arrays:
     """The arguments of an intrinsic that are tables, by their position."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
-        self.builder, self.values = builder, args
+    def __init__(self, builder: Any, values: Any) -> None:
+        self.builder, self.values = builder, values
 
     def data(self, *positions: int) -> list[Any]:
         """Pointers to their first elements."""
