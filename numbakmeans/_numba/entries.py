@@ -135,7 +135,7 @@ class Entry:
     """A kernel that Python calls, by the module and the name it is defined by.
 
     module : begins with numbakmeans, as in an import; kernel : the kernel itself, where it is there already
-    kinds : of its arguments where there are no others, and none is a tuple: arguments are not looked at then
+    kinds : of its arguments where there are no others: arguments are not looked at then
     """
 
     def __init__(self, module: str, name: str, kernel: Any = None, kinds: Kinds | None = None) -> None:
