@@ -13,7 +13,7 @@ from numba.core.errors import NumbaError
 
 from numbakmeans._numba import compiler
 from numbakmeans._numba.compiler import bounding_kernel, kernel
-from numbakmeans._numba.entries import DISABLED, Entry, kind_of
+from numbakmeans._numba.entries import DISABLED, Entry, group, kind_of
 
 compiled_only = pytest.mark.skipif(DISABLED, reason="in plain Python anything goes")
 
@@ -76,6 +76,21 @@ def values_of(array, wanted):
 
 
 # --- Arguments
+
+
+def test_a_group_is_what_it_is_made_of():
+    """The same machine code, found without looking at its members again, which may change their values."""
+    values = (1, (np.array([7.0]),))
+    pair = Pair(np.array([0.0, 0.5]), 0.25)
+    given = group(pair)
+    assert echo(3, 1.5, True, given, None, values) == echo(3, 1.5, True, pair, None, values)
+    pair.first[1] = 10.0
+    assert echo(3, 1.5, True, given, None, values)[3] == 10.25
+    assert given.second == 0.25
+    if not DISABLED:
+        assert kind_of(given) == kind_of(pair)
+        with pytest.raises(TypeError, match="kernels take arrays, numbers and tuples of them, got str"):
+            group(Pair(np.zeros(1), "1"))
 
 
 @pytest.mark.parametrize("place", ["array", "member", "nested"])

@@ -30,6 +30,7 @@ from numbakmeans._engine.grids import (
 from numbakmeans._engine.shapes.passes import Frame
 from numbakmeans._engine.shapes.sums import Grids, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import group
 
 SURVEY = Driver("numbakmeans._engine.kernels.ranges", "survey")
 ADD_LABELLED = Driver("numbakmeans._engine.kernels.sums", "add_labelled")
@@ -247,13 +248,14 @@ class Samples:
         n_features = self.shape[1]
         rows = self.ranges.n_parts + (0 if self.finite else SPECIALS)
         spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_slots > 1 else (0, 0)
-        return Sums(
+        tables = Sums(
             self.grids,
             np.zeros((n_slots, n_clusters + spare, rows, n_features), np.int64),
             np.zeros((n_slots, n_clusters + spare_counts), np.int64),
             np.zeros(n_clusters, np.int64),
             np.zeros((n_clusters, n_features), np.bool_),
         )
+        return group(tables)
 
 
 #: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.

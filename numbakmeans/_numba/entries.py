@@ -21,11 +21,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-__all__ = ["DISABLED", "Entry", "bind_lock"]
+__all__ = ["DISABLED", "Entry", "bind_lock", "group"]
 
 #: NUMBA_DISABLE_JIT is set: everything is plain Python, and there are no vector values.
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
@@ -99,12 +99,33 @@ def _kind_of_array(array: np.ndarray) -> Kind:
     return dtype.char, array.ndim
 
 
+class _Group:
+    """A tuple of arguments whose kind and words are known; its members are its attributes."""
+
+    def __init__(self, value: tuple[Any, ...]) -> None:
+        self.value, self.kind, self.words = value, kind_of(value), tuple(_words(value))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.value, name)
+
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def group(value: T) -> T:
+    """Return a named tuple of arguments that many calls have in common: it is looked at once, and not again
+    for each call, which would take as long as a pass over few rows.
+    """
+    return value if DISABLED else cast(T, _Group(value))
+
+
 _KINDS: dict[type, Callable[[Any], Kind]] = {
     np.ndarray: _kind_of_array,
     int: lambda _: "q",
     float: lambda _: "d",
     bool: lambda _: "?",
     type(None): lambda _: None,
+    _Group: lambda group: group.kind,
 }
 
 
@@ -127,6 +148,8 @@ def _words(values: Any) -> Iterator[Any]:
     for value in values:
         if isinstance(value, tuple):
             yield from _words(value)
+        elif isinstance(value, _Group):
+            yield from value.words
         elif value is not None:
             yield id(value) if isinstance(value, np.ndarray) else value
 

@@ -20,6 +20,7 @@ from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.shapes.passes import Assigned, Frame, Layout
 from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import group
 
 ASSIGN = Driver("numbakmeans._engine.kernels.certified", "assign")
 
@@ -51,13 +52,14 @@ class Certified(Algorithm):
     def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
         super().__init__(samples, plan, frame)
         self.norms = np.empty(len(samples))
+        self.layout: Layout | None = None
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         samples, plan = self.samples, self.plan
-        shared = (layout(samples, plan, self.frame, len(centers)), centers)
+        self.layout = self.layout or group(layout(samples, plan, self.frame, len(centers)))
         run = self.driver.on(plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():
-            done = run(X, *shared, Assigned(labels[rows], self.norms[rows]), tables)
+            done = run(X, self.layout, centers, Assigned(labels[rows], self.norms[rows]), tables)
             moved, n_decided = moved + done[0], n_decided + done[1]
         return Pass(moved, n_decided, len(labels) * len(centers))

@@ -15,7 +15,7 @@ from numbakmeans._engine.shapes.cells import NOBODY, Assignment, Blocks, Book, C
 from numbakmeans._engine.shapes.passes import Frame
 from numbakmeans._engine.shapes.sums import Sums
 from numbakmeans._numba.drivers import Driver
-from numbakmeans._numba.entries import Entry
+from numbakmeans._numba.entries import Entry, group
 
 SORT_ROWS = Driver("numbakmeans._engine.kernels.cells", "sort_rows")
 CUT_BLOCKS = Entry("numbakmeans._engine.kernels.cells", "cut_blocks")
@@ -75,12 +75,10 @@ class Filtering(Algorithm):
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
         self.totals = np.zeros((n_blocks, *grids.constants.shape), np.int64)
         self.owners = np.full(n_blocks, NOBODY, np.int32)
-        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, grids)
-
-    @property
-    def blocks(self) -> Blocks:
         # Made of attributes, which `run_all` counts the bytes of.
-        return Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
+        blocks = Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
+        self.blocks = group(blocks)
+        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, grids)
 
     def run(self, centers: np.ndarray, _: np.ndarray, tables: Sums) -> Pass:
         book = Book(np.ascontiguousarray(centers[:, : self.samples.shape[1]].T), centers)
