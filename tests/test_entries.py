@@ -80,7 +80,7 @@ def values_of(array, wanted):
 
 def test_a_group_is_what_it_is_made_of():
     """The same machine code, found without looking at its members again, which may change their values."""
-    values = (1, (np.array([7.0]),))
+    values = (1, (7,))
     pair = Pair(np.array([0.0, 0.5]), 0.25)
     given = group(pair)
     assert echo(3, 1.5, True, given, None, values) == echo(3, 1.5, True, pair, None, values)
