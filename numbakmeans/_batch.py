@@ -24,7 +24,7 @@ from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
-from numbakmeans._engine.shapes.problems import Answer, Options, Problems
+from numbakmeans._engine.structs.problems import Answer, Options, Problems
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._scipy import ClusterError
 
@@ -302,10 +302,10 @@ def _seed(
         firsts, uniforms = np.concatenate([first for first, _ in draws]), np.array([u for _, u in draws])
         picks = np.empty((len(draws), n_clusters), np.int64)
         plan = _plan.sweep(X.shape, work=X.size * n_clusters)
-        step = plan.n_slots * _plan.per_call(work)
+        step = plan.n_tasks * _plan.per_call(work)
         for b in range(0, len(draws), step):
             some, ends = slice(b, b + step), starts[b : b + step + 1]
-            PICK_EACH.on(plan.parallel)(X, plan.n_slots, ends, (firsts[some], uniforms[some]), picks[some])
+            PICK_EACH.on(plan.parallel)(X, plan.n_tasks, ends, (firsts[some], uniforms[some]), picks[some])
         return X[(picks + starts[:-1, None]).ravel()].astype(np.float64)
     parts = [Samples(X[start:stop]) for start, stop in pairwise(starts)]
     return np.concatenate(
@@ -335,7 +335,7 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     started = centers.copy()
     options = Options(bool(single), n_iter, stop_on_empty)
     wide = problems._replace(X=X.astype(np.float64, copy=False))
-    SOLVE_ALL.on(plan.parallel)(plan.n_slots, wide, options)
+    SOLVE_ALL.on(plan.parallel)(plan.n_tasks, wide, options)
     # Those whose means were hard to find.
     for b in np.flatnonzero(outcomes[:, 2]).tolist():
         of_problem = slice(center_starts[b], center_starts[b + 1])

@@ -62,7 +62,7 @@ def main(layer, threads):
     for dtype in (np.float32, np.float64):
         X, centers = ugly.wide_enough(dtype)
         plan = _plan.sweep(X.shape, work=X.size * len(centers))
-        assert plan.n_slots == threads
+        assert plan.n_tasks == threads
         assert plan.parallel == (threads > 1)
         assert -(-len(X) // plan.chunk_rows) >= 3 * threads
     found = answers()

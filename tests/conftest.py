@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def bounds_asked(monkeypatch):
+def bounds_checked(monkeypatch):
     """Ask bounds of all rows (`ways.ask_all`): a plan that users never have, for tests of what bounds do."""
     ways.ask_all(monkeypatch.setattr)
 

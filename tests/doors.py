@@ -410,11 +410,11 @@ def leaks():
         try:
             call()
         except ValueError as error:
-            frame, n_arrays = error.__traceback__.tb_next.tb_next, 0  # of this function, and of the call
-            while frame is not None:
-                held = frame.tb_frame.f_locals.values()
+            transform, n_arrays = error.__traceback__.tb_next.tb_next, 0  # of this function, and of the call
+            while transform is not None:
+                held = transform.tb_frame.f_locals.values()
                 n_arrays += sum(isinstance(each, np.ndarray | tuple) for each in held)
-                frame = frame.tb_next
+                transform = transform.tb_next
             return n_arrays
 
     nothing = holding(lambda: given(X, 3, None, None, 0)), holding(lambda: kmeans2(X, X[:3], 0)) > 0

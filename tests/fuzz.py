@@ -27,7 +27,7 @@ MEMORY = 8 << 30
 SECONDS = 1200
 LENGTH = 256
 #: Modules with functions that are compiled, too, and must stay as they are; the others are watched.
-COMPILED = ("_engine.grids", "_engine.shapes.seeds")
+COMPILED = ("_engine.bins", "_engine.structs.seeds")
 WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.files", "_cli.main")
 
 
@@ -271,7 +271,7 @@ def setup_files():
         else:
             assert table.values.ndim == 2
             assert table.values.size > 0
-            assert len(table.heads) == table.values.shape[1]
+            assert len(table.projections) == table.values.shape[1]
         finally:
             path.unlink()
 

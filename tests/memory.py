@@ -40,10 +40,10 @@ CALLS = {
 made = []
 
 
-def watched(make_heads):
+def watched(make_projections):
     def make(*args):
         made.append(True)
-        make_heads(*args)
+        make_projections(*args)
 
     return make
 
@@ -86,10 +86,10 @@ def main(name, given, control=""):
         _plan.COPY_BYTES = 2**40
     if control == "mask":
         Samples.finite = property(lambda samples: bool(np.isfinite(samples.array).all()))
-    makes_heads = name == "fit, many" and not _plan.lean()
-    if makes_heads:
-        _plan.head_cost = lambda *_: 0.0
-        Yinyang._make_heads = watched(Yinyang._make_heads)
+    makes_projections = name == "fit, many" and not _plan.lean()
+    if makes_projections:
+        _plan.projection_cost = lambda *_: 0.0
+        Yinyang._make_projections = watched(Yinyang._make_projections)
     call(data(given, 20_000, n_features))  # compiles
     X = data(given, n_samples, n_features)
     working = 4 if X.dtype in (np.float16, np.float32) else 8
@@ -104,7 +104,7 @@ def main(name, given, control=""):
         resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + allowed, resource.RLIM_INFINITY))
     made.clear()
     print(taken(lambda: call(X)), allowed, X.size * working)
-    assert bool(made) == makes_heads
+    assert bool(made) == makes_projections
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
 from numbakmeans._engine.fit import iterate, nearest, pad_centers
-from numbakmeans._engine.kernels import canonical
-from numbakmeans._engine.kernels.small import grids_of, keeps_parts, pack_rows
-from numbakmeans._engine.samples import UNFRAMED, Samples, update_means
+from numbakmeans._engine.kernels import reference
+from numbakmeans._engine.kernels.small import bins_of, keeps_parts, pack_rows
+from numbakmeans._engine.samples import NO_TRANSFORM, Samples, update_means
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 
 DTYPES = [np.float32, np.float64]
 PASSES = 4
 #: Tests of what bounds, heads and movers do; without it, of what the plan makes of them.
-asking = pytest.mark.usefixtures("bounds_asked")
+checking = pytest.mark.usefixtures("bounds_checked")
 
 
 def expected_passes(X, centers):
@@ -80,7 +80,7 @@ def answers():
     return answer
 
 
-@asking
+@checking
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
@@ -164,7 +164,7 @@ def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
     assert (got.n_iter, got.converged, got.n_empty) == (right.n_iter, right.converged, right.n_empty)
 
 
-@pytest.mark.parametrize("way", ["lloyd", "certified", "certified, turned"])
+@pytest.mark.parametrize("way", ["lloyd", "certified", "certified, transposed"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_nearest_centers_of_ugly_data(name, dtype, way, threads):
@@ -178,14 +178,14 @@ def test_nearest_centers_of_ugly_data(name, dtype, way, threads):
 
 
 @pytest.mark.parametrize(
-    ("shift", "scale", "as_is"),
+    ("shift", "scale", "identity"),
     [(0, 1, True), (0, 1e-3, True), (9, 1, False), (0, 1e-9, False), (0, 1e9, False)],
 )
-def test_rows_around_zero_are_scored_as_they_are(shift, scale, as_is):
+def test_rows_around_zero_are_scored_as_they_are(shift, scale, identity):
     X = (np.random.default_rng(0).normal(size=(300, 20)) + shift) * scale
-    frame = Samples(X).frame(pad_centers(X[:40]))
-    assert frame.as_is == as_is
-    assert (frame.scale == 1.0 and not frame.origin.any()) == as_is
+    transform = Samples(X).transform(pad_centers(X[:40]))
+    assert transform.identity == identity
+    assert (transform.scale == 1.0 and not transform.origin.any()) == identity
 
 
 def broken_bounds(X, centers, n_passes, spoil=1.0):
@@ -193,18 +193,18 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
     samples = Samples(X)
     wide = pad_centers(centers)
     plan = _plan.sweep(X.shape, X.size * len(centers))
-    frame = samples.frame(wide)
-    algorithm = ALGORITHMS["yinyang"](samples, plan, frame)
-    tables = samples.tables(len(centers), plan.n_slots)
+    transform = samples.transform(wide)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, transform)
+    tables = samples.tables(len(centers), plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
-    n_broken, heads_used, movers_used = 0, False, False
+    n_broken, projections_used, fast_used = 0, False, False
     for _ in range(n_passes):
         algorithm.run(wide, labels, tables)
-        heads_used |= len(algorithm.heads) > 0
-        movers_used |= len(algorithm.movers) > 0
+        projections_used |= len(algorithm.projections) > 0
+        fast_used |= len(algorithm.fast) > 0
         rows = X.astype(np.float64)
         used = wide[:, : X.shape[1]]
-        distances = np.sqrt(((rows[:, None, :] - used[None]) ** 2).sum(2)) * frame.scale
+        distances = np.sqrt(((rows[:, None, :] - used[None]) ** 2).sum(2)) * transform.scale
         own = distances[np.arange(len(X)), labels].copy()
         distances[np.arange(len(X)), labels] = np.inf
         lower = algorithm.lower.transpose(0, 2, 1).reshape(-1, algorithm.lower.shape[1])[: len(X)]
@@ -213,21 +213,21 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
             others = distances[:, algorithm.groups == g].min(1)
             n_broken += int((lower[:, g] * spoil > others).sum())
         update_means(samples, tables, samples.single, wide)
-    return n_broken, heads_used, movers_used
+    return n_broken, projections_used, fast_used
 
 
-@asking
+@checking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
-@pytest.mark.parametrize("way", ["yinyang", "yinyang, movers"])
+@pytest.mark.parametrize("way", ["yinyang", "yinyang, fast centers"])
 def test_bounds_hold_in_every_pass(name, dtype, way):
     X, centers = case(name, dtype)
     with ways.forced(way):
-        n_broken, heads_used, movers_used = broken_bounds(X, centers, 6)
+        n_broken, projections_used, fast_used = broken_bounds(X, centers, 6)
         assert n_broken == 0
-        assert heads_used == (way == "yinyang" and X.shape[1] >= _plan.HEAD_FEATURES)
+        assert projections_used == (way == "yinyang" and X.shape[1] >= _plan.PROJECTION_FEATURES)
         # Nothing moves where each row has a center.
-        assert movers_used == (way == "yinyang, movers" and len(centers) < len(X))
+        assert fast_used == (way == "yinyang, fast centers" and len(centers) < len(X))
         # The negative control: they are not so loose that a tenth more would still hold.
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
@@ -237,7 +237,7 @@ def test_bounds_hold_in_every_pass(name, dtype, way):
 def test_shares_that_bounds_will_leave_open(step, n_lowering):
     rng = np.random.default_rng(step)
     X = rng.normal(size=(50, 8))
-    algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), UNFRAMED)
+    algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), NO_TRANSFORM)
     algorithm.upper, algorithm.block_rows = rng.random(50).astype(np.float32), 16
     algorithm.lower = rng.random((4, 3, 16)).astype(np.float32) + np.float32(0.3)
     algorithm.groups, algorithm.moved = rng.integers(3, size=12), rng.random(12) / 2
@@ -250,31 +250,31 @@ def test_shares_that_bounds_will_leave_open(step, n_lowering):
     assert 0 < right[0] < right[1]
 
 
-@asking
+@checking
 @pytest.mark.parametrize("sound", [True, False])
-def test_directions_that_are_no_numbers_give_no_heads(sound, monkeypatch):
+def test_directions_that_are_no_numbers_give_no_projections(sound, monkeypatch):
     X, centers = case("many panels", np.float32)
     factor, directions = np.float32(1.0 if sound else np.nan), yinyang.directions
     monkeypatch.setattr(
         yinyang, "directions", lambda *args: tuple(part * factor for part in directions(*args))
     )
     samples, wide = Samples(X), pad_centers(centers)
-    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
-    tables = samples.tables(len(centers), algorithm.plan.n_slots)
+    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
+    tables = samples.tables(len(centers), algorithm.plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(2):
         algorithm.run(wide, labels, tables)
-    assert (len(algorithm.heads) > 0) == sound
+    assert (len(algorithm.projections) > 0) == sound
 
 
-@asking
+@checking
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
     """Their heads are near to everything, to what fills up the last panel, too."""
     X, centers = case("many panels", dtype)
     samples, wide = Samples(X.copy()), pad_centers(centers)
-    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.frame(wide))
-    tables = samples.tables(len(centers), algorithm.plan.n_slots)
+    algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
+    tables = samples.tables(len(centers), algorithm.plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
     for _ in range(3):
         algorithm.run(wide, labels, tables)
@@ -282,24 +282,24 @@ def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
         samples.array[::7] = np.nan
         assert labels.min() >= 0
         assert labels.max() < len(centers)
-    assert len(algorithm.heads) > 0
+    assert len(algorithm.projections) > 0
     assert len(algorithm.places.members) > len(centers)
 
 
-@asking
+@checking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["many panels", "many rows and features"])
-def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
+def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
     made, left = [], []
 
     class Watched(yinyang.Yinyang):
-        def _make_heads(self, *args):
-            super()._make_heads(*args)
-            made.append(len(self.heads))
+        def _make_projections(self, *args):
+            super()._make_projections(*args)
+            made.append(len(self.projections))
 
         def run(self, *args):
             done = super().run(*args)
-            left.append(len(self.heads))
+            left.append(len(self.projections))
             return done
 
     monkeypatch.setitem(ALGORITHMS, "yinyang", Watched)
@@ -307,18 +307,20 @@ def test_heads_that_do_not_pay_are_dropped(name, dtype, answers, monkeypatch):
     assert made[0] == max(left) > 0
     made.clear()
     left.clear()
-    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(heads=10.0))
+    monkeypatch.setattr(_plan, "costs", lambda *_: ways.FREE._replace(projections=10.0))
     assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
     assert made[0] > max(left) == 0
 
 
-@asking
-@pytest.mark.parametrize(("asking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
-@pytest.mark.parametrize("turns", [False, True])
-def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
+@checking
+@pytest.mark.parametrize(("checking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
+@pytest.mark.parametrize("transposes", [False, True])
+def test_bounds_that_are_not_asked(checking, kept, transposes, monkeypatch, threads):
     """They are asked as long as that pays; what is asked is right."""
-    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE._replace(asked=1.0, asking=asking, kept=kept))
-    monkeypatch.setattr(_plan, "turns", lambda *_: turns)
+    monkeypatch.setattr(
+        _plan, "costs", lambda *_: ways.FREE._replace(checked=1.0, checking=checking, kept=kept)
+    )
+    monkeypatch.setattr(_plan, "transposes", lambda *_: transposes)
     monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
@@ -326,12 +328,12 @@ def test_bounds_that_are_not_asked(asking, kept, turns, monkeypatch, threads):
     got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
-    monkeypatch.setattr(_plan, "worth", lambda *_: ways.FREE)
+    monkeypatch.setattr(_plan, "costs", lambda *_: ways.FREE)
     least = iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs
     assert least < got.n_pairs < right.n_pairs
 
 
-@asking
+@checking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [16, 70])
 def test_long_runs_agree(dtype, n_features, threads):
@@ -372,14 +374,14 @@ MANY_CHUNKS = [
 ]
 
 
-@asking
+@checking
 @pytest.mark.parametrize(("name", "way"), MANY_CHUNKS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_chunks_for_each_thread(dtype, name, way, small_chunks, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
-@asking
+@checking
 @pytest.mark.parametrize(
     ("name", "key"), sorted({(name, way.partition(",")[0]) for name, way in MANY_CHUNKS})
 )
@@ -387,22 +389,22 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
     X, centers = case(name, np.float32)
     samples, wide, plan = Samples(X), pad_centers(centers), _plan.sweep(X.shape, work=X.size * len(centers))
     assert plan.parallel == (threads > 1)
-    assert plan.n_slots == threads
-    algorithm = ALGORITHMS[key](samples, plan, samples.frame(wide))
-    tables = samples.tables(len(centers), plan.n_slots)
+    assert plan.n_tasks == threads
+    algorithm = ALGORITHMS[key](samples, plan, samples.transform(wide))
+    tables = samples.tables(len(centers), plan.n_tasks)
     if key != "small":
         algorithm.run(wide, np.full(len(X), -1, np.int32), tables)
     n_chunks = {
         "lloyd": len(X) // plan.chunk_rows,
-        "certified": len(X) // certified.layout(samples, plan, UNFRAMED, len(centers)).block_rows,
+        "certified": len(X) // certified.layout(samples, plan, NO_TRANSFORM, len(centers)).block_rows,
         "small": n_blocks(samples.wide, samples.ranges),
-        "filtering": len(getattr(algorithm, "owners", ())),
+        "filtering": len(getattr(algorithm, "block_labels", ())),
         "yinyang": len(getattr(algorithm, "lower", ())),
     }
     assert n_chunks[key] >= 3 * threads
 
 
-@asking
+@checking
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_blocks_of_every_width(way, monkeypatch):
     X, centers = ugly.cases(np.float64)["odd widths"]
@@ -471,7 +473,7 @@ class MeanOffByOneBit:
         return done
 
 
-@asking
+@checking
 @pytest.mark.parametrize("fault", [TieForTheHigher, LastCenterLeftOut, MeanOffByOneBit])
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_planted_faults_are_found(way, fault, monkeypatch):
@@ -492,16 +494,16 @@ def test_the_tile_reads_every_feature_and_lane():
     for f in range(8):
         for lane in (0, 63, 127):
             block[f, lane] = 1
-            canonical.nearest_tile(block, np.zeros((2, 8)), np.empty(128), sq_dists, labels)
+            reference.nearest_tile(block, np.zeros((2, 8)), np.empty(128), sq_dists, labels)
             assert np.flatnonzero(sq_dists).tolist() == [lane]
             block[f, lane] = 0
 
 
 @kernel
-def n_blocks(X, ranges, room):
+def n_blocks(X, ranges, arena):
     """Return how many blocks `small` packs rows in."""
-    grids = grids_of(ranges, room)
-    return len(pack_rows(X, None, grids, room).lanes)
+    bins = bins_of(ranges, arena)
+    return len(pack_rows(X, None, bins, arena).lanes)
 
 
 @pytest.mark.parametrize(

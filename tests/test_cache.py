@@ -216,7 +216,7 @@ from numbakmeans import vq
 from numbakmeans._engine.algorithms.panels import rows_at_once
 from numbakmeans._numba import cache as _cache
 if "change" in sys.argv:
-    import numbakmeans._engine.kernels.canonical as module
+    import numbakmeans._engine.kernels.reference as module
     with open(module.__file__, "a") as file:
         file.write("# another line")
 X = np.random.default_rng(0).normal(size=(50, 3))
@@ -262,7 +262,7 @@ def test_code_stays_valid_after_edits_elsewhere_alone(copied, tmp_path):
     ):
         edit(*place)
         assert again()[:2] == [n_kernels, 0], place
-    edit("_engine", "kernels", "canonical.py")  # one kernel is made of it, and one is not
+    edit("_engine", "kernels", "reference.py")  # one kernel is made of it, and one is not
     loaded, stored, _, _ = again()
     assert 0 < loaded < n_kernels
     assert loaded + stored == n_kernels

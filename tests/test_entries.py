@@ -56,7 +56,7 @@ def nothing(X):
 
 
 @kernel
-def with_room(x, room):
+def with_room(x, arena):
     return x + 1
 
 

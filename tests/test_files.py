@@ -171,11 +171,11 @@ def test_long_lists_of_names_are_cut():
         pick_columns("e", 30, [f"n{c}" for c in range(30)])
 
 
-def test_heads():
+def test_projections():
     values = np.zeros((1, 2))
-    assert Table(values).heads == ["column 0", "column 1"]
-    assert Table(values, ("a", "b"), columns=(3, 1)).heads == ["a", "b"]
-    assert Table(values, columns=(3, 1)).heads == ["column 3", "column 1"]
+    assert Table(values).projections == ["column 0", "column 1"]
+    assert Table(values, ("a", "b"), columns=(3, 1)).projections == ["a", "b"]
+    assert Table(values, columns=(3, 1)).projections == ["column 3", "column 1"]
 
 
 # --- Arrays of NumPy
@@ -192,7 +192,7 @@ def test_npy(tmp_path):
     np.testing.assert_array_equal(read(path).values, [[0], [1], [2]])
     np.save(path, np.arange(6.0).reshape(2, 3))
     table = read(path, columns="2,0")
-    assert table.heads == ["column 2", "column 0"]
+    assert table.projections == ["column 2", "column 0"]
     np.testing.assert_array_equal(table.values, [[2, 0], [5, 3]])
 
 

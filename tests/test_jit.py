@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import numbakmeans
-from numbakmeans._numba import compiler, runtime, slots
+from numbakmeans._numba import compiler, parallel, runtime
 from numbakmeans._numba.compiler import Kernel, kernel
 from numbakmeans._numba.tables import empty
 
@@ -28,7 +28,7 @@ KERNELS = {name: value for name, value in NAMED.items() if isinstance(value, Ker
 #: Functions whose result only widens a bound, so that their sums may be reordered.
 BOUNDING = {"square_norm", "norm_of", "about_sq_dist", "orthonormalize", "off_orthonormal"}
 #: The home of kernels, and that of the one parallel loop.
-HOMES = ["compiler.py", "slots.py"]
+HOMES = ["compiler.py", "parallel.py"]
 
 
 def words_outside(pattern, homes, sources):
@@ -60,7 +60,7 @@ def test_every_option_is_stated(name):
 
 def test_the_parallel_loop_states_every_option():
     assert len(KERNELS) > 100
-    assert_stated(slots.run_slots.targetoptions, parallel=True)
+    assert_stated(parallel.run_tasks.targetoptions, parallel=True)
     # The negative control: a function that states nothing.
     with pytest.raises(KeyError):
         assert_stated(numba.njit(is_nan).targetoptions)
@@ -88,14 +88,14 @@ def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
 
 def test_a_failure_inside_of_a_part_is_raised():
     @kernel
-    def part(n, room):
-        table = empty(room, n, np.float64)
+    def part(n, arena):
+        table = empty(arena, n, np.float64)
         table[0] = 3.0
         return table[0]
 
     @kernel
-    def whole(n, room):
-        return 2.0 * part(n, room)
+    def whole(n, arena):
+        return 2.0 * part(n, arena)
 
     assert whole(1) == 6.0
     with pytest.raises(MemoryError):

@@ -46,7 +46,7 @@ def passes(samples, centers, way):
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
 
-@pytest.mark.usefixtures("bounds_asked")
+@pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
 def test_passes_in_slabs(name, dtype, slabs):
@@ -66,7 +66,7 @@ def test_layouts(layout, dtype, slabs):
     assert whole_face(array) == whole_face(X)
 
 
-@pytest.mark.usefixtures("bounds_asked")
+@pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_slabs_and_threads(dtype, slabs, threads):
     X, centers = ugly.wide_enough(dtype)
@@ -181,11 +181,11 @@ def test_lean_keeps_nothing_that_only_saves_time(monkeypatch):
     shape = (100_000, 64)
     _, memory = _plan.intake(shape, 4, 4, ready=True)
     assert _plan.algorithm(shape, 100, 4, 10, memory) == "yinyang"
-    assert _plan.sketched_leaves(shape, 100, 1000, 112, memory) > 0
+    assert _plan.quantized_leaves(shape, 100, 1000, 112, memory) > 0
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
     _, memory = _plan.intake(shape, 4, 4, ready=True)
     assert _plan.algorithm(shape, 100, 4, 10, memory) == "certified"
-    assert _plan.sketched_leaves(shape, 100, 1000, 112, memory) == 0
+    assert _plan.quantized_leaves(shape, 100, 1000, 112, memory) == 0
     assert _plan.algorithm((100_000, 2), 100, 4, 10, memory) == "certified"
     X = np.random.default_rng(0).normal(size=(20_000, 2))
     lean = kmeans2(X, X[:50])

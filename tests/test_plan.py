@@ -15,13 +15,13 @@ from numbakmeans._engine.seeding import plus_plus
 @pytest.mark.parametrize("work", [1, 10**12])
 def test_any_shape(n_samples, n_features, work, threads):
     plan = _plan.sweep((n_samples, n_features), work)
-    assert plan.n_slots == (threads if plan.parallel else 1)
+    assert plan.n_tasks == (threads if plan.parallel else 1)
     assert 1 <= plan.n_lanes <= plan.chunk_rows <= _plan.CHUNK_ROWS
     assert plan.n_lanes % 16 == 0
     assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= _plan.BLOCK_BYTES
     # Every thread has a chunk, where there are rows enough.
     if n_samples >= 16 * threads:
-        assert -(-n_samples // plan.chunk_rows) >= plan.n_slots or n_samples < 32 * threads
+        assert -(-n_samples // plan.chunk_rows) >= plan.n_tasks or n_samples < 32 * threads
 
 
 def test_little_work_is_done_by_one_thread():
@@ -135,40 +135,40 @@ def test_blocks_of_rows_fill_their_lanes(shape, at_once):
     assert rows == share or (rows + at_once) * row_bytes > _plan.PACKED_BYTES or rows + at_once > 512
 
 
-def test_many_clusters_are_worth_turning_rows():
-    assert not _plan.turns(16, _plan.TURNED_CLUSTERS - 1, 4)
-    assert _plan.turns(16, _plan.TURNED_CLUSTERS, 4)
-    assert not _plan.turns(_plan.TURNED_FEATURES * 100 + 1, 100, 4)
-    assert _plan.turns(_plan.TURNED_BYTES // 8, 2, 8)
+def test_many_clusters_are_worth_transposing_rows():
+    assert not _plan.transposes(16, _plan.TRANSPOSED_CLUSTERS - 1, 4)
+    assert _plan.transposes(16, _plan.TRANSPOSED_CLUSTERS, 4)
+    assert not _plan.transposes(_plan.TRANSPOSED_FEATURES * 100 + 1, 100, 4)
+    assert _plan.transposes(_plan.TRANSPOSED_BYTES // 8, 2, 8)
 
 
 def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
     """Rows that are left open are scored one by one."""
     some = _plan.Bounds(10, 0)
-    assert 0 < _plan.worth(384, 1000, 4, some).asking < 0.1
-    assert _plan.worth(16, 10, 4, some).asking > 1
-    assert _plan.worth(384, 1000, 4, _plan.Bounds(20, 0)).asking > _plan.worth(384, 1000, 4, some).asking
-    turned = _plan.worth(64, 1000, 4, some)
-    assert turned.groups > 1
-    monkeypatch.setattr(_plan, "turns", lambda *_: False)
-    alone = _plan.worth(64, 1000, 4, some)
+    assert 0 < _plan.costs(384, 1000, 4, some).checking < 0.1
+    assert _plan.costs(16, 10, 4, some).checking > 1
+    assert _plan.costs(384, 1000, 4, _plan.Bounds(20, 0)).checking > _plan.costs(384, 1000, 4, some).checking
+    transposed = _plan.costs(64, 1000, 4, some)
+    assert transposed.groups > 1
+    monkeypatch.setattr(_plan, "transposes", lambda *_: False)
+    alone = _plan.costs(64, 1000, 4, some)
     assert alone.groups == 1
-    assert alone.asking < turned.asking
+    assert alone.checking < transposed.checking
 
 
 def test_bounds_are_kept_where_they_are_cheap_or_likely_to_pay():
-    dear = _plan.worth(16, 100, 4, _plan.Bounds(4, 0))
-    assert _plan.worth(64, 256, 4, _plan.Bounds(8, 0)).kept == np.inf
+    dear = _plan.costs(16, 100, 4, _plan.Bounds(4, 0))
+    assert _plan.costs(64, 256, 4, _plan.Bounds(8, 0)).kept == np.inf
     assert 1 < dear.kept < 1.5
     # What is expected falls from pass to pass, down to what asking costs, and so bounds are kept again.
     expected = [3.0]
     while expected[-1] > dear.kept:
         expected.append(_plan.next_cost(expected[-1], dear))
-        assert dear.asking < expected[-1] < expected[-2]
+        assert dear.checking < expected[-1] < expected[-2]
     assert 3 < len(expected) < 9
 
 
-def test_heads_are_tried_where_a_pass_takes_long(monkeypatch):
+def test_projections_are_tried_where_a_pass_takes_long(monkeypatch):
     _, memory = _plan.intake((50_000, 64), 4, 4, ready=True)
     assert _plan.bounds((50_000, 64), 100, 4, 10, memory).n_directions == 0
     assert _plan.bounds((50_000, 64), 200, 4, 10, memory).n_directions == 21
@@ -186,54 +186,56 @@ def test_heads_are_tried_where_a_pass_takes_long(monkeypatch):
         ((100_000, 800), 100, 300, 100),
     ],
 )
-def test_a_trial_of_heads_is_small_beside_the_passes(shape, n_clusters, max_iter, expected, monkeypatch):
+def test_a_trial_of_projections_is_small_beside_the_passes(
+    shape, n_clusters, max_iter, expected, monkeypatch
+):
     _, memory = _plan.intake(shape, 4, 4, ready=True)
     assert _plan.bounds(shape, n_clusters, 4, max_iter, memory).n_directions == expected
 
 
-def test_heads_cost_less_for_float64():
-    single, double = (_plan.worth(384, 1000, itemsize, _plan.Bounds(10, 96)) for itemsize in (4, 8))
-    assert 0 < double.heads < single.heads < 1
+def test_projections_cost_less_for_float64():
+    single, double = (_plan.costs(384, 1000, itemsize, _plan.Bounds(10, 96)) for itemsize in (4, 8))
+    assert 0 < double.projections < single.projections < 1
     assert 1 < double.pairs < single.pairs
-    assert _plan.worth(384, 1000, 4, _plan.Bounds(10, 48)).heads < single.heads
+    assert _plan.costs(384, 1000, 4, _plan.Bounds(10, 48)).projections < single.projections
 
 
-def test_heads_pay_where_they_leave_little_open():
-    worth = _plan.worth(384, 1000, 4, _plan.Bounds(10, 96))
-    assert _plan.head_cost(96, worth, 1000, 1.0, 0.01) < _plan.HEADS_PAY
-    assert _plan.head_cost(96, worth, 1000, 1.0, 0.3) > 1
+def test_projections_pay_where_they_leave_little_open():
+    costs = _plan.costs(384, 1000, 4, _plan.Bounds(10, 96))
+    assert _plan.projection_cost(96, costs, 1000, 1.0, 0.01) < _plan.PROJECTIONS_PAY
+    assert _plan.projection_cost(96, costs, 1000, 1.0, 0.3) > 1
     # Making them is dear where there are few centers; and where bounds suffice, nothing can pay.
-    assert _plan.head_cost(96, worth, 50, 1.0, 0.01) > _plan.head_cost(96, worth, 1000, 1.0, 0.01)
-    assert _plan.head_cost(96, worth, 1000, 0.0, 0.0) == np.inf
+    assert _plan.projection_cost(96, costs, 50, 1.0, 0.01) > _plan.projection_cost(96, costs, 1000, 1.0, 0.01)
+    assert _plan.projection_cost(96, costs, 1000, 0.0, 0.0) == np.inf
 
 
-def test_sizes_of_heads():
-    assert _plan.head_sizes(384, 1000) == [128, 96, 64, 48]
-    assert _plan.head_sizes(384, 100) == [100, 96, 64, 48]
-    assert _plan.head_sizes(384, 48) == [48]
-    assert _plan.head_sizes(384, 0) == []
+def test_sizes_of_projections():
+    assert _plan.projection_sizes(384, 1000) == [128, 96, 64, 48]
+    assert _plan.projection_sizes(384, 100) == [100, 96, 64, 48]
+    assert _plan.projection_sizes(384, 48) == [48]
+    assert _plan.projection_sizes(384, 0) == []
 
 
 @pytest.mark.parametrize(("data", "expected"), [("few directions", True), ("all directions", False)])
-def test_heads_are_made_where_they_pay(data, expected, monkeypatch):
+def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
     # As if the passes took long.
-    monkeypatch.setattr(_plan, "HEAD_WORK", 0)
+    monkeypatch.setattr(_plan, "PROJECTION_WORK", 0)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 200)).astype(np.float32)
     if data == "few directions":
         X *= np.where(np.arange(200) < 20, 3.0, 0.3).astype(np.float32)
     samples, centers = Samples(X), pad_centers(X[:300])
     plan = _plan.sweep(X.shape, X.size * 300)
-    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
-    tables = samples.tables(300, plan.n_slots)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.transform(centers))
+    tables = samples.tables(300, plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
     looked, directions = [], yinyang.directions
     monkeypatch.setattr(yinyang, "directions", lambda *given: looked.append(0) or directions(*given))
     for _ in range(2):
         algorithm.run(centers, labels, tables)
-        assert not len(algorithm.heads) or expected
+        assert not len(algorithm.projections) or expected
         update_means(samples, tables, samples.single, centers)
-    assert (len(algorithm.heads) > 0) == expected
+    assert (len(algorithm.projections) > 0) == expected
     # Where they do not pay, good directions are not even looked for.
     assert len(looked) == expected
 
@@ -246,8 +248,8 @@ def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
     X = means[rng.integers(64, size=6000)] + rng.normal(size=(6000, 40)) * spread
     samples, centers = Samples(X), pad_centers(means)
     plan = _plan.sweep(X.shape, X.size * 64)
-    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.frame(centers))
-    tables = samples.tables(64, plan.n_slots)
+    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.transform(centers))
+    tables = samples.tables(64, plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
     algorithm.run(centers, labels, tables)
     update_means(samples, tables, samples.single, centers)
@@ -256,11 +258,11 @@ def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
     assert (done.n_pairs == 64 * len(X)) == (spread > 1)
 
 
-@pytest.mark.parametrize("pays", [_plan.MOVERS_PAY, 0.0])
-def test_movers_are_scored_where_they_pay(pays, monkeypatch):
+@pytest.mark.parametrize("pays", [_plan.FAST_PAY, 0.0])
+def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
     """Some centers begin in the wrong place, among many that stay where they are."""
-    monkeypatch.setattr(_plan, "MOVERS_WORK", 0)
-    monkeypatch.setattr(_plan, "MOVERS_PAY", pays)
+    monkeypatch.setattr(_plan, "FAST_WORK", 0)
+    monkeypatch.setattr(_plan, "FAST_PAY", pays)
     found, foresee = [], yinyang.Yinyang._foresee
     monkeypatch.setattr(
         yinyang.Yinyang, "_foresee", lambda *given: found.append(foresee(*given)) or found[-1]
@@ -277,20 +279,20 @@ def test_movers_are_scored_where_they_pay(pays, monkeypatch):
 
 
 def test_passes_ask_the_plan_for_bounds(monkeypatch):
-    asked, worth = [], _plan.worth
+    checked, costs = [], _plan.costs
 
     def ask(*shape):
-        asked.append(shape)
-        return worth(*shape)
+        checked.append(shape)
+        return costs(*shape)
 
-    monkeypatch.setattr(_plan, "worth", ask)
+    monkeypatch.setattr(_plan, "costs", ask)
     X = np.random.default_rng(0).normal(size=(2000, 16))
     right = iterate(Samples(X), X[:100], 4, algorithm="lloyd")
     got = iterate(Samples(X), X[:100], 4, algorithm="yinyang")
     assert got.centers.tobytes() == right.centers.tobytes()
-    assert {(*shape, bounds.n_directions) for *shape, bounds in asked} == {(16, 100, 8, 0)}
-    assert len(asked) >= 4
-    assert all(bounds.n_groups > 1 for *_, bounds in asked)
+    assert {(*shape, bounds.n_directions) for *shape, bounds in checked} == {(16, 100, 8, 0)}
+    assert len(checked) >= 4
+    assert all(bounds.n_groups > 1 for *_, bounds in checked)
 
 
 def test_scores_pay_later_where_no_sums_are_asked_for():

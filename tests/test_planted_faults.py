@@ -29,7 +29,7 @@ FAULTS = {
     ),
     "norms of other rows": (
         "_engine/kernels/yinyang.py",
-        "norms[c] = norms[picks[c]]",
+        "norms[c] = norms[selected[c]]",
         "norms[c] = norms[c]",
         "yinyang",
         "float32",
@@ -59,14 +59,14 @@ FAULTS = {
         "_engine/kernels/certify.py",
         "score_lanes(lanes[b],",
         "score_lanes(lanes[0],",
-        "certified, turned",
+        "certified, transposed",
         "float32",
     ),
     "centers that are left out": (
         "_engine/kernels/certify.py",
         "minimum(columns, len(packed.distinct) - p * columns)",
         "minimum(columns // 2, len(packed.distinct) - p * columns)",
-        "certified, turned",
+        "certified, transposed",
         "float32",
     ),
     "the second best of a panel forgotten": (
@@ -111,28 +111,28 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
-    "the nearest mover forgotten": (
-        "_engine/kernels/movers.py",
+    "the nearest target forgotten": (
+        "_engine/kernels/fast.py",
         "other = second[p, r] if columns[p, r] + p * width == own else best[p, r]",
         "other = second[p, r]",
-        "yinyang, movers",
+        "yinyang, fast",
         "float32",
     ),
-    "a group whose movers are forgotten": (
+    "a group whose fast are forgotten": (
         "_engine/kernels/bounds.py",
-        "np.float32(0.0 if drifts.has_movers[g] else np.inf)",
+        "np.float32(0.0 if drifts.has_fast[g] else np.inf)",
         "np.float32(np.inf)",
-        "yinyang, movers",
+        "yinyang, fast",
         "float32",
     ),
-    "heads that are too far apart": (
+    "projections that are too far apart": (
         "_engine/kernels/pairs.py",
         "safe_root(square) - widest)",
         "safe_root(square) + 0.2)",
         "yinyang",
         "float32",
     ),
-    "pairs dropped that heads leave open": (
+    "pairs dropped that projections leave open": (
         "_engine/kernels/pairs.py",
         "(upper[chosen[c]] + pairs.reaches[c] + widest)",
         "0.8 * upper[chosen[c]]",
@@ -141,7 +141,7 @@ FAULTS = {
     ),
     "a center taken for nearer than its rivals by rounding": (
         "_engine/kernels/pairs.py",
-        "off = root * loss + 2.0**-22 * (norms[i] + heads.norms[j]) + TINY",
+        "off = root * loss + 2.0**-22 * (norms[i] + projections.norms[j]) + TINY",
         "off = 0.0",
         "yinyang",
         "float32",
@@ -157,12 +157,12 @@ FAULTS = {
         "_engine/kernels/yinyang.py",
         "elif bounded:",
         "elif start < 0:",
-        "yinyang, turned",
+        "yinyang, transposed",
         "float32",
     ),
     "bounds of centers that had a twin": (
         "_engine/kernels/bounds.py",
-        "np.inf if twins[g] else NOTHING",
+        "np.inf if duplicates[g] else NOTHING",
         "NOTHING",
         "yinyang",
         "float32",

@@ -111,10 +111,10 @@ def test_each_cluster_has_a_color_of_its_own(rows, k):
 
 
 def test_names_are_no_formulas_and_may_have_any_letter(rows):
-    heads = [r"$\frac$", "\u5927\u5c0f", "z"]
-    figure = _plot.draw(rows, clustered(rows, 2), heads)
+    projections = [r"$\frac$", "\u5927\u5c0f", "z"]
+    figure = _plot.draw(rows, clustered(rows, 2), projections)
     assert png(figure).size
-    assert figure.axes[0].get_xlabel() == heads[0]
+    assert figure.axes[0].get_xlabel() == projections[0]
 
 
 @pytest.mark.parametrize("scale", [0.0, 5e-324, 1e-300, 1e99])

@@ -24,7 +24,7 @@ def problem(name, dtype):
     return X, distinct[np.random.default_rng(0).choice(len(distinct), 40, replace=False)]
 
 
-@pytest.mark.usefixtures("bounds_asked")
+@pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", DATA)
 def test_every_algorithm_gives_the_same_bits(name, dtype, threads):

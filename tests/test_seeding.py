@@ -13,20 +13,20 @@ from test_planted_faults import copy_with, run
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.fit import seed
-from numbakmeans._engine.kernels import gaussian, plus_plus, sketch
+from numbakmeans._engine.kernels import gaussian, plus_plus, quantization
 from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
 from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._engine.seeding import plus_plus as seeding
-from numbakmeans._engine.shapes.seeds import GROUP_LANES, Job, Sketches
+from numbakmeans._engine.structs.seeds import GROUP_LANES, Job, QuantizedRows
 
 
-@pytest.fixture(params=["sketches", "no sketches"])
-def sketches(request, monkeypatch):
+@pytest.fixture(params=["quantized", "no sketches"])
+def quantized(request, monkeypatch):
     """Use sketches whatever the number of picks, or none."""
-    monkeypatch.setattr(_plan, "SKETCHED_PICKS", 0 if request.param == "sketches" else 10**9)
-    monkeypatch.setattr(_plan, "SKETCHED_TERMS", 0)
-    monkeypatch.setattr(_plan, "SKETCHED_WORK", 0)
+    monkeypatch.setattr(_plan, "QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
+    monkeypatch.setattr(_plan, "QUANTIZED_TERMS", 0)
+    monkeypatch.setattr(_plan, "QUANTIZED_WORK", 0)
 
 
 def picks_of(X, first, uniforms):
@@ -41,14 +41,14 @@ def pick_case(X, first, uniforms):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_plus_plus_on_ugly_data(name, dtype, sketches, threads):
+def test_plus_plus_on_ugly_data(name, dtype, quantized, threads):
     X, centers = ugly.cases(dtype)[name]
     rng = np.random.default_rng(4)
     assert pick_case(X, int(rng.integers(len(X))), rng.random(len(centers)).tolist())
 
 
 @pytest.mark.parametrize("edge", [0.0, 1e-300, 0.5, np.nextafter(1, 0)])
-def test_plus_plus_at_the_edges_of_the_draw(edge, sketches, threads):
+def test_plus_plus_at_the_edges_of_the_draw(edge, quantized, threads):
     X, _ = ugly.cases(np.float64)["normal"]
     assert pick_case(X, 3, [edge] * 5)
     # Where rounding leaves the last running sum below the draw, SciPy raises IndexError.
@@ -67,22 +67,22 @@ def test_some_data_leaves_the_last_running_sum_below_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_plus_plus_over_many_leaves(dtype, sketches, threads):
+def test_plus_plus_over_many_leaves(dtype, quantized, threads):
     X, _ = ugly.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
-    assert plan.n_slots == threads
+    assert plan.n_tasks == threads
     assert len(seeding.leaves_of(len(X)).depths) >= 3 * threads
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
 def test_more_features_than_the_limit_holds_for_are_not_sketched(monkeypatch):
     samples = Samples(np.random.default_rng(0).normal(size=(300, 5)))
-    assert seeding.sketch_frame(samples)[1] > 0
+    assert seeding.quantization_step(samples)[1] > 0
     monkeypatch.setattr(seeding, "MAX_FEATURES", 4)
-    assert seeding.sketch_frame(samples)[1] == 0
+    assert seeding.quantization_step(samples)[1] == 0
 
 
-def test_fewer_distinct_rows_than_picks(sketches, threads):
+def test_fewer_distinct_rows_than_picks(quantized, threads):
     X = np.repeat(np.eye(3), 20, axis=0)
     assert pick_case(X, 0, [0.2, 0.9, 0.3, 0.7, 0.1])
 
@@ -90,22 +90,22 @@ def test_fewer_distinct_rows_than_picks(sketches, threads):
 def all_sq_dists(X, picks):
     """D after all these picks, as '++' leaves it by way of the sketches, and the sums of the leaves."""
     samples, leaves = Samples(X), seeding.leaves_of(len(X))
-    origin, scale = seeding.sketch_frame(samples)
+    origin, scale = seeding.quantization_step(samples)
     n_leaves, (n_samples, n_features) = len(leaves.depths), X.shape
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
     # Where there is no scale, leaves that are all without a sketch.
-    n_sketched = n_leaves if scale > 0 else 0
-    steps = np.empty((n_sketched, n_features, lanes), np.int8)
-    errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
-    sketches = Sketches(origin, scale, steps, errors, limits)
+    n_quantized = n_leaves if scale > 0 else 0
+    steps = np.empty((n_quantized, n_features, lanes), np.int8)
+    errors, limits = np.zeros((2, n_quantized, lanes), np.float32)
+    quantized = QuantizedRows(origin, scale, steps, errors, limits)
     sq_dists, center = np.full(n_samples, np.inf), np.zeros(padded(n_features))
     point = np.zeros(n_features, np.float32)
     for p, pick in enumerate(picks):
         center[:n_features] = X[pick]
-        near = scale > 0 and p > 0 and bool(sketch.sketch_point(center, origin, scale, point))
+        near = scale > 0 and p > 0 and bool(quantization.scale_point(center, origin, scale, point))
         approach = plus_plus.Approach(center, point, sq_dists, p == 0, near)
         job = Job(leaves, 0, n_leaves, p, p + 1)
-        plus_plus.approach_slot(0, 1, samples.X, job, sketches, approach)
+        plus_plus.approach_task(0, 1, samples.X, job, quantized, approach)
     return sq_dists, leaves.sums
 
 
@@ -124,24 +124,24 @@ def test_sketches_pass_by_no_row_that_changes(name, dtype):
 
 def near_marks(X, c, sq_dists, forget=0.0):
     """Which rows of one leaf their sketches do not rule out for row c; `forget` that share of the errors."""
-    origin, scale = seeding.sketch_frame(Samples(X))
+    origin, scale = seeding.quantization_step(Samples(X))
     n, d = X.shape
     lanes = -(-n // GROUP_LANES) * GROUP_LANES
     block = np.zeros((padded(d), 128))
     block[:d, :n] = X.T
-    sketched, errors = np.empty((d, lanes), np.int8), np.zeros(lanes, np.float32)
-    sketch.sketch_leaf(block, n, origin, scale, sketched, errors)
+    quantized, errors = np.empty((d, lanes), np.int8), np.zeros(lanes, np.float32)
+    quantization.quantize_leaf(block, n, origin, scale, quantized, errors)
     limits, point = np.zeros(lanes, np.float32), np.zeros(d, np.float32)
     limits[:n] = [
-        sketch.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
+        quantization.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
     ]
-    assert sketch.sketch_point(X[c].astype(np.float64), origin, scale, point)
+    assert quantization.scale_point(X[c].astype(np.float64), origin, scale, point)
     hits, rows = np.empty(lanes // GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
-    n_near = sketch.near_rows(sketched, point, limits, hits, rows)
+    n_near = quantization.near_rows(quantized, point, limits, hits, rows)
     return np.isin(np.arange(n), rows[:n_near])
 
 
-def sketch_case(number, n, d, dtype):
+def quantized_case(number, n, d, dtype):
     rng = np.random.default_rng(number)
     X = (rng.normal(size=(n, d)) * 10.0 ** rng.integers(-3, 4, size=d) + rng.normal() * 1e3).astype(dtype)
     if number % 3 == 0:
@@ -156,14 +156,14 @@ def sketch_case(number, n, d, dtype):
 @pytest.mark.parametrize(("n", "d"), [(128, 1), (97, 2), (128, 7), (100, 64), (5, 1), (33, 300)])
 def test_a_row_that_comes_nearer_by_one_bit_is_near(n, d, dtype):
     for number in range(12):
-        X, c, D = sketch_case(number, n, d, dtype)
+        X, c, D = quantized_case(number, n, d, dtype)
         assert near_marks(X, c, np.nextafter(D, np.inf)).all()
         assert not near_marks(X, c, np.zeros(n)).any()
 
 
 def test_without_their_errors_rows_are_passed_by():
     """The negative control, and what sketches are good for: D half of the new one is ruled out."""
-    X, c, D = sketch_case(1, 100, 40, np.float64)
+    X, c, D = quantized_case(1, 100, 40, np.float64)
     assert near_marks(X, c, np.nextafter(D, np.inf)).all()
     assert near_marks(X, c, np.nextafter(D, np.inf), forget=1.0).sum() < 80
     assert near_marks(X, c, D / 2).sum() <= 5
@@ -179,7 +179,7 @@ def test_without_their_errors_rows_are_passed_by():
     ids=["no error", "a limit too low", "rows forgotten"],
 )
 def test_a_fault_in_the_sketches_is_found(change, tmp_path):
-    copy_with(tmp_path, "_engine/kernels/sketch.py", *change)
+    copy_with(tmp_path, "_engine/kernels/quantization.py", *change)
     test = f"{Path(__file__)}::test_a_row_that_comes_nearer_by_one_bit_is_near"
     result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
     assert result.returncode == 1, result.stdout + result.stderr
@@ -190,27 +190,27 @@ def test_a_fault_in_the_sketches_is_found(change, tmp_path):
 def test_data_that_is_not_finite_has_no_sketches(special):
     X = np.random.default_rng(1).normal(size=(50, 3))
     X[7, 1] = special
-    assert seeding.sketch_frame(Samples(X))[1] == 0
-    assert seeding.sketch_frame(Samples(X[8:]))[1] > 0
+    assert seeding.quantization_step(Samples(X))[1] == 0
+    assert seeding.quantization_step(Samples(X[8:]))[1] > 0
 
 
 def test_a_pick_out_of_reach_is_compared_with_every_row():
     X = np.random.default_rng(1).normal(size=(2000, 3))
     X[77] = 1e9
     point = np.zeros(3, np.float32)
-    origin, scale = seeding.sketch_frame(Samples(X))
-    assert not sketch.sketch_point(X[77], origin, scale, point)
-    assert sketch.sketch_point(X[78], origin, scale, point)
+    origin, scale = seeding.quantization_step(Samples(X))
+    assert not quantization.scale_point(X[77], origin, scale, point)
+    assert quantization.scale_point(X[78], origin, scale, point)
     picks = [5, 77, 78, 9]
     assert all_sq_dists(X, picks)[0].tobytes() == oracle.sq_dists(X, X[picks]).min(1).tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 16, 200])
-def test_picks_are_scipys(dtype, n_features, sketches):
+def test_picks_are_scipys(dtype, n_features, quantized):
     inside = pytest.importorskip("scipys").inside
     for number in range(8):
-        X, _, _ = sketch_case(number, 3000, n_features, dtype)
+        X, _, _ = quantized_case(number, 3000, n_features, dtype)
         right = inside._kpp(X, 30, np.random.default_rng(number), np)
         assert seed(Samples(X), 30, "++", np.random.default_rng(number)).tobytes() == right.tobytes()
 

@@ -125,7 +125,7 @@ def test_a_score_that_is_no_number_is_below_any_limit(dtype):
 
 @kernel
 def run_lanes(rows, chosen, panels, half_norms, n_columns, block, best, second, columns):
-    _simd.turn_rows(rows, chosen, 0, block)
+    _simd.transpose_rows(rows, chosen, 0, block)
     for p in range(panels.shape[0]):
         of_panel = (best[p], second[p], columns[p])
         _simd.score_lanes(block, panels, half_norms, p, (n_columns, 0), of_panel)
@@ -323,9 +323,9 @@ def test_distances_of_some_pairs(dtype, n_features, page):
     row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
     row[:], centers[:] = rng.integers(-9, 9, size=row.shape), rng.integers(-9, 9, size=centers.shape)
     for n_candidates in (0, 1, 4, 7):
-        room = -(-n_candidates // _simd.PAIRS_AT_ONCE) * _simd.PAIRS_AT_ONCE
-        candidates, sq_dists = allocate((room,), np.int64), allocate((room,), dtype)
-        candidates[:], sq_dists[:] = rng.integers(0, 20, size=room), -1
+        arena = -(-n_candidates // _simd.PAIRS_AT_ONCE) * _simd.PAIRS_AT_ONCE
+        candidates, sq_dists = allocate((arena,), np.int64), allocate((arena,), dtype)
+        candidates[:], sq_dists[:] = rng.integers(0, 20, size=arena), -1
         find_sq_dists(row, centers, candidates, n_candidates, sq_dists)
         assert np.array_equal(sq_dists, ((row - centers[candidates]) ** 2).sum(1))
 

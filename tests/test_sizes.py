@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.grids import MANY_ROWS, part_exponent
+from numbakmeans._engine.bins import MANY_ROWS, part_exponent
 from numbakmeans._engine.kernels.sampling import choose_without_replacement
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, padded
 from numbakmeans._numba.bitgen import addresses
@@ -34,11 +34,11 @@ def test_plans(shape):
     n_samples, n_features = shape
     plan = _plan.sweep(shape, work=n_samples * n_features * 100)
     assert 0 < plan.chunk_rows <= _plan.CHUNK_ROWS
-    assert plan.n_slots >= 1
+    assert plan.n_tasks >= 1
     # What the drivers compute with intp: chunks, their ends, slots times leaves.
     n_chunks = -(-n_samples // plan.chunk_rows)
     assert (n_chunks + 1) * plan.chunk_rows < 2**63
-    assert n_chunks * plan.n_slots < 2**63
+    assert n_chunks * plan.n_tasks < 2**63
     assert padded(n_features) - n_features in (0, 1, 2, 3)
     chunk_rows, n = _plan.scatter_chunks(shape)
     assert chunk_rows * (n - 1) < n_samples <= chunk_rows * n < 2**63
@@ -46,9 +46,9 @@ def test_plans(shape):
 
 
 @kernel
-def ends(n_samples, chunk_rows, n_slots, s):
+def ends(n_samples, chunk_rows, n_tasks, s):
     n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    return n_chunks, s * n_chunks // n_slots, min(n_chunks * chunk_rows, n_samples)
+    return n_chunks, s * n_chunks // n_tasks, min(n_chunks * chunk_rows, n_samples)
 
 
 @kernel

@@ -7,10 +7,12 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS
 
-WAYS = [*ALGORITHMS, "certified, turned", "yinyang, turned", "yinyang, movers"]
+WAYS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
 #: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
-FREE = _plan.Worth(*[math.inf] * 2, asking=0.0, measuring=0.0, doubting=0.0, groups=1.0, heads=0.0, pairs=0.0)
-DEAR = FREE._replace(asked=1.0, kept=1.0, asking=0.2, doubting=0.2, groups=1.3)
+FREE = _plan.Costs(
+    *[math.inf] * 2, checking=0.0, measuring=0.0, undecided=0.0, groups=1.0, projections=0.0, pairs=0.0
+)
+DEAR = FREE._replace(checked=1.0, kept=1.0, checking=0.2, undecided=0.2, groups=1.3)
 
 
 def ask_all(change=setattr):
@@ -18,10 +20,10 @@ def ask_all(change=setattr):
 
     change : called as `setattr`
     """
-    change(_plan, "worth", lambda *_: FREE)
-    change(_plan, "head_cost", lambda *_: 0.0)
-    change(_plan, "HEAD_WORK", 0)
-    change(_plan, "HEAD_TRIAL", math.inf)
+    change(_plan, "costs", lambda *_: FREE)
+    change(_plan, "projection_cost", lambda *_: 0.0)
+    change(_plan, "PROJECTION_WORK", 0)
+    change(_plan, "PROJECTION_TRIAL", math.inf)
 
 
 @contextlib.contextmanager
@@ -32,14 +34,14 @@ def forced(way):
     scored where there are no heads.
     """
     algorithm, _, what = way.partition(", ")
-    changes = {"turns": lambda *_: what == "turned", "movers_tried": lambda *_: what == "movers"}
-    if what == "turned":
-        changes["worth"] = lambda *_: DEAR
-    if what == "movers":
+    changes = {"transposes": lambda *_: what == "transposed", "fast_tried": lambda *_: what == "fast centers"}
+    if what == "transposed":
+        changes["costs"] = lambda *_: DEAR
+    if what == "fast centers":
         changes |= {
-            "MOVERS_REST": 1.0,
+            "FAST_REST": 1.0,
             "bounds_cost": lambda size, *_: -float(size),
-            "head_cost": lambda *_: math.inf,
+            "projection_cost": lambda *_: math.inf,
         }
     before = {name: getattr(_plan, name) for name in changes}
     vars(_plan).update(changes)

@@ -28,8 +28,8 @@ def along_directions(n_samples, n_features, n_clusters, dtype):
     """Return rows that spread ever less along further directions, as embeddings do, and starting centers."""
     rng = np.random.default_rng(0)
     spread = 1.0 / np.sqrt(1.0 + np.arange(n_features))
-    turned = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
-    X = ((rng.normal(size=(n_samples, n_features)) * spread) @ turned).astype(dtype)
+    transposed = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
+    X = ((rng.normal(size=(n_samples, n_features)) * spread) @ transposed).astype(dtype)
     return X, X[rng.choice(n_samples, n_clusters, replace=False)].copy()
 
 

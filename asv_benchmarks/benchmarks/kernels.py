@@ -12,7 +12,7 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.samples import Samples, labelled_means
-from numbakmeans._engine.shapes.sums import SlotSums
+from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.entries import Entry, kind_of
 
 from .data import REAL_SIZES, along_directions, blobs, uniform
@@ -144,15 +144,15 @@ class LaneSums:
         X, start = blobs(_plan.PACKED_ROWS, n_features, n_clusters, "float64")
         samples = Samples(X)
         self.new = _fit.nearest(samples, start)[0].astype(np.int64)
-        grids, tables = samples.grids, samples.tables(n_clusters, 1)
+        bins, tables = samples.bins, samples.tables(n_clusters, 1)
         self.labels = np.empty(len(X), np.int32)
-        mine = SlotSums(grids, tables.sums[0], tables.counts[0], np.empty(n_features))
+        mine = TaskSums(bins, tables.sums[0], tables.counts[0], np.empty(n_features))
         rows = (0, len(X), self.new, self.labels, mine)
         if way == "rows":
             self.first = self.later = call_of("relabel", X, *rows)
         else:
-            parts = np.empty((*grids.constants.shape, len(X)), np.int64)
-            call_of("split_lanes", X.T.copy(), len(X), grids, np.empty(len(X)), parts)()
+            parts = np.empty((*bins.constants.shape, len(X)), np.int64)
+            call_of("split_lanes", X.T.copy(), len(X), bins, np.empty(len(X)), parts)()
             self.first = call_of("label_lanes", parts, *rows)
             self.later = call_of("relabel_lanes", parts, *rows)
         self.time_first_sums(way, n_features, n_clusters)
@@ -252,37 +252,37 @@ class PackedBytes(Setting):
         _fit.iterate(self.samples, self.start, 1, algorithm="certified")
 
 
-class Turns(Setting):
+class Transposes(Setting):
     """A pass over rows that are scored one by one, and over rows that are turned and scored side by side."""
 
-    name = "turns"
+    name = "transposes"
     params = ([False, True], [2, 5, 10, 64, 384], [10, 32, 64, 200], ["float32", "float64"])
-    param_names = ("turned", "n_features", "n_clusters", "dtype")
+    param_names = ("transposed", "n_features", "n_clusters", "dtype")
 
-    def setup(self, turned, n_features, n_clusters, dtype):
-        self.change(lambda *_: turned)
+    def setup(self, transposed, n_features, n_clusters, dtype):
+        self.change(lambda *_: transposed)
         X, self.start = blobs(4_000_000 // n_features, n_features, n_clusters, dtype)
         self.samples = Samples(X)
-        self.time_iterate(turned, n_features, n_clusters, dtype)
+        self.time_iterate(transposed, n_features, n_clusters, dtype)
 
-    def time_iterate(self, turned, n_features, n_clusters, dtype):
+    def time_iterate(self, transposed, n_features, n_clusters, dtype):
         _fit.iterate(self.samples, self.start, 1, algorithm="certified")
 
 
 class AsIs(Setting):
     """Ten passes over rows around zero, scored as they are or packed first."""
 
-    name = "AS_IS"
+    name = "IDENTITY_RATIO"
     params = ([0.0, 2.0], [16, 128, 784])
-    param_names = ("as_is", "n_features")
+    param_names = ("identity", "n_features")
 
-    def setup(self, as_is, n_features):
-        self.change(as_is)
+    def setup(self, identity, n_features):
+        self.change(identity)
         X, self.start = blobs(20_000, n_features, 20, "float32")
         self.samples = Samples(X)
-        self.time_iterate(as_is, n_features)
+        self.time_iterate(identity, n_features)
 
-    def time_iterate(self, as_is, n_features):
+    def time_iterate(self, identity, n_features):
         _fit.iterate(self.samples, self.start, 10, algorithm="certified")
 
 
@@ -304,35 +304,35 @@ class Doubtful:
         _fit.iterate(self.samples, self.start, 1, algorithm="certified")
 
 
-class Heads(Setting):
+class Projections(Setting):
     """Ten passes with heads of rows always, where a sample says that they pay, and never."""
 
-    name = "HEADS_PAY"
+    name = "PROJECTIONS_PAY"
     params = (
-        [np.inf, _plan.HEADS_PAY, 0.0],
+        [np.inf, _plan.PROJECTIONS_PAY, 0.0],
         ["blobs", "along few directions", "uniform"],
         [48, 128, 384],
         ["float32", "float64"],
     )
-    param_names = ("heads_pay", "data", "n_features", "dtype")
+    param_names = ("projections_pay", "data", "n_features", "dtype")
     timeout = 120
 
-    def setup(self, heads_pay, data, n_features, dtype):
-        self.change(heads_pay)
+    def setup(self, projections_pay, data, n_features, dtype):
+        self.change(projections_pay)
         kinds = {"blobs": blobs, "along few directions": along_directions, "uniform": uniform}
         X, self.start = kinds[data](20_000, n_features, 500, dtype)
         self.samples = Samples(X)
-        self.time_iterate(heads_pay, data, n_features, dtype)
+        self.time_iterate(projections_pay, data, n_features, dtype)
 
-    def time_iterate(self, heads_pay, data, n_features, dtype):
+    def time_iterate(self, projections_pay, data, n_features, dtype):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
-class HeadTrial(Setting):
+class ProjectionTrial(Setting):
     """Ten passes where heads do not pay: tried whatever that costs, as planned, and never."""
 
-    name = "HEAD_TRIAL"
-    params = ([math.inf, _plan.HEAD_TRIAL, 0.0], [(2000, 784, 400), (20_000, 384, 200)])
+    name = "PROJECTION_TRIAL"
+    params = ([math.inf, _plan.PROJECTION_TRIAL, 0.0], [(2000, 784, 400), (20_000, 384, 200)])
     param_names = ("trial", "size")
 
     def setup(self, trial, size):
@@ -345,31 +345,34 @@ class HeadTrial(Setting):
         _fit.iterate(self.samples, self.start, 10, algorithm="yinyang")
 
 
-class HeadsHoped(HeadTrial):
+class ProjectionsHoped(ProjectionTrial):
     """The same, with better directions looked for always, and as planned."""
 
-    name = "HEADS_HOPED"
-    params = ([math.inf, _plan.HEADS_HOPED], [(5000, 784, 400), (20_000, 384, 200)])
+    name = "PROJECTIONS_HOPED"
+    params = ([math.inf, _plan.PROJECTIONS_HOPED], [(5000, 784, 400), (20_000, 384, 200)])
 
 
-class Telling(HeadTrial):
+class Telling(ProjectionTrial):
     """The same, where more or fewer features tell which centers lie together."""
 
-    name = "TELLING_FEATURES"
-    params = ([(16, 16), (32, 256), (64, 64), (4096, 4096)], HeadTrial.params[1])
+    name = "SAMPLED_FEATURES"
+    params = ([(16, 16), (32, 256), (64, 64), (4096, 4096)], ProjectionTrial.params[1])
 
 
-class Foreseen(HeadTrial):
+class Foreseen(ProjectionTrial):
     """The same, where few, some or many rows tell before each pass whether bounds are worth asking."""
 
     name = "FORESEEN_ROWS"
-    params = ([16, _plan.FORESEEN_ROWS, 4096], [*HeadTrial.params[1], (5000, 200, 200), (100_000, 16, 100)])
+    params = (
+        [16, _plan.FORESEEN_ROWS, 4096],
+        [*ProjectionTrial.params[1], (5000, 200, 200), (100_000, 16, 100)],
+    )
 
 
-class HeadSample(Setting):
+class ProjectionSample(Setting):
     """Two passes, after the first of which more or fewer pairs of row and center tell whether heads pay."""
 
-    name = "HEAD_PAIRS"
+    name = "PROJECTION_PAIRS"
     params = ([12_500, 50_000, 200_000], [128, 384])
     param_names = ("sample", "n_features")
     n_clusters = 500
@@ -385,43 +388,43 @@ class HeadSample(Setting):
         _fit.iterate(self.samples, self.start, 2, algorithm="yinyang")
 
 
-class HeadDirections(HeadSample):
+class ProjectionDirections(ProjectionSample):
     """Two passes, after the first of which more or fewer of 4000 centers tell along which directions."""
 
-    name = "HEAD_SAMPLE"
+    name = "PROJECTION_SAMPLE"
     params = ([512, 2048, 4096], [128, 384])
     n_clusters = 4000
 
 
-class Movers(Setting):
+class FastCenters(Setting):
     """Twelve passes, with movers scored for all rows wherever that costs less, as planned, and never."""
 
-    name = "MOVERS_PAY"
+    name = "FAST_PAY"
     params = (
-        [1.0, _plan.MOVERS_PAY, 0.0],
+        [1.0, _plan.FAST_PAY, 0.0],
         ["blobs", "uniform"],
         [(50_000, 128, 1000), (100_000, 64, 256)],
         ["float32", "float64"],
     )
-    param_names = ("movers", "data", "size", "dtype")
+    param_names = ("fast", "data", "size", "dtype")
     timeout = 120
 
-    def setup(self, movers, data, size, dtype):
-        self.change(movers)
+    def setup(self, fast, data, size, dtype):
+        self.change(fast)
         X, self.start = (blobs if data == "blobs" else uniform)(*size, dtype)
         self.samples = Samples(X)
-        self.time_iterate(movers, data, size, dtype)
+        self.time_iterate(fast, data, size, dtype)
 
-    def time_iterate(self, movers, data, size, dtype):
+    def time_iterate(self, fast, data, size, dtype):
         _fit.iterate(self.samples, self.start, 12, algorithm="yinyang")
 
 
-class MoversTried(Movers):
+class FastTried(FastCenters):
     """The same over smaller sizes, where that is asked always, as planned, and never."""
 
-    name = "MOVERS_WORK"
+    name = "FAST_WORK"
     params = (
-        [0, _plan.MOVERS_WORK, math.inf],
+        [0, _plan.FAST_WORK, math.inf],
         ["blobs", "uniform"],
         [(100_000, 16, 100), (2000, 784, 400)],
         ["float32"],
@@ -531,7 +534,7 @@ class Parts:
         self.time_means(data, dtype)
 
     def time_measure(self, data, dtype):
-        return Samples(self.X).grids
+        return Samples(self.X).bins
 
     def time_means(self, data, dtype):
         labelled_means(self.samples, self.labels, len(self.start))

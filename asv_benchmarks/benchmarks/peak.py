@@ -85,8 +85,8 @@ class Peak:
         self.work = 2 * X.size * len(start)
         self.plan = sweep(X.shape, self.work)
         centers = _fit.pad_centers(start)
-        passes = ALGORITHMS["certified"](samples, self.plan, samples.frame(centers))
-        tables = samples.tables(len(start), self.plan.n_slots)
+        passes = ALGORITHMS["certified"](samples, self.plan, samples.transform(centers))
+        tables = samples.tables(len(start), self.plan.n_tasks)
         labels = np.full(len(X), -1, np.int32)
         self.run = lambda: passes.run(centers, labels, tables.sums, tables.counts)
         self.run()
@@ -95,7 +95,7 @@ class Peak:
         shares = []
         for _ in range(3):
             speed = self.work / best_time(self.run, 3)
-            shares.append(100 * speed / peak(dtype, self.plan.n_slots))
+            shares.append(100 * speed / peak(dtype, self.plan.n_tasks))
         return float(np.median(shares))
 
     track_share_of_peak.unit = "percent"

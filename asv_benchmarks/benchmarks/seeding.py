@@ -28,21 +28,21 @@ class PlusPlus:
         SEEDINGS["++"].place(self.samples, self.n_clusters, *self.draws)
 
 
-class Sketches(Setting):
+class QuantizedRows(Setting):
     """Few picks and many, with sketches and without: from how many picks on they pay."""
 
-    name = "SKETCHED_PICKS"
-    params = (["sketches", "none"], [2, 3, 5, 10, 30], [2, 16, 128])
-    param_names = ("sketches", "n_clusters", "n_features")
+    name = "QUANTIZED_PICKS"
+    params = (["quantized", "none"], [2, 3, 5, 10, 30], [2, 16, 128])
+    param_names = ("quantized", "n_clusters", "n_features")
 
-    def setup(self, sketches, n_clusters, n_features):
-        self.change(0 if sketches == "sketches" else 10**9)  # the work is above SKETCHED_WORK
+    def setup(self, quantized, n_clusters, n_features):
+        self.change(0 if quantized == "quantized" else 10**9)  # the work is above SKETCHED_WORK
         X, _ = blobs(3_200_000 // n_features // 2, n_features, 30, "float64")
         self.samples, self.n_clusters = Samples(X), n_clusters
         self.draws = SEEDINGS["++"].draw(np.random.default_rng(0), len(X), n_clusters, n_features)
-        self.time_place(sketches, n_clusters, n_features)
+        self.time_place(quantized, n_clusters, n_features)
 
-    def time_place(self, sketches, n_clusters, n_features):
+    def time_place(self, quantized, n_clusters, n_features):
         SEEDINGS["++"].place(self.samples, self.n_clusters, *self.draws)
 
 
@@ -63,10 +63,10 @@ class Picks(Setting):
         SEEDINGS["++"].place(self.samples, 200, *self.draws)
 
 
-class SketchSample(Setting):
+class QuantizationSample(Setting):
     """Heavy tails: how well the steps fit, by the number of values that tell where they go."""
 
-    name = "SKETCH_SAMPLE"
+    name = "QUANTIZATION_SAMPLE"
     params = [1024, 8192, 65_536]
     param_names = ("sample",)
 

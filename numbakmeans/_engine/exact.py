@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.sums import Sums
 
 
 def quotient(total: int, divisor: int, single: bool) -> float:
@@ -43,7 +43,7 @@ def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarr
 
 def mend_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
     """Write the means that `kernels.means` has marked as hard, and unmark them."""
-    exponents, sums, counts, hard = tables.grids.exponents, tables.sums, tables.counts, tables.hard
+    exponents, sums, counts, hard = tables.bins.exponents, tables.sums, tables.counts, tables.hard
     n_parts, lasts = len(exponents), exponents[-1].tolist()
     for j, f in np.argwhere(hard).tolist():
         column = sums[:, j, :, f].sum(0).tolist()

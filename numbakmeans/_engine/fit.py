@@ -14,11 +14,11 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
 from numbakmeans._engine.algorithms.base import Progress
+from numbakmeans._engine.bins import LOWEST
 from numbakmeans._engine.exact import quotient
-from numbakmeans._engine.grids import LOWEST
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
-    UNFRAMED,
+    NO_TRANSFORM,
     Samples,
     as_real,
     as_working,
@@ -30,7 +30,7 @@ from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._numba.drivers import Driver
 
 NEAREST, LABEL_SQ_DISTS, ROOTS = (
-    Driver("numbakmeans._engine.kernels.canonical", name)
+    Driver("numbakmeans._engine.kernels.reference", name)
     for name in ("nearest", "label_sq_dists", "roots_single")
 )
 
@@ -103,9 +103,9 @@ def nearest(
         scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
     wide = pad_centers(centers)
     if scored:
-        frame = samples.frame(wide)
-        if frame.scale:
-            return certified.nearest(samples, plan, frame, wide)
+        transform = samples.transform(wide)
+        if transform.scale:
+            return certified.nearest(samples, plan, transform, wide)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = NEAREST.on(plan.parallel)
     for rows, X in _rows_of(samples):
@@ -134,7 +134,7 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
         return np.sqrt(sq_dists)
     plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
     dists = np.empty(len(sq_dists), np.float32)
-    ROOTS.on(plan.parallel)(sq_dists, plan.n_slots, dists)
+    ROOTS.on(plan.parallel)(sq_dists, plan.n_tasks, dists)
     return dists
 
 
@@ -197,12 +197,12 @@ def iterate(
     plan = _plan.sweep(samples.shape, work=samples.size * n_clusters)
     wide = pad_centers(centers)
     chosen = ALGORITHMS[algorithm]
-    frame = samples.frame(wide) if chosen.framed else UNFRAMED
-    unfit = (chosen.framed and not frame.scale) or (chosen.finite and not samples.finite)
+    transform = samples.transform(wide) if chosen.needs_transform else NO_TRANSFORM
+    unfit = (chosen.needs_transform and not transform.scale) or (chosen.finite and not samples.finite)
     if unfit or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
-    run = chosen(samples, plan, frame).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    run = chosen(samples, plan, transform).run_all(wide, labels, max_iter, stop_on_empty, progress)
     return Passes(wide, labels, *run)
 
 

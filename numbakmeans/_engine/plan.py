@@ -27,7 +27,7 @@ PACKED_ROWS, LANE_SUMS_FEATURES, LANE_SUMS_CLUSTERS = 256, 8, 20
 PACKED_PARTS = 4
 #: From which bounds pay for their upkeep: features, and features times clusters times passes, asv:
 #: kernels.Choice; elementary steps times bytes of a value, of a pass and of all passes, asv: kernels.Bounded.
-BOUNDED_FEATURES, BOUNDED_TURNS = 8, 10_000
+BOUNDED_FEATURES, BOUNDED_TERMS = 8, 10_000
 BOUNDED_PASS, BOUNDED_PASSES = 128_000_000, 3_200_000_000
 #: Features, and features (in fours) times clusters over bytes of a value, from which certified scores are
 #: faster than the definition. asv: kernels.Choice. Below, what the tile costs for each row outweighs what it
@@ -42,22 +42,22 @@ CHUNK_ROWS = 512
 PACKED_BYTES = 512 * 1024
 #: Clusters from which it pays to turn rows and score them side by side, and features for each of them up to
 #: which it does; bytes of a row up to which it always does. asv: kernels.Turns.
-TURNED_CLUSTERS, TURNED_FEATURES, TURNED_BYTES = 64, 2, 40
+TRANSPOSED_CLUSTERS, TRANSPOSED_FEATURES, TRANSPOSED_BYTES = 64, 2, 40
 #: Squares around zero over those around the common origin, up to which rows are scored as they are: without
 #: the copy, but with an error bound that grows as they do. asv: kernels.AsIs.
-AS_IS = 2.0
+IDENTITY_RATIO = 2.0
 #: What the scores of a row and a panel cost beside their features, in features: row by row, and side by side.
 #: asv: kernels.Turns.
 SINGLE_FEATURES, BESIDE_FEATURES = 31.0, 10.0
 #: What it costs to write the bounds of a row, for itself and each group; to ask them, and for each group; to
 #: measure a row, for each feature; and to go on with a row in doubt, and for each group; in scores of one
 #: feature. asv: kernels.Pruning.
-KEEPING, ASKING, MEASURING, DOUBTING = 75.0, (400.0, 150.0), 6.0, (800.0, 350.0)
+KEEPING, CHECKING, MEASURING, UNDECIDED = 75.0, (400.0, 150.0), 6.0, (800.0, 350.0)
 #: What is left, from one pass to the next, of what bounds cost beside asking, where it does not fall faster;
 #: up to which cost they are asked, less than 1 as scoring leaves better bounds; and what they may cost to be
 #: written in any case, over scoring the row. asv: kernels.Pruning: without these, uniform data costs a tenth
 #: more; asked at a cost of 1, 100,000 x 16 costs a tenth more.
-LEFT, WORTH_ASKING, CHEAP = 0.75, 0.8, 0.04
+LEFT, WORTH_CHECKING, CHEAP = 0.75, 0.8, 0.04
 #: Rows that tell before a pass what bounds will cost. asv: kernels.Foreseen.
 FORESEEN_ROWS = 256
 #: What a distance that heads leave open costs beside its features, in features, and how many times more
@@ -67,26 +67,26 @@ PAIR_FEATURES, PAIR_COST = 60.0, 3.5
 #: for each direction of a head, how many passes have to pay for making them, and what they may cost over
 #: going without. Less than all, as they leave bounds lower than scores do: 100,000 x 64 in float64 pays for
 #: that. asv: kernels.Heads.
-HEAD_FEATURES, HEAD_PANELS, HEAD_WORK = 48, 2, 500_000_000
-HEAD_SHARES, HEAD_PASSES, HEADS_PAY = (3, 4, 6, 8), 8, 0.7
+PROJECTION_FEATURES, PROJECTION_PANELS, PROJECTION_WORK = 48, 2, 500_000_000
+PROJECTION_SHARES, PROJECTION_PASSES, PROJECTIONS_PAY = (3, 4, 6, 8), 8, 0.7
 #: What heads may cost along directions that are found in no time, if better ones are to be looked for. Data
 #: that heads pay for were all below 0.9, others above 1.7. asv: kernels.HeadsHoped.
-HEADS_HOPED = 1.25
+PROJECTIONS_HOPED = 1.25
 #: What a trial of heads may take: the square of the directions, over pairs of row and center in the passes
 #: that have to pay for it. asv: kernels.HeadTrial: without it, 2000 x 784 takes three times as long.
-HEAD_TRIAL = 1 / 1500
+PROJECTION_TRIAL = 1 / 1500
 #: Centers at most that tell along which directions heads are taken, asv: kernels.HeadDirections, and pairs of
 #: row and center that tell whether they pay, asv: kernels.HeadSample.
-HEAD_SAMPLE, HEAD_PAIRS = 2048, 50_000
+PROJECTION_SAMPLE, PROJECTION_PAIRS = 2048, 50_000
 #: Features, at least and at most, that tell which centers lie together; rows for each.
 #: asv: kernels.Telling: all of 784 cost a twelfth of few passes over few rows.
-TELLING_FEATURES, TELLING_ROWS = (32, 256), 32
+SAMPLED_FEATURES, ROWS_PER_FEATURE = (32, 256), 32
 #: Centers that are scored for all rows where they moved far, doubled up to a share of all; what the others
 #: may have moved at most, over the furthest; from which elementary steps of a pass, and which cost of bounds
 #: beside asking, that is tried; and what it may cost over going without.
 #: asv: kernels.Movers, kernels.MoversTried.
-MOVERS, MOVERS_SHARE, MOVERS_REST, MOVERS_WORK, MOVERS_TRIED = 16, 3, 0.5, 1_000_000_000, 0.15
-MOVERS_PAY = 0.75
+FAST_CENTERS, FAST_SHARE, FAST_REST, FAST_WORK, FAST_TRIED = 16, 3, 0.5, 1_000_000_000, 0.15
+FAST_PAY = 0.75
 #: Rows side by side in a block, and the bytes that a block may take of the second-level cache.
 #: asv: kernels.Lanes: from 128 lanes up the loop overhead is gone, beyond 256 KB the cache is.
 LANES, BLOCK_BYTES = 128, 256 * 1024
@@ -96,7 +96,7 @@ BLOCK_ROWS, CHUNK_BLOCKS, GRID_SAMPLE = 256, 16, 4096
 #: When it pays to bring rows into spatial order: features at most (float32, float64), rows at least, pairs of
 #: row and center at least (from 3 features up), and passes plus doublings of the clusters at least: what the
 #: order costs comes back the sooner, the more clusters there are. asv: kernels.Choice.
-FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_TURNS = {4: 4, 8: 6}, 10_000, 1_000_000, 9
+FILTERED_FEATURES, FILTERED_ROWS, FILTERED_PAIRS, FILTERED_PASSES = {4: 4, 8: 6}, 10_000, 1_000_000, 9
 #: Elementary steps of a pass below which a nopython caller gets the kernel of small problems; above, taking
 #: the GIL for the plan and the other algorithms pays. asv: nopython.MidSize.
 CALLED_WORK = 2_000_000
@@ -118,9 +118,9 @@ PASS_BESIDE, PROBLEM_VALUE, PROBLEM_BESIDE = 16, 100, 20_000
 PICK_VALUE, PICK_BESIDE, PICK_STARTING = 8, 10_000, 1_000_000
 #: Picks of '++', picks times features, and elementary steps, from which sketches pay. asv: seeding.Sketches:
 #: with 2 features 16 picks are slower by a quarter, 64 faster by a fifth.
-SKETCHED_PICKS, SKETCHED_TERMS, SKETCHED_WORK = 5, 64, 1_000_000
+QUANTIZED_PICKS, QUANTIZED_TERMS, QUANTIZED_WORK = 5, 64, 1_000_000
 #: Values that tell where the steps of sketches go, and rows at least. asv: seeding.SketchSample.
-SKETCH_SAMPLE, SKETCH_ROWS = 8192, 64
+QUANTIZATION_SAMPLE, QUANTIZATION_ROWS = 8192, 64
 #: Bytes that the partial covariance matrices of 'random' may take together.
 SCATTER_BYTES = 32 * 1024 * 1024
 
@@ -129,7 +129,7 @@ class Plan(NamedTuple):
     """How to run one sweep over the rows, and how many elementary steps it takes."""
 
     parallel: bool
-    n_slots: int
+    n_tasks: int
     chunk_rows: int
     n_lanes: int
     work: int
@@ -200,7 +200,7 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
         n_features <= FILTERED_FEATURES[itemsize]
         and FILTERED_ROWS <= n_samples < 2**31
         and (n_features <= 2 or n_samples * n_clusters >= FILTERED_PAIRS)
-        and max_iter + n_clusters.bit_length() >= FILTERED_TURNS
+        and max_iter + n_clusters.bit_length() >= FILTERED_PASSES
         and memory.whole
         and not memory.lean
         and extra <= memory.spare
@@ -209,7 +209,7 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
         return "filtering"
     work = n_samples * n_features * n_clusters
     if scored(shape, n_clusters, itemsize) and work >= PARALLEL_WORK:
-        lasting = max_iter > 2 and n_features * n_clusters * max_iter >= BOUNDED_TURNS
+        lasting = max_iter > 2 and n_features * n_clusters * max_iter >= BOUNDED_TERMS
         size = work * itemsize
         large = size >= BOUNDED_PASS and size * max_iter >= BOUNDED_PASSES
         bounded = n_features >= BOUNDED_FEATURES and lasting and large and not memory.lean
@@ -223,8 +223,8 @@ def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int = 
     _, n_features = shape
     fours = -(-n_features // 4) * 4
     # The definition takes as long for one dtype as for the other, scores half as long for float32.
-    worth = n_clusters * fours >= terms * itemsize
-    return n_features >= CERTIFIED_FEATURES and worth and not DISABLED
+    costs = n_clusters * fours >= terms * itemsize
+    return n_features >= CERTIFIED_FEATURES and costs and not DISABLED
 
 
 def nearest_scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
@@ -233,22 +233,22 @@ def nearest_scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bo
     return work >= NEAREST_WORK * itemsize and scored(shape, n_clusters, itemsize, NEAREST_TERMS)
 
 
-def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_slots: int, at_once: int) -> int:
+def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_tasks: int, at_once: int) -> int:
     """Return how many rows a slot packs and scores at a time: about what the second-level cache holds.
 
     at_once : rows that are scored side by side: of them there are a multiple, where there are rows enough
     """
     n_samples, n_features = shape
     row_bytes = n_features * itemsize + n_panels * (2 * itemsize + 4)
-    share = -(-n_samples // n_slots)
+    share = -(-n_samples // n_tasks)
     blocks = max(1, min(CHUNK_ROWS, PACKED_BYTES // row_bytes) // at_once)
     return max(1, min(share, blocks * at_once))
 
 
-def turns(n_features: int, n_clusters: int, itemsize: int) -> bool:
+def transposes(n_features: int, n_clusters: int, itemsize: int) -> bool:
     """Return whether rows that want all centers are turned, to be scored side by side."""
-    many = n_clusters >= TURNED_CLUSTERS and n_features <= TURNED_FEATURES * n_clusters
-    return many or n_features * itemsize <= TURNED_BYTES
+    many = n_clusters >= TRANSPOSED_CLUSTERS and n_features <= TRANSPOSED_FEATURES * n_clusters
+    return many or n_features * itemsize <= TRANSPOSED_BYTES
 
 
 class Bounds(NamedTuple):
@@ -263,113 +263,113 @@ def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, max_iter: int
     n_samples, n_features = shape
     floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
     n_groups = max(1, min(n_panels, floats // 3))
-    sampled = min(n_samples // 2, n_clusters, HEAD_SAMPLE)
-    tried = math.sqrt(HEAD_TRIAL * n_samples * n_clusters * min(max_iter - 1, HEAD_PASSES))
-    n_directions = int(min(n_features // HEAD_SHARES[0], sampled, tried, floats - n_groups - 4))
-    large = n_features >= HEAD_FEATURES and n_samples * n_features * n_clusters >= HEAD_WORK
-    pays = large and n_panels >= HEAD_PANELS and n_directions >= n_features // HEAD_SHARES[-1]
+    sampled = min(n_samples // 2, n_clusters, PROJECTION_SAMPLE)
+    tried = math.sqrt(PROJECTION_TRIAL * n_samples * n_clusters * min(max_iter - 1, PROJECTION_PASSES))
+    n_directions = int(min(n_features // PROJECTION_SHARES[0], sampled, tried, floats - n_groups - 4))
+    large = n_features >= PROJECTION_FEATURES and n_samples * n_features * n_clusters >= PROJECTION_WORK
+    pays = large and n_panels >= PROJECTION_PANELS and n_directions >= n_features // PROJECTION_SHARES[-1]
     return Bounds(n_groups, n_directions if pays else 0)
 
 
-def telling_step(shape: tuple[int, ...]) -> int:
+def sampled_feature_step(shape: tuple[int, ...]) -> int:
     """Return how far apart the features are that tell which centers lie together."""
     n_samples, n_features = shape
-    least, most = TELLING_FEATURES
-    return max(1, n_features // min(max(n_samples // TELLING_ROWS, least), most))
+    least, most = SAMPLED_FEATURES
+    return max(1, n_features // min(max(n_samples // ROWS_PER_FEATURE, least), most))
 
 
-def head_sizes(n_features: int, n_directions: int) -> list[int]:
+def projection_sizes(n_features: int, n_directions: int) -> list[int]:
     """Return the sizes of heads to try, descending, none larger than n_directions."""
-    sizes = {min(n_features // share, n_directions) for share in HEAD_SHARES}
+    sizes = {min(n_features // share, n_directions) for share in PROJECTION_SHARES}
     return sorted((size for size in sizes if size > 0), reverse=True)
 
 
-class Worth(NamedTuple):
+class Costs(NamedTuple):
     """What bounds cost, over what it costs to score a row without asking them.
 
-    asked : what asking may cost in all where it pays
+    checked : what asking may cost in all where it pays
     kept : where it pays to write bounds for the next pass
-    asking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
-    doubting : to go on with a row that they leave in doubt
-    groups : to score a row that they leave in doubt, if that is with all groups; heads : to ask heads instead
+    checking : to ask the bounds of a row; measuring : to measure it, for an upper bound as low as can be
+    undecided : to go on with a row that they leave in doubt
+    groups : to score a row that they leave in doubt, if that is with all groups; projections : to ask heads instead
     pairs : to find the distances that heads leave open, if these were all
     """
 
-    asked: float
+    checked: float
     kept: float
-    asking: float
+    checking: float
     measuring: float
-    doubting: float
+    undecided: float
     groups: float
-    heads: float
+    projections: float
     pairs: float
 
 
-def worth(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Worth:
+def costs(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Costs:
     """Return what bounds cost."""
     # Rows that want some centers are scored row by row, all pairs perhaps side by side.
-    beside = BESIDE_FEATURES if turns(n_features, n_clusters, itemsize) else SINGLE_FEATURES
+    beside = BESIDE_FEATURES if transposes(n_features, n_clusters, itemsize) else SINGLE_FEATURES
     whole = n_features + beside
     # Bounds and heads are float32, whatever the data.
     single = 4 / itemsize / whole
     keeping = KEEPING * (1 + bounds.n_groups) / n_clusters * single
-    asking = (ASKING[0] + ASKING[1] * bounds.n_groups) / n_clusters * single
-    return Worth(
-        WORTH_ASKING,
-        math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * asking) / LEFT,
-        asking,
+    checking = (CHECKING[0] + CHECKING[1] * bounds.n_groups) / n_clusters * single
+    return Costs(
+        WORTH_CHECKING,
+        math.inf if keeping < CHEAP else (1.0 - keeping - (1.0 - LEFT) * checking) / LEFT,
+        checking,
         MEASURING * n_features / n_clusters * single,
-        (DOUBTING[0] + DOUBTING[1] * bounds.n_groups) / n_clusters * single,
+        (UNDECIDED[0] + UNDECIDED[1] * bounds.n_groups) / n_clusters * single,
         (n_features + SINGLE_FEATURES) / whole,
         (bounds.n_directions + SINGLE_FEATURES) * single,
         PAIR_COST * (n_features + PAIR_FEATURES) * single,
     )
 
 
-def next_cost(cost: float, worth: Worth) -> float:
+def next_cost(cost: float, costs: Costs) -> float:
     """Return what asking is expected to cost in all in the next pass; cost : in this one."""
-    return worth.asking + LEFT * (cost - worth.asking)
+    return costs.checking + LEFT * (cost - costs.checking)
 
 
-def head_cost(size: int, worth: Worth, n_clusters: int, doubted: float, opened: float) -> float:
+def projection_cost(size: int, costs: Costs, n_clusters: int, undecided: float, opened: float) -> float:
     """Return what heads cost in each of some passes, over scoring what bounds leave open without them.
 
-    doubted : share of the pairs of row and group that bounds leave open; opened : share of the pairs of row
+    undecided : share of the pairs of row and group that bounds leave open; opened : share of the pairs of row
     and center that heads would leave open
     """
-    if doubted == 0.0:
+    if undecided == 0.0:
         return math.inf
     # A row is multiplied with its directions as with centers.
-    made = 1.5 * size / n_clusters / HEAD_PASSES
-    return (doubted * worth.heads + opened * worth.pairs + made) / (doubted * worth.groups)
+    made = 1.5 * size / n_clusters / PROJECTION_PASSES
+    return (undecided * costs.projections + opened * costs.pairs + made) / (undecided * costs.groups)
 
 
-def movers_tried(work: int, expected: float) -> bool:
+def fast_tried(work: int, expected: float) -> bool:
     """Return whether centers that moved far may be worth scoring for all rows.
 
     work : elementary steps of a pass; expected : what bounds may cost otherwise, beside asking
     """
-    return work >= MOVERS_WORK and expected >= MOVERS_TRIED
+    return work >= FAST_WORK and expected >= FAST_TRIED
 
 
-def mover_sizes(moved: np.ndarray) -> list[int]:
+def fast_sizes(moved: np.ndarray) -> list[int]:
     """Return how many of the centers that moved furthest may be scored for all rows, ascending.
 
     moved : (n_clusters,), how far they moved, descending
     """
-    most = min(len(moved) // MOVERS_SHARE, int(np.count_nonzero(moved)))
-    if most == 0 or moved[most] > MOVERS_REST * moved[0]:
+    most = min(len(moved) // FAST_SHARE, int(np.count_nonzero(moved)))
+    if most == 0 or moved[most] > FAST_REST * moved[0]:
         return []
-    return sorted({min(MOVERS << i, most) for i in range(most.bit_length())})
+    return sorted({min(FAST_CENTERS << i, most) for i in range(most.bit_length())})
 
 
-def bounds_cost(size: int, worth: Worth, n_clusters: int, open_pairs: float, open_rows: float) -> float:
+def bounds_cost(size: int, costs: Costs, n_clusters: int, open_pairs: float, open_rows: float) -> float:
     """Return what asking costs in all where so many movers are scored for all rows.
 
     open_pairs, open_rows : shares of the pairs of row and group, and of the rows, that bounds leave open
     """
-    in_doubt = open_rows * (worth.measuring + worth.doubting) + open_pairs * worth.groups
-    return worth.asking + size / n_clusters + in_doubt
+    undecided = open_rows * (costs.measuring + costs.undecided) + open_pairs * costs.groups
+    return costs.checking + size / n_clusters + undecided
 
 
 def grid_bits(n_samples: int) -> int:
@@ -407,7 +407,7 @@ def alone(size: int, work: float) -> bool:
     return size > SMALL_VALUES or work > STEPS_PER_CALL
 
 
-def sketched_leaves(
+def quantized_leaves(
     shape: tuple[int, ...], n_clusters: int, n_leaves: int, lanes: int, memory: Memory
 ) -> int:
     """Return of how many leaves '++' keeps a byte for each value, to pass by rows that a pick leaves.
@@ -416,16 +416,16 @@ def sketched_leaves(
     """
     n_samples, n_features = shape
     terms = n_features * n_clusters
-    worth = terms >= SKETCHED_TERMS and n_samples * terms >= SKETCHED_WORK
-    if n_clusters < SKETCHED_PICKS or not worth or not memory.whole or memory.lean or DISABLED:
+    costs = terms >= QUANTIZED_TERMS and n_samples * terms >= QUANTIZED_WORK
+    if n_clusters < QUANTIZED_PICKS or not costs or not memory.whole or memory.lean or DISABLED:
         return 0
     return min(n_leaves, max(memory.spare, memory.share) // (lanes * n_features))
 
 
-def sketch_step(shape: tuple[int, ...]) -> int:
+def quantization_stride(shape: tuple[int, ...]) -> int:
     """Return how far apart the rows are that tell where the steps of sketches go."""
     n_samples, n_features = shape
-    return max(1, min(n_samples * n_features // SKETCH_SAMPLE, n_samples // SKETCH_ROWS))
+    return max(1, min(n_samples * n_features // QUANTIZATION_SAMPLE, n_samples // QUANTIZATION_ROWS))
 
 
 def scatter_chunks(shape: tuple[int, ...]) -> tuple[int, int]:

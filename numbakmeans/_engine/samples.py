@@ -15,8 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.exact import mend_means
-from numbakmeans._engine.grids import (
+from numbakmeans._engine.bins import (
     GROUP,
     HUGE,
     LOWEST,
@@ -27,8 +26,9 @@ from numbakmeans._engine.grids import (
     SPECIALS,
     part_exponent,
 )
-from numbakmeans._engine.shapes.passes import Frame
-from numbakmeans._engine.shapes.sums import Grids, Ranges, Sums
+from numbakmeans._engine.exact import mend_means
+from numbakmeans._engine.structs.passes import Transform
+from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import group
 
@@ -41,7 +41,7 @@ MAX_SAMPLES = 2**35
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
 
-UNFRAMED = Frame(np.empty(0), 0.0, False)
+NO_TRANSFORM = Transform(np.empty(0), 0.0, False)
 
 T = TypeVar("T")
 
@@ -201,7 +201,7 @@ class Samples:
         n_parts, finite = 1, True
         run = SURVEY.on(plan.parallel)
         for _, X in [(None, self.wide)] if self.few else self.slabs():
-            n_parts, finite_here = run(plan.n_slots, X, self.many, (largest, finest, ends))
+            n_parts, finite_here = run(plan.n_tasks, X, self.many, (largest, finest, ends))
             finite = finite and finite_here
         return largest, Ranges(ends, n_parts, finite)
 
@@ -215,8 +215,8 @@ class Samples:
         return bool(np.isfinite(np.asarray(self.X)).all()) if self.few else self.measured[1].finite
 
     @computed_once
-    def grids(self) -> Grids:
-        """Where the parts of the exact sums lie, as `kernels.sums.make_grids` tells it."""
+    def bins(self) -> Bins:
+        """Where the parts of the exact sums lie, as `kernels.sums.make_bins` tells it."""
         ends, n_parts, _ = self.ranges
         distinct = set(ends.tolist())
         parts = {end: [part_exponent(end, p, self.many) for p in range(n_parts)] for end in distinct}
@@ -224,34 +224,34 @@ class Samples:
         huge = ends > HUGE
         shifts = np.zeros(exponents.shape, np.int64)
         shifts[0, huge] = SCALE
-        return Grids(exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0))
+        return Bins(exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0))
 
-    def frame(self, wide: np.ndarray) -> Frame:
+    def transform(self, wide: np.ndarray) -> Transform:
         """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
         n_features = self.shape[1]
         origin = np.zeros(n_features)
         if not self.finite or n_features > MAX_FEATURES:
-            return Frame(origin, 0.0, False)
+            return Transform(origin, 0.0, False)
         with np.errstate(over="ignore", invalid="ignore"):
             # A value of the working dtype: subtracting it rounds once.
             centers = wide[:, :n_features]
             origin = centers.mean(0).astype(self.dtype).astype(np.float64)
             around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
-        if around_zero <= _plan.AS_IS * around_origin:
+        if around_zero <= _plan.IDENTITY_RATIO * around_origin:
             scale = scale_for(self.measured[0], wide, n_features, np.zeros(n_features))
             if 2.0**-16 <= scale <= 2.0**16:
-                return Frame(np.zeros(n_features), 1.0, True)
-        return Frame(origin, scale_for(self.measured[0], wide, n_features, origin), False)
+                return Transform(np.zeros(n_features), 1.0, True)
+        return Transform(origin, scale_for(self.measured[0], wide, n_features, origin), False)
 
-    def tables(self, n_clusters: int, n_slots: int) -> Sums:
+    def tables(self, n_clusters: int, n_tasks: int) -> Sums:
         """Return exact sums of nothing; padding keeps the cache lines of slots apart."""
         n_features = self.shape[1]
         rows = self.ranges.n_parts + (0 if self.finite else SPECIALS)
-        spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_slots > 1 else (0, 0)
+        spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_tasks > 1 else (0, 0)
         tables = Sums(
-            self.grids,
-            np.zeros((n_slots, n_clusters + spare, rows, n_features), np.int64),
-            np.zeros((n_slots, n_clusters + spare_counts), np.int64),
+            self.bins,
+            np.zeros((n_tasks, n_clusters + spare, rows, n_features), np.int64),
+            np.zeros((n_tasks, n_clusters + spare_counts), np.int64),
             np.zeros(n_clusters, np.int64),
             np.zeros((n_clusters, n_features), np.bool_),
         )
@@ -315,13 +315,13 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 def exact_total(samples: Samples) -> int:
     """Return the exact sum of all values, which are finite, in units of 2**LOWEST."""
     sums = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
-    pairs = zip(sums, samples.grids[0].tolist(), strict=True)
+    pairs = zip(sums, samples.bins[0].tolist(), strict=True)
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
 
 
 def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
-    tables = samples.tables(n_clusters, plan.n_slots)
+    tables = samples.tables(n_clusters, plan.n_tasks)
     run = ADD_LABELLED.on(plan.parallel)
     for rows, X in samples.slabs() if not samples.few else [(slice(None), samples.wide)]:
         run(X, labels[rows], plan.chunk_rows, tables)

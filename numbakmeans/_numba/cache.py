@@ -40,7 +40,7 @@ from numbakmeans._numba.entries import BEGAN, ROOT, Code, Kinds
 MAGIC = b"numbakmeans compiled code 2\n"
 PACKAGE = Path(__file__).resolve().parent.parent
 #: What compiles every kernel, beside the modules that it imports itself.
-COMPILING = (f"{ROOT}._numba.compiler", f"{ROOT}._numba.slots")
+COMPILING = (f"{ROOT}._numba.compiler", f"{ROOT}._numba.parallel")
 #: Settings of Numba that change what is compiled, and what they are unless somebody changes them.
 SWITCHES = {
     "CPU_NAME": "None",

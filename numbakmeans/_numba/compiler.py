@@ -31,7 +31,7 @@ from numba.np import numpy_support
 
 from numbakmeans._numba import runtime
 from numbakmeans._numba.entries import DISABLED, Code, Entry, Kind, Kinds
-from numbakmeans._numba.tables import POINTER, ROOM, Table, make_table, new_arena, release_all
+from numbakmeans._numba.tables import ARENA, POINTER, Table, make_table, new_arena, release_all
 
 __all__ = ["bounding_kernel", "compile_entry", "inlined_kernel", "kernel"]
 
@@ -254,7 +254,7 @@ def _emit_entry(context: Any, module: Any, compiled: Any, kinds: list[Any], symb
     arena = new_arena(builder)
     place, values = 0, []
     for kind in kinds:
-        if kind == ROOM:
+        if kind == ARENA:
             values.append(builder.bitcast(arena, POINTER))
             continue
         value, place = load_words(context, builder, kind, words, place)
@@ -308,8 +308,8 @@ _made = itertools.count()
 def _compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
     given = list(map(type_of, kinds))
     names = kernel.py_func.__code__.co_varnames[: kernel.py_func.__code__.co_argcount]
-    if "room" in names:
-        given.insert(names.index("room"), ROOM)
+    if "arena" in names:
+        given.insert(names.index("arena"), ARENA)
     dispatcher = kernel.dispatcher
     kernel._compile(tuple(given))
     compiled = dispatcher.overloads[tuple(given)]

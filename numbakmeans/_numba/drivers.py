@@ -1,6 +1,6 @@
 """Kernels that share out their work: what Python calls, with threads or without.
 
-A driver's first argument is a loop (`slots`): the address of the one that uses threads, or `ALONE`.
+A driver's first argument is a loop (`parallel`): the address of the one that uses threads, or `SERIAL_LOOP`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from numbakmeans._numba import runtime
 from numbakmeans._numba.entries import DISABLED, ROOT, Entry, bind_lock
 
-__all__ = ["ALONE", "Driver", "threaded"]
+__all__ = ["SERIAL_LOOP", "Driver", "threaded"]
 
 #: The loop of a driver that shall use one thread.
-ALONE = 0
+SERIAL_LOOP = 0
 #: The other one, once it is there.
 _loops: list[int] = []
 
@@ -23,7 +23,7 @@ _loops: list[int] = []
 def threaded() -> int:
     """Return the loop that shares slots out to threads, compiled or loaded at the first call."""
     if DISABLED:
-        return ALONE
+        return SERIAL_LOOP
     if not _loops:
         runtime.start_threads()
         with bind_lock:
@@ -35,12 +35,12 @@ def threaded() -> int:
 def _load_loop() -> int:
     from numbakmeans._numba import cache, loader
 
-    key = cache.key_of(f"{ROOT}._numba.slots", "run_slots", (runtime.layer(),))
+    key = cache.key_of(f"{ROOT}._numba.parallel", "run_tasks", (runtime.layer(),))
     code = key and cache.load(key)
     if not code:
-        from numbakmeans._numba import slots
+        from numbakmeans._numba import parallel
 
-        code = runtime.keeps_interrupts(slots.compile_loop)()
+        code = runtime.keeps_interrupts(parallel.compile_loop)()
         if key:
             cache.store(key, code)
     return loader.address_of(code.object_file, code.symbol)
@@ -53,4 +53,4 @@ class Driver(Entry):
         """Return what to call: with threads, as far as they are safe at that moment, or on one."""
         if parallel:
             return functools.partial(runtime.run, threaded, self)
-        return functools.partial(self, ALONE)
+        return functools.partial(self, SERIAL_LOOP)

@@ -183,7 +183,7 @@ class Entry:
     def _plainly(self) -> Callable[..., Any]:
         function = self.kernel
         names = list(inspect.signature(function).parameters)
-        place = names.index("room") if "room" in names else None
+        place = names.index("arena") if "arena" in names else None
 
         def call(*arguments: Any) -> Any:
             if place is None:

@@ -36,9 +36,9 @@ from numba.extending import intrinsic, models, register_model
 from numbakmeans._numba.entries import DISABLED
 
 __all__ = [
+    "ARENA",
     "CALLERS_DTYPES",
     "LINE",
-    "ROOM",
     "Table",
     "empty",
     "flat",
@@ -81,18 +81,18 @@ class _TableModel(models.StructModel):
         super().__init__(manager, kind, members)
 
 
-class _Room(types.Type):
+class _Arena(types.Type):
     """An arena, as kernels hand it on."""
 
     def __init__(self) -> None:
-        super().__init__("room")
+        super().__init__("arena")
 
 
-ROOM = _Room()
+ARENA = _Arena()
 
 
-@register_model(_Room)
-class _RoomModel(models.PrimitiveModel):
+@register_model(_Arena)
+class _ArenaModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, POINTER)
 
@@ -299,7 +299,7 @@ def _dtype(context: Any, builder: Any, kind: Any, table: Any) -> Any:
 # --- The arena
 
 #: The chunk in use, bytes of it that are taken, and all its bytes.
-ARENA = ir.LiteralStructType([POINTER, I64, I64])
+ARENA_STRUCT = ir.LiteralStructType([POINTER, I64, I64])
 #: How a chunk begins: the same of the one before, and what to hand to `free`; padded to a line.
 HEAD = ir.LiteralStructType([POINTER, I64, I64, POINTER])
 
@@ -320,7 +320,7 @@ def _define(module: Any, name: str, result: Any, arguments: list[Any]) -> tuple[
 
 def _taking(module: Any) -> Any:
     """Return the function that takes bytes from an arena; NULL where there are none."""
-    function, builder = _define(module, "numbakmeans_take", POINTER, [ARENA.as_pointer(), I64])
+    function, builder = _define(module, "numbakmeans_take", POINTER, [ARENA_STRUCT.as_pointer(), I64])
     if builder is None:
         return function
     function.return_value.attributes.add("noalias")
@@ -363,7 +363,9 @@ def _taking(module: Any) -> Any:
 
 def _releasing(module: Any) -> Any:
     """Return the function that gives back what was taken from an arena since a mark, all of it for mark 0."""
-    function, builder = _define(module, "numbakmeans_release", ir.VoidType(), [ARENA.as_pointer(), I64])
+    function, builder = _define(
+        module, "numbakmeans_release", ir.VoidType(), [ARENA_STRUCT.as_pointer(), I64]
+    )
     if builder is None:
         return function
     arena, mark = function.args
@@ -396,8 +398,8 @@ def _releasing(module: Any) -> Any:
 
 def new_arena(builder: Any) -> Any:
     """Emit an arena that holds nothing yet, on the stack of the function; return its address."""
-    arena = cgutils.alloca_once(builder, ARENA)
-    builder.store(ir.Constant(ARENA, None), arena)
+    arena = cgutils.alloca_once(builder, ARENA_STRUCT)
+    builder.store(ir.Constant(ARENA_STRUCT, None), arena)
     return arena
 
 
@@ -423,7 +425,7 @@ def _new(shape: Any, dtype: Any, fills: bool) -> Any:
             n_bytes = builder.extract_value(product, 0)
             beyond = builder.or_(beyond, builder.extract_value(product, 1))
         n_bytes = builder.select(beyond, I64(-1), n_bytes)
-        arena = builder.bitcast(args[0], ARENA.as_pointer())
+        arena = builder.bitcast(args[0], ARENA_STRUCT.as_pointer())
         data = builder.call(_taking(builder.module), [arena, n_bytes])
         with cgutils.if_unlikely(builder, cgutils.is_null(builder, data)):
             builder.ret(I32(NO_MEMORY))
@@ -431,39 +433,39 @@ def _new(shape: Any, dtype: Any, fills: bool) -> Any:
             cgutils.memset(builder, data, n_bytes, 0)
         return make_table(context, builder, kind, data, sizes)
 
-    return kind(ROOM, shape, dtype), codegen
+    return kind(ARENA, shape, dtype), codegen
 
 
-def _empty(typingctx: Any, room: Any, shape: Any, dtype: Any) -> Any:
+def _empty(typingctx: Any, arena: Any, shape: Any, dtype: Any) -> Any:
     """Return a table from an arena, its content undefined; shape : an integer or a tuple."""
     return _new(shape, dtype, fills=False)
 
 
-def _zeros(typingctx: Any, room: Any, shape: Any, dtype: Any) -> Any:
+def _zeros(typingctx: Any, arena: Any, shape: Any, dtype: Any) -> Any:
     """Return a table of zeros from an arena; shape : an integer or a tuple."""
     return _new(shape, dtype, fills=True)
 
 
-def _mark(typingctx: Any, room: Any) -> Any:
+def _mark(typingctx: Any, arena: Any) -> Any:
     """Return where the arena stands, for `release`."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        chunk, used, _ = _fields(builder, builder.bitcast(args[0], ARENA.as_pointer()), 3)
+        chunk, used, _ = _fields(builder, builder.bitcast(args[0], ARENA_STRUCT.as_pointer()), 3)
         return builder.add(builder.ptrtoint(builder.load(chunk), I64), builder.load(used))
 
-    return types.int64(ROOM), codegen
+    return types.int64(ARENA), codegen
 
 
-def _release(typingctx: Any, room: Any, marked: Any) -> Any:
+def _release(typingctx: Any, arena: Any, marked: Any) -> Any:
     """Give back what was taken from the arena since it was marked."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        arena = builder.bitcast(args[0], ARENA.as_pointer())
+        arena = builder.bitcast(args[0], ARENA_STRUCT.as_pointer())
         # Taken from an arena that had no chunk yet: everything goes back.
         builder.call(_releasing(builder.module), [arena, args[1]])
         return context.get_dummy_value()
 
-    return types.void(ROOM, types.int64), codegen
+    return types.void(ARENA, types.int64), codegen
 
 
 def _flat(typingctx: Any, table: Any) -> Any:
@@ -478,13 +480,13 @@ def _flat(typingctx: Any, table: Any) -> Any:
 
 
 @intrinsic
-def lend(typingctx: Any, room: Any, address: Any, n_bytes: Any) -> Any:
+def lend(typingctx: Any, arena: Any, address: Any, n_bytes: Any) -> Any:
     """Let an arena that holds nothing yet begin with a caller's memory, if that is large enough to be of
     use.
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        arena = builder.bitcast(args[0], ARENA.as_pointer())
+        arena = builder.bitcast(args[0], ARENA_STRUCT.as_pointer())
         aligned = builder.and_(builder.add(args[1], I64(LINE - 1)), I64(-LINE))
         size = builder.sub(args[2], builder.sub(aligned, args[1]))
         chunk, used, capacity = _fields(builder, arena, 3)
@@ -499,7 +501,7 @@ def lend(typingctx: Any, room: Any, address: Any, n_bytes: Any) -> Any:
                 builder.store(value, place)
         return context.get_dummy_value()
 
-    return types.void(ROOM, types.int64, types.int64), codegen
+    return types.void(ARENA, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -585,19 +587,19 @@ def _folded_plainly(line: Any, begin: int, n_rows: int, width: int) -> Any:
     return line[begin : begin + n_rows * width].reshape(n_rows, width)
 
 
-def _empty_plainly(room: Any, shape: Any, dtype: Any) -> Any:
+def _empty_plainly(arena: Any, shape: Any, dtype: Any) -> Any:
     return np.empty(shape, dtype)
 
 
-def _zeros_plainly(room: Any, shape: Any, dtype: Any) -> Any:
+def _zeros_plainly(arena: Any, shape: Any, dtype: Any) -> Any:
     return np.zeros(shape, dtype)
 
 
-def _mark_plainly(room: Any) -> int:
+def _mark_plainly(arena: Any) -> int:
     return 0
 
 
-def _release_plainly(room: Any, marked: int) -> None:
+def _release_plainly(arena: Any, marked: int) -> None:
     """Leave it to Python."""
 
 

@@ -9,33 +9,33 @@ from numbakmeans._engine.algorithms.panels import panel_columns
 from numbakmeans._engine.kernels import pack
 from numbakmeans._engine.kernels.certify import block_buffers, pack_centers, score_all
 from numbakmeans._engine.samples import scale_for
-from numbakmeans._engine.shapes.passes import Frame, Places
+from numbakmeans._engine.structs.passes import Places, Transform
 from numbakmeans._numba.compiler import kernel
-from numbakmeans._numba.drivers import ALONE
+from numbakmeans._numba.drivers import SERIAL_LOOP
 
 
 @kernel
-def score_panel(X, centers, places, frame, options, found, room):
+def score_panel(X, centers, places, transform, options, found, arena):
     """Write the best score of each row in a panel of centers, and the figures of the bound on its error."""
-    (turned, packs), (best, errors) = options, found
-    packed = pack_centers(ALONE, 1, X, centers, frame, places, room)
-    block = block_buffers(X, len(X), 1, 1, turned, packs, room)
-    score_all(X, 0, len(X), block, packed, frame, room)
+    (transposed, packs), (best, errors) = options, found
+    packed = pack_centers(SERIAL_LOOP, 1, X, centers, transform, places, arena)
+    block = block_buffers(X, len(X), 1, 1, transposed, packs, arena)
+    score_all(X, 0, len(X), block, packed, transform, arena)
     for i in range(len(X)):
         best[i] = block.scores.best[0, i]
     for t in range(3):
         errors[t] = packed.errors[0, t]
 
 
-def errors_over_bounds(dtype, X, centers, origin, scale, turned):
+def errors_over_bounds(dtype, X, centers, origin, scale, transposed):
     """Return, for each row and center, the true error of the score over the bound on it."""
     columns = panel_columns(X.dtype, 100)
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows = len(X)
     norms = np.empty(n_rows)
     packs = bool(scale != 1.0 or origin.any())
-    frame = Frame(origin, scale, not packs)
-    pack.measure_rows(X, 0, n_rows, frame, norms)
+    transform = Transform(origin, scale, not packs)
+    pack.measure_rows(X, 0, n_rows, transform, norms)
     best = np.empty((len(centers), n_rows))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
@@ -43,7 +43,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
         members = np.full(columns, -1)
         members[j % columns] = 0
         places = Places(members, np.zeros(1, np.int64))
-        score_panel(X, np.roll(wide, -j, 0), places, frame, (turned, packs), (best[j], bounds[j]))
+        score_panel(X, np.roll(wide, -j, 0), places, transform, (transposed, packs), (best[j], bounds[j]))
 
     def exact(row):
         return [
@@ -67,8 +67,8 @@ def errors_over_bounds(dtype, X, centers, origin, scale, turned):
 @pytest.mark.parametrize(
     "kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive", "as they are"]
 )
-@pytest.mark.parametrize("turned", [False, True])
-def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
+@pytest.mark.parametrize("transposed", [False, True])
+def test_scores_are_within_their_bound(dtype, n_features, kind, transposed):
     rng = np.random.default_rng(n_features)
     X = rng.normal(size=(40, n_features))
     centers = rng.normal(size=(40, n_features))
@@ -90,7 +90,7 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, turned):
     origin = origin.astype(dtype).astype(np.float64)
     scale = scale_for(np.abs(X.astype(float)).max(0), centers.astype(float), n_features, origin)
     scale = 1.0 if kind == "as they are" else scale
-    ratios = errors_over_bounds(dtype, X, centers, origin, scale, turned)
+    ratios = errors_over_bounds(dtype, X, centers, origin, scale, transposed)
     assert ratios.max() <= 1
     # The negative control: a bound a thousand times smaller would be broken, where scores are rounded at all.
     assert kind in ("mixed scales", "offset") or ratios.max() > 1e-3

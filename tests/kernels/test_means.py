@@ -13,7 +13,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.exact import mend_means, mend_rows, quotient
 from numbakmeans._engine.kernels import means
 from numbakmeans._engine.samples import MEANS, Samples, column_means, labelled_means
-from numbakmeans._engine.shapes.sums import Grids, Sums
+from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
@@ -233,8 +233,8 @@ def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
 
 def tables_of(sums, counts, exponents, centers):
     sizes, hard = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
-    grids = Grids(exponents, np.empty(exponents.shape), np.empty(centers.shape[1]))
-    return Sums(grids, sums, counts, sizes, hard)
+    bins = Bins(exponents, np.empty(exponents.shape), np.empty(centers.shape[1]))
+    return Sums(bins, sums, counts, sizes, hard)
 
 
 def mended(sums, counts, exponents, single, centers):
@@ -250,16 +250,16 @@ def mended(sums, counts, exponents, single, centers):
 
 @pytest.mark.parametrize("single", [False, True])
 @given(sums(), st.integers(1, 3), st.randoms(use_true_random=False))
-def test_all_means_are_right_in_the_end(single, given, n_slots, random):
+def test_all_means_are_right_in_the_end(single, given, n_tasks, random):
     """Whatever is certain; shared out over the tables of some slots."""
     cases, exponents = given
     dtype = np.float32 if single else np.float64
-    tables = np.zeros((n_slots, len(cases), len(exponents), 1), np.int64)
-    counts = np.zeros((n_slots, len(cases)), np.int64)
+    tables = np.zeros((n_tasks, len(cases), len(exponents), 1), np.int64)
+    counts = np.zeros((n_tasks, len(cases)), np.int64)
     for j, (parts, count) in enumerate(cases):
-        counts[random.randrange(n_slots), j] = count
+        counts[random.randrange(n_tasks), j] = count
         for p, part in enumerate(parts):
-            one, other = random.randrange(n_slots), random.randrange(n_slots)
+            one, other = random.randrange(n_tasks), random.randrange(n_tasks)
             taken = random.randint(0, part) if part >= 0 else -random.randint(0, -part)
             tables[one, j, p, 0] += taken
             tables[other, j, p, 0] += part - taken

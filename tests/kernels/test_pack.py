@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numbakmeans._engine.algorithms import panels as _panels
 from numbakmeans._engine.kernels import pack
 from numbakmeans._engine.samples import scale_for
-from numbakmeans._engine.shapes.passes import Frame
+from numbakmeans._engine.structs.passes import Transform
 
 
 def marks(centers):
@@ -42,8 +42,8 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
     packed.distinct[:] = distinct
     members, panels, half_norms = packed.members, packed.panels, packed.half_norms
     origin = np.array([1.0, 2.0, 3.0])
-    frame = Frame(origin, 0.5, False)
-    largest = [pack.pack_panel(centers, frame, packed, p) for p in range(n_panels)]
+    transform = Transform(origin, 0.5, False)
+    largest = [pack.pack_panel(centers, transform, packed, p) for p in range(n_panels)]
     places = np.argsort(members[:n_clusters])
     flat = panels.transpose(0, 2, 1).reshape(-1, 3)
     norms = half_norms.reshape(-1)
@@ -63,9 +63,9 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
 def test_rows(dtype):
     X = np.arange(12.0).reshape(4, 3).astype(dtype)
     rows, norms = np.zeros((4, 3), dtype), np.zeros(4)
-    frame = Frame(np.ones(3), 0.25, False)
-    pack.pack_rows(X, np.array([3, 1]), 2, frame, rows)
-    pack.measure_rows(X, 1, 4, frame, norms)
+    transform = Transform(np.ones(3), 0.25, False)
+    pack.pack_rows(X, np.array([3, 1]), 2, transform, rows)
+    pack.measure_rows(X, 1, 4, transform, norms)
     expected = (X[[3, 1]] - 1) / 4
     assert np.array_equal(rows[:2], expected)
     assert not rows[2:].any()

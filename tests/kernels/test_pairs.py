@@ -4,27 +4,27 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms import heads, panels
+from numbakmeans._engine.algorithms import panels, projections
 from numbakmeans._engine.kernels.certify import block_buffers
 from numbakmeans._engine.kernels.pairs import find_pairs, pair_buffers
-from numbakmeans._engine.shapes.passes import Clusters, Frame, Places, Rows
+from numbakmeans._engine.structs.passes import Clusters, Places, Rows, Transform
 from numbakmeans._numba.compiler import kernel
 
-MULTIPLY = heads.multiplies(False, 1)
+MULTIPLY = projections.multiplies(False, 1)
 PLAN = _plan.sweep((1, 1), 1)
 WIDTH = panels.tile_columns(np.dtype(np.float32))
 
 
 @kernel
-def hits_of(some_heads, twins, rows, hits, room):
+def hits_of(some_projections, duplicates, rows, hits, arena):
     """Write which pairs are open, a bit for each center; hits : OUT (n_panels, rows), int64."""
     n_rows = len(rows.X)
-    block = block_buffers(rows.X, n_rows, 1, len(twins), False, True, room)
-    block.needs[:] = True
+    block = block_buffers(rows.X, n_rows, 1, len(duplicates), False, True, arena)
+    block.group_mask[:] = True
     for i in range(n_rows):
-        block.picks[i] = i
-    some = pair_buffers(some_heads, n_rows, room)
-    find_pairs(0, block, n_rows, some_heads, twins, rows, some)
+        block.selected[i] = i
+    some = pair_buffers(some_projections, n_rows, arena)
+    find_pairs(0, block, n_rows, some_projections, duplicates, rows, some)
     for p in range(len(hits)):
         hits[p] = some.hits[p]
 
@@ -35,17 +35,21 @@ def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     reach : upper bounds over the smallest distances; spoil : taken from what heads may be off
     """
     n_samples, n_features = X.shape
-    wide, frame = centers.astype(np.float64), Frame(np.zeros(n_features), 1.0, True)
+    wide, transform = centers.astype(np.float64), Transform(np.zeros(n_features), 1.0, True)
     members = panels.places_of(np.arange(len(centers)), WIDTH).members
     n_panels = len(members) // WIDTH
     points = centers.astype(np.float32)
-    basis = heads.basis_of(*heads.directions(points, heads.spanning(points, n_directions), MULTIPLY))
+    basis = projections.basis_of(
+        *projections.directions(points, projections.spanning(points, n_directions), MULTIPLY)
+    )
     norms = np.linalg.norm(X.astype(np.float64), axis=1)
     of_rows = np.empty((n_samples, n_directions + 1), np.float32)
-    heads.heads_of_rows.on(False)(X, (1, 32), frame, basis.chunks, (norms, of_rows))
-    clusters = Clusters(wide, frame, norms, None, None, None, None)
-    packed = heads.pack_heads(PLAN, of_rows, basis, clusters, Places(members, np.arange(n_panels)))
-    packed.slacks[:] -= spoil
+    projections.projections_of_rows.on(False)(X, (1, 32), transform, basis.chunks, (norms, of_rows))
+    clusters = Clusters(wide, transform, norms, None, None, None, None)
+    packed = projections.pack_projections(
+        PLAN, of_rows, basis, clusters, Places(members, np.arange(n_panels))
+    )
+    packed.panel_errors[:] -= spoil
     distances = np.linalg.norm(X.astype(np.float64)[:, None] - wide, axis=2)
     upper = (distances.min(1) * reach * (1 + 1e-6)).astype(np.float32)
     lower = np.zeros((1, n_panels, n_samples), np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._engine.shapes.seeds import LEAF_ROWS, leaves_at_most
+from numbakmeans._engine.structs.seeds import LEAF_ROWS, leaves_at_most
 
 SIZES = [1, 2, 7, 8, 9, 127, 128, 129, 136, 255, 256, 257, 1000, 1023, 4099, 65_537, 100_003]
 

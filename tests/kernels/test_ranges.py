@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.grids import MANY_ROWS, part_exponent
+from numbakmeans._engine.bins import MANY_ROWS, part_exponent
 from numbakmeans._engine.kernels.ranges import exponent_above, finest_bit, power_of_two
 from numbakmeans._engine.samples import SURVEY, Samples
 
@@ -20,7 +20,7 @@ def survey(X):
     plan = _plan.sweep(X.shape, work=8 * X.size)
     largest, finest = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
     ends = np.empty(X.shape[1], np.int64)
-    n_parts, finite = SURVEY.on(plan.parallel)(plan.n_slots, X, False, (largest, finest, ends))
+    n_parts, finite = SURVEY.on(plan.parallel)(plan.n_tasks, X, False, (largest, finest, ends))
     return largest, finest, ends, n_parts, finite
 
 
@@ -92,7 +92,7 @@ def test_ranges_of_columns(dtype, n_features, threads):
     rng = np.random.default_rng(n_features)
     X = (rng.normal(size=(1003, n_features)) * 10.0 ** rng.integers(-20, 20, n_features)).astype(dtype)
     X[:, 0] = 0
-    assert _plan.sweep(X.shape, work=8 * X.size).n_slots == threads
+    assert _plan.sweep(X.shape, work=8 * X.size).n_tasks == threads
     largest, finest, ends, n_parts, finite = survey(X)
     assert finite
     assert np.array_equal(largest, np.abs(X).max(0))

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from numbakmeans._engine.kernels import sums
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.sums import SlotSums
+from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @kernel
-def make_grids(ends, exponents, constants, scales):
-    sums.make_grids(ends, exponents, constants, scales)
+def make_bins(ends, exponents, constants, scales):
+    sums.make_bins(ends, exponents, constants, scales)
 
 
 @given(st.lists(st.lists(ANY, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_grids_of_kernels_are_those_of_python(rows):
     samples = Samples(np.array(rows))
-    wanted, found = samples.grids, tuple(map(np.empty_like, samples.grids))
-    make_grids(samples.ranges.ends, *found)
+    wanted, found = samples.bins, tuple(map(np.empty_like, samples.bins))
+    make_bins(samples.ranges.ends, *found)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -41,18 +41,18 @@ class ManySamples(Samples):
 @example([1.7e308, 5e-324, -1.7e308, 2.0**998, 2.0**971 + 1.0])
 def test_parts_leave_nothing_over(kind, values):
     samples = kind(np.array(values).reshape(-1, 1))
-    grids = samples.grids
-    exponents = grids.exponents
+    bins = samples.bins
+    exponents = bins.exponents
     for i, value in enumerate(values):
         table, other = np.zeros((2, len(exponents), 1), np.int64)
-        sums.add_row(samples.X, i, grids, np.empty(1), table)
+        sums.add_row(samples.X, i, bins, np.empty(1), table)
         parts = zip(table[:, 0].tolist(), exponents[:, 0].tolist(), strict=True)
         assert sum(q * Fraction(2) ** e for q, e in parts) == Fraction(value)
         alone = table.copy()
-        sums.move_row(samples.X, i, grids, np.empty(1), table, other)
+        sums.move_row(samples.X, i, bins, np.empty(1), table, other)
         assert not table.any()
         assert np.array_equal(other, alone)
-        sums.add_lanes(samples.X[i : i + 1], 1, grids, table)
+        sums.add_lanes(samples.X[i : i + 1], 1, bins, table)
         assert np.array_equal(table, alone)
         sums.add_totals(other, -1, table)
         assert not table.any()
@@ -62,16 +62,16 @@ def test_parts_leave_nothing_over(kind, values):
 def test_lanes_are_labelled_as_rows_are(rows):
     samples = Samples(np.array([row[:2] for row in rows]))
     new_labels = np.array([row[2] for row in rows])
-    n_rows, grids = len(rows), samples.grids
-    shape = grids.constants.shape
+    n_rows, bins = len(rows), samples.bins
+    shape = bins.constants.shape
 
     def outputs():
         tables = np.zeros((4, *shape), np.int64), np.zeros(4, np.int64)
-        return np.full(n_rows, -1, np.int32), SlotSums(grids, *tables, np.empty(2))
+        return np.full(n_rows, -1, np.int32), TaskSums(bins, *tables, np.empty(2))
 
     by_rows, by_lanes = outputs(), outputs()
     parts = np.empty((*shape, n_rows), np.int64)
-    sums.split_lanes(samples.X.T.copy(), n_rows, grids, np.empty(n_rows), parts)
+    sums.split_lanes(samples.X.T.copy(), n_rows, bins, np.empty(n_rows), parts)
     for turn, label in enumerate((sums.label_lanes, sums.relabel_lanes)):
         # The second time, some rows have other labels.
         new_labels[:: 1 + turn] = (new_labels[:: 1 + turn] + turn) % 4
@@ -85,11 +85,11 @@ def test_lanes_are_labelled_as_rows_are(rows):
 
 def sums_by_exponent(samples, labels):
     """Return the parts of the sums of two clusters: by cluster, feature and exponent, without zeros."""
-    grids = samples.grids
-    exponents = grids.exponents
+    bins = samples.bins
+    exponents = bins.exponents
     table = np.zeros((2, *exponents.shape), np.int64)
     for i, j in enumerate(labels):
-        sums.add_row(samples.X, i, grids, np.empty(samples.shape[1]), table[j])
+        sums.add_row(samples.X, i, bins, np.empty(samples.shape[1]), table[j])
     return Counter({(j, f, exponents[p, f]): table[j, p, f] for j, p, f in np.argwhere(table).tolist()})
 
 
@@ -111,5 +111,5 @@ def test_tables_of_blocks_line_up(kind):
 def test_photo_pixels_need_one_part_and_normal_doubles_two():
     rng = np.random.default_rng(0)
     pixels = Samples(rng.integers(0, 256, size=(100_000, 3)).astype(np.float64))
-    assert pixels.grids[0].shape == (1, 3)
-    assert Samples(rng.normal(size=(10_000, 4))).grids[0].shape == (2, 4)
+    assert pixels.bins[0].shape == (1, 3)
+    assert Samples(rng.normal(size=(10_000, 4))).bins[0].shape == (2, 4)

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
-from numbakmeans._numba.slots import spread
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.tables import (
     CHUNK,
     LINE,
@@ -155,13 +155,13 @@ def test_what_tables_do_not_know_is_not_compiled(wrong):
 
 
 @kernel
-def describe_new(n, found, room):
+def describe_new(n, found, arena):
     """Write sizes, bytes of an element and addresses of new tables, and how many zeros are none."""
     for turn in range(2):
-        marked = mark(room)
-        a, b = empty(room, n, np.float32), empty(room, (n, 0), np.float64)
-        c, d = zeros(room, n, np.int64), zeros(room, (n, 4), np.bool_)
-        e, f = zeros(room, (2, n, np.int32(n)), np.float32), zeros(room, (0, n), np.uint8)
+        marked = mark(arena)
+        a, b = empty(arena, n, np.float32), empty(arena, (n, 0), np.float64)
+        c, d = zeros(arena, n, np.int64), zeros(arena, (n, 4), np.bool_)
+        e, f = zeros(arena, (2, n, np.int32(n)), np.float32), zeros(arena, (0, n), np.uint8)
         found[0, 0], found[0, 1], found[0, 2] = len(a), a.itemsize, address_of(a)
         found[1, 0], found[1, 1], found[1, 2] = b.shape[0] + b.shape[1], b.itemsize, address_of(b)
         found[2, 0], found[2, 1], found[2, 2] = len(c), c.itemsize, address_of(c)
@@ -180,7 +180,7 @@ def describe_new(n, found, room):
         a[:], c[:], d[:] = 7, 7, True
         e[0] = 7
         e[1] = 7
-        release(room, marked)
+        release(arena, marked)
 
 
 @pytest.mark.parametrize("n", [1, 3, 40, 300])
@@ -193,8 +193,8 @@ def test_new_tables(n):
 
 
 @kernel
-def size_of_new(n_rows, n_columns, room):
-    return empty(room, (n_rows, n_columns), np.float64).size
+def size_of_new(n_rows, n_columns, arena):
+    return empty(arena, (n_rows, n_columns), np.float64).size
 
 
 @pytest.mark.parametrize("n_columns", [0, 1])
@@ -223,8 +223,8 @@ def compiled_by(func, *args):
 
 def test_a_new_table_compiles_nothing():
     @kernel
-    def ours(n, room):
-        return empty(room, (n, n), np.uint16).size + zeros(room, n, np.uint16).size
+    def ours(n, arena):
+        return empty(arena, (n, n), np.uint16).size + zeros(arena, n, np.uint16).size
 
     @njit
     def numpys(n):
@@ -238,16 +238,16 @@ def test_a_new_table_compiles_nothing():
 
 
 @kernel
-def take_each(sizes, found, room):
+def take_each(sizes, found, arena):
     """Take tables of some bytes, all of them twice, releasing them between; write where they lie."""
-    start = mark(room)
+    start = mark(arena)
     for turn in range(2):
         for t in range(len(sizes)):
-            marked = mark(room)
-            one = empty(room, sizes[t], np.uint8)
+            marked = mark(arena)
+            one = empty(arena, sizes[t], np.uint8)
             one[:] = t
-            release(room, marked)
-            other = empty(room, sizes[t], np.uint8)
+            release(arena, marked)
+            other = empty(arena, sizes[t], np.uint8)
             other[:] = t
             found[turn, t, 0], found[turn, t, 1] = address_of(one), address_of(other)
         # All of them are there still, and lie beside each other.
@@ -255,7 +255,7 @@ def take_each(sizes, found, room):
             table = table_at(found[turn, t, 1], (sizes[t],), np.uint8)
             for i in range(len(table)):
                 found[turn, t, 2] += 1 if table[i] != t else 0
-        release(room, start)
+        release(arena, start)
 
 
 @pytest.mark.parametrize(
@@ -283,13 +283,13 @@ def test_what_is_released_is_taken_again(sizes):
 
 
 @kernel
-def take_and_release(size, n_times, releases, room):
+def take_and_release(size, n_times, releases, arena):
     for _ in range(n_times):
-        marked = mark(room)
+        marked = mark(arena)
         for _ in range(3):
-            empty(room, size, np.uint8)[:] = 1
+            empty(arena, size, np.uint8)[:] = 1
         if releases:
-            release(room, marked)
+            release(arena, marked)
 
 
 def peak_of(program):
@@ -308,24 +308,24 @@ def test_memory_goes_back():
     released = peak_of(call.format(2**20, 300, True))
     assert released < peak_of(call.format(2**20, 1, True)) + 20_000
     # With the end of the call, at the latest; and the control: not before.
-    in_turn = "for _ in range(100): " + call.format(2**20, 3, False)
-    assert peak_of(in_turn) < released + 20_000
+    row_numbers = "for _ in range(100): " + call.format(2**20, 3, False)
+    assert peak_of(row_numbers) < released + 20_000
     assert peak_of(call.format(2**20, 100, False)) > released + 200_000
 
 
 @kernel
-def use_lent(lent, n_bytes, sizes, before, found, room):
+def use_lent(lent, n_bytes, sizes, before, found, arena):
     """Take tables from an arena that begins with lent memory; write where each lies, counted from there."""
     if before:
-        empty(room, 1, np.uint8)[:] = 1
-    lend(room, address_of(lent), n_bytes)
-    marked = mark(room)
+        empty(arena, 1, np.uint8)[:] = 1
+    lend(arena, address_of(lent), n_bytes)
+    marked = mark(arena)
     for turn in range(2):
         for t in range(len(sizes)):
-            table = empty(room, sizes[t], np.uint8)
+            table = empty(arena, sizes[t], np.uint8)
             table[:] = 255
             found[turn, t] = address_of(table) - address_of(lent)
-        release(room, marked)
+        release(arena, marked)
 
 
 def lent_places(n_bytes, sizes, before=False, offset=0):
@@ -424,13 +424,13 @@ def put_row(X, i):
 
 
 @kernel
-def put_slot(slot, room, X, i):
+def put_task(slot, arena, X, i):
     X[i, slot] = 1.0
 
 
 @kernel
-def put_in_slots(loop, X, i):
-    spread(loop, 2, put_slot, (X, i))
+def put_in_tasks(loop, X, i):
+    parallel_for(loop, 2, put_task, (X, i))
 
 
 ACCESSES = {
@@ -438,7 +438,7 @@ ACCESSES = {
     "get row": lambda X, i, j: get_row(X, i) if j < 3 else get(X, i, j),
     "put": lambda X, i, j: put(X, i, j),
     "put row": lambda X, i, j: put_row(X, i) if j < 3 else put(X, i, j),
-    "slots": lambda X, i, j: put_in_slots(0, X, i) if j < 3 else put(X, i, j),
+    "slots": lambda X, i, j: put_in_tasks(0, X, i) if j < 3 else put(X, i, j),
 }
 
 

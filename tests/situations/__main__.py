@@ -19,7 +19,7 @@ def main(name, *guards):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     for guard in guards:
         GUARDS[guard]()
-    situation = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
+    situation = next(getattr(arena, name) for arena in ROOMS if hasattr(arena, name))
     return 0 if situation() else 1
 
 

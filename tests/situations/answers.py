@@ -42,7 +42,7 @@ def require_parallel():
 
     plan = _plan.sweep((60_000, 4), work=60_000 * 4 * 9)
     assert plan.parallel
-    assert plan.n_slots == numba.get_num_threads() > 1
+    assert plan.n_tasks == numba.get_num_threads() > 1
     wanted = os.environ["NUMBA_THREADING_LAYER"]
     assert numba.threading_layer() == wanted, (numba.threading_layer(), wanted)
 

@@ -132,11 +132,11 @@ def compile_loop():
     """Compile the parallel loop as a process does that has not, and finds none in the cache."""
     import numba
 
-    from numbakmeans._numba import cache, drivers, slots
+    from numbakmeans._numba import cache, drivers, parallel
 
     cache.key_of = lambda *_: None
     options = {"nogil": True, "fastmath": False, "error_model": "numpy", "parallel": True}
-    slots.run_slots = numba.njit(**options)(slots.run_slots.py_func)
+    parallel.run_tasks = numba.njit(**options)(parallel.run_tasks.py_func)
     drivers._loops.clear()
     return drivers.threaded()
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples, update_means
-from numbakmeans._engine.shapes.passes import Frame
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.passes import Transform
+from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 
 #: Called with the pass and the number of rows that moved, after each pass.
@@ -62,7 +62,7 @@ class Algorithm:
     #: What runs one pass.
     driver: Driver
     #: Whether it takes only data with a frame: finite, and of moderate size.
-    framed = True
+    needs_transform = True
     #: Whether it wants all rows at once, and not in slabs.
     whole = False
     #: Whether it takes finite data alone.
@@ -70,8 +70,8 @@ class Algorithm:
     #: How many passes there may be.
     max_iter = sys.maxsize
 
-    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        self.samples, self.plan, self.frame = samples, plan, frame
+    def __init__(self, samples: Samples, plan: Plan, transform: Transform) -> None:
+        self.samples, self.plan, self.transform = samples, plan, transform
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         """Assign every row to its nearest center, and bring labels and sums up to date.
@@ -99,7 +99,7 @@ class Algorithm:
 
     def tables(self, n_clusters: int) -> Sums:
         """Return exact sums of nothing."""
-        return self.samples.tables(n_clusters, self.plan.n_slots)
+        return self.samples.tables(n_clusters, self.plan.n_tasks)
 
     def passes_per_call(self, n_clusters: int) -> int:
         """Return how many passes `advance` may make, so that Ctrl-C is answered in time."""

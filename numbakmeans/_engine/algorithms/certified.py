@@ -17,26 +17,28 @@ from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.algorithms.panels import panel_columns, places_of, rows_at_once
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.passes import Assigned, Frame, Layout
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.passes import Assigned, Layout, Transform
+from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import group
 
 ASSIGN = Driver("numbakmeans._engine.kernels.certified", "assign")
 
 
-def layout(samples: Samples, plan: Plan, frame: Frame, n_clusters: int) -> Layout:
+def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) -> Layout:
     """Return the `Layout` for rows that want all centers, which stand in their own order."""
     itemsize = samples.dtype.itemsize
     places = places_of(np.arange(n_clusters), panel_columns(samples.dtype, n_clusters))
-    sizes = (samples.shape, itemsize, len(places.groups), plan.n_slots)
+    sizes = (samples.shape, itemsize, len(places.groups), plan.n_tasks)
     block_rows = _plan.block_rows(*sizes, rows_at_once(samples.dtype))
-    return Layout(block_rows, _plan.turns(samples.shape[1], n_clusters, itemsize), frame, places)
+    return Layout(block_rows, _plan.transposes(samples.shape[1], n_clusters, itemsize), transform, places)
 
 
-def nearest(samples: Samples, plan: Plan, frame: Frame, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the label of the nearest center (int32) and D to it (float64) for every row."""
-    shared = (plan.n_slots, layout(samples, plan, frame, len(centers)), centers)
+    shared = (plan.n_tasks, layout(samples, plan, transform, len(centers)), centers)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = ASSIGN.on(plan.parallel)
     for rows, X in samples.slabs():
@@ -49,14 +51,14 @@ class Certified(Algorithm):
 
     driver = Driver("numbakmeans._engine.kernels.certified", "certified_pass")
 
-    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        super().__init__(samples, plan, frame)
+    def __init__(self, samples: Samples, plan: Plan, transform: Transform) -> None:
+        super().__init__(samples, plan, transform)
         self.norms = np.empty(len(samples))
         self.layout: Layout | None = None
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         samples, plan = self.samples, self.plan
-        self.layout = self.layout or group(layout(samples, plan, self.frame, len(centers)))
+        self.layout = self.layout or group(layout(samples, plan, self.transform, len(centers)))
         run = self.driver.on(plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():

@@ -11,9 +11,9 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.cells import NOBODY, Assignment, Blocks, Book, CellGrid
-from numbakmeans._engine.shapes.passes import Frame
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.cells import UNASSIGNED, Assignment, Blocks, Book, CellGrid
+from numbakmeans._engine.structs.passes import Transform
+from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry, group
 
@@ -56,14 +56,14 @@ class Filtering(Algorithm):
     driver = Driver("numbakmeans._engine.kernels.filtering", "filtered_pass")
     whole = True
 
-    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        super().__init__(samples, plan, frame)
+    def __init__(self, samples: Samples, plan: Plan, transform: Transform) -> None:
+        super().__init__(samples, plan, transform)
         X, (n_samples, n_features) = samples.X, samples.shape
-        grids = samples.grids
+        bins = samples.bins
         n_bits = _plan.grid_bits(n_samples)
         self.order = np.empty(n_samples, np.int32)
         self.labels = np.empty(n_samples, np.int32)
-        ends = np.zeros((plan.n_slots, 2**n_bits), np.int32)
+        ends = np.zeros((plan.n_tasks, 2**n_bits), np.int32)
         SORT_ROWS.on(plan.parallel)(X, lay_grid(samples, n_bits), ends, self.labels, self.order)
         self.labels.fill(-1)
         starts = np.empty(min(n_samples, ends.shape[1] + n_samples // _plan.BLOCK_ROWS) + 1, np.int64)
@@ -73,19 +73,19 @@ class Filtering(Algorithm):
         WIDTHS_OF(self.starts, X, self.widths)
         self.data = np.empty(self.widths[-1] * n_features, samples.dtype)
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
-        self.totals = np.zeros((n_blocks, *grids.constants.shape), np.int64)
-        self.owners = np.full(n_blocks, NOBODY, np.int32)
+        self.totals = np.zeros((n_blocks, *bins.constants.shape), np.int64)
+        self.block_labels = np.full(n_blocks, UNASSIGNED, np.int32)
         # Made of attributes, which `run_all` counts the bytes of.
         blocks = Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
         self.blocks = group(blocks)
-        FILL_BLOCKS.on(plan.parallel)(X, plan.n_slots, self.order, self.blocks, grids)
+        FILL_BLOCKS.on(plan.parallel)(X, plan.n_tasks, self.order, self.blocks, bins)
 
     def run(self, centers: np.ndarray, _: np.ndarray, tables: Sums) -> Pass:
         book = Book(np.ascontiguousarray(centers[:, : self.samples.shape[1]].T), centers)
-        assignment = Assignment(self.owners, self.labels, tables)
+        assignment = Assignment(self.block_labels, self.labels, tables)
         run = self.driver.on(self.plan.parallel)
         return Pass(*run(_plan.CHUNK_BLOCKS, self.blocks, book, assignment))
 
     def finish(self, labels: np.ndarray) -> None:
         run = LABELS_OF_ROWS.on(self.plan.parallel)
-        run(self.order, self.plan.n_slots, self.starts, self.owners, (self.labels, labels))
+        run(self.order, self.plan.n_tasks, self.starts, self.block_labels, (self.labels, labels))

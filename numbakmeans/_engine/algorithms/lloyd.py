@@ -12,7 +12,7 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 
 
@@ -20,7 +20,7 @@ class Lloyd(Algorithm):
     """Every distance by the definition."""
 
     driver = Driver("numbakmeans._engine.kernels.lloyd", "lloyd_pass")
-    framed = False
+    needs_transform = False
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         run = self.driver.on(self.plan.parallel)

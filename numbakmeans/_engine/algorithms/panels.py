@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from numbakmeans._engine.shapes.passes import Packed, Places
+from numbakmeans._engine.structs.passes import Packed, Places
 from numbakmeans._numba.entries import Entry
 
 #: Bytes of a cache line, on which panels begin: vectors across two lines cost up to a fifth.

@@ -15,8 +15,8 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Advance, Algorithm
 from numbakmeans._engine.exact import mend_rows
-from numbakmeans._engine.shapes.problems import Answer, Options
-from numbakmeans._engine.shapes.sums import Grids, Sums
+from numbakmeans._engine.structs.problems import Answer, Options
+from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.entries import Entry
 
 _MATRIX = ("d", 2)
@@ -26,14 +26,14 @@ SOLVE_KEPT, SOLVE = (
     Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *kept, *_REST))
     for kept in (("?", None), (None, "?"))
 )
-_NO_GRIDS = Grids(np.empty((0, 0), np.int64), np.empty((0, 0)), np.empty(0))
-_NO_SUMS = _NO_GRIDS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
+_NO_BINS = Bins(np.empty((0, 0), np.int64), np.empty((0, 0)), np.empty(0))
+_NO_SUMS = _NO_BINS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
 
 
 class Small(Algorithm):
     """Every distance by the definition, on one thread, many passes in one call."""
 
-    framed = False
+    needs_transform = False
     whole = True
     finite = True
 

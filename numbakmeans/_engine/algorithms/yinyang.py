@@ -7,7 +7,7 @@ shrink by the most that a center of the group moved. While the upper bound stays
 label cannot change, and the row is not even read. Where it does not, it is replaced by the true distance;
 and where that is not enough, only the groups are scored whose bound it passes, and the row's own.
 
-With many features, rows that the bounds leave in doubt are asked for their heads first (`kernels.heads`): a
+With many features, rows that the bounds leave in doubt are asked for their heads first (`kernels.projections`): a
 few numbers that tell a lower bound for each center. What these leave open is a few centers for a row, each
 decided by itself (`kernels.pairs`). Whether that pays, some rows tell after the first pass.
 
@@ -16,7 +16,7 @@ is for nothing: all rows are scored at once, and bounded anew if that is nearly 
 next pass. Some rows tell before each pass whether asking pays again.
 
 Where few centers moved far, these are scored for all rows, so that only what the others moved lowers the
-bounds of the groups (`kernels.movers`).
+bounds of the groups (`kernels.fast_centers`).
 
 References
 ----------
@@ -32,17 +32,6 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
-from numbakmeans._engine.algorithms.heads import (
-    MOST_LOSS,
-    basis_of,
-    directions,
-    head_distances,
-    heads_of_rows,
-    lengths,
-    multiplies,
-    pack_heads,
-    spanning,
-)
 from numbakmeans._engine.algorithms.panels import (
     gather,
     pack_buffers,
@@ -50,34 +39,56 @@ from numbakmeans._engine.algorithms.panels import (
     places_of,
     rows_at_once,
 )
+from numbakmeans._engine.algorithms.projections import (
+    MOST_LOSS,
+    basis_of,
+    directions,
+    lengths,
+    multiplies,
+    pack_projections,
+    projection_distances,
+    projections_of_rows,
+    spanning,
+)
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.shapes.passes import Basis, Clusters, Frame, Heads, Movers, Places, Rows, Turn
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.passes import (
+    Basis,
+    Clusters,
+    FastCenters,
+    Places,
+    Projections,
+    Rows,
+    Schedule,
+    Transform,
+)
+from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
 _follow_centers = Entry("numbakmeans._engine.kernels.bounds", "follow_centers")
-_pack_movers = Driver("numbakmeans._engine.kernels.movers", "pack_movers")
+_pack_fast = Driver("numbakmeans._engine.kernels.fast_centers", "pack_fast")
 
-_NO_MOVERS = np.empty(0, np.int64)
-_NO_HEADS = np.empty((0, 1), np.float32)
+_NO_FAST = np.empty(0, np.int64)
+_NO_PROJECTIONS = np.empty((0, 1), np.float32)
 
 
-def pack_movers(plan: Plan, dtype: np.dtype, centers: np.ndarray, frame: Frame, movers: np.ndarray) -> Movers:
-    """Return some centers as `Movers`.
+def pack_fast(
+    plan: Plan, dtype: np.dtype, centers: np.ndarray, transform: Transform, fast: np.ndarray
+) -> FastCenters:
+    """Return some centers as `FastCenters`.
 
-    dtype : of the rows; centers : (n_clusters, padded features), all of them; movers : which of them
+    dtype : of the rows; centers : (n_clusters, padded features), all of them; fast : which of them
     """
-    n_movers = len(movers)
-    order = places_of(np.arange(n_movers), panel_columns(dtype, n_movers))
-    packed = pack_buffers(n_movers, len(frame.origin), order, dtype)
-    _pack_movers.on(plan.parallel)(plan.n_slots, centers[movers], frame, packed)
+    n_fast = len(fast)
+    order = places_of(np.arange(n_fast), panel_columns(dtype, n_fast))
+    packed = pack_buffers(n_fast, len(transform.origin), order, dtype)
+    _pack_fast.on(plan.parallel)(plan.n_tasks, centers[fast], transform, packed)
     places = np.full(len(centers), -1)
     # One that equals another has no score: then these scores tell nothing of any.
     if packed.distinct.all():
-        places[movers] = np.arange(n_movers)
-    return Movers(places, packed)
+        places[fast] = np.arange(n_fast)
+    return FastCenters(places, packed)
 
 
 class Yinyang(Algorithm):
@@ -85,50 +96,52 @@ class Yinyang(Algorithm):
 
     driver = Driver("numbakmeans._engine.kernels.yinyang", "yinyang_pass")
 
-    def __init__(self, samples: Samples, plan: Plan, frame: Frame) -> None:
-        super().__init__(samples, plan, frame)
+    def __init__(self, samples: Samples, plan: Plan, transform: Transform) -> None:
+        super().__init__(samples, plan, transform)
         self.n_passes, self.expected = 0, 1.0
         self.basis: Basis | None = None
 
     def _begin(self, centers: np.ndarray) -> None:
-        samples, (origin, scale, _), plan = self.samples, self.frame, self.plan
+        samples, (origin, scale, _), plan = self.samples, self.transform, self.plan
         n_samples, n_features = samples.shape
         n_clusters = len(centers)
         columns = panel_columns(samples.dtype, n_clusters)
-        head_columns = columns if n_clusters <= columns else panel_columns(_NO_HEADS.dtype, n_clusters)
-        some = slice(0, n_features, _plan.telling_step(samples.shape))
-        order = gather((centers[:, some] - origin[some]) * scale, head_columns)
-        members = places_of(order, head_columns).members
-        n_panels, n_head_panels = len(members) // columns, len(members) // head_columns
-        sizes = _plan.bounds(samples.shape, n_clusters, n_head_panels, self.max_iter, samples.memory)
+        projection_columns = (
+            columns if n_clusters <= columns else panel_columns(_NO_PROJECTIONS.dtype, n_clusters)
+        )
+        some = slice(0, n_features, _plan.sampled_feature_step(samples.shape))
+        order = gather((centers[:, some] - origin[some]) * scale, projection_columns)
+        members = places_of(order, projection_columns).members
+        n_panels, n_projection_panels = len(members) // columns, len(members) // projection_columns
+        sizes = _plan.bounds(samples.shape, n_clusters, n_projection_panels, self.max_iter, samples.memory)
         places = np.empty(n_clusters, np.int64)
         places[order] = np.arange(n_clusters)
-        head_groups = np.arange(n_head_panels) * sizes.n_groups // n_head_panels
-        self.head_places = Places(members, head_groups)
-        self.places = Places(members, head_groups[np.arange(n_panels) * columns // head_columns])
-        self.groups = head_groups[places // head_columns]
-        of_block = (samples.dtype.itemsize, n_panels, plan.n_slots, rows_at_once(samples.dtype))
+        projection_groups = np.arange(n_projection_panels) * sizes.n_groups // n_projection_panels
+        self.projection_places = Places(members, projection_groups)
+        self.places = Places(members, projection_groups[np.arange(n_panels) * columns // projection_columns])
+        self.groups = projection_groups[places // projection_columns]
+        of_block = (samples.dtype.itemsize, n_panels, plan.n_tasks, rows_at_once(samples.dtype))
         block_rows = _plan.block_rows(samples.shape, *of_block)
         self.block_rows = min(block_rows, samples.slab_rows)
-        self.turns = _plan.turns(n_features, n_clusters, samples.dtype.itemsize)
+        self.transposes = _plan.transposes(n_features, n_clusters, samples.dtype.itemsize)
         n_blocks = -(-n_samples // self.block_rows)
         self.edges = np.minimum(np.arange(n_blocks + 1) * self.block_rows, n_samples)
         self.upper = np.empty(n_samples, np.float32)
         self.lower = np.empty((n_blocks, sizes.n_groups, self.block_rows), np.float32)
         self.before, self.moved = centers.copy(), np.zeros(n_clusters)
-        self.movers, self.heads, self.basis = _NO_MOVERS, _NO_HEADS, None
+        self.fast, self.projections, self.basis = _NO_FAST, _NO_PROJECTIONS, None
         self.norms = np.empty(n_samples)
-        self.head_sizes = _plan.head_sizes(samples.shape[1], sizes.n_directions)
+        self.projection_sizes = _plan.projection_sizes(samples.shape[1], sizes.n_directions)
 
-    def _try_heads(self, centers: np.ndarray, labels: np.ndarray) -> None:
+    def _try_projections(self, centers: np.ndarray, labels: np.ndarray) -> None:
         """Make heads of the size that some of the rows tell to be best, or none if none pays.
 
         Their directions are those in which the centers spread: what they leave of a center is small, and so
         is what they leave out of a distance.
         """
-        (origin, scale, _), plan = self.frame, self.plan
+        (origin, scale, _), plan = self.transform, self.plan
         n_samples, n_features = self.samples.shape
-        step = -(-n_samples // max(1, min(n_samples, _plan.HEAD_PAIRS // len(centers))))
+        step = -(-n_samples // max(1, min(n_samples, _plan.PROJECTION_PAIRS // len(centers))))
         given = (self.samples.rows(slice(None, None, step)), centers[:, :n_features])
         rows, points = (((some - origin) * scale).astype(np.float32) for some in given)
         moved = np.zeros(self.lower.shape[1])
@@ -136,62 +149,65 @@ class Yinyang(Algorithm):
         own = labels[::step, None]
         upper = lengths(rows - points[own[:, 0]])[:, None]
         blocks, places = np.divmod(np.arange(n_samples)[::step], self.block_rows)
-        doubted = self.lower[blocks, :, places] - moved < upper
-        multiply = multiplies(plan.parallel, plan.n_slots)
+        undecided = self.lower[blocks, :, places] - moved < upper
+        multiply = multiplies(plan.parallel, plan.n_tasks)
 
         def cost_of(size: int, products: tuple[np.ndarray, np.ndarray]) -> float:
-            opened = head_distances(rows, points, products, size, multiply) < upper
-            opened &= doubted[:, self.groups]
+            opened = projection_distances(rows, points, products, size, multiply) < upper
+            opened &= undecided[:, self.groups]
             np.put_along_axis(opened, own, False, axis=1)
-            shares = float(doubted.mean()), float(opened.mean())
-            return _plan.head_cost(size, self._worth(size), len(centers), *shares)
+            shares = float(undecided.mean()), float(opened.mean())
+            return _plan.projection_cost(size, self._costs(size), len(centers), *shares)
 
-        some = points[:: -(-len(points) // _plan.HEAD_SAMPLE)]
-        basis = spanning(some, self.head_sizes[0])
+        some = points[:: -(-len(points) // _plan.PROJECTION_SAMPLE)]
+        basis = spanning(some, self.projection_sizes[0])
         # Better ones take longer to find: not where these come nowhere near paying.
-        if not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis))) < _plan.HEADS_HOPED:
+        if (
+            not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis)))
+            < _plan.PROJECTIONS_HOPED
+        ):
             return
         basis, off = directions(some, basis, multiply)
         products = multiply(rows, basis), multiply(points, basis)
         best, cost = 0, np.inf
-        for size in self.head_sizes:
+        for size in self.projection_sizes:
             its_cost = cost_of(size, products)
             if its_cost >= cost:
                 break
             best, cost = size, its_cost
         chosen = basis_of(basis[:best], off)
         # Written so that a NaN is refused.
-        if cost < _plan.HEADS_PAY and chosen.row_loss < MOST_LOSS:
-            self._make_heads(chosen, best)
+        if cost < _plan.PROJECTIONS_PAY and chosen.row_loss < MOST_LOSS:
+            self._make_projections(chosen, best)
             self.expected = cost
 
-    def _foresee(self, centers: np.ndarray, worth: _plan.Worth) -> np.ndarray:
+    def _foresee(self, centers: np.ndarray, costs: _plan.Costs) -> np.ndarray:
         """Foresee from some rows what bounds will cost, where they may cost too much.
 
         Returns
         -------
-        movers : the centers that moved so far that it pays to score them for all rows
+        fast : the centers that moved so far that it pays to score them for all rows
         """
         # Where some were scored, they lowered the bounds of others, too.
-        hoped = math.inf if len(self.movers) else self.expected - worth.asking
-        tried = _plan.movers_tried(self.samples.size * len(centers), hoped)
-        if not tried and self.expected <= worth.asked:
-            return _NO_MOVERS
+        expected_first = math.inf if len(self.fast) else self.expected - costs.checking
+        tried = _plan.fast_tried(self.samples.size * len(centers), expected_first)
+        if not tried and self.expected <= costs.checked:
+            return _NO_FAST
         rows = np.arange(0, len(self.samples), -(-len(self.samples) // _plan.FORESEEN_ROWS))
         rows = rows[self.upper[rows] < np.inf]
         if not len(rows):
-            return _NO_MOVERS
+            return _NO_FAST
         order = np.argsort(-self.moved)
-        sizes = _plan.mover_sizes(self.moved[order]) if tried else []
-        costs = []
+        sizes = _plan.fast_sizes(self.moved[order]) if tried else []
+        estimates = []
         for size in (0, *sizes):
             shares = self._open_shares(rows, order[size:])
-            costs.append(_plan.bounds_cost(size, worth, len(centers), *shares))
-        cost = min(costs)
-        pays = cost < min(costs[0], 1.0) * _plan.MOVERS_PAY
-        if pays or self.expected > worth.asked:
-            self.expected = cost if pays else costs[0]
-        return order[: sizes[costs.index(cost) - 1]] if pays else _NO_MOVERS
+            estimates.append(_plan.bounds_cost(size, costs, len(centers), *shares))
+        cost = min(estimates)
+        pays = cost < min(estimates[0], 1.0) * _plan.FAST_PAY
+        if pays or self.expected > costs.checked:
+            self.expected = cost if pays else estimates[0]
+        return order[: sizes[estimates.index(cost) - 1]] if pays else _NO_FAST
 
     def _open_shares(self, rows: np.ndarray, lowering: np.ndarray) -> tuple[float, float]:
         """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
@@ -204,55 +220,59 @@ class Yinyang(Algorithm):
         is_open = self.lower[blocks, :, places] - largest <= self.upper[rows, None]
         return float(is_open.mean()), float(is_open.any(1).mean())
 
-    def _make_heads(self, basis: Basis, n_directions: int) -> None:
+    def _make_projections(self, basis: Basis, n_directions: int) -> None:
         samples, plan = self.samples, self.plan
         self.basis = basis
-        self.heads = np.empty((len(samples), n_directions + 1), np.float32)
-        run = heads_of_rows.on(plan.parallel)
+        self.projections = np.empty((len(samples), n_directions + 1), np.float32)
+        run = projections_of_rows.on(plan.parallel)
         for rows, X in samples.slabs(self.edges):
-            found = (self.norms[rows], self.heads[rows])
-            run(X, (plan.n_slots, self.block_rows), self.frame, basis.chunks, found)
+            found = (self.norms[rows], self.projections[rows])
+            run(X, (plan.n_tasks, self.block_rows), self.transform, basis.chunks, found)
 
-    def _worth(self, n_directions: int) -> _plan.Worth:
+    def _costs(self, n_directions: int) -> _plan.Costs:
         shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
-        return _plan.worth(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
+        return _plan.costs(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         if self.n_passes == 0:
             self._begin(centers)
         else:
-            _follow_centers(centers, self.before, self.frame.scale, self.moved)
-        if self.n_passes > 0 and self.head_sizes:
-            self._try_heads(centers, labels)
-            self.head_sizes = []
-        worth = self._worth(self.heads.shape[1] - 1)
-        foreseen = self.n_passes > 0 and self.heads is _NO_HEADS
-        self.movers = self._foresee(centers, worth) if foreseen else _NO_MOVERS
+            _follow_centers(centers, self.before, self.transform.scale, self.moved)
+        if self.n_passes > 0 and self.projection_sizes:
+            self._try_projections(centers, labels)
+            self.projection_sizes = []
+        costs = self._costs(self.projections.shape[1] - 1)
+        foreseen = self.n_passes > 0 and self.projections is _NO_PROJECTIONS
+        self.fast = self._foresee(centers, costs) if foreseen else _NO_FAST
         done = self._pass(centers, labels, tables)
-        moved, n_decided, n_scored, n_paired, saved, n_asked, spent = (int(count) for count in done)
+        moved, n_decided, n_scored, n_paired, saved, n_checked, spent = (int(count) for count in done)
         if self.n_passes > 0:
-            self.expected = _plan.next_cost(spent / n_asked if n_asked else self.expected, worth)
+            self.expected = _plan.next_cost(spent / n_checked if n_checked else self.expected, costs)
         self.n_passes += 1
         if saved < 0:
-            self.heads = _NO_HEADS
+            self.projections = _NO_PROJECTIONS
         # Groups are as large as each other, but for one.
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
     def _pass(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> np.ndarray:
         """Run the pass; return what `yinyang_pass` tells of it, summed over the slabs."""
-        plan, frame = self.plan, self.frame
-        turn = Turn(self.turns, self.n_passes, float(self.expected), self._worth(self.heads.shape[1] - 1))
-        clusters = Clusters(centers, frame, self.moved, self.places, self.groups, None, None)
-        if len(self.movers):
-            movers = pack_movers(plan, self.samples.dtype, centers, frame, self.movers)
-            clusters = clusters._replace(movers=movers)
-        heads: Heads | None = None
-        if self.basis is not None and len(self.heads):
-            heads = pack_heads(plan, self.heads, self.basis, clusters, self.head_places)
+        plan, transform = self.plan, self.transform
+        schedule = Schedule(
+            self.transposes, self.n_passes, float(self.expected), self._costs(self.projections.shape[1] - 1)
+        )
+        clusters = Clusters(centers, transform, self.moved, self.places, self.groups, None, None)
+        if len(self.fast):
+            fast = pack_fast(plan, self.samples.dtype, centers, transform, self.fast)
+            clusters = clusters._replace(fast=fast)
+        projections: Projections | None = None
+        if self.basis is not None and len(self.projections):
+            projections = pack_projections(
+                plan, self.projections, self.basis, clusters, self.projection_places
+            )
         run, done = self.driver.on(plan.parallel), np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
-            some = heads and heads._replace(rows=heads.rows[rows])
+            some = projections and projections._replace(rows=projections.rows[rows])
             kept = (labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
-            done += run(turn, clusters._replace(heads=some), Rows(X, *kept), tables)
+            done += run(schedule, clusters._replace(projections=some), Rows(X, *kept), tables)
         return done

@@ -21,6 +21,6 @@ Exact sums
   means       their means, rounded once
 
 Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_slot`` (every n-th chunk), and
-the bare verb (a driver, which shares the slots out: `_numba.slots`). Which slot works on which chunk changes
+the bare verb (a driver, which shares the slots out: `_numba.parallel`). Which slot works on which chunk changes
 no bit of any result: integers are summed, and maxima taken.
 """

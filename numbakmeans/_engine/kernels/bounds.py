@@ -3,7 +3,7 @@
 For every row there is an upper bound on the distance to its own center, and for each group of centers a
 lower bound on the distance to all of them but its own.
 
-Invariants, in units of the frame (`shapes.passes.Frame`), with a the label of row x and c any other center:
+Invariants, in units of the frame (`structs.passes.Transform`), with a the label of row x and c any other center:
 
     |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
 
@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.kernels.canonical import about_sq_dist
-from numbakmeans._engine.shapes.passes import Frame, Heads, Movers, Packed
+from numbakmeans._engine.kernels.reference import about_sq_dist
+from numbakmeans._engine.structs.passes import FastCenters, Packed, Projections, Transform
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.tables import empty, mark, release, zeros
@@ -36,36 +36,36 @@ class Drifts(NamedTuple):
     """What the last update did to the bounds.
 
     groups : (n_clusters,), int64, the group of each center; moved : (n_clusters,), how far each moved at
-    most; largest : (n_groups,), float32, the most in each group, movers (`movers`) aside
-    has_movers : (n_groups,), bool, whether there is one in the group
-    twins : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
+    most; largest : (n_groups,), float32, the most in each group, movers (`fast`) aside
+    has_fast : (n_groups,), bool, whether there is one in the group
+    duplicates : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
     this pass, and no bound of the group is kept
     """
 
     groups: np.ndarray
     moved: np.ndarray
     largest: np.ndarray
-    has_movers: np.ndarray
-    twins: np.ndarray
+    has_fast: np.ndarray
+    duplicates: np.ndarray
 
 
 class Centers(NamedTuple):
     """The centers of a pass, and all that rows are compared with.
 
-    points, frame, packed : as in `certify.Centers`; heads, movers : as in `shapes.passes.Clusters`
+    points, transform, packed : as in `certify.Centers`; projections, fast : as in `structs.passes.Clusters`
     """
 
     points: np.ndarray
-    frame: Frame
+    transform: Transform
     packed: Packed
     drifts: Drifts
-    heads: Heads | None
-    movers: Movers | None
+    projections: Projections | None
+    fast: FastCenters | None
 
 
 @kernel
 def rows_of(b, rows):
-    """Return where the rows of block b begin, and where they end; rows : `shapes.passes.Rows`."""
+    """Return where the rows of block b begin, and where they end; rows : `structs.passes.Rows`."""
     start = b * rows.lower.shape[2]
     return start, minimum(start + rows.lower.shape[2], len(rows.upper))
 
@@ -89,57 +89,57 @@ def follow_centers(centers, before, scale, moved):
 
 
 @kernel
-def drifts_of(moved, groups, n_groups, distinct, movers, room):
+def drifts_of(moved, groups, n_groups, distinct, fast, arena):
     """Return the `Drifts` from how far each center moved.
 
-    distinct : as in `shapes.passes.Packed`; movers : `Movers`, or None
+    distinct : as in `structs.passes.Packed`; fast : `FastCenters`, or None
     """
-    largest = zeros(room, n_groups, np.float32)
-    has_movers, twins = zeros(room, n_groups, np.bool_), zeros(room, n_groups, np.bool_)
+    largest = zeros(arena, n_groups, np.float32)
+    has_fast, duplicates = zeros(arena, n_groups, np.bool_), zeros(arena, n_groups, np.bool_)
     for j in range(len(moved)):
         g, drift = groups[j], np.float32(moved[j] * (1.0 + WIDEN))
-        is_mover = False
-        if movers is not None:
-            is_mover = movers.places[j] >= 0
-        if is_mover:
-            has_movers[g] = True
+        is_fast = False
+        if fast is not None:
+            is_fast = fast.places[j] >= 0
+        if is_fast:
+            has_fast[g] = True
         else:
             largest[g] = maximum(largest[g], drift)
-        twins[g] |= not distinct[j]
-    return Drifts(groups, moved, largest, has_movers, twins)
+        duplicates[g] |= not distinct[j]
+    return Drifts(groups, moved, largest, has_fast, duplicates)
 
 
 @kernel
-def pick_rows(b, block, centers, rows, of_movers, room):
+def pick_rows(b, block, centers, rows, to_fast, arena):
     """Tile. Bring the bounds of the rows of block b up to date; find rows and groups that are in doubt.
 
     block : INOUT `certify.Block`, its picks and needs
-    centers : `Centers`; rows : INOUT `shapes.passes.Rows`, its bounds
-    of_movers : (block rows,), float32, from `movers.bound_movers`
+    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds
+    to_fast : (block rows,), float32, from `fast.bound_fast`
 
     Returns
     -------
-    n_picks, n_measured : how many rows are in doubt, and how many had to be measured to tell
+    n_selected, n_measured : how many rows are in doubt, and how many had to be measured to tell
     """
-    (start, stop), picks, needs = rows_of(b, rows), block.picks, block.needs
-    drifts, points, scale = centers.drifts, centers.points, centers.frame.scale
+    (start, stop), selected, group_mask = rows_of(b, rows), block.selected, block.group_mask
+    drifts, points, scale = centers.drifts, centers.points, centers.transform.scale
     X, labels, upper, lower = rows.X, rows.labels, rows.upper, rows.lower[b]
     n_groups = len(drifts.largest)
     shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
-    marked = mark(room)
-    nearest = empty(room, stop - start, np.float32)
+    marked = mark(arena)
+    nearest = empty(arena, stop - start, np.float32)
     nearest[:] = np.inf
     for g in range(n_groups):
         moved = drifts.largest[g]
-        others = np.float32(0.0 if drifts.has_movers[g] else np.inf)
+        others = np.float32(0.0 if drifts.has_fast[g] else np.inf)
         for r in range(stop - start):
             bound = (lower[g, r] - moved) * shrink
-            to_movers = of_movers[r] + others
-            bound = to_movers if to_movers < bound else bound
+            bound_to_fast = to_fast[r] + others
+            bound = bound_to_fast if bound_to_fast < bound else bound
             bound = bound if bound > tiny else np.float32(0.0)
             lower[g, r] = bound
             nearest[r] = bound if bound < nearest[r] else nearest[r]
-    n_picks, n_measured = 0, 0
+    n_selected, n_measured = 0, 0
     for i in range(start, stop):
         own = np.int64(labels[i])
         bound = (upper[i] + drifts.moved[own]) * (1.0 + WIDEN)
@@ -147,82 +147,82 @@ def pick_rows(b, block, centers, rows, of_movers, room):
             bound = np.sqrt(about_sq_dist(X, i, points, own)) * scale * (1.0 + WIDEN)
             n_measured += 1
             if not bound < nearest[i - start]:
-                picks[n_picks] = i
-                n_picks += 1
+                selected[n_selected] = i
+                n_selected += 1
         upper[i] = bound
     for g in range(n_groups):
-        for t in range(n_picks):
-            i = picks[t]
-            needs[g, t] = not upper[i] < lower[g, i - start]
-    release(room, marked)
-    return n_picks, n_measured
+        for t in range(n_selected):
+            i = selected[t]
+            group_mask[g, t] = not upper[i] < lower[g, i - start]
+    release(arena, marked)
+    return n_selected, n_measured
 
 
 @kernel
-def keep_doubtful(picks, n_picks, groups, labels, needs):
+def keep_undecided(selected, n_selected, groups, labels, group_mask):
     """Tile. Drop the rows that need no group any more; the others need that of their center, too.
 
     Returns
     -------
     n_kept, n_needs : rows that are left, and their pairs with a group that they need
     """
-    n_groups = needs.shape[0]
+    n_groups = group_mask.shape[0]
     n_kept, n_needs = 0, 0
-    for t in range(n_picks):
+    for t in range(n_selected):
         wanted = False
         for g in range(n_groups):
-            wanted |= needs[g, t]
+            wanted |= group_mask[g, t]
         if wanted:
-            needs[groups[labels[picks[t]]], t] = True
+            group_mask[groups[labels[selected[t]]], t] = True
             for g in range(n_groups):
-                needs[g, n_kept] = needs[g, t]
-                n_needs += 1 if needs[g, t] else 0
-            picks[n_kept] = picks[t]
+                group_mask[g, n_kept] = group_mask[g, t]
+                n_needs += 1 if group_mask[g, t] else 0
+            selected[n_kept] = selected[t]
             n_kept += 1
     return n_kept, n_needs
 
 
 @kernel
-def bound_rows(b, block, n_picks, centers, rows):
+def bound_rows(b, block, n_selected, centers, rows):
     """Tile. Write the bounds of rows of block b that were scored: of their groups, and of their new labels.
 
-    block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten; n_picks : how many they are
-    centers : `Centers`; rows : INOUT `shapes.passes.Rows`, its bounds
+    block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten; n_selected : how many they are
+    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds
     """
     start, stop = rows_of(b, rows)
     n_rows, upper, lower = stop - start, rows.upper, rows.lower[b]
-    errors, panel_groups, twins = centers.packed.errors, centers.packed.groups, centers.drifts.twins
-    picks, needs, norms = block.picks, block.needs, block.norms
+    errors, panel_groups, duplicates = centers.packed.errors, centers.packed.groups, centers.drifts.duplicates
+    selected, group_mask, norms = block.selected, block.group_mask, block.norms
     best, second = block.scores.best, block.scores.second
-    n_panels, n_groups = best.shape[0], needs.shape[0]
+    n_panels, n_groups = best.shape[0], group_mask.shape[0]
     root, winner, decided = block.work[0], block.work[1], block.work[2]
     least = decided
     # Loops without branches, so that they vectorise.
-    for t in range(n_picks):
+    for t in range(n_selected):
         square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
         square = root[t] if decided[t] != 0.0 else square
         root[t] = np.sqrt(square if square > 0.0 else 0.0) * (1.0 + WIDEN)
-    for t in range(n_picks):
-        upper[picks[t]] = root[t]
+    for t in range(n_selected):
+        upper[selected[t]] = root[t]
     p = 0
     for g in range(n_groups):
         first = p
         while p < n_panels and panel_groups[p] == g:
             p += 1
         n_wanted = 0
-        for t in range(n_picks):
-            n_wanted += needs[g, t]
+        for t in range(n_selected):
+            n_wanted += group_mask[g, t]
         if n_wanted == 0:
             continue
-        nothing = np.inf if twins[g] else NOTHING
+        nothing = np.inf if duplicates[g] else NOTHING
         least[:] = np.inf
         for q in range(first, p):
             own, e0, e1, e2 = float(q), errors[q, 0], errors[q, 1], errors[q, 2]
-            for t in range(n_picks):
+            for t in range(n_selected):
                 one, two, norm = np.float64(best[q, t]), np.float64(second[q, t]), norms[t]
                 score = (two if winner[t] == own else one) - (e0 + (e1 + e2 * norm) * norm)
                 least[t] = score if score < least[t] else least[t]
-        for t in range(n_picks):
+        for t in range(n_selected):
             square = 2.0 * least[t] + norms[t] * norms[t] * (1.0 - WIDEN / 2)
             bound = np.sqrt(square if square > 0.0 else 0.0) * (1.0 - WIDEN)
             least[t] = bound if bound > nothing else 0.0
@@ -230,16 +230,16 @@ def bound_rows(b, block, n_picks, centers, rows):
             for t in range(n_rows):
                 lower[g, t] = least[t]
             continue
-        for t in range(n_picks):
-            if needs[g, t]:
-                lower[g, picks[t] - start] = least[t]
+        for t in range(n_selected):
+            if group_mask[g, t]:
+                lower[g, selected[t] - start] = least[t]
 
 
 @kernel
-def count_needs(needs, n_picks):
+def count_needs(group_mask, n_selected):
     """Return how many pairs of row and group are in doubt."""
     total = 0
-    for g in range(needs.shape[0]):
-        for t in range(n_picks):
-            total += 1 if needs[g, t] else 0
+    for g in range(group_mask.shape[0]):
+        for t in range(n_selected):
+            total += 1 if group_mask[g, t] else 0
     return total

@@ -6,15 +6,15 @@ serves every layout and dtype. Whatever is not small, or not plain, is declined:
 
 import numpy as np
 
-from numbakmeans._engine.kernels.canonical import label_sq_dists_chunk, nearest_chunk
 from numbakmeans._engine.kernels.means import means_chunk
 from numbakmeans._engine.kernels.plus_plus import pick_all
 from numbakmeans._engine.kernels.ranges import ranges_of
+from numbakmeans._engine.kernels.reference import label_sq_dists_chunk, nearest_chunk
 from numbakmeans._engine.kernels.sampling import choose_without_replacement, draw_plus_plus
 from numbakmeans._engine.kernels.small import exact_quotient, solve_problem, sums_for
 from numbakmeans._engine.kernels.sums import add_row
 from numbakmeans._engine.plan import CALLED_WORK, FILTERED_ROWS, LANES, SMALL_VALUES
-from numbakmeans._engine.shapes.problems import Answer, Options
+from numbakmeans._engine.structs.problems import Answer, Options
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.status import BAD_COUNT, BAD_SHAPE, DECLINED, DRAWN, GIVEN, NOT_FINITE, OK, POINTS
@@ -43,27 +43,27 @@ def is_apart(array, address, n_bytes):
 
 
 @kernel
-def lend_beside(room, work, X, centers):
+def lend_beside(arena, work, X, centers):
     """Use the caller's workspace, (address, bytes), unless what it gives lies in that."""
     if is_apart(X, work[0], work[1]) and is_apart(centers, work[0], work[1]):
-        lend(room, work[0], work[1])
+        lend(arena, work[0], work[1])
 
 
 @kernel
-def rows_at(array, room):
+def rows_at(array, arena):
     """Return a float64 table of an array, given as (address, code, rows, columns, strides)."""
     address, code, n_rows, n_columns, row_stride, column_stride = array
-    rows = empty(room, (n_rows, n_columns), np.float64)
+    rows = empty(arena, (n_rows, n_columns), np.float64)
     read_rows(address, code, row_stride, column_stride, rows)
     return rows
 
 
 @kernel
-def padded_rows_at(array, room):
+def padded_rows_at(array, arena):
     """Return what `rows_at` does, with columns of zeros up to a multiple of 4."""
     n_rows, n_columns = array[2], array[3]
-    rows = rows_at(array, room)
-    wide = zeros(room, (n_rows, (n_columns + 3) // 4 * 4), np.float64)
+    rows = rows_at(array, arena)
+    wide = zeros(arena, (n_rows, (n_columns + 3) // 4 * 4), np.float64)
     for j in range(n_rows):
         for f in range(n_columns):
             wide[j, f] = rows[j, f]
@@ -95,7 +95,7 @@ def all_finite(rows):
 
 
 @kernel
-def fit(X, centers, max_iter, single, work, out, room):
+def fit(X, centers, max_iter, single, work, out, arena):
     """Fit a small problem; see `jit.fit`.
 
     X, centers : arrays, as of `rows_at`; work : address and bytes of the caller's workspace
@@ -109,19 +109,19 @@ def fit(X, centers, max_iter, single, work, out, room):
     declined = (np.nan, 0, False, 0, DECLINED)
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or max_iter < 1:
         return declined
-    lend_beside(room, work, X, centers)
-    rows, book = rows_at(X, room), padded_rows_at(centers, room)
+    lend_beside(arena, work, X, centers)
+    rows, book = rows_at(X, arena), padded_rows_at(centers, arena)
     if not all_finite(rows) or not all_finite(book):
         return declined
     labels, found = out
-    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
+    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables, options = sums_for(ranges, n_clusters, room), Options(single, max_iter, False)
-    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, False)
+    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
     n_iter, moved, n_empty, _, n_hard = done
-    sq_dists = empty(room, (n_samples, 1), np.float64)
+    sq_dists = empty(arena, (n_samples, 1), np.float64)
     label_sq_dists_chunk(rows, book, own, 0, n_samples, flat(sq_dists))
-    inertia, certain = exact_quotient(sq_dists, 1, False, room)
+    inertia, certain = exact_quotient(sq_dists, 1, False, arena)
     if n_hard != 0 or not certain:
         return declined
     write_rows(book, n_features, single, found)
@@ -129,24 +129,24 @@ def fit(X, centers, max_iter, single, work, out, room):
 
 
 @kernel
-def nearest(X, centers, work, labels, sq_dists, room):
+def nearest(X, centers, work, labels, sq_dists, arena):
     """Find the nearest centers of few rows; return the status; see `jit.nearest`, and `fit` for the
     arguments.
     """
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features:
         return DECLINED
-    lend_beside(room, work, X, centers)
-    rows, book = rows_at(X, room), padded_rows_at(centers, room)
+    lend_beside(arena, work, X, centers)
+    rows, book = rows_at(X, arena), padded_rows_at(centers, arena)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     found = table_at(labels, (n_samples,), np.int32), table_at(sq_dists, (n_samples,), np.float64)
-    nearest_chunk(rows, book, 0, n_samples, LANES, found, room)
+    nearest_chunk(rows, book, 0, n_samples, LANES, found, arena)
     return OK
 
 
 @kernel
-def update(X, labels, centers, single, work, out, room):
+def update(X, labels, centers, single, work, out, arena):
     """Write the exact means of few labelled rows; return the status; see `jit.update`.
 
     labels : an array of one dimension, given like the others, with one column
@@ -156,19 +156,19 @@ def update(X, labels, centers, single, work, out, room):
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or labels[2] != n_samples:
         return DECLINED
     if is_apart(labels, work[0], work[1]):
-        lend_beside(room, work, X, centers)
-    rows, book, given = rows_at(X, room), rows_at(centers, room), rows_at(labels, room)
+        lend_beside(arena, work, X, centers)
+    rows, book, given = rows_at(X, arena), rows_at(centers, arena), rows_at(labels, arena)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
-    tables = sums_for(ranges_of(rows, room), n_clusters, room)
-    rest = empty(room, n_features, np.float64)
+    tables = sums_for(ranges_of(rows, arena), n_clusters, arena)
+    rest = empty(arena, n_features, np.float64)
     for i in range(n_samples):
         if not 0.0 <= given[i, 0] < n_clusters:
             return DECLINED
         j = int(given[i, 0])
-        add_row(rows, i, tables.grids, rest, tables.sums[0, j])
+        add_row(rows, i, tables.bins, rest, tables.sums[0, j])
         tables.counts[0, j] += 1
-    if means_chunk(0, room, tables, single, n_clusters, book) > 0:
+    if means_chunk(0, arena, tables, single, n_clusters, book) > 0:
         return DECLINED
     found, sizes = out
     own = table_at(sizes, (n_clusters,), np.int64)
@@ -195,7 +195,7 @@ def write_picks(rows, picks, single, found):
 
 
 @kernel
-def points(X, n_clusters, single, source, work, found, room):
+def points(X, n_clusters, single, source, work, found, arena):
     """Write different rows at random; return the status; see `jit.points`.
 
     source : address of a `bitgen_t`, and of the Python object, for Python alone
@@ -203,11 +203,11 @@ def points(X, n_clusters, single, source, work, found, room):
     n_samples = X[2]
     if not 1 <= n_clusters <= n_samples:
         return BAD_COUNT
-    lend_beside(room, work, X, X)
-    picks = empty(room, n_clusters, np.int64)
-    choose_without_replacement(source[0], n_samples, n_clusters, picks, room)
+    lend_beside(arena, work, X, X)
+    picks = empty(arena, n_clusters, np.int64)
+    choose_without_replacement(source[0], n_samples, n_clusters, picks, arena)
     address, code, _, n_columns, row_stride, column_stride = X
-    row, first = empty(room, (1, n_columns), np.float64), zeros(room, 1, np.int64)
+    row, first = empty(arena, (1, n_columns), np.float64), zeros(arena, 1, np.int64)
     item = 4 if single else 8
     for p in range(n_clusters):
         # Only these: all rows would be a copy of the data.
@@ -217,16 +217,16 @@ def points(X, n_clusters, single, source, work, found, room):
 
 
 @kernel
-def picks_for(rows, n_clusters, bitgen, room):
+def picks_for(rows, n_clusters, bitgen, arena):
     """Return the rows that k-means++ picks."""
-    picks, uniforms = empty(room, n_clusters, np.int64), empty(room, n_clusters - 1, np.float64)
+    picks, uniforms = empty(arena, n_clusters, np.int64), empty(arena, n_clusters - 1, np.float64)
     first = draw_plus_plus(bitgen, len(rows), uniforms)
-    pick_all(rows, first, uniforms, picks, room)
+    pick_all(rows, first, uniforms, picks, arena)
     return picks
 
 
 @kernel
-def plus_plus(X, n_clusters, single, source, work, found, room):
+def plus_plus(X, n_clusters, single, source, work, found, arena):
     """Write rows picked by k-means++; return the status; see `jit.plus_plus`, and `points` for the
     arguments.
     """
@@ -237,21 +237,21 @@ def plus_plus(X, n_clusters, single, source, work, found, room):
         return BAD_COUNT
     if n_samples * n_features > SMALL_VALUES:
         return DECLINED
-    lend_beside(room, work, X, X)
-    rows = rows_at(X, room)
+    lend_beside(arena, work, X, X)
+    rows = rows_at(X, arena)
     if not all_finite(rows):
         return NOT_FINITE
-    write_picks(rows, picks_for(rows, n_clusters, source[0], room), single, found)
+    write_picks(rows, picks_for(rows, n_clusters, source[0], arena), single, found)
     return OK
 
 
 @kernel
-def kmeans2(X, centers, begin, options, bitgen, out, room):
+def kmeans2(X, centers, begin, options, bitgen, out, arena):
     """Do what `kmeans2` does with few rows, as far as there is nothing to be said; return the status.
 
     X, centers : as of `fit`; there are centers where start is GIVEN
     begin : how it begins (`status`), and the number of clusters
-    options : the fields of `shapes.problems.Options`; bitgen : address of a `bitgen_t`
+    options : the fields of `structs.problems.Options`; bitgen : address of a `bitgen_t`
     out : addresses of the arrays to write: centers and labels
     """
     (start, n_clusters), (single, max_iter, stop_on_empty), (found, labels) = begin, options, out
@@ -264,29 +264,29 @@ def kmeans2(X, centers, begin, options, bitgen, out, room):
             return DECLINED
     elif n_clusters > n_samples:
         return DECLINED
-    rows = rows_at(X, room)
+    rows = rows_at(X, arena)
     if not all_finite(rows):
         return DECLINED
     if start == GIVEN:
-        book = padded_rows_at(centers, room)
+        book = padded_rows_at(centers, arena)
         if not all_finite(book):
             return DECLINED
     else:
-        book = zeros(room, (n_clusters, (n_features + 3) // 4 * 4), np.float64)
+        book = zeros(arena, (n_clusters, (n_features + 3) // 4 * 4), np.float64)
         if start == POINTS:
-            picks = empty(room, n_clusters, np.int64)
-            choose_without_replacement(bitgen, n_samples, n_clusters, picks, room)
+            picks = empty(arena, n_clusters, np.int64)
+            choose_without_replacement(bitgen, n_samples, n_clusters, picks, arena)
         else:
-            picks = picks_for(rows, n_clusters, bitgen, room)
+            picks = picks_for(rows, n_clusters, bitgen, arena)
         for p in range(n_clusters):
             for f in range(n_features):
                 book[p, f] = rows[picks[p], f]
         # For Python, which must not draw again.
         write_rows(book, n_features, single, found)
-    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, room)
+    own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables, options = sums_for(ranges, n_clusters, room), Options(single, max_iter, stop_on_empty)
-    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, stop_on_empty)
+    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
     _, _, _, ever_empty, n_hard = done
     if ever_empty or n_hard != 0:
         return DECLINED if start == GIVEN else DRAWN

@@ -18,18 +18,18 @@ import numpy as np
 from numbakmeans._engine.kernels.sums import add_lanes
 from numbakmeans._engine.simd import lanes_at_once
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import folded
 
 
 @kernel
-def number_slot(slot, room, X, grid, cells, histograms):
+def number_task(task, arena, X, grid, cells, histograms):
     """Slot. Write the cell of each row of the slot, and count the rows of each cell; see `sort_rows`."""
     origin, steps, limits, bits = grid
-    n_samples, n_slots = X.shape[0], histograms.shape[0]
-    histogram = histograms[slot]
-    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
+    n_samples, n_tasks = X.shape[0], histograms.shape[0]
+    histogram = histograms[task]
+    for i in range(task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks):
         cell = 0
         for f in range(X.shape[1]):
             place = (np.float64(X[i, f]) - origin[f]) * steps[f]
@@ -41,32 +41,32 @@ def number_slot(slot, room, X, grid, cells, histograms):
 
 
 @kernel
-def place_slot(slot, room, histograms, cells, order):
+def place_task(task, arena, histograms, cells, order):
     """Slot. Write the numbers of the slot's rows to where they belong; see `sort_rows`."""
-    n_samples, n_slots = len(cells), histograms.shape[0]
-    for i in range(slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots):
+    n_samples, n_tasks = len(cells), histograms.shape[0]
+    for i in range(task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks):
         cell = cells[i]
-        order[histograms[slot, cell]] = i
-        histograms[slot, cell] += 1
+        order[histograms[task, cell]] = i
+        histograms[task, cell] += 1
 
 
 @kernel
-def sort_rows(loop, X, grid, histograms, cells, order):
+def sort_rows(executor, X, grid, histograms, cells, order):
     """Sort the rows by their cells, rows of one cell in their order.
 
-    grid : `shapes.cells.CellGrid`
+    grid : `structs.cells.CellGrid`
     histograms : INOUT (n_slots, n_cells), int32, zero at first, and then where each slot's rows end
     cells : workspace (n_samples,), int32; order : OUT (n_samples,), int32
     """
-    n_slots = histograms.shape[0]
-    spread(loop, n_slots, number_slot, (X, grid, cells, histograms))
+    n_tasks = histograms.shape[0]
+    parallel_for(executor, n_tasks, number_task, (X, grid, cells, histograms))
     place = 0
     for cell in range(histograms.shape[1]):
-        for s in range(n_slots):
+        for s in range(n_tasks):
             count = histograms[s, cell]
             histograms[s, cell] = place
             place += count
-    spread(loop, n_slots, place_slot, (histograms, cells, order))
+    parallel_for(executor, n_tasks, place_task, (histograms, cells, order))
 
 
 @kernel
@@ -127,40 +127,40 @@ def fill_block(X, rows, block, lows, highs):
 
 
 @kernel
-def fill_slot(slot, room, X, n_slots, order, blocks, grids):
+def fill_task(task, arena, X, n_tasks, order, blocks, bins):
     """Slot. Copy the rows of some blocks; see `fill_blocks`."""
     starts, widths, data, lows, highs, totals = blocks
     n_blocks = len(widths) - 1
-    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+    for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
         block = block_of(data, widths, b, X.shape[1])
         rows = order[starts[b] : starts[b + 1]]
         fill_block(X, rows, block, lows[b], highs[b])
-        add_lanes(block, len(rows), grids, totals[b], room)
+        add_lanes(block, len(rows), bins, totals[b], arena)
 
 
 @kernel
-def fill_blocks(loop, X, n_slots, order, blocks, grids):
+def fill_blocks(executor, X, n_tasks, order, blocks, bins):
     """Copy all rows into their blocks, and find the boxes and the sums of these.
 
-    blocks : INOUT `shapes.cells.Blocks`, starts and widths known, totals zero at first
+    blocks : INOUT `structs.cells.Blocks`, starts and widths known, totals zero at first
     """
-    spread(loop, n_slots, fill_slot, (X, n_slots, order, blocks, grids))
+    parallel_for(executor, n_tasks, fill_task, (X, n_tasks, order, blocks, bins))
 
 
 @kernel
-def labels_slot(slot, room, order, n_slots, starts, owners, found):
+def labels_task(task, arena, order, n_tasks, starts, block_labels, found):
     """Slot. Write the labels of the rows of some blocks; see `labels_of_rows`."""
-    n_blocks, (lane_labels, labels) = len(owners), found
-    for b in range(slot * n_blocks // n_slots, (slot + 1) * n_blocks // n_slots):
+    n_blocks, (lane_labels, labels) = len(block_labels), found
+    for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
         for p in range(starts[b], starts[b + 1]):
-            labels[order[p]] = owners[b] if owners[b] >= 0 else lane_labels[p]
+            labels[order[p]] = block_labels[b] if block_labels[b] >= 0 else lane_labels[p]
 
 
 @kernel
-def labels_of_rows(loop, order, n_slots, starts, owners, found):
+def labels_of_rows(executor, order, n_tasks, starts, block_labels, found):
     """Write the labels of the sorted rows to where the rows came from.
 
-    owners : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
+    block_labels : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
     found : labels of the sorted rows, and OUT those of the rows where they came from, (n_samples,), int32
     """
-    spread(loop, n_slots, labels_slot, (order, n_slots, starts, owners, found))
+    parallel_for(executor, n_tasks, labels_task, (order, n_tasks, starts, block_labels, found))

@@ -31,39 +31,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.kernels.canonical import about_sq_dist, sq_dist_to
 from numbakmeans._engine.kernels.pack import (
     Scores,
     distinct_centers,
-    in_turn,
     pack_panel,
     pack_rows,
+    row_numbers,
     score_buffers,
 )
-from numbakmeans._engine.shapes.passes import Frame, Packed
-from numbakmeans._engine.simd import compare_panels, lane_rows, score_lanes, score_tile, tile_rows, turn_rows
+from numbakmeans._engine.kernels.reference import about_sq_dist, sq_dist_to
+from numbakmeans._engine.simd import (
+    compare_panels,
+    lane_rows,
+    score_lanes,
+    score_tile,
+    tile_rows,
+    transpose_rows,
+)
+from numbakmeans._engine.structs.passes import Packed, Transform
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum, whole
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
 class Centers(NamedTuple):
     """The centers of a pass.
 
-    points : (n_clusters, padded features), float64, the originals; frame, packed : `shapes.passes.Frame`,
+    points : (n_clusters, padded features), float64, the originals; transform, packed : `structs.passes.Transform`,
     `Packed`
     """
 
     points: np.ndarray
-    frame: Frame
+    transform: Transform
     packed: Packed
 
 
 class Block(NamedTuple):
     """Some rows that the tile shall assign, and what it finds; each array has room for the rows of a block.
 
-    picks : int64, which rows of X they are; needs : (n_groups, block_rows), bool, which panels they want
+    selected : int64, which rows of X they are; group_mask : (n_groups, block_rows), bool, which panels they want
     (`score_rows`); norms : of the rows in the frame; rows : room to pack them, or none where those of X serve
     as they are; lanes : (blocks, n_features, lane rows), the rows side by side, or none; scores : from
     `pack.score_buffers`
@@ -72,8 +79,8 @@ class Block(NamedTuple):
     labels : int64, the nearest centers
     """
 
-    picks: np.ndarray
-    needs: np.ndarray
+    selected: np.ndarray
+    group_mask: np.ndarray
     rows: np.ndarray
     norms: np.ndarray
     lanes: np.ndarray
@@ -83,22 +90,22 @@ class Block(NamedTuple):
 
 
 @kernel
-def block_buffers(X, block_rows, n_panels, n_groups, turns, packs, room):
+def block_buffers(X, block_rows, n_panels, n_groups, transposes, packs, arena):
     """Return a `Block` for rows of X.
 
-    turns : are rows that want all centers to be scored side by side? packs : are rows to be packed?
+    transposes : are rows that want all centers to be scored side by side? packs : are rows to be packed?
     """
     n_features, width = X.shape[1], lane_rows(X)
     n_blocks = (block_rows + width - 1) // width
     return Block(
-        empty(room, n_blocks * width, np.int64),
-        empty(room, (n_groups, block_rows), np.bool_),
-        empty(room, (n_blocks * width if packs else 0, n_features), X.dtype),
-        zeros(room, n_blocks * width, np.float64),
-        empty(room, (n_blocks if turns else 0, n_features, width), X.dtype),
-        score_buffers(X, block_rows, n_panels, room),
-        empty(room, (3, n_blocks * width), np.float64),
-        empty(room, block_rows, np.int64),
+        empty(arena, n_blocks * width, np.int64),
+        empty(arena, (n_groups, block_rows), np.bool_),
+        empty(arena, (n_blocks * width if packs else 0, n_features), X.dtype),
+        zeros(arena, n_blocks * width, np.float64),
+        empty(arena, (n_blocks if transposes else 0, n_features, width), X.dtype),
+        score_buffers(X, block_rows, n_panels, arena),
+        empty(arena, (3, n_blocks * width), np.float64),
+        empty(arena, block_rows, np.int64),
     )
 
 
@@ -119,32 +126,32 @@ def error_bound(n_features, single, norm, errors):
 
 
 @kernel
-def panels_slot(slot, room, n_slots, points, frame, packed):
+def panels_task(task, arena, n_tasks, points, transform, packed):
     """Slot. Write every n-th panel; see `pack_centers`."""
     single = packed.panels.itemsize == 4
-    for p in range(slot, len(packed.panels), n_slots):
-        norm = pack_panel(points, frame, packed, p)
-        error_bound(len(frame.origin), single, norm, packed.errors[p])
+    for p in range(task, len(packed.panels), n_tasks):
+        norm = pack_panel(points, transform, packed, p)
+        error_bound(len(transform.origin), single, norm, packed.errors[p])
 
 
 @kernel
-def pack_centers(loop, n_slots, X, points, frame, places, room):
+def pack_centers(executor, n_tasks, X, points, transform, places, arena):
     """Return centers as `Packed`, for rows of X.
 
-    points : (n_clusters, padded features), float64; places : `shapes.passes.Places`
+    points : (n_clusters, padded features), float64; places : `structs.passes.Places`
     """
     n_features, n_panels = X.shape[1], len(places.groups)
     columns = len(places.members) // n_panels
     packed = Packed(
-        empty(room, len(points), np.bool_),
+        empty(arena, len(points), np.bool_),
         places.members,
-        empty(room, (n_panels, n_features, columns), X.dtype),
-        empty(room, (n_panels, columns), X.dtype),
-        empty(room, (n_panels, 3), np.float64),
+        empty(arena, (n_panels, n_features, columns), X.dtype),
+        empty(arena, (n_panels, columns), X.dtype),
+        empty(arena, (n_panels, 3), np.float64),
         places.groups,
     )
-    distinct_centers(points, n_features, packed.distinct, room)
-    spread(loop, n_slots, panels_slot, (n_slots, points, frame, packed))
+    distinct_centers(points, n_features, packed.distinct, arena)
+    parallel_for(executor, n_tasks, panels_task, (n_tasks, points, transform, packed))
     return packed
 
 
@@ -172,11 +179,11 @@ def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
 
 
 @kernel
-def score_rows(rows, numbers, n_rows, needs, packed, scores):
+def score_rows(rows, numbers, n_rows, group_mask, packed, scores):
     """Tile. Find the best two scores of each panel for some rows.
 
     rows : (rows, n_features), in the frame; numbers : (at least n_rows,), int64, where each row is among them
-    needs : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
+    group_mask : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
     want is left +inf
     packed : `Packed`; scores : from `pack.score_buffers`
     """
@@ -188,7 +195,7 @@ def score_rows(rows, numbers, n_rows, needs, packed, scores):
     for p in range(n_panels):
         best, second, columns = scores.best[p], scores.second[p], scores.columns[p]
         if p == 0 or groups[p] != groups[p - 1]:
-            n_chosen = choose_rows(numbers, n_rows, needs[groups[p]], n_at_once, places, chosen)
+            n_chosen = choose_rows(numbers, n_rows, group_mask[groups[p]], n_at_once, places, chosen)
         if n_chosen < n_rows:
             best[:n_rows] = np.inf
             second[:n_rows] = np.inf
@@ -206,10 +213,10 @@ def score_rows(rows, numbers, n_rows, needs, packed, scores):
 class Candidates(NamedTuple):
     """The panels whose centers may be nearest to a row, and the distances to these centers: workspace.
 
-    doubtful : (n_panels,), int64; near : (n_panels * columns,), float64
+    undecided : (n_panels,), int64; near : (n_panels * columns,), float64
     """
 
-    doubtful: np.ndarray
+    undecided: np.ndarray
     near: np.ndarray
 
 
@@ -233,9 +240,9 @@ def decide(X, block, t, points, packed, scale, candidates):
     label, panel, sq_dist : the center, where it is, and the squared distance in units of the frame
     """
     best, second, columns = block.scores.best, block.scores.second, block.scores.columns
-    i, norm, limit, (doubtful, near) = block.picks[t], block.norms[t], block.work[0, t], candidates
+    i, norm, limit, (undecided, near) = block.selected[t], block.norms[t], block.work[0, t], candidates
     width = len(packed.members) // best.shape[0]
-    n_doubtful, smallest = 0, np.inf
+    n_undecided, smallest = 0, np.inf
     for p in range(best.shape[0]):
         error = error_of(packed.errors, p, norm)
         if best[p, t] - error > limit or best[p, t] == np.inf:
@@ -246,13 +253,13 @@ def decide(X, block, t, points, packed, scale, candidates):
             j, total = packed.members[p * width + c], np.inf
             if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
                 total = about_sq_dist(X, i, points, j)
-            near[n_doubtful * width + c] = total
+            near[n_undecided * width + c] = total
             if total < nearest:
                 nearest, next_nearest = total, nearest
             elif total < next_nearest:
                 next_nearest = total
-        doubtful[n_doubtful] = p
-        n_doubtful += 1
+        undecided[n_undecided] = p
+        n_undecided += 1
         smallest = minimum(smallest, nearest)
         best[p, t] = 0.5 * (nearest * scale * scale - norm * norm) + error
         if not only_best:
@@ -260,60 +267,60 @@ def decide(X, block, t, points, packed, scale, candidates):
     reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070
     n_close, winner = 0, -1
     # Data that another thread changes may leave none.
-    for q in range(n_doubtful * width if smallest < np.inf else 0):
+    for q in range(n_undecided * width if smallest < np.inf else 0):
         if near[q] <= reach:
             n_close += 1
             winner = q
     sq_dist, label = np.inf, len(points)
-    for q in range(n_doubtful * width if n_close > 1 else 0):
+    for q in range(n_undecided * width if n_close > 1 else 0):
         if near[q] <= reach:
-            j = packed.members[doubtful[q // width] * width + q % width]
+            j = packed.members[undecided[q // width] * width + q % width]
             total = sq_dist_to(X, i, points, j)
             if total < sq_dist or (total == sq_dist and j < label):
                 sq_dist, label, winner = total, j, q
     if winner < 0:
         return 0, -1, np.inf
-    panel = doubtful[winner // width]
+    panel = undecided[winner // width]
     return packed.members[panel * width + winner % width], panel, near[winner] * scale * scale
 
 
 @kernel
-def score_some(X, block, n_picks, packed, frame, room):
+def score_some(X, block, n_selected, packed, transform, arena):
     """Tile. Score the wanted centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
     """
-    picks, needs, rows = block.picks, block.needs, block.rows
-    source, numbers = X, picks
-    marked = mark(room)
+    selected, group_mask, rows = block.selected, block.group_mask, block.rows
+    source, numbers = X, selected
+    marked = mark(arena)
     if len(rows) > 0:
-        pack_rows(X, picks, n_picks, frame, rows)
-        source, numbers = rows, in_turn(n_picks, room)
-    score_rows(source, numbers, n_picks, needs, packed, block.scores)
-    release(room, marked)
+        pack_rows(X, selected, n_selected, transform, rows)
+        source, numbers = rows, row_numbers(n_selected, arena)
+    score_rows(source, numbers, n_selected, group_mask, packed, block.scores)
+    release(arena, marked)
 
 
 @kernel
-def turn_block(X, n_picks, block, frame, room):
+def transpose_block(X, n_selected, block, transform, arena):
     """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
-    picks, rows, lanes = block.picks, block.rows, block.lanes
+    selected, rows, lanes = block.selected, block.rows, block.lanes
     width = lanes.shape[2]
-    marked = mark(room)
-    numbers_of_packed = in_turn(width, room)
+    marked = mark(arena)
+    numbers_of_packed = row_numbers(width, arena)
     # The last lanes are filled up with the last row.
-    for t in range(n_picks, len(picks)):
-        picks[t] = picks[n_picks - 1]
-    for b in range((n_picks + width - 1) // width):
-        source, numbers, first = X, picks, b * width
+    for t in range(n_selected, len(selected)):
+        selected[t] = selected[n_selected - 1]
+    for b in range((n_selected + width - 1) // width):
+        source, numbers, first = X, selected, b * width
         if len(rows) > 0:
-            pack_rows(X, picks[first:], width, frame, rows)
+            pack_rows(X, selected[first:], width, transform, rows)
             source, numbers, first = rows, numbers_of_packed, 0
-        turn_rows(source, numbers, first, lanes[b])
-    release(room, marked)
+        transpose_rows(source, numbers, first, lanes[b])
+    release(arena, marked)
 
 
 @kernel
-def score_all(X, start, stop, block, packed, frame, room):
+def score_all(X, start, stop, block, packed, transform, arena):
     """Tile. Make rows [start, stop) those of a block, and score all centers for them.
 
     block : INOUT `Block`; with lanes, rows are scored side by side
@@ -321,28 +328,28 @@ def score_all(X, start, stop, block, packed, frame, room):
 
     Returns
     -------
-    n_picks : how many rows there are
+    n_selected : how many rows there are
     """
-    n_picks, lanes = stop - start, block.lanes
+    n_selected, lanes = stop - start, block.lanes
     width, columns = lanes.shape[2], packed.panels.shape[2]
-    for t in range(n_picks):
-        block.picks[t] = start + t
-    block.needs[:] = True
+    for t in range(n_selected):
+        block.selected[t] = start + t
+    block.group_mask[:] = True
     if len(lanes) == 0:
-        score_some(X, block, n_picks, packed, frame, room)
-        return n_picks
-    turn_block(X, n_picks, block, frame, room)
+        score_some(X, block, n_selected, packed, transform, arena)
+        return n_selected
+    transpose_block(X, n_selected, block, transform, arena)
     best, second, places = block.scores.best, block.scores.second, block.scores.columns
     for p in range(len(packed.panels)):
         filled = maximum(minimum(columns, len(packed.distinct) - p * columns), 0)
         of_panel = (best[p], second[p], places[p])
-        for b in range((n_picks + width - 1) // width):
+        for b in range((n_selected + width - 1) // width):
             score_lanes(lanes[b], packed.panels, packed.half_norms, p, (filled, b * width), of_panel)
-    return n_picks
+    return n_selected
 
 
 @kernel
-def nearest_of_rows(X, block, n_picks, points, packed, scale, room):
+def nearest_of_rows(X, block, n_selected, points, packed, scale, arena):
     """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
 
     block : INOUT `Block`, after `score_some` or `score_all`, its norms given
@@ -354,13 +361,15 @@ def nearest_of_rows(X, block, n_picks, points, packed, scale, room):
     """
     norms, scores, work, labels = block.norms, block.scores, block.work, block.labels
     columns = scores.columns
-    compare_panels(scores.best, scores.second, packed.errors, norms, n_picks, work)
+    compare_panels(scores.best, scores.second, packed.errors, norms, n_selected, work)
     limit, winner, rival, decided = work[0], work[1], work[2], work[2]
     width = len(packed.members) // len(columns)
-    marked = mark(room)
-    candidates = Candidates(empty(room, len(columns), np.int64), empty(room, len(packed.members), np.float64))
+    marked = mark(arena)
+    candidates = Candidates(
+        empty(arena, len(columns), np.int64), empty(arena, len(packed.members), np.float64)
+    )
     n_decided = 0
-    for t in range(n_picks):
+    for t in range(n_selected):
         # Without a finite limit the row has changed since it was checked: nothing is certain.
         certain = rival[t] > limit[t] and limit[t] < np.inf
         decided[t] = 0.0 if certain else 1.0
@@ -370,5 +379,5 @@ def nearest_of_rows(X, block, n_picks, points, packed, scale, room):
         else:
             labels[t], winner[t], limit[t] = decide(X, block, t, points, packed, scale, candidates)
             n_decided += 1
-    release(room, marked)
+    release(arena, marked)
     return n_decided

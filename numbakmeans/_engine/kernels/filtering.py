@@ -30,17 +30,17 @@ import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
 from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row
-from numbakmeans._engine.shapes.cells import MIXED
-from numbakmeans._engine.shapes.sums import SlotSums
 from numbakmeans._engine.simd import nearest_lanes
+from numbakmeans._engine.structs.cells import MIXED
+from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release
 
 
 @kernel
-def contenders(lows, highs, table, n_centers, work, found):
+def find_candidates(lows, highs, table, n_centers, work, found):
     """Tile. Find the centers that can be nearest somewhere in a box; return how many.
 
     table : (n_features, at least n_centers), the centers' features side by side
@@ -81,24 +81,24 @@ def contenders(lows, highs, table, n_centers, work, found):
     return n_found
 
 
-class Mover(NamedTuple):
+class Target(NamedTuple):
     """What moving a row between tables of sums takes: the sums of a slot, and workspace (1, n_features), of
     the dtype of the blocks.
     """
 
-    mine: SlotSums
+    mine: TaskSums
     row: np.ndarray
 
 
 @kernel
-def relabel_block(block, size, new_labels, mover, labels):
+def relabel_block(block, size, new_labels, target, labels):
     """Tile. Move the rows of a block to the tables of their new labels; return how many changed.
 
     It is `sums.relabel` for rows that lie side by side: a row that moves is copied first.
 
     new_labels : (at least size,), int64; labels : INOUT (size,), int32, -1 for all in the first pass
     """
-    (grids, sums, counts, rest), row = mover
+    (bins, sums, counts, rest), row = target
     fresh, moved = labels[0] < 0, 0
     for r in range(size):
         new, old = new_labels[r], labels[r]
@@ -107,9 +107,9 @@ def relabel_block(block, size, new_labels, mover, labels):
         for f in range(block.shape[0]):
             row[0, f] = block[f, r]
         if fresh:
-            add_row(row, 0, grids, rest, sums[new])
+            add_row(row, 0, bins, rest, sums[new])
         else:
-            move_row(row, 0, grids, rest, sums[old], sums[new])
+            move_row(row, 0, bins, rest, sums[old], sums[new])
             counts[old] -= 1
         counts[new] += 1
         labels[r] = new
@@ -118,42 +118,42 @@ def relabel_block(block, size, new_labels, mover, labels):
 
 
 @kernel
-def own_block(size, owner, label, totals, mine):
+def relabel_whole_block(size, block_label, label, totals, mine):
     """Tile. Give all rows of a block one label; return how many changed theirs.
 
-    owner : the label they had, or negative where they are in no table yet
+    block_label : the label they had, or negative where they are in no table yet
     """
-    if owner >= 0:
-        add_totals(totals, -1, mine.sums[owner])
-        mine.counts[owner] -= size
+    if block_label >= 0:
+        add_totals(totals, -1, mine.sums[block_label])
+        mine.counts[block_label] -= size
     add_totals(totals, 1, mine.sums[label])
     mine.counts[label] += size
     return size
 
 
 @kernel
-def label_block(block, size, owner, new_labels, mover, labels):
+def label_block(block, size, block_label, new_labels, target, labels):
     """Tile. Give the rows of a block the labels found; return its new owner, and how many rows changed.
 
     new_labels : (lanes,), int64; labels : INOUT (size,), int32, not looked at where the block has an owner
     """
-    if owner >= 0:
-        labels[:] = owner
+    if block_label >= 0:
+        labels[:] = block_label
     changed, differ = 0, 0
     for r in range(size):
         changed |= new_labels[r] ^ labels[r]
         differ |= new_labels[r] ^ new_labels[0]
     moved = 0
     if changed != 0:
-        moved = relabel_block(block, size, new_labels, mover, labels)
+        moved = relabel_block(block, size, new_labels, target, labels)
     return (MIXED if differ != 0 else new_labels[0]), moved
 
 
 @kernel
-def box_of(first, last, blocks, room):
+def box_of(first, last, blocks, arena):
     """Return the bounding box of blocks [first, last): its low ends, and its high ends."""
     n_features = blocks.lows.shape[1]
-    low, high = empty(room, n_features, np.float64), empty(room, n_features, np.float64)
+    low, high = empty(arena, n_features, np.float64), empty(arena, n_features, np.float64)
     low[:], high[:] = np.inf, -np.inf
     for b in range(first, last):
         for f in range(n_features):
@@ -163,78 +163,78 @@ def box_of(first, last, blocks, room):
 
 
 @kernel
-def filtered_chunk(first, last, blocks, book, mover, assignment, room):
+def filtered_chunk(first, last, blocks, book, target, assignment, arena):
     """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`."""
     starts, widths, data, lows, highs, totals = blocks
-    (owners, labels, _), (table, centers) = assignment, book
+    (block_labels, labels, _), (table, centers) = assignment, book
     n_features, n_clusters = table.shape
     widest = 0
     for b in range(first, last):
         widest = maximum(widest, widths[b + 1] - widths[b])
-    lane_labels = empty(room, widest, np.int64)
-    work, found = empty(room, (2, n_clusters), np.float64), empty(room, n_clusters + 1, np.int64)
-    low, high = box_of(first, last, blocks, room)
-    n_near = contenders(low, high, table, n_clusters, work, found)
-    near, near_table = empty(room, n_near, np.int64), empty(room, (n_features, n_near), np.float64)
+    lane_labels = empty(arena, widest, np.int64)
+    work, found = empty(arena, (2, n_clusters), np.float64), empty(arena, n_clusters + 1, np.int64)
+    low, high = box_of(first, last, blocks, arena)
+    n_near = find_candidates(low, high, table, n_clusters, work, found)
+    near, near_table = empty(arena, n_near, np.int64), empty(arena, (n_features, n_near), np.float64)
     for c in range(n_near):
         near[c] = found[c]
         for f in range(n_features):
             near_table[f, c] = table[f, found[c]]
     moved, n_decided, n_pairs = 0, 0, 0
     for b in range(first, last):
-        n_candidates = contenders(lows[b], highs[b], near_table, n_near, work, found)
+        n_candidates = find_candidates(lows[b], highs[b], near_table, n_near, work, found)
         for c in range(n_candidates):
             found[c] = near[found[c]]
-        label, owner = found[0], owners[b]
-        if n_candidates == 1 and owner == label:
+        label, block_label = found[0], block_labels[b]
+        if n_candidates == 1 and block_label == label:
             continue
         size, block = starts[b + 1] - starts[b], block_of(data, widths, b, n_features)
-        block_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
+        row_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
         if n_candidates > 1:
             nearest_lanes(block, centers, found, n_candidates, new_labels)
-            owners[b], n_moved = label_block(block, size, owner, new_labels, mover, block_labels)
+            block_labels[b], n_moved = label_block(block, size, block_label, new_labels, target, row_labels)
             moved += n_moved
             n_decided += size
             n_pairs += size * n_candidates
             continue
-        if owner == MIXED:
+        if block_label == MIXED:
             new_labels[:] = label
-            moved += relabel_block(block, size, new_labels, mover, block_labels)
+            moved += relabel_block(block, size, new_labels, target, row_labels)
         else:
-            moved += own_block(size, owner, label, totals[b], mover.mine)
-        owners[b] = label
+            moved += relabel_whole_block(size, block_label, label, totals[b], target.mine)
+        block_labels[b] = label
     return moved, n_decided, n_pairs
 
 
 @kernel
-def filtered_slot(slot, room, chunk_blocks, blocks, book, assignment):
+def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
     """Slot. Assign the rows of every n-th chunk; see `filtered_pass`."""
-    grids, sums, counts, _, _ = assignment.tables
-    n_features, n_blocks, n_slots = len(book.table), len(assignment.owners), len(sums)
-    row, rest = empty(room, (1, n_features), blocks.data.dtype), empty(room, n_features, np.float64)
-    mover = Mover(SlotSums(grids, sums[slot], counts[slot], rest), row)
+    bins, sums, counts, _, _ = assignment.tables
+    n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(sums)
+    row, rest = empty(arena, (1, n_features), blocks.data.dtype), empty(arena, n_features, np.float64)
+    target = Target(TaskSums(bins, sums[task], counts[task], rest), row)
     moved, n_decided, n_pairs = 0, 0, 0
-    for first in range(slot * chunk_blocks, n_blocks, n_slots * chunk_blocks):
-        marked = mark(room)
+    for first in range(task * chunk_blocks, n_blocks, n_tasks * chunk_blocks):
+        marked = mark(arena)
         last = minimum(first + chunk_blocks, n_blocks)
-        done = filtered_chunk(first, last, blocks, book, mover, assignment, room)
+        done = filtered_chunk(first, last, blocks, book, target, assignment, arena)
         moved, n_decided, n_pairs = moved + done[0], n_decided + done[1], n_pairs + done[2]
-        release(room, marked)
+        release(arena, marked)
     return moved, n_decided, n_pairs
 
 
 @kernel
-def filtered_pass(loop, chunk_blocks, blocks, book, assignment):
+def filtered_pass(executor, chunk_blocks, blocks, book, assignment):
     """Assign every row to its nearest center, and bring owners, labels and sums up to date.
 
     Parameters
     ----------
     chunk_blocks : blocks that share a first choice of centers
-    blocks, book, assignment : `shapes.cells.Blocks`, `Book`, and INOUT `Assignment`
+    blocks, book, assignment : `structs.cells.Blocks`, `Book`, and INOUT `Assignment`
 
     Returns
     -------
     moved, n_decided, n_pairs : as in `algorithms.base.Pass`
     """
     arguments = (chunk_blocks, blocks, book, assignment)
-    return spread(loop, len(assignment.tables.sums), filtered_slot, arguments)
+    return parallel_for(executor, len(assignment.tables.sums), filtered_task, arguments)

@@ -3,13 +3,13 @@
 import numpy as np
 
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import zeros
 
 
 @kernel
-def scatter_chunk(chunk, room, X, mean, part, scatters):
+def scatter_chunk(chunk, arena, X, mean, part, scatters):
     """Chunk. Add the products of centered columns to the upper triangle; arguments as in `scatter_matrices`.
 
     Four rows are added in one sweep, which spares loads and stores of the running sums.
@@ -17,7 +17,7 @@ def scatter_chunk(chunk, room, X, mean, part, scatters):
     chunk_rows, first, last = part
     n_features, scatter = X.shape[1], scatters[chunk]
     stop = minimum(chunk * chunk_rows + minimum(last, chunk_rows), X.shape[0])
-    rows = zeros(room, (4, n_features), np.float64)
+    rows = zeros(arena, (4, n_features), np.float64)
     for start in range(chunk * chunk_rows + first, stop, 4):
         for r in range(4):
             for f in range(n_features):
@@ -29,13 +29,13 @@ def scatter_chunk(chunk, room, X, mean, part, scatters):
 
 
 @kernel
-def scatter_matrices(loop, X, mean, part, scatters):
+def scatter_matrices(executor, X, mean, part, scatters):
     """Add the products of centered columns of some rows of each chunk.
 
     part : rows of a chunk, and which of them: [first, last), first a multiple of 4, as rows are added in
     fours; scatters : INOUT (n_chunks, d, d), zeros before
     """
-    spread(loop, scatters.shape[0], scatter_chunk, (X, mean, part, scatters))
+    parallel_for(executor, scatters.shape[0], scatter_chunk, (X, mean, part, scatters))
 
 
 @kernel

@@ -2,26 +2,26 @@
 
 import numpy as np
 
-from numbakmeans._engine.kernels.canonical import nearest_tile, pack_block
+from numbakmeans._engine.kernels.reference import nearest_tile, pack_block
 from numbakmeans._engine.kernels.sums import relabel
-from numbakmeans._engine.shapes.sums import SlotSums
+from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, zeros
 
 
 @kernel
-def lloyd_slot(slot, room, X, plan, centers, labels, tables):
+def lloyd_task(task, arena, X, plan, centers, labels, tables):
     """Slot. Assign the rows of every n-th chunk, and move them between its sums; see `lloyd_pass`."""
-    n_samples, n_slots, chunk_rows, n_lanes = X.shape[0], plan.n_slots, plan.chunk_rows, plan.n_lanes
-    block = zeros(room, (centers.shape[1], n_lanes), np.float64)
-    partial, lane_dists = empty(room, n_lanes, np.float64), empty(room, n_lanes, np.float64)
-    lane_labels = empty(room, n_lanes, np.int64)
-    rest = empty(room, X.shape[1], np.float64)
-    mine = SlotSums(tables.grids, tables.sums[slot], tables.counts[slot], rest)
+    n_samples, n_tasks, chunk_rows, n_lanes = X.shape[0], plan.n_tasks, plan.chunk_rows, plan.n_lanes
+    block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
+    partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
+    lane_labels = empty(arena, n_lanes, np.int64)
+    rest = empty(arena, X.shape[1], np.float64)
+    mine = TaskSums(tables.bins, tables.sums[task], tables.counts[task], rest)
     moved = 0
-    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+    for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, n_samples)
         for first in range(start, stop, n_lanes):
             end = minimum(first + n_lanes, stop)
@@ -32,7 +32,7 @@ def lloyd_slot(slot, room, X, plan, centers, labels, tables):
 
 
 @kernel
-def lloyd_pass(loop, X, plan, centers, labels, tables):
+def lloyd_pass(executor, X, plan, centers, labels, tables):
     """Assign every row to its nearest center, and bring labels and sums up to date.
 
     Parameters
@@ -46,4 +46,4 @@ def lloyd_pass(loop, X, plan, centers, labels, tables):
     -------
     moved : how many rows changed their label
     """
-    return spread(loop, plan.n_slots, lloyd_slot, (X, plan, centers, labels, tables))
+    return parallel_for(executor, plan.n_tasks, lloyd_task, (X, plan, centers, labels, tables))

@@ -14,8 +14,8 @@ import numpy as np
 
 from numbakmeans._engine.kernels.ranges import power_of_two
 from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty
 
 #: Splits a float64 into two halves whose products are exact (Veltkamp).
@@ -110,21 +110,21 @@ def quick_means(n_means, n_parts, single, work):
 
 
 @kernel
-def means_chunk(chunk, room, tables, single, chunk_rows, centers):
+def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
     """Chunk. Replace the centers of one chunk by the means of their rows; see `means`.
 
     Returns
     -------
     n_hard : how many means are marked as hard
     """
-    grids, sums, counts, sizes, hard = tables
-    exponents, n_slots = grids.exponents, sums.shape[0]
+    bins, sums, counts, sizes, hard = tables
+    exponents, n_tasks = bins.exponents, sums.shape[0]
     start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
     # As many clusters at once as fill some vectors.
     at_once = maximum(1, minimum(MEANS_AT_ONCE // n_features, stop - start))
     width = at_once * n_features
-    work = empty(room, (5 + 2 * n_parts, width), np.float64)
+    work = empty(arena, (5 + 2 * n_parts, width), np.float64)
     for p in range(n_parts):
         for t in range(width):
             work[5 + p, t] = power_of_two(exponents[p, t % n_features])
@@ -133,7 +133,7 @@ def means_chunk(chunk, room, tables, single, chunk_rows, centers):
         last = minimum(first + at_once, stop)
         for j in range(first, last):
             here, size = (j - first) * n_features, 0
-            for s in range(n_slots):
+            for s in range(n_tasks):
                 size += counts[s, j]
             sizes[j] = size
             for f in range(n_features):
@@ -141,7 +141,7 @@ def means_chunk(chunk, room, tables, single, chunk_rows, centers):
             for p in range(n_parts):
                 for f in range(n_features):
                     part = 0
-                    for s in range(n_slots):
+                    for s in range(n_tasks):
                         part += sums[s, j, p, f]
                     work[5 + n_parts + p, here + f] = float_of(part)
         quick_means((last - first) * n_features, n_parts, single, work)
@@ -154,7 +154,7 @@ def means_chunk(chunk, room, tables, single, chunk_rows, centers):
                 else:
                     hard[j, f] = work[1, here + f] == 0.0
                     for p in range(n_parts, sums.shape[2]):
-                        for s in range(n_slots):
+                        for s in range(n_tasks):
                             hard[j, f] |= sums[s, j, p, f] != 0
                     n_hard += 1 if hard[j, f] else 0
                 centers[j, f] = mean
@@ -162,7 +162,7 @@ def means_chunk(chunk, room, tables, single, chunk_rows, centers):
 
 
 @kernel
-def means(loop, tables, single, chunk_rows, centers):
+def means(executor, tables, single, chunk_rows, centers):
     """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
 
     tables : INOUT `Sums`, nothing marked as hard at first
@@ -174,4 +174,4 @@ def means(loop, tables, single, chunk_rows, centers):
     n_hard : how many means are marked as hard, and still to be found
     """
     n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
-    return spread(loop, n_chunks, means_chunk, (tables, single, chunk_rows, centers))
+    return parallel_for(executor, n_chunks, means_chunk, (tables, single, chunk_rows, centers))

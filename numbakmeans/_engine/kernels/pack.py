@@ -3,7 +3,7 @@
 Both are shifted by a common origin, which makes the norms, and with them the bound on the error, as small
 as they get; and scaled by a power of two, which keeps squares from overflowing and is exact but for the
 tiniest values. Data that lies around zero anyway, and is of moderate size, is not copied: its rows serve as
-they are, with an origin of zeros and a scale of 1 (`_samples.Frame`). Nothing here is part of a result: what
+they are, with an origin of zeros and a scale of 1 (`_samples.Transform`). Nothing here is part of a result: what
 these buffers cannot decide is decided from the originals.
 """
 
@@ -58,7 +58,7 @@ def hash_of(centers, j, n_features):
 
 
 @kernel
-def distinct_centers(centers, n_features, distinct, room):
+def distinct_centers(centers, n_features, distinct, arena):
     """Mark the first of each set of equal centers; distinct : OUT (n_clusters,), bool.
 
     Equal centers tie for every row, and the lowest index wins: the others never can.
@@ -68,8 +68,8 @@ def distinct_centers(centers, n_features, distinct, room):
     while size < 2 * n_clusters:
         size *= 2
     # A hash table of center indices: those met in one slot are compared, and there is always a free one.
-    marked = mark(room)
-    table = empty(room, size, np.int64)
+    marked = mark(arena)
+    table = empty(arena, size, np.int64)
     table[:] = -1
     for j in range(n_clusters):
         key = hash_of(centers, j, n_features)
@@ -85,19 +85,19 @@ def distinct_centers(centers, n_features, distinct, room):
             slot = (slot + 1) & (size - 1)
         if distinct[j]:
             table[slot] = j
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
-def pack_panel(points, frame, packed, p):
+def pack_panel(points, transform, packed, p):
     """Write the negated centers of panel p, and half their squared norms; return their largest norm.
 
     points : (n_clusters, at least n_features), float64
-    packed : INOUT `shapes.passes.Packed`, of which panels (n_panels, n_features, columns) and half norms
+    packed : INOUT `structs.passes.Packed`, of which panels (n_panels, n_features, columns) and half norms
     (n_panels, columns), +inf where there is no center, or one that cannot win
     """
     panels, half_norms = packed.panels, packed.half_norms
-    origin, scale = frame.origin, frame.scale
+    origin, scale = transform.origin, transform.scale
     _, n_features, columns = panels.shape
     largest = 0.0
     for c in range(columns):
@@ -128,15 +128,15 @@ def square_norm(rows, r):
 
 
 @kernel
-def pack_rows(X, picks, n_picks, frame, rows):
+def pack_rows(X, selected, n_selected, transform, rows):
     """Write some rows of X in a frame.
 
-    X : (n_samples, at least n_features); picks : (at least n_picks,), int64, the rows
+    X : (n_samples, at least n_features); selected : (at least n_picks,), int64, the rows
     rows : OUT (at least n_picks, n_features)
     """
-    origin, scale = frame.origin, frame.scale
-    for t in range(n_picks):
-        i = picks[t]
+    origin, scale = transform.origin, transform.scale
+    for t in range(n_selected):
+        i = selected[t]
         for f in range(rows.shape[1]):
             rows[t, f] = (X[i, f] - origin[f]) * scale
 
@@ -152,10 +152,10 @@ def norm_of(X, i, origin):
 
 
 @kernel
-def measure_rows(X, start, stop, frame, norms):
+def measure_rows(X, start, stop, transform, norms):
     """Chunk. Write the norms of rows [start, stop) in the frame; norms : OUT (n_samples,), float64."""
     for i in range(start, stop):
-        norms[i] = norm_of(X, i, frame.origin) * frame.scale
+        norms[i] = norm_of(X, i, transform.origin) * transform.scale
 
 
 @kernel
@@ -168,22 +168,22 @@ def geometry(singles, doubles):
 
 
 @kernel
-def in_turn(n_rows, room):
+def row_numbers(n_rows, arena):
     """Return the numbers of so many rows that are taken one after the other."""
-    numbers = empty(room, n_rows, np.int64)
+    numbers = empty(arena, n_rows, np.int64)
     for t in range(n_rows):
         numbers[t] = t
     return numbers
 
 
 @kernel
-def score_buffers(X, n_rows, n_panels, room):
+def score_buffers(X, n_rows, n_panels, arena):
     """Return `Scores` for n_rows rows, in the dtype of X."""
     # Room for all lanes of the last tile; scores of each panel begin on a line of the cache.
     width = (n_rows + maximum(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
-    best, second = empty(room, (n_panels, width), X.dtype), empty(room, (n_panels, width), X.dtype)
-    columns = empty(room, (n_panels, width), np.int32)
-    places, chosen = empty(room, n_rows, np.int64), empty(room, n_rows + tile_rows(X), np.int64)
-    some_best, some_second = empty(room, width, X.dtype), empty(room, width, X.dtype)
-    some_columns = empty(room, width, np.int32)
+    best, second = empty(arena, (n_panels, width), X.dtype), empty(arena, (n_panels, width), X.dtype)
+    columns = empty(arena, (n_panels, width), np.int32)
+    places, chosen = empty(arena, n_rows, np.int64), empty(arena, n_rows + tile_rows(X), np.int64)
+    some_best, some_second = empty(arena, width, X.dtype), empty(arena, width, X.dtype)
+    some_columns = empty(arena, width, np.int32)
     return Scores(best, second, columns, places, chosen, some_best, some_second, some_columns)

@@ -1,6 +1,6 @@
 """Single pairs of row and center: those that heads leave open, and the nearest center of a row among these.
 
-Where the bounds of a row and a group are in doubt, the heads (`heads`) of the row and of every
+Where the bounds of a row and a group are in doubt, the heads (`projections`) of the row and of every
 center of the group tell a lower bound for each pair. What is left, a few centers for a row, needs no tile:
 their distances are found one by one in float32, whatever the dtype of the data.
 
@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.bounds import WIDEN, rows_of, safe_root
-from numbakmeans._engine.kernels.canonical import sq_dist_to
 from numbakmeans._engine.kernels.certify import choose_rows, error_of
-from numbakmeans._engine.kernels.heads import slack
 from numbakmeans._engine.kernels.pack import pack_rows
+from numbakmeans._engine.kernels.projections import projection_error
+from numbakmeans._engine.kernels.reference import sq_dist_to
 from numbakmeans._engine.simd import (
     PAIRS_AT_ONCE,
     lowest_bit,
@@ -31,9 +31,9 @@ from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import minimum
 from numbakmeans._numba.tables import empty, zeros
 
-#: At most: the norm of a head over that of its row (`algorithms.heads.MOST_LOSS`); what underflow takes from
+#: At most: the norm of a head over that of its row (`algorithms.projections.MOST_LOSS`); what underflow takes from
 #: a distance.
-HEAD_REACH, TINY = 1.01, 2.0**-60
+PROJECTION_REACH, TINY = 1.01, 2.0**-60
 
 
 class Pairs(NamedTuple):
@@ -62,80 +62,87 @@ class Pairs(NamedTuple):
 
 
 @kernel
-def pair_buffers(heads, n_rows, room):
-    """Return `Pairs` for at most n_rows rows with `shapes.passes.Heads`."""
-    n_panels, (n_clusters, n_features) = len(heads.packed.panels), heads.centers.shape
-    filled = n_rows + tile_rows(heads.rows) + tile_lanes(heads.rows)
+def pair_buffers(projections, n_rows, arena):
+    """Return `Pairs` for at most n_rows rows with `structs.passes.Projections`."""
+    n_panels, (n_clusters, n_features) = len(projections.packed.panels), projections.centers.shape
+    filled = n_rows + tile_rows(projections.rows) + tile_lanes(projections.rows)
     return Pairs(
-        empty(room, (n_panels, n_rows), np.int64),
-        empty(room, n_rows, np.int64),
-        empty(room, filled, np.int64),
-        zeros(room, filled, np.float32),
-        empty(room, filled, np.int64),
-        empty(room, filled, np.float32),
-        empty(room, n_rows, np.float64),
-        empty(room, n_rows, np.float64),
-        empty(room, n_rows, np.float64),
-        empty(room, (1, n_features), np.float32),
-        empty(room, n_clusters + PAIRS_AT_ONCE, np.int64),
-        empty(room, n_clusters + PAIRS_AT_ONCE, np.float32),
-        empty(room, n_clusters, np.float64),
+        empty(arena, (n_panels, n_rows), np.int64),
+        empty(arena, n_rows, np.int64),
+        empty(arena, filled, np.int64),
+        zeros(arena, filled, np.float32),
+        empty(arena, filled, np.int64),
+        empty(arena, filled, np.float32),
+        empty(arena, n_rows, np.float64),
+        empty(arena, n_rows, np.float64),
+        empty(arena, n_rows, np.float64),
+        empty(arena, (1, n_features), np.float32),
+        empty(arena, n_clusters + PAIRS_AT_ONCE, np.int64),
+        empty(arena, n_clusters + PAIRS_AT_ONCE, np.float32),
+        empty(arena, n_clusters, np.float64),
     )
 
 
 @kernel
-def find_pairs(b, block, n_picks, heads, twins, rows, pairs):
+def find_pairs(b, block, n_selected, projections, duplicates, rows, pairs):
     """Tile. Find the pairs that heads leave open, and raise the lower bounds of groups to those of the rest.
 
     block : `certify.Block`, its picks and needs given
-    heads : `shapes.passes.Heads`; twins : as in `bounds.Drifts`; rows : INOUT `Rows`, its lower bounds
+    projections : `structs.passes.Projections`; duplicates : as in `bounds.Drifts`; rows : INOUT `Rows`, its lower bounds
     pairs : INOUT `Pairs`
     """
-    (start, _), picks, needs, packed = rows_of(b, rows), block.picks, block.needs, heads.packed
+    (start, _), selected, group_mask, packed = (
+        rows_of(b, rows),
+        block.selected,
+        block.group_mask,
+        projections.packed,
+    )
     norms, upper, lower = rows.norms, rows.upper, rows.lower[b]
-    n_panels, n_at_once = len(packed.panels), tile_rows(heads.rows)
+    n_panels, n_at_once = len(packed.panels), tile_rows(projections.rows)
     places, chosen, limits = pairs.places, pairs.chosen, pairs.limits
     some_hits, least = pairs.some_hits, pairs.least
-    rest = heads.rows.shape[1] - 1
+    rest = projections.rows.shape[1] - 1
     p = 0
-    for g in range(len(needs)):
-        n_chosen = choose_rows(picks, n_picks, needs[g], n_at_once, places, chosen)
+    for g in range(len(group_mask)):
+        n_chosen = choose_rows(selected, n_selected, group_mask[g], n_at_once, places, chosen)
         for c in range(n_chosen):
             i = chosen[c]
             pairs.norms[c] = norms[i]
-            pairs.reaches[c] = slack(norms[i], np.float64(heads.rows[i, rest]), heads.loss)
+            pairs.reaches[c] = projection_error(
+                norms[i], np.float64(projections.rows[i, rest]), projections.loss
+            )
             pairs.raised[c] = np.inf
         while p < n_panels and packed.groups[p] == g:
-            widest = heads.slacks[p]
+            widest = projections.panel_errors[p]
             for c in range(n_chosen):
                 norm = pairs.norms[c]
                 reach = (upper[chosen[c]] + pairs.reaches[c] + widest) * (1.0 + 2.0 * WIDEN)
-                error = error_of(packed.errors, p, norm * HEAD_REACH)
+                error = error_of(packed.errors, p, norm * PROJECTION_REACH)
                 limit = 0.5 * (reach * reach - norm * norm * (1.0 - WIDEN)) + error
                 limits[c] = np.float32(limit + WIDEN * abs(limit))
             for first in range(0, n_chosen, n_at_once):
                 of_rows = (limits, some_hits, least)
-                near_tile(heads.rows, chosen, first, packed.panels, packed.half_norms, p, of_rows)
+                near_tile(projections.rows, chosen, first, packed.panels, packed.half_norms, p, of_rows)
             for c in range(n_chosen):
                 norm = pairs.norms[c]
-                error = error_of(packed.errors, p, norm * HEAD_REACH)
+                error = error_of(packed.errors, p, norm * PROJECTION_REACH)
                 square = 2.0 * (least[c] - error) + norm * norm * (1.0 - WIDEN)
                 pairs.raised[c] = minimum(pairs.raised[c], safe_root(square) - widest)
-            pairs.hits[p][:n_picks] = 0
+            pairs.hits[p][:n_selected] = 0
             for c in range(n_chosen):
                 pairs.hits[p, places[c]] = some_hits[c]
             p += 1
         for c in range(n_chosen):
             r = chosen[c] - start
             bound = np.float32((pairs.raised[c] - pairs.reaches[c]) * (1.0 - WIDEN))
-            if twins[g]:
+            if duplicates[g]:
                 lower[g, r] = 0.0
             elif bound > lower[g, r]:
                 lower[g, r] = bound
 
 
 @kernel
-def decide_pairs(b, block, n_picks, centers, heads, rows, pairs):
+def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
     """Tile. Find the nearest centers among the open ones, and bring the bounds up to date.
 
     block : INOUT `certify.Block`, its picks given, its labels written
@@ -147,20 +154,20 @@ def decide_pairs(b, block, n_picks, centers, heads, rows, pairs):
     """
     start, _ = rows_of(b, rows)
     X, labels, norms, upper, lower = rows.X, rows.labels, rows.norms, rows.upper, rows.lower[b]
-    points, frame, groups = centers.points, centers.frame, centers.drifts.groups
-    n_panels, columns = len(heads.packed.panels), heads.packed.panels.shape[2]
-    picks, found, candidates, lows = block.picks, block.labels, pairs.candidates, pairs.lows
+    points, transform, groups = centers.points, centers.transform, centers.drifts.groups
+    n_panels, columns = len(projections.packed.panels), projections.packed.panels.shape[2]
+    selected, found, candidates, lows = block.selected, block.labels, pairs.candidates, pairs.lows
     loss = (X.shape[1] + 8) * 2.0**-24
     n_pairs, n_decided = 0, 0
-    for t in range(n_picks):
-        i = picks[t]
+    for t in range(n_selected):
+        i = selected[t]
         own = np.int64(labels[i])
         found[t] = own
         n_open = 0
         for p in range(n_panels):
             word = pairs.hits[p, t]
             while word != 0:
-                j = heads.packed.members[p * columns + lowest_bit(word)]
+                j = projections.packed.members[p * columns + lowest_bit(word)]
                 word &= word - 1
                 candidates[n_open] = j
                 # A row that has changed since it was checked may be near to padding, too.
@@ -168,16 +175,16 @@ def decide_pairs(b, block, n_picks, centers, heads, rows, pairs):
         if n_open == 0:
             continue
         n_pairs += n_open
-        pack_rows(X, picks[t:], 1, frame, pairs.row)
+        pack_rows(X, selected[t:], 1, transform, pairs.row)
         for c in range(n_open, n_open + PAIRS_AT_ONCE):
             candidates[c] = own
-        pair_sq_dists(pairs.row[0], heads.centers, candidates, n_open, pairs.sq_dists)
+        pair_sq_dists(pairs.row[0], projections.centers, candidates, n_open, pairs.sq_dists)
         # Its own center's distance is the upper bound, but for what that was widened by.
         nearest, own_low = np.float64(upper[i]), upper[i] * (1.0 - 4.0 * WIDEN) - TINY
         for c in range(n_open):
             j = candidates[c]
             root = np.sqrt(np.float64(pairs.sq_dists[c]))
-            off = root * loss + 2.0**-22 * (norms[i] + heads.norms[j]) + TINY
+            off = root * loss + 2.0**-22 * (norms[i] + projections.norms[j]) + TINY
             lows[c] = root - off
             if root + off < nearest:
                 nearest, found[t] = root + off, j
@@ -192,7 +199,7 @@ def decide_pairs(b, block, n_picks, centers, heads, rows, pairs):
                     other = sq_dist_to(X, i, points, candidates[c])
                     if other < square or (other == square and candidates[c] < winner):
                         square, winner = other, candidates[c]
-            nearest, found[t] = np.sqrt(square) * frame.scale, winner
+            nearest, found[t] = np.sqrt(square) * transform.scale, winner
         if found[t] != own:
             upper[i] = nearest * (1.0 + WIDEN)
             g = groups[own]

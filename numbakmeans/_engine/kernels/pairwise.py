@@ -13,7 +13,7 @@ doi 10.1137/0914050.
 
 import numpy as np
 
-from numbakmeans._engine.shapes.seeds import LEAF_ROWS
+from numbakmeans._engine.structs.seeds import LEAF_ROWS
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.tables import empty, mark, release
 
@@ -21,14 +21,14 @@ LANES = 8
 
 
 @kernel
-def leaves_of(n, starts, depths, room):
+def leaves_of(n, starts, depths, arena):
     """Find the leaves of n elements; return how many there are.
 
     starts : OUT, where each begins, and n; depths : OUT, its depth in the tree of halves; int64, both with
-    `shapes.seeds.leaves_at_most` entries
+    `structs.seeds.leaves_at_most` entries
     """
-    marked = mark(room)
-    stack = empty(room, (128, 3), np.int64)
+    marked = mark(arena)
+    stack = empty(arena, (128, 3), np.int64)
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, 0
     held, n_leaves = 1, 0
     while held > 0:
@@ -44,7 +44,7 @@ def leaves_of(n, starts, depths, room):
             stack[held + 1, 0], stack[held + 1, 1], stack[held + 1, 2] = start, half, depth + 1
             held += 2
     starts[n_leaves] = n
-    release(room, marked)
+    release(arena, marked)
     return n_leaves
 
 
@@ -76,13 +76,13 @@ def sum_leaf(values, start, stop):
 
 
 @kernel
-def sum_leaves(leaf_sums, depths, room):
+def sum_leaves(leaf_sums, depths, arena):
     """Return the sum of all leaves, joined as NumPy's recursion joins them.
 
     Neighbours of equal depth are siblings: the tree is full, and its leaves come in order.
     """
-    marked = mark(room)
-    sums, levels = empty(room, 128, np.float64), empty(room, 128, np.int64)
+    marked = mark(arena)
+    sums, levels = empty(arena, 128, np.float64), empty(arena, 128, np.int64)
     held = 0
     for leaf in range(len(leaf_sums)):
         total, level = leaf_sums[leaf], depths[leaf]
@@ -92,5 +92,5 @@ def sum_leaves(leaf_sums, depths, room):
         sums[held], levels[held] = total, level
         held += 1
     total = sums[0]
-    release(room, marked)
+    release(arena, marked)
     return total

@@ -1,7 +1,7 @@
 """The picks of '++': each next row with a probability proportional to its D to the nearest pick.
 
 D of every row is kept, and lowered by each pick; the sums of the leaves of NumPy's pairwise sum (`pairwise`)
-follow, and lead to the row where the running sum passes the draw. Sketches (`sketch`), where there are any,
+follow, and lead to the row where the running sum passes the draw. Quantized rows (`quantization`), where there are any,
 spare reading most rows.
 
 References
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.grids import GROUP
-from numbakmeans._engine.kernels.canonical import pack_block, sq_dist_tile
+from numbakmeans._engine.bins import GROUP
 from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._engine.kernels.sketch import limit_of, near_rows, sketch_leaf, sketch_point
-from numbakmeans._engine.shapes.seeds import (
+from numbakmeans._engine.kernels.quantization import limit_of, near_rows, quantize_leaf, scale_point
+from numbakmeans._engine.kernels.reference import pack_block, sq_dist_tile
+from numbakmeans._engine.structs.seeds import (
     GROUP_LANES,
     LEAF_ROWS,
     Job,
@@ -25,8 +25,8 @@ from numbakmeans._engine.shapes.seeds import (
     leaves_at_most,
 )
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 _leaves_at_most = kernel(leaves_at_most)
@@ -79,7 +79,7 @@ def pick_row(sq_dists, starts, leaf_sums, total, uniform):
 
 
 class Approach(NamedTuple):
-    """The last pick, as `approach_slot` compares rows with it.
+    """The last pick, as `approach_task` compares rows with it.
 
     center : (padded features,), float64; point : (n_features,), float32, what sketches are compared with
     sq_dists : INOUT (n_samples,), D to the nearest pick
@@ -123,43 +123,43 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 
 
 @kernel
-def approach_near(X, begin, leaf, approach, sketches, sq_dists, room):
+def approach_near(X, begin, leaf, approach, quantized, sq_dists, arena):
     """Tile. Lower D of the rows of a leaf that their sketches do not rule out; return how many these are.
 
-    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as of `approach_slot`
+    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as of `approach_task`
     """
-    errors, limits = sketches.errors[leaf], sketches.limits[leaf]
-    marked = mark(room)
-    hits = empty(room, len(limits) // GROUP_LANES, np.int64)
-    rows, lane_dists = empty(room, LEAF_ROWS, np.int64), empty(room, LEAF_ROWS, np.float64)
-    n_near = near_rows(sketches.steps[leaf], approach.point, limits, hits, rows)
+    errors, limits = quantized.errors[leaf], quantized.limits[leaf]
+    marked = mark(arena)
+    hits = empty(arena, len(limits) // GROUP_LANES, np.int64)
+    rows, lane_dists = empty(arena, LEAF_ROWS, np.int64), empty(arena, LEAF_ROWS, np.float64)
+    n_near = near_rows(quantized.steps[leaf], approach.point, limits, hits, rows)
     if n_near > 0:
         approach_rows(X, begin, rows, n_near, approach.center, lane_dists)
         for t in range(n_near):
             r, sq_dist = rows[t], lane_dists[t]
             if sq_dist < sq_dists[r]:
                 sq_dists[r] = sq_dist
-                limits[r] = limit_of(sq_dist, errors[r], sketches.scale, X.shape[1])
-    release(room, marked)
+                limits[r] = limit_of(sq_dist, errors[r], quantized.scale, X.shape[1])
+    release(arena, marked)
     return n_near
 
 
 @kernel
-def renew_sketch(block, leaf, first, sketches, sq_dists, room):
+def requantize(block, leaf, first, quantized, sq_dists, arena):
     """Tile. Make the sketch of a leaf if this is the first pick, and the limits of all its rows.
 
-    block : its rows, packed; sq_dists : of its rows; others as of `approach_slot`
+    block : its rows, packed; sq_dists : of its rows; others as of `approach_task`
     """
-    origin, scale, errors = sketches.origin, sketches.scale, sketches.errors[leaf]
+    origin, scale, errors = quantized.origin, quantized.scale, quantized.errors[leaf]
     if first:
-        sketch_leaf(block, len(sq_dists), origin, scale, sketches.steps[leaf], errors, room)
-    limits = sketches.limits[leaf]
+        quantize_leaf(block, len(sq_dists), origin, scale, quantized.steps[leaf], errors, arena)
+    limits = quantized.limits[leaf]
     for r in range(len(sq_dists)):
         limits[r] = limit_of(sq_dists[r], errors[r], scale, len(origin))
 
 
 @kernel
-def approach_slot(slot, room, n_slots, X, job, sketches, approach):
+def approach_task(task, arena, n_tasks, X, job, quantized, approach):
     """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
 
     approach : INOUT `Approach`; others as of `pick_rows`
@@ -167,98 +167,98 @@ def approach_slot(slot, room, n_slots, X, job, sketches, approach):
     leaves, sq_dists = job.leaves, approach.sq_dists
     starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
     center, begin = approach.center, starts[job.first_leaf]
-    block = zeros(room, (len(center), LEAF_ROWS), np.float64)
-    lane_dists = empty(room, LEAF_ROWS, np.float64)
-    first_leaf = job.first_leaf + slot * n_leaves // n_slots
-    last_leaf = job.first_leaf + (slot + 1) * n_leaves // n_slots
+    block = zeros(arena, (len(center), LEAF_ROWS), np.float64)
+    lane_dists = empty(arena, LEAF_ROWS, np.float64)
+    first_leaf = job.first_leaf + task * n_leaves // n_tasks
+    last_leaf = job.first_leaf + (task + 1) * n_leaves // n_tasks
     for leaf in range(first_leaf, last_leaf):
         start, stop = starts[leaf], starts[leaf + 1]
         whole = True
-        if sketches is not None:
-            whole = not approach.near or leaf >= len(sketches.steps)
+        if quantized is not None:
+            whole = not approach.near or leaf >= len(quantized.steps)
             if not whole:
                 own = sq_dists[start:stop]
-                if approach_near(X, start - begin, leaf, approach, sketches, own, room) == 0:
+                if approach_near(X, start - begin, leaf, approach, quantized, own, arena) == 0:
                     continue
         if whole:
             pack_block(X, start - begin, stop - begin, block)
             approach_leaf(block, center, start, stop, lane_dists, sq_dists)
-            if sketches is not None and leaf < len(sketches.steps):
-                renew_sketch(block, leaf, approach.first, sketches, sq_dists[start:stop], room)
+            if quantized is not None and leaf < len(quantized.steps):
+                requantize(block, leaf, approach.first, quantized, sq_dists[start:stop], arena)
         leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
 
 
 @kernel
-def pick_rows(loop, n_slots, X, job, sketches, picking, room):
+def pick_rows(executor, n_tasks, X, job, quantized, picking, arena):
     """Make some picks, after the first; the last leaf of all makes the pick.
 
     X : the rows of the leaves of the job; where these are not all, it is for one pick
-    job, picking : `shapes.seeds.Job`, `Picking`; sketches : `Sketches` or None
+    job, picking : `structs.seeds.Job`, `Picking`; quantized : `QuantizedRows` or None
     """
     leaves = job.leaves
     picks, uniforms, center, sq_dists = picking
-    marked = mark(room)
-    point = zeros(room, X.shape[1], np.float32)
+    marked = mark(arena)
+    point = zeros(arena, X.shape[1], np.float32)
     for p in range(job.first, job.last):
         if p > job.first:
             for f in range(X.shape[1]):
                 center[f] = X[picks[p - 1], f]
         near = False
-        if sketches is not None and p > 1:
-            near = sketch_point(center, sketches.origin, sketches.scale, point)
+        if quantized is not None and p > 1:
+            near = scale_point(center, quantized.origin, quantized.scale, point)
         approach = Approach(center, point, sq_dists, p == 1, near)
-        spread(loop, n_slots, approach_slot, (n_slots, X, job, sketches, approach))
+        parallel_for(executor, n_tasks, approach_task, (n_tasks, X, job, quantized, approach))
         if job.last_leaf == len(leaves.depths):
-            total = sum_leaves(leaves.sums, leaves.depths, room)
+            total = sum_leaves(leaves.sums, leaves.depths, arena)
             picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
-def pick_all(X, first, uniforms, picks, room):
+def pick_all(X, first, uniforms, picks, arena):
     """Make all picks over all rows, without sketches, on one thread.
 
     first, uniforms : as `sampling.draw_plus_plus` draws them
     picks : OUT (len(uniforms) + 1,), int64
     """
     n_samples, n_features = X.shape
-    marked = mark(room)
-    starts = empty(room, _leaves_at_most(n_samples), np.int64)
-    depths = empty(room, _leaves_at_most(n_samples), np.int64)
-    n_leaves = leaves_of(n_samples, starts, depths, room)
-    leaves = Leaves(starts[: n_leaves + 1], depths[:n_leaves], empty(room, n_leaves, np.float64))
-    center = zeros(room, (n_features + GROUP - 1) // GROUP * GROUP, np.float64)
-    point, sq_dists = empty(room, 0, np.float32), empty(room, n_samples, np.float64)
+    marked = mark(arena)
+    starts = empty(arena, _leaves_at_most(n_samples), np.int64)
+    depths = empty(arena, _leaves_at_most(n_samples), np.int64)
+    n_leaves = leaves_of(n_samples, starts, depths, arena)
+    leaves = Leaves(starts[: n_leaves + 1], depths[:n_leaves], empty(arena, n_leaves, np.float64))
+    center = zeros(arena, (n_features + GROUP - 1) // GROUP * GROUP, np.float64)
+    point, sq_dists = empty(arena, 0, np.float32), empty(arena, n_samples, np.float64)
     sq_dists[:] = np.inf
     picks[0] = first
     job = Job(leaves, 0, n_leaves, 1, len(picks))
     for p in range(1, len(picks)):
-        before = mark(room)
+        before = mark(arena)
         for f in range(n_features):
             center[f] = X[picks[p - 1], f]
-        # Not shared out: `spread` would take an arena of its own for each pick.
-        approach_slot(0, room, 1, X, job, None, Approach(center, point, sq_dists, p == 1, False))
-        total = sum_leaves(leaves.sums, leaves.depths, room)
+        # Not shared out: `parallel_for` would take an arena of its own for each pick.
+        approach_task(0, arena, 1, X, job, None, Approach(center, point, sq_dists, p == 1, False))
+        total = sum_leaves(leaves.sums, leaves.depths, arena)
         picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
-        release(room, before)
-    release(room, marked)
+        release(arena, before)
+    release(arena, marked)
 
 
 @kernel
-def pick_slot(slot, room, n_slots, X, starts, draws, picks):
+def pick_task(task, arena, n_tasks, X, starts, draws, picks):
     """Slot. Make the picks of every n-th problem; see `pick_each`."""
     firsts, uniforms = draws
-    for b in range(slot, len(firsts), n_slots):
+    for b in range(task, len(firsts), n_tasks):
         rows = X[starts[b] : starts[b + 1]]
-        pick_all(rows, firsts[b], uniforms[b], picks[b], room)
+        pick_all(rows, firsts[b], uniforms[b], picks[b], arena)
 
 
 @kernel
-def pick_each(loop, X, n_slots, starts, draws, picks):
+def pick_each(executor, X, n_tasks, starts, draws, picks):
     """Make the picks of each of many problems.
 
     X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
     draws : the first row of each, (n_problems,), int64, and its uniforms, (n_problems, n_clusters - 1)
     picks : OUT (n_problems, n_clusters), int64, rows of each problem
     """
-    spread(loop, n_slots, pick_slot, (n_slots, X, starts, draws, picks))
+    parallel_for(executor, n_tasks, pick_task, (n_tasks, X, starts, draws, picks))

@@ -5,11 +5,11 @@ One sweep finds the three. The grids of the exact sums (`sums`) follow from them
 
 import numpy as np
 
-from numbakmeans._engine import grids
-from numbakmeans._engine.shapes.sums import Ranges
+from numbakmeans._engine import bins
+from numbakmeans._engine.structs.sums import Ranges
 from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, flat, mark, release, zeros
 
 MANTISSA = (1 << 52) - 1
@@ -77,7 +77,7 @@ def widen_ranges(values, largest, finest, limits):
 
 
 @kernel
-def measure_chunk(X, start, stop, largest, finest, room):
+def measure_chunk(X, start, stop, largest, finest, arena):
     """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
 
     Returns whether all values are finite; others are left out of the two figures.
@@ -89,9 +89,9 @@ def measure_chunk(X, start, stop, largest, finest, room):
     repeats = (RUN + n_features - 1) // n_features
     width = n_features * repeats
     line = flat(X[start:stop])
-    marked = mark(room)
-    lane_largest, limits = empty(room, width, X.dtype), empty(room, width, X.dtype)
-    lane_finest = empty(room, width, np.float64)
+    marked = mark(arena)
+    lane_largest, limits = empty(arena, width, X.dtype), empty(arena, width, X.dtype)
+    lane_finest = empty(arena, width, np.float64)
     lane_largest[:] = 0.0
     limits[:] = 0.0
     lane_finest[:] = np.inf
@@ -107,32 +107,32 @@ def measure_chunk(X, start, stop, largest, finest, room):
         f = t % n_features
         largest[f] = maximum(largest[f], np.float64(lane_largest[t]))
         finest[f] = minimum(finest[f], lane_finest[t])
-    release(room, marked)
+    release(arena, marked)
     return finite
 
 
 @kernel
-def measure_slot(slot, room, X, largest, finest, finite):
+def measure_task(task, arena, X, largest, finest, finite):
     """Slot. Fold its share of the rows; see `survey`."""
-    n_samples, n_slots = X.shape[0], largest.shape[0]
-    start, stop = slot * n_samples // n_slots, (slot + 1) * n_samples // n_slots
-    if not measure_chunk(X, start, stop, largest[slot], finest[slot], room):
-        finite[slot] = False
+    n_samples, n_tasks = X.shape[0], largest.shape[0]
+    start, stop = task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks
+    if not measure_chunk(X, start, stop, largest[task], finest[task], arena):
+        finite[task] = False
 
 
-part_exponent = inlined_kernel(grids.part_exponent)
+part_exponent = inlined_kernel(bins.part_exponent)
 
 
 @kernel
 def count_parts(largest, finest, halved, ends):
-    """Return how many parts the values of all columns need (`grids.part_exponent`).
+    """Return how many parts the values of all columns need (`bins.part_exponent`).
 
     largest, finest : (n_features,); ends : OUT (n_features,), int64, as in `Ranges`
     """
     n_parts = 1
     for f in range(len(ends)):
         exponent = exponent_above(largest[f]) if largest[f] > 0.0 else 0
-        ends[f] = exponent + (grids.BIN_END - exponent) % grids.BIN_BITS
+        ends[f] = exponent + (bins.BIN_END - exponent) % bins.BIN_BITS
         if largest[f] > 0.0:
             bottom = exponent_above(finest[f]) - 1
             while part_exponent(ends[f], n_parts - 1, halved) > bottom:
@@ -141,18 +141,18 @@ def count_parts(largest, finest, halved, ends):
 
 
 @kernel
-def ranges_of(X, room):
+def ranges_of(X, arena):
     """Return the `Ranges` of fewer than `MANY_ROWS` rows."""
     n_features = X.shape[1]
-    largest, finest = zeros(room, n_features, np.float64), empty(room, n_features, np.float64)
-    ends = empty(room, n_features, np.int64)
+    largest, finest = zeros(arena, n_features, np.float64), empty(arena, n_features, np.float64)
+    ends = empty(arena, n_features, np.int64)
     finest[:] = np.inf
-    finite = measure_chunk(X, 0, len(X), largest, finest, room)
+    finite = measure_chunk(X, 0, len(X), largest, finest, arena)
     return Ranges(ends, count_parts(largest, finest, False, ends), finite)
 
 
 @kernel
-def survey(loop, n_slots, X, halved, found, room):
+def survey(executor, n_tasks, X, halved, found, arena):
     """Fold all rows of X into the range of each column.
 
     halved : are there `MANY_ROWS` or more in all, of which X may be some?
@@ -165,18 +165,18 @@ def survey(loop, n_slots, X, halved, found, room):
     """
     largest, finest, ends = found
     n_features = X.shape[1]
-    of_slots, finest_of_slots = (
-        zeros(room, (n_slots, n_features), np.float64),
-        empty(room, (n_slots, n_features), np.float64),
+    of_tasks, finest_of_tasks = (
+        zeros(arena, (n_tasks, n_features), np.float64),
+        empty(arena, (n_tasks, n_features), np.float64),
     )
-    finite_slots = empty(room, n_slots, np.bool_)
-    finest_of_slots[:] = np.inf
-    finite_slots[:] = True
-    spread(loop, n_slots, measure_slot, (X, of_slots, finest_of_slots, finite_slots))
+    finite_tasks = empty(arena, n_tasks, np.bool_)
+    finest_of_tasks[:] = np.inf
+    finite_tasks[:] = True
+    parallel_for(executor, n_tasks, measure_task, (X, of_tasks, finest_of_tasks, finite_tasks))
     finite = True
-    for s in range(n_slots):
-        finite &= finite_slots[s]
+    for s in range(n_tasks):
+        finite &= finite_tasks[s]
         for f in range(n_features):
-            largest[f] = maximum(largest[f], of_slots[s, f])
-            finest[f] = minimum(finest[f], finest_of_slots[s, f])
+            largest[f] = maximum(largest[f], of_tasks[s, f])
+            finest[f] = minimum(finest[f], finest_of_tasks[s, f])
     return count_parts(largest, finest, halved, ends), finite

@@ -76,14 +76,14 @@ def shuffle_tail(address, values, first):
 
 
 @kernel
-def choose_without_replacement(address, population, size, chosen, room):
+def choose_without_replacement(address, population, size, chosen, arena):
     """Write what ``rng.choice(population, size, replace=False)`` returns, size <= population.
 
     chosen : OUT (size,), int64
     """
-    marked = mark(room)
+    marked = mark(arena)
     if population > TAIL_POPULATION and size > population // TAIL_SHARE:
-        order = empty(room, population, np.int64)
+        order = empty(arena, population, np.int64)
         for i in range(population):
             order[i] = i
         shuffle_tail(address, order, maximum(population - size, 1))
@@ -93,7 +93,7 @@ def choose_without_replacement(address, population, size, chosen, room):
         slots = 1
         while slots <= 1.2 * size:
             slots *= 2
-        table = empty(room, slots, np.int64)
+        table = empty(arena, slots, np.int64)
         table[:] = -1
         for j in range(population - size, population):
             value = below(address, j + 1)
@@ -103,17 +103,17 @@ def choose_without_replacement(address, population, size, chosen, room):
                 insert_new(table, value)
             chosen[j - population + size] = value
         shuffle_tail(address, chosen, 1)
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
-def choose_each(addresses, populations, chosen, room):
+def choose_each(addresses, populations, chosen, arena):
     """Do what `choose_without_replacement` does for each of many generators.
 
     addresses, populations : (n_generators,), int64; chosen : OUT (n_generators, size), int64
     """
     for b in range(len(addresses)):
-        choose_without_replacement(addresses[b], populations[b], chosen.shape[1], chosen[b], room)
+        choose_without_replacement(addresses[b], populations[b], chosen.shape[1], chosen[b], arena)
 
 
 @kernel

@@ -17,26 +17,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.grids import SPECIALS
-from numbakmeans._engine.kernels.canonical import pack_block, root_single, sq_dist_to
+from numbakmeans._engine.bins import SPECIALS
 from numbakmeans._engine.kernels.means import means_chunk
 from numbakmeans._engine.kernels.ranges import ranges_of
+from numbakmeans._engine.kernels.reference import pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.sums import (
     add_row,
     label_lanes,
-    make_grids,
+    make_bins,
     relabel,
     relabel_lanes,
     split_lanes,
 )
 from numbakmeans._engine.plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, PACKED_PARTS, PACKED_ROWS
-from numbakmeans._engine.shapes.problems import Answer
-from numbakmeans._engine.shapes.sums import Grids, SlotSums, Sums
 from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
+from numbakmeans._engine.structs.problems import Answer
+from numbakmeans._engine.structs.sums import Bins, Sums, TaskSums
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
@@ -52,53 +52,53 @@ class Blocks(NamedTuple):
 
 
 @kernel
-def grids_of(ranges, room):
-    """Return the `Grids` of few rows."""
+def bins_of(ranges, arena):
+    """Return the `Bins` of few rows."""
     n_parts, n_features = ranges.n_parts, len(ranges.ends)
-    exponents = empty(room, (n_parts, n_features), np.int64)
-    constants, scales = empty(room, (n_parts, n_features), np.float64), empty(room, n_features, np.float64)
-    make_grids(ranges.ends, exponents, constants, scales)
-    return Grids(exponents, constants, scales)
+    exponents = empty(arena, (n_parts, n_features), np.int64)
+    constants, scales = empty(arena, (n_parts, n_features), np.float64), empty(arena, n_features, np.float64)
+    make_bins(ranges.ends, exponents, constants, scales)
+    return Bins(exponents, constants, scales)
 
 
 @kernel
-def pack_rows(X, kept, grids, room):
+def pack_rows(X, kept, bins, arena):
     """Return all rows as `Blocks`; kept : None where their parts are not."""
     n_samples, n_features = X.shape
     step = lanes_at_once(X)
     n_blocks = (n_samples + PACKED_ROWS - 1) // PACKED_ROWS
     # Blocks of equal size: lanes without a row cost as much as others.
     block_rows = ((n_samples + n_blocks - 1) // n_blocks + step - 1) // step * step
-    lanes = zeros(room, (n_blocks, n_features, block_rows), np.float64)
+    lanes = zeros(arena, (n_blocks, n_features, block_rows), np.float64)
     n_kept = 0 if kept is None else n_blocks
-    parts = empty(room, (n_kept, len(grids.constants), n_features, block_rows), np.int64)
-    rest = empty(room, block_rows, np.float64)
+    parts = empty(arena, (n_kept, len(bins.constants), n_features, block_rows), np.int64)
+    rest = empty(arena, block_rows, np.float64)
     for b in range(n_blocks):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, n_samples)
         pack_block(X, start, stop, lanes[b])
         if kept is not None:
-            split_lanes(lanes[b], stop - start, grids, rest, parts[b])
+            split_lanes(lanes[b], stop - start, bins, rest, parts[b])
     return Blocks(lanes, parts)
 
 
 class Work(NamedTuple):
     """Sums of a pass, and its workspace: all centers' numbers, and new labels of a block."""
 
-    mine: SlotSums
+    mine: TaskSums
     candidates: np.ndarray
     new_labels: np.ndarray
 
 
 @kernel
-def work_for(blocks, n_clusters, tables, room):
+def work_for(blocks, n_clusters, tables, arena):
     """Return `Work` for passes over some blocks."""
     _, n_features, block_rows = blocks.lanes.shape
-    candidates = empty(room, n_clusters, np.int64)
+    candidates = empty(arena, n_clusters, np.int64)
     for j in range(n_clusters):
         candidates[j] = j
-    rest = empty(room, maximum(block_rows, n_features), np.float64)
-    mine = SlotSums(tables.grids, tables.sums[0], tables.counts[0], rest)
-    return Work(mine, candidates, empty(room, block_rows, np.int64))
+    rest = empty(arena, maximum(block_rows, n_features), np.float64)
+    mine = TaskSums(tables.bins, tables.sums[0], tables.counts[0], rest)
+    return Work(mine, candidates, empty(arena, block_rows, np.int64))
 
 
 @kernel
@@ -140,7 +140,7 @@ def sum_again(X, kept, unkept, blocks, labels, work):
 
 
 @kernel
-def make_passes(X, kept, unkept, options, answer, tables, room):
+def make_passes(X, kept, unkept, options, answer, tables, arena):
     """Make up to max_iter passes over few rows, and stop at the fixed point.
 
     Parameters
@@ -148,7 +148,7 @@ def make_passes(X, kept, unkept, options, answer, tables, room):
     X : (n_samples, n_features), float64
     kept, unkept : one of them is True, and the other None, which is not compiled: whether the parts of rows
     are kept side by side (`keeps_parts`)
-    options : `shapes.problems.Options`; answer : INOUT `Answer`
+    options : `structs.problems.Options`; answer : INOUT `Answer`
     tables : INOUT `Sums` of one slot, zeros at first
 
     Returns
@@ -159,9 +159,9 @@ def make_passes(X, kept, unkept, options, answer, tables, room):
     single, max_iter, stop_on_empty = options
     centers, labels = answer
     n_clusters = len(centers)
-    marked = mark(room)
-    blocks = pack_rows(X, kept, tables.grids, room)
-    work = work_for(blocks, n_clusters, tables, room)
+    marked = mark(arena)
+    blocks = pack_rows(X, kept, tables.bins, arena)
+    work = work_for(blocks, n_clusters, tables, arena)
     if labels[0] >= 0:
         sum_again(X, kept, unkept, blocks, labels, work)
     n_iter, moved, n_empty, ever_empty, n_hard = 0, -1, 0, False, 0
@@ -169,12 +169,12 @@ def make_passes(X, kept, unkept, options, answer, tables, room):
         n_iter += 1
         moved = assign_all(X, kept, unkept, blocks, centers, labels, work)
         if moved != 0:
-            n_hard = means_chunk(0, room, tables, single, n_clusters, centers)
+            n_hard = means_chunk(0, arena, tables, single, n_clusters, centers)
         n_empty = 0
         for j in range(n_clusters):
             n_empty += 1 if tables.sizes[j] == 0 else 0
         ever_empty = ever_empty or n_empty > 0
-    release(room, marked)
+    release(arena, marked)
     return n_iter, moved, n_empty, ever_empty, n_hard
 
 
@@ -186,32 +186,32 @@ def keeps_parts(n_features, n_clusters, n_parts):
 
 
 @kernel
-def solve_problem(X, options, answer, finite, tables, room):
+def solve_problem(X, options, answer, finite, tables, arena):
     """Make up to max_iter passes over few rows, the faster way; see `make_passes`.
 
     finite : are all values finite?
     """
-    if finite and keeps_parts(X.shape[1], len(answer.centers), len(tables.grids.exponents)):
-        return make_passes(X, True, None, options, answer, tables, room)
-    return make_passes(X, None, True, options, answer, tables, room)
+    if finite and keeps_parts(X.shape[1], len(answer.centers), len(tables.bins.exponents)):
+        return make_passes(X, True, None, options, answer, tables, arena)
+    return make_passes(X, None, True, options, answer, tables, arena)
 
 
 @kernel
-def sums_for(ranges, n_clusters, room):
+def sums_for(ranges, n_clusters, arena):
     """Return `Sums` of zeros for a problem, on one slot."""
     n_features = len(ranges.ends)
     n_rows = ranges.n_parts + (0 if ranges.finite else SPECIALS)
     return Sums(
-        grids_of(ranges, room),
-        zeros(room, (1, n_clusters, n_rows, n_features), np.int64),
-        zeros(room, (1, n_clusters), np.int64),
-        zeros(room, n_clusters, np.int64),
-        zeros(room, (n_clusters, n_features), np.bool_),
+        bins_of(ranges, arena),
+        zeros(arena, (1, n_clusters, n_rows, n_features), np.int64),
+        zeros(arena, (1, n_clusters), np.int64),
+        zeros(arena, n_clusters, np.int64),
+        zeros(arena, (n_clusters, n_features), np.bool_),
     )
 
 
 @kernel
-def solve(X, kept, unkept, options, answer, found, room):
+def solve(X, kept, unkept, options, answer, found, arena):
     """Make up to max_iter passes over few finite rows: `make_passes`, for Python.
 
     found : OUT, sizes and hard, as in `Sums`
@@ -221,37 +221,37 @@ def solve(X, kept, unkept, options, answer, found, room):
     n_iter, moved, n_empty, ever_empty, n_hard : as of `make_passes`; no pass is made where parts are to be
     kept, but the values span so much that there are too many
     """
-    ranges = ranges_of(X, room)
+    ranges = ranges_of(X, arena)
     # Two conditions: only one on the argument alone keeps Numba from compiling what follows.
     if kept is not None:  # noqa: SIM102
         if ranges.n_parts > PACKED_PARTS:
             return 0, -1, 0, False, 0
-    own = sums_for(ranges, len(answer.centers), room)
-    tables = Sums(own.grids, own.sums, own.counts, *found)
-    return make_passes(X, kept, unkept, options, answer, tables, room)
+    own = sums_for(ranges, len(answer.centers), arena)
+    tables = Sums(own.bins, own.sums, own.counts, *found)
+    return make_passes(X, kept, unkept, options, answer, tables, arena)
 
 
 @kernel
-def solve_slot(slot, room, n_slots, problems, options):
+def solve_task(task, arena, n_tasks, problems, options):
     """Slot. Solve every n-th problem; see `solve_all`."""
     starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
-    for b in range(slot, len(empties), n_slots):
-        marked = mark(room)
+    for b in range(task, len(empties), n_tasks):
+        marked = mark(arena)
         rows = problems.X[starts[b] : starts[b + 1]]
         book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
         own = problems.answer.labels[starts[b] : starts[b + 1]]
         own[:] = -1
-        ranges = ranges_of(rows, room)
-        tables = sums_for(ranges, len(book), room)
-        done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, room)
+        ranges = ranges_of(rows, arena)
+        tables = sums_for(ranges, len(book), arena)
+        done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
         empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
-        release(room, marked)
+        release(arena, marked)
 
 
 @kernel
-def solve_all(loop, n_slots, problems, options):
+def solve_all(executor, n_tasks, problems, options):
     """Solve every problem, each on one thread; problems : INOUT `Problems`; options : `Options`."""
-    spread(loop, n_slots, solve_slot, (n_slots, problems, options))
+    parallel_for(executor, n_tasks, solve_task, (n_tasks, problems, options))
 
 
 @kernel
@@ -266,16 +266,16 @@ def label_rows(blocks, centers, n_clusters, labels, work):
 
 
 @kernel
-def exact_quotient(values, divisor, single, room):
+def exact_quotient(values, divisor, single, arena):
     """Return the exact sum of values (n, 1) over a divisor, rounded once, and whether it is certain."""
-    marked = mark(room)
-    tables, rest = sums_for(ranges_of(values, room), 1, room), empty(room, 1, np.float64)
-    quotient = zeros(room, (1, 1), np.float64)
+    marked = mark(arena)
+    tables, rest = sums_for(ranges_of(values, arena), 1, arena), empty(arena, 1, np.float64)
+    quotient = zeros(arena, (1, 1), np.float64)
     for i in range(len(values)):
-        add_row(values, i, tables.grids, rest, tables.sums[0, 0])
+        add_row(values, i, tables.bins, rest, tables.sums[0, 0])
     tables.counts[0, 0] = divisor
-    n_hard = means_chunk(0, room, tables, single, 1, quotient)
-    release(room, marked)
+    n_hard = means_chunk(0, arena, tables, single, 1, quotient)
+    release(arena, marked)
     return quotient[0, 0], n_hard == 0
 
 
@@ -292,7 +292,7 @@ def drop_empty(centers, n_codes, sizes):
 
 
 @kernel
-def refine(X, first_single, single, thresh, max_iter, centers, room):
+def refine(X, first_single, single, thresh, max_iter, centers, arena):
     """Make the passes of SciPy's `kmeans` over few rows; see `algorithms.refining`.
 
     X : (n_samples, n_features), float64
@@ -307,15 +307,15 @@ def refine(X, first_single, single, thresh, max_iter, centers, room):
     done : whether passes came to their end; not after max_iter of them, nor where a mean is hard to find
     """
     n_samples, n_codes = X.shape[0], len(centers)
-    ranges = ranges_of(X, room)
-    tables = sums_for(ranges, n_codes, room)
+    ranges = ranges_of(X, arena)
+    tables = sums_for(ranges, n_codes, arena)
     # No parts: rows are added to fresh sums in every pass.
-    blocks = pack_rows(X, None, tables.grids, room)
-    work = work_for(blocks, n_codes, tables, room)
-    labels, dists = empty(room, n_samples, np.int32), empty(room, (n_samples, 1), np.float64)
+    blocks = pack_rows(X, None, tables.bins, arena)
+    work = work_for(blocks, n_codes, tables, arena)
+    labels, dists = empty(arena, n_samples, np.int32), empty(arena, (n_samples, 1), np.float64)
     previous, narrow, distortion, rounds = np.inf, False, 0.0, first_single
     for _ in range(max_iter):
-        marked = mark(room)
+        marked = mark(arena)
         label_rows(blocks, centers, n_codes, labels, work)
         tables.sums[:] = 0
         tables.counts[:] = 0
@@ -323,14 +323,14 @@ def refine(X, first_single, single, thresh, max_iter, centers, room):
             j = labels[i]
             sq_dist = sq_dist_to(X, i, centers, j)
             dists[i, 0] = root_single(sq_dist) if rounds else np.sqrt(sq_dist)
-            add_row(X, i, tables.grids, work.mine.rest, work.mine.sums[j])
+            add_row(X, i, tables.bins, work.mine.rest, work.mine.sums[j])
             work.mine.counts[j] += 1
-        distortion, certain = exact_quotient(dists, n_samples, rounds, room)
-        n_hard = means_chunk(0, room, tables, single, n_codes, centers)
+        distortion, certain = exact_quotient(dists, n_samples, rounds, arena)
+        n_hard = means_chunk(0, arena, tables, single, n_codes, centers)
         if n_hard > 0 or not certain:
             return n_codes, distortion, False
         n_codes = drop_empty(centers, n_codes, tables.sizes)
-        release(room, marked)
+        release(arena, marked)
         # As NumPy compares a float32 with a Python float.
         narrow = narrow and rounds
         change = abs(previous - distortion)

@@ -1,7 +1,7 @@
 """Sums that lose nothing, so that any order of the rows gives the same bits.
 
 Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers and the
-exponents e belong to bins that are the same for any data (`grids`): those from the bin of the feature's
+exponents e belong to bins that are the same for any data (`bins`): those from the bin of the feature's
 largest magnitude down to that of its finest bit (`ranges`). The q are added in int64, where the number of
 rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they were put in.
 One part holds photo pixels, two hold ordinary float64 data; the number of parts follows from the data, so
@@ -22,21 +22,21 @@ doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until 
 
 import numpy as np
 
-from numbakmeans._engine.grids import HUGE, SCALE, SHRINK
+from numbakmeans._engine.bins import HUGE, SCALE, SHRINK
 from numbakmeans._engine.kernels.ranges import part_exponent, power_of_two
 from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
 from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release
 
 
 @kernel
-def make_grids(ends, exponents, constants, scales):
+def make_bins(ends, exponents, constants, scales):
     """Write the exponents of the parts of few rows, their constants C, and the scale of each column's first
     part.
 
-    ends : as in `shapes.sums.Ranges`
+    ends : as in `structs.sums.Ranges`
     exponents : OUT (n_parts, n_features), int64; constants : OUT (n_parts, n_features); scales : OUT
     (n_features,)
     """
@@ -65,13 +65,13 @@ def split_first(x, constant, scale):
 
 
 @inlined_kernel
-def add_row(X, i, grids, rest, table):
+def add_row(X, i, bins, rest, table):
     """Tile. Add row i of X to a table of sums.
 
     rest : workspace (n_features,)
     table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
     """
-    constants, scales = grids.constants, grids.scales
+    constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
@@ -85,9 +85,9 @@ def add_row(X, i, grids, rest, table):
 
 
 @inlined_kernel
-def move_row(X, i, grids, rest, old, new):
+def move_row(X, i, bins, rest, old, new):
     """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
-    constants, scales = grids.constants, grids.scales
+    constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
@@ -118,12 +118,12 @@ def count_specials(X, i, one, n_parts, table):
 
 
 @kernel
-def add_lanes(block, n_rows, grids, table, room):
+def add_lanes(block, n_rows, bins, table, arena):
     """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
-    constants, scales = grids.constants, grids.scales
+    constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
-    marked = mark(room)
-    rest = empty(room, n_rows, np.float64)
+    marked = mark(arena)
+    rest = empty(arena, n_rows, np.float64)
     for f in range(n_features):
         scale, constant, total = scales[f], constants[0, f], 0
         for r in range(n_rows):
@@ -136,7 +136,7 @@ def add_lanes(block, n_rows, grids, table, room):
                 part, rest[r] = split(rest[r], constant)
                 total += part
             table[p, f] += total
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
@@ -151,10 +151,10 @@ def add_totals(totals, sign, table):
 def relabel_row(X, i, new, labels, mine):
     """Tile. Move row i from the table of its label to that of a new one, which is another.
 
-    labels : INOUT (n_samples,), int32; mine : INOUT `SlotSums`
+    labels : INOUT (n_samples,), int32; mine : INOUT `TaskSums`
     """
     old, sums, counts = labels[i], mine.sums, mine.counts
-    move_row(X, i, mine.grids, mine.rest, sums[old], sums[new])
+    move_row(X, i, mine.bins, mine.rest, sums[old], sums[new])
     counts[old] -= 1
     counts[new] += 1
     labels[i] = new
@@ -165,12 +165,12 @@ def relabel(X, start, stop, new_labels, labels, mine):
     """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
 
     new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
-    in no table; mine : INOUT `SlotSums`
+    in no table; mine : INOUT `TaskSums`
     """
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
             new = new_labels[i - start]
-            add_row(X, i, mine.grids, mine.rest, mine.sums[new])
+            add_row(X, i, mine.bins, mine.rest, mine.sums[new])
             mine.counts[new] += 1
             labels[i] = new
         return stop - start
@@ -185,12 +185,12 @@ def relabel(X, start, stop, new_labels, labels, mine):
 
 
 @kernel
-def split_lanes(block, n_rows, grids, rest, parts):
+def split_lanes(block, n_rows, bins, rest, parts):
     """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values.
 
     rest : workspace (lanes,); parts : OUT (n_parts, n_features, lanes), int64
     """
-    constants, scales = grids.constants, grids.scales
+    constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
         for t in range(n_rows):
@@ -259,17 +259,17 @@ def relabel_lanes(parts, start, stop, new_labels, labels, mine):
 
 
 @kernel
-def add_labelled_slot(slot, room, X, labels, chunk_rows, tables):
+def add_labelled_task(task, arena, X, labels, chunk_rows, tables):
     """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
-    n_samples, n_slots = X.shape[0], len(tables.sums)
-    sums, counts, rest = tables.sums[slot], tables.counts[slot], empty(room, X.shape[1], np.float64)
-    for start in range(slot * chunk_rows, n_samples, n_slots * chunk_rows):
+    n_samples, n_tasks = X.shape[0], len(tables.sums)
+    sums, counts, rest = tables.sums[task], tables.counts[task], empty(arena, X.shape[1], np.float64)
+    for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         for i in range(start, minimum(start + chunk_rows, n_samples)):
-            add_row(X, i, tables.grids, rest, sums[labels[i]])
+            add_row(X, i, tables.bins, rest, sums[labels[i]])
             counts[labels[i]] += 1
 
 
 @kernel
-def add_labelled(loop, X, labels, chunk_rows, tables):
+def add_labelled(executor, X, labels, chunk_rows, tables):
     """Add every row to the sums of its label; labels : (n_samples,), int32; tables : INOUT `Sums`."""
-    spread(loop, len(tables.sums), add_labelled_slot, (X, labels, chunk_rows, tables))
+    parallel_for(executor, len(tables.sums), add_labelled_task, (X, labels, chunk_rows, tables))

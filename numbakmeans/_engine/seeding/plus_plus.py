@@ -13,14 +13,14 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.samples import Samples, padded
-from numbakmeans._engine.shapes.seeds import (
+from numbakmeans._engine.structs.seeds import (
     GROUP_LANES,
     MAX_FEATURES,
     STEPS,
     Job,
     Leaves,
     Picking,
-    Sketches,
+    QuantizedRows,
     leaves_at_most,
 )
 from numbakmeans._numba.drivers import Driver
@@ -45,7 +45,7 @@ def leaves_of(n_samples: int) -> Leaves:
     return Leaves(starts[: n_leaves + 1], depths[:n_leaves], np.empty(n_leaves))
 
 
-def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
+def quantization_step(samples: Samples) -> tuple[np.ndarray, float]:
     """Return origin and scale of sketches, from some of the rows; scale 0 where there is nothing to gain.
 
     The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
@@ -53,7 +53,7 @@ def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
     """
     if not samples.finite or samples.shape[1] > MAX_FEATURES:
         return np.zeros(samples.shape[1]), 0.0
-    rows = samples.rows(slice(None, None, _plan.sketch_step(samples.shape)))
+    rows = samples.rows(slice(None, None, _plan.quantization_stride(samples.shape)))
     with np.errstate(over="ignore", invalid="ignore"):
         origin = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2]
         distances = np.abs(rows - origin)
@@ -64,24 +64,24 @@ def sketch_frame(samples: Samples) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray(origin), float(scale) if 1e-140 <= scale <= 1e140 else 0.0
 
 
-def sketches_of(samples: Samples, n_clusters: int, leaves: Leaves) -> Sketches | None:
+def quantized_rows(samples: Samples, n_clusters: int, leaves: Leaves) -> QuantizedRows | None:
     """Return room for the sketches of as many leaves as memory allows; None where they would not pay."""
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
     n_leaves, n_features = len(leaves.depths), samples.shape[1]
-    n_sketched = _plan.sketched_leaves(samples.shape, n_clusters, n_leaves, lanes, samples.memory)
-    origin, scale = sketch_frame(samples) if n_sketched else (np.empty(0), 0.0)
+    n_quantized = _plan.quantized_leaves(samples.shape, n_clusters, n_leaves, lanes, samples.memory)
+    origin, scale = quantization_step(samples) if n_quantized else (np.empty(0), 0.0)
     if not scale:
         return None
-    steps = np.empty((n_sketched, n_features, lanes), np.int8)
-    errors, limits = np.zeros((2, n_sketched, lanes), np.float32)
-    return Sketches(origin, scale, steps, errors, limits)
+    steps = np.empty((n_quantized, n_features, lanes), np.int8)
+    errors, limits = np.zeros((2, n_quantized, lanes), np.float32)
+    return QuantizedRows(origin, scale, steps, errors, limits)
 
 
 def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Return the picked rows as centers."""
     n_samples, n_features = samples.shape
     leaves = leaves_of(n_samples)
-    sketches = sketches_of(samples, n_clusters, leaves)
+    quantized = quantized_rows(samples, n_clusters, leaves)
     picks, center = np.empty(n_clusters, np.int64), np.zeros(padded(n_features))
     picks[0] = first[0]
     picking = Picking(picks, uniforms, center, np.full(n_samples, np.inf))
@@ -95,5 +95,5 @@ def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.nda
         for rows, X in samples.slabs(leaves.starts):
             first_leaf, last_leaf = np.searchsorted(leaves.starts, (rows.start, rows.stop)).tolist()
             job = Job(leaves, first_leaf, last_leaf, p, min(p + step, n_clusters))
-            pick(plan.n_slots, X, job, sketches, picking)
+            pick(plan.n_tasks, X, job, quantized, picking)
     return samples.rows(picks)

@@ -15,7 +15,7 @@ from numbakmeans._engine.simd.lanes import (
     near_lanes,
     nearest_lanes,
     score_lanes,
-    turn_rows,
+    transpose_rows,
 )
 from numbakmeans._engine.simd.tiles import (
     PAIRS_AT_ONCE,
@@ -46,5 +46,5 @@ __all__ = [
     "tile_columns",
     "tile_lanes",
     "tile_rows",
-    "turn_rows",
+    "transpose_rows",
 ]

@@ -28,12 +28,12 @@ def lane_rows(typingctx: Any, X: Any) -> Any:
     return types.int64(X), codegen
 
 
-#: Rows and features that `turn_rows` turns at a time, at most.
+#: Rows and features that `transpose_rows` turns at a time, at most.
 SQUARE = 8
 
 
 @intrinsic
-def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
+def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
     """Write rows side by side: row chosen[first + r] becomes lane r of a block.
 
     rows : (n_rows, at least n_features); chosen : (at least first + lane rows,), int64
@@ -57,15 +57,15 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
             """Swap, between rows t and t + step, the lanes in which the one is ahead of the other."""
             low = [t if not t & step else t - step + size for t in range(size)]
             high = [t + step if not t & step else t + size for t in range(size)]
-            turned = list(vectors)
+            transposed = list(vectors)
             for t in range(size):
                 if not t & step:
                     pair = vectors[t], vectors[t + step]
                     for place, mask in ((t, low), (t + step, high)):
-                        turned[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
-            return turned
+                        transposed[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
+            return transposed
 
-        def turn(pointers: list[Any], feature: Any, lane: Any) -> None:
+        def schedule(pointers: list[Any], feature: Any, lane: Any) -> None:
             vectors = [v.load(pointer, feature, v.vector) for pointer in pointers]
             step = 1
             while step < size:
@@ -81,10 +81,10 @@ def turn_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) ->
                 lane = builder.mul(group.index, I64(size))
                 pointers = [row_at(builder.add(lane, I64(t))) for t in range(size)]
                 n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
-                with cgutils.for_range(builder, n_squares) as turned:
-                    turn(pointers, builder.mul(turned.index, I64(size)), lane)
+                with cgutils.for_range(builder, n_squares) as transposed:
+                    schedule(pointers, builder.mul(transposed.index, I64(size)), lane)
                 # The last features, with some that are done where they do not fill a square.
-                turn(pointers, builder.sub(n_features, I64(size)), lane)
+                schedule(pointers, builder.sub(n_features, I64(size)), lane)
             with few_features, cgutils.for_range(builder, I64(width)) as lane:
                 row = row_at(lane.index)
                 with cgutils.for_range(builder, n_features) as feature:

@@ -9,38 +9,38 @@ smallest distance to one of these few, a row's own center aside.
 import numpy as np
 
 from numbakmeans._engine.kernels.bounds import WIDEN, rows_of, safe_root
-from numbakmeans._engine.kernels.certify import error_of, panels_slot, score_all
+from numbakmeans._engine.kernels.certify import error_of, panels_task, score_all
 from numbakmeans._engine.kernels.pack import distinct_centers
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.slots import spread
 
 
 @kernel
-def pack_movers(loop, n_slots, points, frame, packed, room):
+def pack_fast(executor, n_tasks, points, transform, packed, arena):
     """Pack some centers.
 
     points : (n_movers, padded features), float64, these centers
-    packed : INOUT `shapes.passes.Packed`, its members and groups given
+    packed : INOUT `structs.passes.Packed`, its members and groups given
     """
-    distinct_centers(points, len(frame.origin), packed.distinct, room)
-    spread(loop, n_slots, panels_slot, (n_slots, points, frame, packed))
+    distinct_centers(points, len(transform.origin), packed.distinct, arena)
+    parallel_for(executor, n_tasks, panels_task, (n_tasks, points, transform, packed))
 
 
 @kernel
-def bound_movers(b, block, movers, frame, rows, least, room):
+def bound_fast(b, block, fast, transform, rows, least, arena):
     """Tile. Write a lower bound on the distance to all movers but a row's own center, for rows of block b.
 
-    block : INOUT `certify.Block`, overwritten; movers, rows : `shapes.passes.Movers`, `Rows`
+    block : INOUT `certify.Block`, overwritten; fast, rows : `structs.passes.FastCenters`, `Rows`
     least : OUT (block rows,), float32
     """
-    packed, (start, stop) = movers.packed, rows_of(b, rows)
-    score_all(rows.X, start, stop, block, packed, frame, room)
+    packed, (start, stop) = fast.packed, rows_of(b, rows)
+    score_all(rows.X, start, stop, block, packed, transform, arena)
     best, second, columns = block.scores.best, block.scores.second, block.scores.columns
     n_panels = len(packed.panels)
     width = len(packed.members) // n_panels
     for r in range(stop - start):
-        norm, own, score = rows.norms[start + r], movers.places[rows.labels[start + r]], np.inf
+        norm, own, score = rows.norms[start + r], fast.places[rows.labels[start + r]], np.inf
         for p in range(n_panels):
             other = second[p, r] if columns[p, r] + p * width == own else best[p, r]
             score = minimum(score, other - error_of(packed.errors, p, norm))

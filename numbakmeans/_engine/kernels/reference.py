@@ -11,10 +11,10 @@ features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes 
 
 import numpy as np
 
-from numbakmeans._engine.grids import GROUP
+from numbakmeans._engine.bins import GROUP
 from numbakmeans._numba.compiler import bounding_kernel, kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 #: Features copied in one sweep over the rows of a block: a line of the cache.
@@ -88,13 +88,13 @@ def nearest_tile(block, centers, partial, sq_dists, labels):
 
 
 @kernel
-def nearest_chunk(X, centers, start, stop, n_lanes, found, room):
+def nearest_chunk(X, centers, start, stop, n_lanes, found, arena):
     """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
     labels, sq_dists = found
-    marked = mark(room)
-    block = zeros(room, (centers.shape[1], n_lanes), np.float64)
-    partial, lane_dists = empty(room, n_lanes, np.float64), empty(room, n_lanes, np.float64)
-    lane_labels = empty(room, n_lanes, np.int64)
+    marked = mark(arena)
+    block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
+    partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
+    lane_labels = empty(arena, n_lanes, np.int64)
     for first in range(start, stop, n_lanes):
         end = minimum(first + n_lanes, stop)
         pack_block(X, first, end, block)
@@ -102,27 +102,27 @@ def nearest_chunk(X, centers, start, stop, n_lanes, found, room):
         for i in range(first, end):
             labels[i] = lane_labels[i - first]
             sq_dists[i] = lane_dists[i - first]
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
-def nearest_slot(slot, room, X, centers, plan, found):
+def nearest_task(task, arena, X, centers, plan, found):
     """Slot. Label the rows of every n-th chunk; see `nearest`."""
-    chunk_rows, n_slots = plan.chunk_rows, plan.n_slots
-    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+    chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
+    for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
-        nearest_chunk(X, centers, start, stop, plan.n_lanes, found, room)
+        nearest_chunk(X, centers, start, stop, plan.n_lanes, found, arena)
 
 
 @kernel
-def nearest(loop, X, centers, plan, found):
+def nearest(executor, X, centers, plan, found):
     """Write label and D of the nearest center for every row.
 
     X : (n_samples, n_features); centers : (n_clusters, padded features), float64
     plan : `plan.Plan`
     found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, squared units of X
     """
-    spread(loop, plan.n_slots, nearest_slot, (X, centers, plan, found))
+    parallel_for(executor, plan.n_tasks, nearest_task, (X, centers, plan, found))
 
 
 @kernel
@@ -153,18 +153,18 @@ def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
 
 
 @kernel
-def label_sq_dists_slot(slot, room, X, centers, labels, plan, sq_dists):
+def label_sq_dists_task(task, arena, X, centers, labels, plan, sq_dists):
     """Slot. Write D of the rows of every n-th chunk; see `label_sq_dists`."""
-    chunk_rows, n_slots = plan.chunk_rows, plan.n_slots
-    for start in range(slot * chunk_rows, X.shape[0], n_slots * chunk_rows):
+    chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
+    for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
         label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists)
 
 
 @kernel
-def label_sq_dists(loop, X, centers, labels, plan, sq_dists):
+def label_sq_dists(executor, X, centers, labels, plan, sq_dists):
     """Write D between every row and the center of its label; arguments as in `nearest`."""
-    spread(loop, plan.n_slots, label_sq_dists_slot, (X, centers, labels, plan, sq_dists))
+    parallel_for(executor, plan.n_tasks, label_sq_dists_task, (X, centers, labels, plan, sq_dists))
 
 
 @kernel
@@ -188,13 +188,13 @@ def root_single(sq_dist):
 
 
 @kernel
-def roots_slot(slot, room, sq_dists, n_slots, dists):
+def roots_task(task, arena, sq_dists, n_tasks, dists):
     """Slot. Write the roots of some elements; see `roots_single`."""
-    for i in range(slot * len(dists) // n_slots, (slot + 1) * len(dists) // n_slots):
+    for i in range(task * len(dists) // n_tasks, (task + 1) * len(dists) // n_tasks):
         dists[i] = root_single(sq_dists[i])
 
 
 @kernel
-def roots_single(loop, sq_dists, n_slots, dists):
+def roots_single(executor, sq_dists, n_tasks, dists):
     """Write sqrt of every element, rounded once to float32; dists : OUT, float32."""
-    spread(loop, n_slots, roots_slot, (sq_dists, n_slots, dists))
+    parallel_for(executor, n_tasks, roots_task, (sq_dists, n_tasks, dists))

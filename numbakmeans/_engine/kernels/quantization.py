@@ -2,7 +2,7 @@
 
 A sketch of a row x is a vector q of int8 with x = origin + scale * (q + e), and a bound E of the length
 of e. The same transformation takes the new pick c to a float32 vector t, c = origin + scale * (t + e'), with
-the length of e' at most `SLACK` * sqrt(n_features): see `sketch_point`. The true distance is then
+the length of e' at most `SLACK` * sqrt(n_features): see `scale_point`. The true distance is then
 
     |x - c| / scale  >=  |q - t| - E - |e'|
 
@@ -20,7 +20,7 @@ The limit is made larger by (n + 16) * 2**-23, which is more than all of them to
 Every row below its limit is decided by the definition; a row at or above it would keep its D there: nothing
 is left to do.
 
-Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector are rows, as in `canonical`.
+Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector are rows, as in `reference`.
 
 References
 ----------
@@ -30,8 +30,8 @@ rows that the distances between picks prove unchanged; here a row's own sketch d
 
 import numpy as np
 
-from numbakmeans._engine.shapes.seeds import GROUP_LANES, STEPS
 from numbakmeans._engine.simd import lowest_bit, near_lanes
+from numbakmeans._engine.structs.seeds import GROUP_LANES, STEPS
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import minimum
 from numbakmeans._numba.tables import mark, release, zeros
@@ -42,17 +42,17 @@ SLACK = REACH * 2.0**-23
 
 
 @kernel
-def sketch_leaf(block, n_rows, origin, scale, sketch, errors, room):
-    """Tile. Sketch the rows in the first n_rows lanes of a block, as `canonical.pack_block` leaves it.
+def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
+    """Tile. Sketch the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
 
-    sketch : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds of E
+    quantized_row : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds of E
 
     Any q is right, as its error is measured: x - origin - scale * q in float64. Where x is within the steps
     that is off by less than 2**-44 scale a feature; where x lies beyond, by 2**-50 of itself besides. More
     than that is added. An error that overflows is +inf, and its row always near.
     """
-    n_features, marked = sketch.shape[0], mark(room)
-    squares = zeros(room, n_rows, np.float64)
+    n_features, marked = quantized_row.shape[0], mark(arena)
+    squares = zeros(arena, n_rows, np.float64)
     most, steps, shift = np.float64(STEPS), 1.0 / scale, 1.5 * 2.0**52
     for f in range(n_features):
         o = origin[f]
@@ -64,17 +64,17 @@ def sketch_leaf(block, n_rows, origin, scale, sketch, errors, room):
             q = q if q > -most else -most
             # Adding and subtracting 1.5 * 2**52 rounds to an integer.
             q = (q + shift) - shift
-            sketch[f, r] = np.int8(q)
+            quantized_row[f, r] = np.int8(q)
             e = offset - q * scale
             squares[r] += e * e
     for r in range(n_rows):
         e = np.sqrt(squares[r]) / scale * (1.0 + (n_features + 16) * 2.0**-50)
         errors[r] = np.float32((e + np.sqrt(n_features) * 2.0**-40) * (1.0 + 2.0**-23))
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
-def sketch_point(center, origin, scale, point):
+def scale_point(center, origin, scale, point):
     """Write t of a pick, center; return whether it is within reach, |t| <= REACH * sqrt(n_features).
 
     center : (at least n_features,), float64
@@ -102,13 +102,13 @@ def limit_of(sq_dist, error, scale, n_features):
 
 
 @kernel
-def near_rows(sketch, point, limits, hits, rows):
+def near_rows(quantized_row, point, limits, hits, rows):
     """Tile. List the rows of a leaf that are below their limits, in order; return their number.
 
-    sketch : (n_features, lanes); limits : (lanes,), 0 beyond the last row
+    quantized_row : (n_features, lanes); limits : (lanes,), 0 beyond the last row
     hits : workspace (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
     """
-    near_lanes(sketch, point, limits, hits)
+    near_lanes(quantized_row, point, limits, hits)
     n_near, n_words = 0, 64 // GROUP_LANES
     for first in range(0, len(hits), n_words):
         hit = np.int64(0)

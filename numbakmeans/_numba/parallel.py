@@ -1,8 +1,8 @@
 """Work in slots, shared out to threads or done by one: the package's only parallel loop.
 
-A driver cuts its work into slots, which depend on the plan alone, and hands a serial kernel to `spread`,
+A driver cuts its work into slots, which depend on the plan alone, and hands a serial kernel to `parallel_for`,
 which calls it once for each slot, with an arena of its own. Whether threads share the slots is an argument,
-the address of the loop: `run_slots` with its `prange`, or `ALONE`. So a driver is compiled once, without
+the address of the loop: `run_tasks` with its `prange`, or `SERIAL_LOOP`. So a driver is compiled once, without
 Numba's parallel machinery (which costs a second or more for every loop), and the same machine code serves
 with threads and without.
 """
@@ -18,43 +18,43 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from numbakmeans._numba.drivers import ALONE
+from numbakmeans._numba.drivers import SERIAL_LOOP
 from numbakmeans._numba.entries import DISABLED, Code
-from numbakmeans._numba.tables import POINTER, ROOM, new_arena, release_all
+from numbakmeans._numba.tables import ARENA, POINTER, new_arena, release_all
 
-__all__ = ["compile_loop", "spread"]
+__all__ = ["compile_loop", "parallel_for"]
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 #: What a slot is called as, by its address: its arguments' address, and its number.
-SLOT = ir.FunctionType(ir.VoidType(), [I64, I64])
-#: What a loop is called as: how many slots, the address of a `SLOT`, and that of its arguments.
+TASK = ir.FunctionType(ir.VoidType(), [I64, I64])
+#: What a loop is called as: how many slots, the address of a `TASK`, and that of its arguments.
 LOOP = ir.FunctionType(I64, [I64, I64, I64])
 
 
-def _call_slot(typingctx: Any, function: Any, arguments: Any, slot: Any) -> Any:
+def _call_task(typingctx: Any, function: Any, arguments: Any, task: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.call(builder.inttoptr(args[0], SLOT.as_pointer()), args[1:])
+        builder.call(builder.inttoptr(args[0], TASK.as_pointer()), args[1:])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), codegen
 
 
-call_slot: Any = intrinsic(_call_slot)
+call_task: Any = intrinsic(_call_task)
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", parallel=True)
-def run_slots(n_slots: int, function: int, arguments: int) -> int:
+def run_tasks(n_tasks: int, function: int, arguments: int) -> int:
     """Call a slot's function, given by its address, for each slot; return how many there are."""
-    for slot in prange(n_slots):
-        call_slot(function, arguments, slot)
-    return n_slots
+    for task in prange(n_tasks):
+        call_task(function, arguments, task)
+    return n_tasks
 
 
 def compile_loop() -> Code:
     """Return the machine code of the parallel loop."""
     kinds = (types.int64,) * 3
-    run_slots.compile(kinds)
-    compiled: Any = run_slots.overloads[kinds]
+    run_tasks.compile(kinds)
+    compiled: Any = run_tasks.overloads[kinds]
     # What Numba has linked but not optimised: the object file must not depend on Numba's memory of symbols.
     library = compiled.library
     return Code(
@@ -64,23 +64,23 @@ def compile_loop() -> Code:
     )
 
 
-def _slot_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums: int) -> Any:
-    """Emit a `SLOT` that calls a kernel with an arena and the arguments in a struct, and adds up its results.
+def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums: int) -> Any:
+    """Emit a `TASK` that calls a kernel with an arena and the arguments in a struct, and adds up its results.
 
     layout : the struct: the arguments, n_sums sums, and the status of a slot that failed, 0 if none did
     """
     # Not inlined: one copy of the kernel for both loops.
-    slot = ir.Function(module, SLOT, module.get_unique_name(f"{compiled.fndesc.mangled_name}.slot"))
-    slot.linkage = "internal"
-    slot.attributes.add("noinline")
-    builder = ir.IRBuilder(slot.append_basic_block())
-    struct = builder.inttoptr(slot.args[0], layout.as_pointer())
+    task = ir.Function(module, TASK, module.get_unique_name(f"{compiled.fndesc.mangled_name}.slot"))
+    task.linkage = "internal"
+    task.attributes.add("noinline")
+    builder = ir.IRBuilder(task.append_basic_block())
+    struct = builder.inttoptr(task.args[0], layout.as_pointer())
     places = [cgutils.gep_inbounds(builder, struct, 0, t) for t in range(len(layout.elements))]
     arguments, sums, failure = places[: -1 - n_sums], places[-1 - n_sums : -1], places[-1]
     arena = new_arena(builder)
     function = context.declare_function(module, compiled.fndesc)
     result, arg_types = compiled.fndesc.restype, compiled.fndesc.argtypes
-    values = [slot.args[1], builder.bitcast(arena, POINTER), *map(builder.load, arguments)]
+    values = [task.args[1], builder.bitcast(arena, POINTER), *map(builder.load, arguments)]
     status, returned = context.call_conv.call_function(builder, function, result, arg_types, values)
     several = isinstance(result, types.BaseTuple)
     numbers = cgutils.unpack_tuple(builder, returned) if several else [returned] * n_sums
@@ -91,18 +91,18 @@ def _slot_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
         builder.atomic_rmw("umax", failure, status.code, "monotonic")
     release_all(builder, arena)
     builder.ret_void()
-    return slot
+    return task
 
 
-def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any) -> Any:
+def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, args: Any) -> Any:
     """Call ``slot_kernel(slot, room, *args)`` for each slot; return the sum of what it returns.
 
-    loop : from the driver's caller; n_slots : int64
+    loop : from the driver's caller; n_tasks : int64
     slot_kernel : a kernel that returns nothing, an int64, or a tuple of them; args : tuple
 
     Fails as a slot fails: where it cannot allocate.
     """
-    arg_types = (types.int64, ROOM, *(types.unliteral(kind) for kind in args))
+    arg_types = (types.int64, ARENA, *(types.unliteral(kind) for kind in args))
     result = slot_kernel.get_call_type(typingctx, arg_types, {}).return_type
     several = isinstance(result, types.BaseTuple)
     summands = tuple(result) if several else (result,) * (result != types.none)
@@ -124,15 +124,15 @@ def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any
         places = [cgutils.gep_inbounds(builder, struct, 0, t) for t in range(len(parts))]
         for place, part in zip(places, parts, strict=True):
             builder.store(part, place)
-        slot = _slot_function(context, builder.module, compiled, struct.type.pointee, len(summands))
+        task = _task_function(context, builder.module, compiled, struct.type.pointee, len(summands))
         loop, address = values[0], builder.ptrtoint(struct, I64)
         count = context.cast(builder, values[1], signature.args[1], types.int64)
-        with builder.if_else(builder.icmp_unsigned("==", loop, I64(ALONE))) as (alone, shared):
+        with builder.if_else(builder.icmp_unsigned("==", loop, I64(SERIAL_LOOP))) as (alone, shared):
             with alone, cgutils.for_range(builder, count) as turn:
-                builder.call(slot, [address, turn.index])
+                builder.call(task, [address, turn.index])
             with shared:
                 threads = builder.inttoptr(loop, LOOP.as_pointer())
-                builder.call(threads, [count, builder.ptrtoint(slot, I64), address])
+                builder.call(threads, [count, builder.ptrtoint(task, I64), address])
         *sums, failure = map(builder.load, places[-1 - len(summands) :])
         with cgutils.if_unlikely(builder, builder.icmp_unsigned("!=", failure, I32(0))):
             builder.ret(failure)
@@ -140,14 +140,16 @@ def _spread(typingctx: Any, loop: Any, n_slots: Any, slot_kernel: Any, args: Any
             return context.make_tuple(builder, total, sums)
         return sums[0] if sums else context.get_dummy_value()
 
-    return total(types.int64, n_slots, slot_kernel, args), codegen
+    return total(types.int64, n_tasks, slot_kernel, args), codegen
 
 
-def _spread_plainly(loop: int, n_slots: int, slot_kernel: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    results = [slot_kernel(slot, None, *args) for slot in range(n_slots)]
+def _parallel_for_plainly(
+    loop: int, n_tasks: int, slot_kernel: Callable[..., Any], args: tuple[Any, ...]
+) -> Any:
+    results = [slot_kernel(task, None, *args) for task in range(n_tasks)]
     if not isinstance(results[0], tuple):
         return None if results[0] is None else sum(results)
     return tuple(map(sum, zip(*results, strict=True)))
 
 
-spread: Any = _spread_plainly if DISABLED else intrinsic(_spread)
+parallel_for: Any = _parallel_for_plainly if DISABLED else intrinsic(_parallel_for)

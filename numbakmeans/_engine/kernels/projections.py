@@ -8,7 +8,7 @@ Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row has its products w
 over CHUNK features at a time: off by at most 1.05 sqrt(h) (CHUNK + d / CHUNK + 6) u |x|. A center has them in
 float64, off by at most 1.05 sqrt(h) (d + 6) u |x|. So the first part is off by e |x|, e being that plus e1.
 The square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r
-by the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `slack` is the sum: what |head(x) - head(c)| may be too
+by the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `projection_error` is the sum: what |head(x) - head(c)| may be too
 large by is the slack of the one and of the other. Directions leave next to nothing of a center, and then its
 root is off by most: that is why it is float64.
 
@@ -23,11 +23,11 @@ import numpy as np
 
 from numbakmeans._engine.kernels.certify import error_bound
 from numbakmeans._engine.kernels.pack import distinct_centers, norm_of, pack_panel, pack_rows, square_norm
-from numbakmeans._engine.shapes.passes import CHUNK, Frame
 from numbakmeans._engine.simd import product_tile, tile_columns, tile_rows
+from numbakmeans._engine.structs.passes import CHUNK, Transform
 from numbakmeans._numba.compiler import bounding_kernel, kernel
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.slots import spread
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 #: The square of a vector that gives no direction.
@@ -72,7 +72,7 @@ def off_orthonormal(vectors):
 
 
 @kernel
-def slack(norm, rest, loss):
+def projection_error(norm, rest, loss):
     """Return how far a head may be off; norm of the row, length of the rest, and the loss e for one unit."""
     if norm == 0.0:
         return 0.0
@@ -81,25 +81,25 @@ def slack(norm, rest, loss):
 
 
 @kernel
-def product_buffer(rows, n_vectors, room):
+def product_buffer(rows, n_vectors, arena):
     """Return zeros for the products of rows and some vectors: (n_panels, at least len(rows), columns)."""
     n_at_once, columns = tile_rows(rows), tile_columns(rows)
     n_panels = (n_vectors + columns - 1) // columns
-    return zeros(room, (n_panels, len(rows) + n_at_once, columns), rows.dtype)
+    return zeros(arena, (n_panels, len(rows) + n_at_once, columns), rows.dtype)
 
 
 @kernel
-def add_products(rows, n_rows, panels, sums, room):
+def add_products(rows, n_rows, panels, sums, arena):
     """Tile. Add the products of some rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
     n_at_once = tile_rows(rows)
-    marked = mark(room)
-    chosen = empty(room, n_rows + n_at_once, np.int64)
+    marked = mark(arena)
+    chosen = empty(arena, n_rows + n_at_once, np.int64)
     for t in range(len(chosen)):
         chosen[t] = minimum(t, maximum(n_rows - 1, 0))
     for p in range(len(panels)):
         for first in range(0, n_rows, n_at_once):
             product_tile(rows, chosen, first, panels, p, sums[p][first:])
-    release(room, marked)
+    release(arena, marked)
 
 
 @kernel
@@ -115,42 +115,42 @@ def take_products(sums, n_rows, n_vectors, out):
 
 
 @kernel
-def products_slot(slot, room, n_slots, rows, panels, out):
+def products_task(task, arena, n_tasks, rows, panels, out):
     """Slot. Write the products of some of the rows; see `products`."""
-    start, stop = slot * len(rows) // n_slots, (slot + 1) * len(rows) // n_slots
-    sums = product_buffer(rows[start:stop], out.shape[1], room)
-    add_products(rows[start:stop], stop - start, panels, sums, room)
+    start, stop = task * len(rows) // n_tasks, (task + 1) * len(rows) // n_tasks
+    sums = product_buffer(rows[start:stop], out.shape[1], arena)
+    add_products(rows[start:stop], stop - start, panels, sums, arena)
     take_products(sums, stop - start, out.shape[1], out[start:stop])
 
 
 @kernel
-def products(loop, n_slots, rows, panels, out):
+def products(executor, n_tasks, rows, panels, out):
     """Write the products of rows (n_rows, n_features) and the vectors of panels, all float32.
 
     panels : (n_panels, n_features, columns); out : OUT (n_rows, n_vectors)
     """
-    spread(loop, n_slots, products_slot, (n_slots, rows, panels, out))
+    parallel_for(executor, n_tasks, products_task, (n_tasks, rows, panels, out))
 
 
 @kernel
-def add_rests(heads, norms, n_rows):
+def add_residual_norms(projections, norms, n_rows):
     """Tile. Write what directions leave of rows, whose norms are given, beside their products."""
-    n_directions = heads.shape[1] - 1
+    n_directions = projections.shape[1] - 1
     for t in range(n_rows):
-        heads[t, n_directions] = 0.0
-        rest = norms[t] * norms[t] - square_norm(heads, t)
-        heads[t, n_directions] = np.sqrt(maximum(rest, 0.0))
+        projections[t, n_directions] = 0.0
+        rest = norms[t] * norms[t] - square_norm(projections, t)
+        projections[t, n_directions] = np.sqrt(maximum(rest, 0.0))
 
 
 @kernel
-def heads_slot(slot, room, X, shares, frame, chunks, found):
-    """Slot. Write the heads of the rows of every n-th block; see `heads_of_rows`."""
-    (n_slots, block_rows), (norms, heads) = shares, found
-    n_features, n_directions = X.shape[1], heads.shape[1] - 1
-    origin, scale = frame.origin, frame.scale
-    rows = empty(room, (block_rows, CHUNK), np.float32)
-    sums = product_buffer(rows, n_directions, room)
-    for start in range(slot * block_rows, len(X), n_slots * block_rows):
+def projections_task(task, arena, X, shares, transform, chunks, found):
+    """Slot. Write the heads of the rows of every n-th block; see `projections_of_rows`."""
+    (n_tasks, block_rows), (norms, projections) = shares, found
+    n_features, n_directions = X.shape[1], projections.shape[1] - 1
+    origin, scale = transform.origin, transform.scale
+    rows = empty(arena, (block_rows, CHUNK), np.float32)
+    sums = product_buffer(rows, n_directions, arena)
+    for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))
         for chunk in range(len(chunks)):
             first = chunk * CHUNK
@@ -160,70 +160,75 @@ def heads_slot(slot, room, X, shares, frame, chunks, found):
                     rows[t, f] = (X[start + t, first + f] - origin[first + f]) * scale
                 for f in range(width, CHUNK):
                     rows[t, f] = 0.0
-            add_products(rows, stop - start, chunks[chunk], sums, room)
-        take_products(sums, stop - start, n_directions, heads[start:])
-        add_rests(heads[start:], norms[start:], stop - start)
+            add_products(rows, stop - start, chunks[chunk], sums, arena)
+        take_products(sums, stop - start, n_directions, projections[start:])
+        add_residual_norms(projections[start:], norms[start:], stop - start)
 
 
 @kernel
-def heads_of_rows(loop, X, shares, frame, chunks, found):
+def projections_of_rows(executor, X, shares, transform, chunks, found):
     """Write the heads of all rows.
 
-    shares : number of slots, and rows of a block; frame, chunks : as in `shapes.passes`
+    shares : number of slots, and rows of a block; transform, chunks : as in `structs.passes`
     found : norms of rows (n_samples,), float64, and OUT their heads (n_samples, n_directions + 1), float32
     """
-    spread(loop, shares[0], heads_slot, (X, shares, frame, chunks, found))
+    parallel_for(executor, shares[0], projections_task, (X, shares, transform, chunks, found))
 
 
 @kernel
-def center_heads_slot(slot, room, n_slots, originals, basis, center_heads, heads):
-    """Slot. Write what `Heads` says of the centers of every n-th panel; see `pack_heads`.
+def center_projections_task(task, arena, n_tasks, originals, basis, center_projections, projections):
+    """Slot. Write what `Projections` says of the centers of every n-th panel; see `pack_projections`.
 
     originals : the centers, and their frame
     """
-    (points, frame), packed = originals, heads.packed
+    (points, transform), packed = originals, projections.packed
     _, n_directions, columns = packed.panels.shape
     n_directions -= 1
-    origin, scale = frame.origin, frame.scale
-    rows, norms = zeros(room, (columns, len(origin)), np.float64), empty(room, columns, np.float64)
+    origin, scale = transform.origin, transform.scale
+    rows, norms = zeros(arena, (columns, len(origin)), np.float64), empty(arena, columns, np.float64)
     sums, some = (
-        product_buffer(rows, n_directions, room),
-        empty(room, (columns, n_directions + 1), np.float64),
+        product_buffer(rows, n_directions, arena),
+        empty(arena, (columns, n_directions + 1), np.float64),
     )
-    as_is = Frame(zeros(room, n_directions + 1, np.float64), 1.0, True)
-    for p in range(slot, len(packed.panels), n_slots):
+    identity = Transform(zeros(arena, n_directions + 1, np.float64), 1.0, True)
+    for p in range(task, len(packed.panels), n_tasks):
         here = packed.members[p * columns : (p + 1) * columns]
         # Places without a center come last.
         n_rows = columns
         while here[n_rows - 1] < 0:
             n_rows -= 1
-        pack_rows(points, here, n_rows, frame, rows)
+        pack_rows(points, here, n_rows, transform, rows)
         for t in range(n_rows):
             norms[t] = norm_of(points, here[t], origin) * scale
-        add_products(rows, n_rows, basis.panels, sums, room)
+        add_products(rows, n_rows, basis.panels, sums, arena)
         take_products(sums, n_rows, n_directions, some)
-        add_rests(some, norms, n_rows)
+        add_residual_norms(some, norms, n_rows)
         widest = 0.0
         for t in range(n_rows):
             j = here[t]
-            heads.norms[j] = norms[t]
+            projections.norms[j] = norms[t]
             for f in range(len(origin)):
-                heads.centers[j, f] = rows[t, f]
+                projections.centers[j, f] = rows[t, f]
             for f in range(n_directions + 1):
-                center_heads[j, f] = some[t, f]
-            widest = maximum(widest, slack(norms[t], some[t, n_directions], basis.center_loss))
-        heads.slacks[p] = widest
-        norm = pack_panel(center_heads, as_is, packed, p)
+                center_projections[j, f] = some[t, f]
+            widest = maximum(widest, projection_error(norms[t], some[t, n_directions], basis.center_loss))
+        projections.panel_errors[p] = widest
+        norm = pack_panel(center_projections, identity, packed, p)
         error_bound(n_directions + 1, True, norm, packed.errors[p])
 
 
 @kernel
-def pack_heads(loop, n_slots, points, frame, basis, heads, room):
-    """Write what `Heads` says of the centers.
+def pack_projections(executor, n_tasks, points, transform, basis, projections, arena):
+    """Write what `Projections` says of the centers.
 
-    points : (n_clusters, padded features), float64; frame, basis : `shapes.passes.Frame`, `Basis`
-    heads : INOUT `shapes.passes.Heads`, its rows, loss, members and groups given
+    points : (n_clusters, padded features), float64; transform, basis : `structs.passes.Transform`, `Basis`
+    projections : INOUT `structs.passes.Projections`, its rows, loss, members and groups given
     """
-    distinct_centers(points, len(frame.origin), heads.packed.distinct, room)
-    center_heads = empty(room, (len(points), heads.rows.shape[1]), np.float64)
-    spread(loop, n_slots, center_heads_slot, (n_slots, (points, frame), basis, center_heads, heads))
+    distinct_centers(points, len(transform.origin), projections.packed.distinct, arena)
+    center_projections = empty(arena, (len(points), projections.rows.shape[1]), np.float64)
+    parallel_for(
+        executor,
+        n_tasks,
+        center_projections_task,
+        (n_tasks, (points, transform), basis, center_projections, projections),
+    )

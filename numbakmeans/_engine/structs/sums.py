@@ -9,7 +9,7 @@ class Ranges(NamedTuple):
     """What the exact sums of rows need to know of their columns.
 
     ends : (n_features,), int64, the exponent at which the bin of each column's largest magnitude ends
-    (`grids`); n_parts : parts that hold all values (`sums`); finite : whether all values are finite
+    (`bins`); n_parts : parts that hold all values (`sums`); finite : whether all values are finite
     """
 
     ends: np.ndarray
@@ -17,7 +17,7 @@ class Ranges(NamedTuple):
     finite: bool
 
 
-class Grids(NamedTuple):
+class Bins(NamedTuple):
     """Where the parts of exact sums lie (`kernels.sums`).
 
     exponents : (n_parts, n_features), int64; constants : (n_parts, n_features), float64, which split off a
@@ -37,21 +37,21 @@ class Sums(NamedTuple):
     sizes : (n_clusters,), int64; hard : (n_clusters, n_features), bool, which means are still to be found
     """
 
-    grids: Grids
+    bins: Bins
     sums: np.ndarray
     counts: np.ndarray
     sizes: np.ndarray
     hard: np.ndarray
 
 
-class SlotSums(NamedTuple):
+class TaskSums(NamedTuple):
     """The exact sums of one slot, and what it takes to add a row.
 
     sums : INOUT (n_clusters + padding, n_parts or more, n_features), int64
     counts : INOUT (n_clusters + padding,), int64; rest : workspace (n_features,), float64
     """
 
-    grids: Grids
+    bins: Bins
     sums: np.ndarray
     counts: np.ndarray
     rest: np.ndarray

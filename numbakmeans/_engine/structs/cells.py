@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.shapes.sums import Sums
+from numbakmeans._engine.structs.sums import Sums
 
 #: Owner of a block whose rows have different labels, and of one whose rows are in no table yet.
-MIXED, NOBODY = -1, -2
+MIXED, UNASSIGNED = -1, -2
 
 
 class CellGrid(NamedTuple):
@@ -53,11 +53,11 @@ class Book(NamedTuple):
 class Assignment(NamedTuple):
     """What a pass over blocks brings up to date.
 
-    owners : INOUT (n_blocks,), int32, the label of all rows of a block, or `MIXED` or `NOBODY`
+    block_labels : INOUT (n_blocks,), int32, the label of all rows of a block, or `MIXED` or `UNASSIGNED`
     labels : INOUT (n_samples,), int32, of the rows in their new order; not looked at in an owned block
     tables : INOUT, the exact sums of all slots
     """
 
-    owners: np.ndarray
+    block_labels: np.ndarray
     labels: np.ndarray
     tables: Sums

@@ -8,93 +8,93 @@ import pytest
 from numba.core import event
 from numba.core.errors import TypingError
 
-from numbakmeans._numba import compiler, drivers, loader, slots
+from numbakmeans._numba import compiler, drivers, loader, parallel
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.drivers import Driver
-from numbakmeans._numba.slots import spread
+from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
 @kernel
-def count_slot(slot, room, out, step):
-    out[slot] += step
-    return slot, step
+def count_task(task, arena, out, step):
+    out[task] += step
+    return task, step
 
 
 @kernel
-def count(loop, out, step):
-    return spread(loop, len(out), count_slot, (out, step))
+def count(executor, out, step):
+    return parallel_for(executor, len(out), count_task, (out, step))
 
 
 @kernel
-def number_slot(slot, room):
-    return slot
+def number_task(task, arena):
+    return task
 
 
 @kernel
-def add_numbers(loop, n_slots):
-    return spread(loop, n_slots, number_slot, ())
+def add_numbers(executor, n_tasks):
+    return parallel_for(executor, n_tasks, number_task, ())
 
 
 @kernel
-def nested_slot(slot, room, tables, few):
+def nested_task(task, arena, tables, few):
     out, wide = tables
-    out[slot] = wide[slot] if few else 0.0
+    out[task] = wide[task] if few else 0.0
 
 
 @kernel
-def copy(loop, out, wide, few):
-    spread(loop, len(out), nested_slot, ((out, wide), few))
+def copy(executor, out, wide, few):
+    parallel_for(executor, len(out), nested_task, ((out, wide), few))
 
 
 @kernel
-def allocating_slot(slot, room, size):
-    return len(empty(room, size if slot == 3 else 1, np.float64))
+def allocating_task(task, arena, size):
+    return len(empty(arena, size if task == 3 else 1, np.float64))
 
 
 @kernel
-def allocate(loop, size):
-    return spread(loop, 4, allocating_slot, (size,))
+def allocate(executor, size):
+    return parallel_for(executor, 4, allocating_task, (size,))
 
 
 @kernel
-def own_room_slot(slot, room, n_turns, found):
+def own_arena_task(task, arena, n_own_blocks, found):
     """Write one's number to many tables, and count those that hold another in the end."""
-    tables = zeros(room, (n_turns, 100), np.int64)
-    for turn in range(n_turns):
-        tables[turn] = slot
-        marked = mark(room)
-        empty(room, 1000, np.int64)[:] = slot
-        release(room, marked)
+    tables = zeros(arena, (n_own_blocks, 100), np.int64)
+    for turn in range(n_own_blocks):
+        tables[turn] = task
+        marked = mark(arena)
+        empty(arena, 1000, np.int64)[:] = task
+        release(arena, marked)
     n_others = 0
-    for turn in range(n_turns):
+    for turn in range(n_own_blocks):
         for t in range(100):
-            n_others += 1 if tables[turn, t] != slot else 0
-    found[slot] = 1
+            n_others += 1 if tables[turn, t] != task else 0
+    found[task] = 1
     return n_others
 
 
 @kernel
-def use_rooms(loop, n_slots, n_turns, found):
-    return spread(loop, n_slots, own_room_slot, (n_turns, found))
+def use_rooms(executor, n_tasks, n_own_blocks, found):
+    return parallel_for(executor, n_tasks, own_arena_task, (n_own_blocks, found))
 
 
 @kernel
-def float_slot(slot, room):
+def float_slot(task, arena):
     return 0.5
 
 
 @kernel
-def floats(loop):
-    return spread(loop, 2, float_slot, ())
+def floats(executor):
+    return parallel_for(executor, 2, float_slot, ())
 
 
 @kernel
-def twice(loop, out, step):
+def twice(executor, out, step):
     """Spread two kinds of slots, one of them twice."""
-    spread(loop, len(out), count_slot, (out, step))
-    spread(loop, len(out), count_slot, (out, step))
-    return spread(loop, len(out), number_slot, ())
+    parallel_for(executor, len(out), count_task, (out, step))
+    parallel_for(executor, len(out), count_task, (out, step))
+    return parallel_for(executor, len(out), number_task, ())
 
 
 COUNT, ADD_NUMBERS, COPY, ALLOCATE, USE_ROOMS, FLOATS, TWICE = (
@@ -103,16 +103,16 @@ COUNT, ADD_NUMBERS, COPY, ALLOCATE, USE_ROOMS, FLOATS, TWICE = (
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-@pytest.mark.parametrize("n_slots", [1, 2, 3, 64, 1000])
-def test_every_slot_is_called_once(n_slots, parallel, threads):
-    out = np.zeros(n_slots, np.int64)
-    assert COUNT.on(parallel)(out, 5) == (n_slots * (n_slots - 1) // 2, 5 * n_slots)
+@pytest.mark.parametrize("n_tasks", [1, 2, 3, 64, 1000])
+def test_every_slot_is_called_once(n_tasks, parallel, threads):
+    out = np.zeros(n_tasks, np.int64)
+    assert COUNT.on(parallel)(out, 5) == (n_tasks * (n_tasks - 1) // 2, 5 * n_tasks)
     assert (out == 5).all()
     # The negative control: a second call shows.
     COUNT.on(parallel)(out, 1)
     assert (out == 6).all()
-    assert ADD_NUMBERS.on(parallel)(n_slots) == n_slots * (n_slots - 1) // 2
-    assert TWICE.on(parallel)(out, 1) == n_slots * (n_slots - 1) // 2
+    assert ADD_NUMBERS.on(parallel)(n_tasks) == n_tasks * (n_tasks - 1) // 2
+    assert TWICE.on(parallel)(out, 1) == n_tasks * (n_tasks - 1) // 2
     assert (out == 8).all()
 
 
@@ -161,33 +161,33 @@ def test_a_driver_is_compiled_once_and_without_threads_of_its_own(monkeypatch):
     )
     out = np.zeros(3, np.int64)
     with event.install_recorder("numba:compile") as recorder:
-        for parallel in (False, True):
-            driver.on(parallel)(out, 1)
+        for threaded in (False, True):
+            driver.on(threaded)(out, 1)
     assert (out == 2).all()
     names = [e.data["dispatcher"].py_func.__name__ for _, e in recorder.buffer if e.is_start]
     assert names.count("count") == 1
     assert len(driver.bound) == len(modules) == 1
     assert "numba_parallel_for" not in modules[0]
     # The negative control: the loop that has them.
-    assert b"numba_parallel_for" in slots.compile_loop().object_file
+    assert b"numba_parallel_for" in parallel.compile_loop().object_file
 
 
 def test_the_loop_is_the_same_code_each_time_it_is_compiled():
     """The file that the cache holds depends on no address, nor on what Numba did before."""
-    code = slots.compile_loop()
+    code = parallel.compile_loop()
     assert code.results == "q"
     assert code.symbol.encode() in code.object_file
     assert llvm.ObjectFileRef.from_data(code.object_file)
     assert loader.address_of(code.object_file, code.symbol) != 0
-    assert slots.compile_loop() == code
+    assert parallel.compile_loop() == code
 
 
 LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-SLOT = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
 
 
 @pytest.fixture
-def loop(monkeypatch):
+def executor(monkeypatch):
     """Let a Python function be the loop that threads share."""
 
     def use(function):
@@ -197,25 +197,25 @@ def loop(monkeypatch):
     return use
 
 
-def test_threads_are_really_used(loop):
+def test_threads_are_really_used(executor):
     """A loop that is handed over is called: one that does nothing leaves the slots undone."""
     out = np.zeros(4, np.int64)
-    loop(lambda _n, _function, _arguments: 0)
+    executor(lambda _n, _function, _arguments: 0)
     assert COUNT.on(True)(out, 1) == (0, 0)
     assert (out == 0).all()
     assert COUNT.on(False)(out, 1) == (6, 4)
 
 
-def test_slots_may_be_called_in_any_order(loop):
+def test_slots_may_be_called_in_any_order(executor):
     called = []
 
-    def backwards(n_slots, function, arguments):
-        for slot in reversed(range(n_slots)):
-            SLOT(function)(arguments, slot)
-            called.append(slot)
-        return n_slots
+    def backwards(n_tasks, function, arguments):
+        for task in reversed(range(n_tasks)):
+            TASK(function)(arguments, task)
+            called.append(task)
+        return n_tasks
 
-    loop(backwards)
+    executor(backwards)
     out = np.zeros(4, np.int64)
     assert COUNT.on(True)(out, 1) == (6, 4)
     assert called == [3, 2, 1, 0]

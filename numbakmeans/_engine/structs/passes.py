@@ -9,21 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.plan import Worth
+from numbakmeans._engine.plan import Costs
 
-#: Features whose products with directions are summed before they are added to those of others (`heads`).
+#: Features whose products with directions are summed before they are added to those of others (`projections`).
 CHUNK = 128
 
 
-class Frame(NamedTuple):
+class Transform(NamedTuple):
     """The origin (n_features,) and the scale of what the tile sees.
 
-    as_is : the origin is zero and the scale 1, so that the tile can see the data as it is
+    identity : the origin is zero and the scale 1, so that the tile can see the data as it is
     """
 
     origin: np.ndarray
     scale: float
-    as_is: bool
+    identity: bool
 
 
 class Places(NamedTuple):
@@ -55,12 +55,12 @@ class Packed(NamedTuple):
 class Layout(NamedTuple):
     """How rows and centers are laid out where all rows want all centers.
 
-    block_rows : rows of a block; turns : are they scored side by side (`certify.score_all`)?
+    block_rows : rows of a block; transposes : are they scored side by side (`certify.score_all`)?
     """
 
     block_rows: int
-    turns: bool
-    frame: Frame
+    transposes: bool
+    transform: Transform
     places: Places
 
 
@@ -90,21 +90,21 @@ class Rows(NamedTuple):
     lower: np.ndarray
 
 
-class Turn(NamedTuple):
+class Schedule(NamedTuple):
     """How a pass with bounds goes about it.
 
-    turns : are rows that want all centers to be scored side by side (`certify.score_all`)?
+    transposes : are rows that want all centers to be scored side by side (`certify.score_all`)?
     n_before : how many passes were made before; block by block takes its turn to be asked first
-    expected : what asking is expected to cost, in all; worth : `plan.Worth`
+    expected : what asking is expected to cost, in all; costs : `plan.Costs`
     """
 
-    turns: bool
+    transposes: bool
     n_before: int
     expected: float
-    worth: Worth
+    costs: Costs
 
 
-class Movers(NamedTuple):
+class FastCenters(NamedTuple):
     """Centers that are scored for all rows.
 
     places : (n_clusters,), int64, where each center is among them, -1 for the others; packed : these alone
@@ -127,11 +127,11 @@ class Basis(NamedTuple):
     center_loss: float
 
 
-class Heads(NamedTuple):
+class Projections(NamedTuple):
     """The heads of all rows, and those of the centers as the tile wants them.
 
     rows : (n_samples, n_directions + 1), float32
-    loss : e of rows, for one unit; packed : of the centers' heads; slacks : (n_panels,), the largest slack of
+    loss : e of rows, for one unit; packed : of the centers' heads; panel_errors : (n_panels,), the largest slack of
     each panel
     centers : (n_clusters, n_features), float32, the centers themselves in the frame; norms : (n_clusters,)
     """
@@ -139,7 +139,7 @@ class Heads(NamedTuple):
     rows: np.ndarray
     loss: float
     packed: Packed
-    slacks: np.ndarray
+    panel_errors: np.ndarray
     centers: np.ndarray
     norms: np.ndarray
 
@@ -150,13 +150,13 @@ class Clusters(NamedTuple):
     points : (n_clusters, padded features), finite; moved : (n_clusters,), how far each moved since the pass
     before, from `bounds.follow_centers`
     groups : (n_clusters,), the group of each center
-    heads, movers : None in a pass without
+    projections, fast : None in a pass without
     """
 
     points: np.ndarray
-    frame: Frame
+    transform: Transform
     moved: np.ndarray
     places: Places
     groups: np.ndarray
-    heads: Heads | None
-    movers: Movers | None
+    projections: Projections | None
+    fast: FastCenters | None

@@ -1,4 +1,4 @@
-"""Heads, from Python: which directions to take them along, and how to try them (`kernels.heads`)."""
+"""Heads, from Python: which directions to take them along, and how to try them (`kernels.projections`)."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import numpy as np
 
 from numbakmeans._engine.algorithms.panels import aligned, pack_buffers, panels_of, tile_columns
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.shapes.passes import CHUNK, Basis, Clusters, Heads, Places
+from numbakmeans._engine.structs.passes import CHUNK, Basis, Clusters, Places, Projections
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
-#: The loss for one unit from which directions give no heads: `pairs.HEAD_REACH` holds below.
+#: The loss for one unit from which directions give no heads: `pairs.PROJECTION_REACH` holds below.
 MOST_LOSS = 2.0**-7
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
-_KERNELS = "numbakmeans._engine.kernels.heads"
-_products, _pack_heads = Driver(_KERNELS, "products"), Driver(_KERNELS, "pack_heads")
-heads_of_rows = Driver(_KERNELS, "heads_of_rows")
+_KERNELS = "numbakmeans._engine.kernels.projections"
+_products, _pack_projections = Driver(_KERNELS, "products"), Driver(_KERNELS, "pack_projections")
+projections_of_rows = Driver(_KERNELS, "projections_of_rows")
 _orthonormalize, _off_orthonormal = Entry(_KERNELS, "orthonormalize"), Entry(_KERNELS, "off_orthonormal")
 
 #: Returns the products of rows (n_rows, n_features) and vectors, float32: (n_rows, n_vectors).
 Multiply = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def multiplies(parallel: bool, n_slots: int) -> Multiply:
+def multiplies(parallel: bool, n_tasks: int) -> Multiply:
     """Return what multiplies arrays, without BLAS, whose threads would go on spinning beside ours."""
     run = _products.on(parallel)
 
     def multiply(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), len(vectors)), SINGLE)
-        run(n_slots, np.ascontiguousarray(rows), panels_of(vectors, tile_columns(SINGLE)), out)
+        run(n_tasks, np.ascontiguousarray(rows), panels_of(vectors, tile_columns(SINGLE)), out)
         return out
 
     return multiply
@@ -42,7 +42,7 @@ def lengths(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(rows).sum(1))
 
 
-def head_distances(
+def projection_distances(
     rows: np.ndarray,
     centers: np.ndarray,
     products: tuple[np.ndarray, np.ndarray],
@@ -59,8 +59,8 @@ def head_distances(
         np.sqrt(np.maximum(square - np.square(some).sum(1), 0.0))
         for square, some in zip(squares, along, strict=True)
     ]
-    heads = [np.column_stack(parts) for parts in zip(along, rests, strict=True)]
-    square = squares[0][:, None] + squares[1] - 2.0 * multiply(heads[0], heads[1])
+    projections = [np.column_stack(parts) for parts in zip(along, rests, strict=True)]
+    square = squares[0][:, None] + squares[1] - 2.0 * multiply(projections[0], projections[1])
     return np.sqrt(np.maximum(square, 0.0))
 
 
@@ -102,15 +102,17 @@ def basis_of(vectors: np.ndarray, off: float) -> Basis:
     return Basis(chunks, panels, float(row_loss), float(each * (n_features + 6) * 2.0**-53 + off))
 
 
-def pack_heads(plan: Plan, rows: np.ndarray, basis: Basis, clusters: Clusters, places: Places) -> Heads:
-    """Return `Heads` of rows, which have theirs (n_samples, n_directions + 1), and of centers.
+def pack_projections(
+    plan: Plan, rows: np.ndarray, basis: Basis, clusters: Clusters, places: Places
+) -> Projections:
+    """Return `Projections` of rows, which have theirs (n_samples, n_directions + 1), and of centers.
 
     places : of the centers, in panels as wide as the tile
     """
-    points, frame = clusters.points, clusters.frame
-    n_clusters, n_features = len(points), len(frame.origin)
+    points, transform = clusters.points, clusters.transform
+    n_clusters, n_features = len(points), len(transform.origin)
     packed = pack_buffers(n_clusters, rows.shape[1], places, SINGLE)
     of_centers = (aligned((n_clusters, n_features), SINGLE), np.empty(n_clusters))
-    heads = Heads(rows, basis.row_loss, packed, np.empty(len(places.groups)), *of_centers)
-    _pack_heads.on(plan.parallel)(plan.n_slots, points, frame, basis, heads)
-    return heads
+    projections = Projections(rows, basis.row_loss, packed, np.empty(len(places.groups)), *of_centers)
+    _pack_projections.on(plan.parallel)(plan.n_tasks, points, transform, basis, projections)
+    return projections

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.fit import nearest, roots
-from numbakmeans._engine.kernels.canonical import root_single
+from numbakmeans._engine.kernels.reference import root_single
 from numbakmeans._engine.samples import Samples
 
 

@@ -31,8 +31,8 @@ class Leaves(NamedTuple):
     sums: np.ndarray
 
 
-class Sketches(NamedTuple):
-    """Sketches of the rows of the first leaves (`sketch`).
+class QuantizedRows(NamedTuple):
+    """The rows of the first leaves, quantized (`quantization`).
 
     origin : (n_features,), float64; scale : float64, above 0
     steps : INOUT (n_sketched, n_features, lanes), int8
