@@ -46,6 +46,18 @@ def lowest(session):
     session.run("pytest", *CORE, "tests/test_cache.py")
 
 
+@nox.session(python=PYTHONS)
+@nox.parametrize("releases", ["final", "pre"])
+def newest(session, releases):
+    """Run what tells first that a new Numba, llvmlite or NumPy has changed something inside."""
+    session.install("-e", ".[test]")
+    more = ["--pre"] if releases == "pre" else []
+    session.install("--upgrade", *more, "numba", "numpy")
+    session.run(
+        "pytest", "tests/test_numba_inside.py", *CORE, "tests/test_cache.py", "tests/test_overloads.py"
+    )
+
+
 @nox.session(python=PYTHONS[0])
 @nox.parametrize("layer", LAYERS)
 def layers(session, layer):

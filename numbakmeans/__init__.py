@@ -1,40 +1,54 @@
 """Exact multicore k-means on NumPy arrays, compiled by Numba.
 
-A call flows one way, and imports go only downward:
+Calls flow one way, and imports only go downward:
 
-_cli         the command line: main, files, plot, warmup
+_cli         the command line: main (arguments), cluster, info, console; files, plot, warmup
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
-_nopython    what Python does for nopython code
-_scipy       the face of scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
-_arguments   how SciPy's arguments are read
+_nopython    the Python side of calls from nopython code
+_scipy       drop-in replacements for scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+_arguments   parsing and validation of SciPy's arguments
 
-_engine      everything that k-means is, whoever calls
+_engine      k-means itself, independent of any interface
   refining     the passes of SciPy's kmeans
   fit          seed -> plan -> iterate -> FitResult
-  seeding      starting centers, one method a file, and their table
-  algorithms   the ways to run a pass, one a file, and their table
-  samples      arrays in: dtype, layout, checks, ranges, exact sums
-  kernels      nopython code, called by address (see its docstring)
+  seeding      initial centers: one method per file, and a table of them
+  algorithms   ways to run a pass: one per file, and a table of them
+  samples      input arrays: dtype, layout, checks, ranges, exact sums
+  kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
-  shapes       what Python and kernels hand each other
-  exact        means in plain integers
-  plan         thresholds
-  grids        the grids that exact sums lie on
+  structs      named tuples that Python and kernels exchange
+  exact        means in Python integers
+  plan         choices by shape and threads, and the cost model; thresholds: the measured figures
+  bins         the exponents of the exact accumulators
 
-_numba       all that knows Numba and LLVM
-  entries      kernels as Python calls them, by address
-  drivers      kernels that share out their work to threads
-  doors        how a user's compiled code calls ours; calls, overloads, hook: its side of them
-  cache        where compiled code is kept; loader: machine code from a file, by LLVM alone
-  runtime      what threads, forks and Ctrl-C need
+_numba       everything that depends on Numba and LLVM
+  entries      calls of kernels from Python, by address
+  drivers      kernels that run their tasks in parallel
+  doors        calls from a user's compiled code; calls, hook, overloads, jit_overloads, scipy_overloads: the
+               side of that code
+  cache        compiled code on disk; loader: machine code from a file, by LLVM alone
+  runtime      safety with threads, forks and Ctrl-C
   compiler     from a Python function to machine code
-  slots        the parallel loop
-  tables       arrays as kernels see them
-  draws        random numbers inside kernels; bitgen: where NumPy keeps them
-  status       what became of a call from nopython code
+  parallel     the parallel loop over tasks
+  tables       arrays as kernels see them; arena: temporary ones; callers_arrays: those of nopython callers
+  scalars      operations on numbers inside kernels
+  draws        random numbers inside kernels; bitgen: addresses of NumPy's bit generators
+  status       status codes of calls from nopython code
 
 Nothing is imported before a name is used: `import numbakmeans` costs next to nothing.
+
+Glossary
+
+task                  a share of the rows that one thread works on
+arena                 scratch memory of a task or call, allocated as a stack and released as a whole
+transform             the common origin and scale that rows and centers are shifted and scaled by
+bins                  fixed ranges of exponents; values are split into an integer part per bin, summed exactly
+projections           coordinates along a few orthonormal directions, plus the norm of the residual
+fast-moving centers   the few centers that moved far in the last update, scored for all rows
+quantized rows        rows rounded to int8, with error bounds, to skip rows that a pick of '++' cannot affect
+undecided rows        rows whose nearest center is not settled by bounds or approximate scores
+code book             SciPy's term for the centers; a code is one center or its index
 """
 
 import sys
@@ -77,7 +91,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{_HOMES[name]}")
     if _HOMES[name] == "_scipy" and "numba" in sys.modules:
-        # Numba asks for it at its first compilation, which may lie behind.
+        # Numba calls the hook at its first compilation, which may be over already.
         from numbakmeans._numba import hook
 
         hook.register(home)

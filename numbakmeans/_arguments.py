@@ -1,6 +1,6 @@
-"""What the arguments of `scipy.cluster.vq` mean: how each is read, and what is said where it cannot be.
+"""Parsing and validation of the arguments of `scipy.cluster.vq`, and the messages of the errors.
 
-A message that SciPy has too starts with SciPy's sentence, and goes on to name the argument.
+A message that SciPy has as well begins with SciPy's sentence, and goes on to name the argument.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
 from numbakmeans._engine.seeding import SEEDINGS
 
@@ -30,11 +30,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def takes_generator(function: F) -> F:
-    """Let a function take ``rng=`` or the older ``seed=``, and hand it the chosen generator as ``rng``.
+    """Let a function accept ``rng=`` or the older ``seed=``, and pass it the chosen generator as ``rng``.
 
-    ``rng`` always goes through `numpy.random.default_rng`. ``seed`` has the meaning that it had before
-    SciPy 1.15, and is looked at only when a random number is wanted, like SciPy's global RandomState,
-    which serves where neither is given. The function finds a callable that returns the generator.
+    ``rng`` always goes through `numpy.random.default_rng`. ``seed`` means what it did before SciPy 1.15, and
+    is resolved only when a random number is needed. So is SciPy's global RandomState, which is used if
+    neither is given. The decorated function receives a callable that returns the generator.
     """
 
     @functools.wraps(function)
@@ -58,7 +58,7 @@ def takes_generator(function: F) -> F:
 
 
 def as_generator(rng: Any) -> np.random.Generator:
-    if isinstance(rng, np.random.RandomState):  # what default_rng does from NumPy 2.2 on
+    if isinstance(rng, np.random.RandomState):  # as default_rng does since NumPy 2.2
         return np.random.Generator(rng._bit_generator)
     try:
         return np.random.default_rng(rng)
@@ -88,8 +88,8 @@ def require_finite(samples: Samples, name: str) -> None:
 
 
 def not_finite(X: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Find row and column of each value that is not finite, in pieces: X may be mapped from a large file."""
-    step = max(_plan.SLAB_BYTES // (16 * X.shape[1]), 1)  # a place is two int64
+    """Yield row and column of each non-finite value, piece by piece: X may be mapped from a large file."""
+    step = max(at.MAX_SLAB_BYTES // (16 * X.shape[1]), 1)  # an index pair is two int64
     for start in range(0, len(X), step):
         for row, column in np.argwhere(~np.isfinite(X[start : start + step])):
             yield start + int(row), int(column)
@@ -101,17 +101,17 @@ def require_size(array: np.ndarray, name: str) -> None:
 
 
 def as_columns(array: np.ndarray) -> np.ndarray:
-    """Return 1-D data as the rows of one feature."""
+    """Return 1-D data as rows of a single feature."""
     return array.reshape(-1, 1) if array.ndim == 1 else array
 
 
 def like(rows: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """Return rows of one feature as 1-D where array is 1-D."""
+    """Return rows of a single feature as 1-D if array is 1-D."""
     return rows[:, 0] if array.ndim == 1 else rows
 
 
 def as_passes(iter: Any, message: str) -> int:
-    """Return iter as a whole number of at least 1; SciPy's message where it is less."""
+    """Return iter as an integer of at least 1; raise ValueError with SciPy's message if it is less."""
     try:
         below = int(iter) < 1
     except (TypeError, ValueError, OverflowError) as error:
@@ -125,7 +125,7 @@ def as_passes(iter: Any, message: str) -> int:
 
 
 def as_count(k: np.ndarray) -> int:
-    """Return the number of clusters in an array of one element, truncated; TypeError if it is no number."""
+    """Return the number of clusters in a one-element array, truncated; TypeError if it is not a number."""
     value = k.reshape(())[()]
     if k.dtype.kind not in "biufO" or not isinstance(value, numbers.Real | np.bool_):
         raise TypeError(f"k must be a number of clusters or an array of centroids, got {value!r}")
@@ -177,7 +177,7 @@ def as_options(iter: Any, thresh: Any, minit: Any, missing: Any) -> int:
 
 
 def size_of(k: Any) -> int:
-    """Return the number of elements of k, however it is given."""
+    """Return the number of elements of k, a number or anything array-like."""
     if isinstance(k, numbers.Number | str | None):
         return 1
     try:

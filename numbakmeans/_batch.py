@@ -20,6 +20,7 @@ from numbakmeans._arguments import (
     not_finite,
 )
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
@@ -34,7 +35,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 class _Problems:
-    """The problems of a batch: their sizes, and the rows of some of them one after the other."""
+    """The problems of a batch: their sizes, and access to the concatenated rows of a range of them."""
 
     def __init__(self, data: Any) -> None:
         self.stacked = not isinstance(data, list | tuple)
@@ -52,7 +53,7 @@ class _Problems:
             shapes = [part.shape for part in self.arrays]
             dtypes = {working_dtype(part) for part in self.arrays}
             if len(dtypes) > 1:
-                raise ValueError("data must be worked on in one dtype, got arrays of float32 and of float64")
+                raise ValueError("all problems must have the same working dtype, got float32 and float64")
             self.dtype = dtypes.pop() if dtypes else np.dtype(np.float64)
         self._check(shapes)
         self.flat = len(shapes[0]) == 1
@@ -72,7 +73,8 @@ class _Problems:
                 raise ValueError(f"data[{b}] must be a non-empty array (M, N) or (M,), got shape {shape}")
             if shape[1:] != shapes[0][1:]:
                 raise ValueError(
-                    f"data[{b}] has shape {shape}, but data[0] {shapes[0]}: the features must be as many"
+                    f"data[{b}] has shape {shape}, but data[0] {shapes[0]}: all problems must have the same "
+                    "number of features"
                 )
 
     def rows(self, first: int, last: int) -> np.ndarray:
@@ -82,7 +84,7 @@ class _Problems:
             rows = some.reshape(-1, self.n_features)
         else:
             parts = [part.reshape(len(part), -1) for part in self.arrays[first:last]]
-            # Parts that are all in Fortran order make a whole that is.
+            # The concatenation of Fortran-ordered parts is Fortran-ordered.
             rows = np.ascontiguousarray(np.concatenate(parts, dtype=self.dtype, casting="same_kind"))
         rows.flags.writeable = False
         return rows
@@ -90,7 +92,7 @@ class _Problems:
     def in_shape(
         self, centers: np.ndarray, center_starts: np.ndarray, labels: np.ndarray, row_starts: np.ndarray
     ) -> Pair | list[Pair]:
-        """Return centers and labels, one after the other, in the form of the data."""
+        """Return concatenated centers and labels in the form of the data, stacked or as a list."""
         if self.stacked:
             shape = (len(self), -1) if self.flat else (len(self), -1, self.n_features)
             return centers.reshape(shape), labels.reshape(len(self), -1)
@@ -100,11 +102,11 @@ class _Problems:
         return list(zip(books, parts, strict=True))
 
     def groups(self, n_clusters: np.ndarray | int, n_iter: int) -> Iterator[tuple[int, int]]:
-        """Find runs of problems that are solved in one call: Ctrl-C is answered between calls."""
+        """Yield ranges of problems to solve in one call each: Ctrl-C is answered between calls."""
         ends = np.cumsum(_plan.problem_work(self.sizes, self.n_features, n_clusters, n_iter))
         first, done = 0, 0.0
         while first < len(self):
-            last = min(int(np.searchsorted(ends, done + _plan.STEPS_PER_CALL)) + 1, len(self))
+            last = min(int(np.searchsorted(ends, done + at.MAX_CALL_STEPS)) + 1, len(self))
             yield first, last
             first, done = last, float(ends[last - 1])
 
@@ -123,28 +125,28 @@ def kmeans2_batch(
     """
     Run `kmeans2` on many problems in one call.
 
-    The threads share the problems, and each is solved by one of them: for problems so small that calls of
-    `kmeans2` would mostly be overhead. (Large ones are solved one after the other, with all threads.)
-    The result of problem b has the bits of ``kmeans2(data[b], ..., rng=rng.spawn(B)[b])``.
+    Problems are solved in parallel, each on one thread. This is for problems so small that separate calls of
+    `kmeans2` would be mostly overhead. (Large ones are solved one after the other, each with all threads.)
+    The result of problem b is bit-identical to that of ``kmeans2(data[b], ..., rng=rng.spawn(B)[b])``.
 
     Parameters
     ----------
     data : array_like (B, M, N) or (B, M), or list of B array_likes (M, N) or (M,)
         B problems of M observations of N features (or of M scalars). In a list M may differ.
     k : int, or array_like (B, k, N) or (B, k), or list of B array_likes (k, N) or (k,)
-        The number of clusters of every problem, or the centroids that each starts from.
+        The number of clusters of every problem, or the initial centroids of each.
     iter, thresh, minit, missing, check_finite
         As in `kmeans2`.
     rng : {None, int, numpy.random.Generator, ...}, optional
-        Passed through `numpy.random.default_rng`; one child is spawned for each problem. Not used where
-        `k` holds centroids.
+        Passed through `numpy.random.default_rng`; one child is spawned for each problem. Not used if `k`
+        holds centroids.
 
     Returns
     -------
     centroid : ndarray (B, k, N) or (B, k)
-        As of `kmeans2`, for each problem.
+        As from `kmeans2`, for each problem.
     label : ndarray (B, M), int32
-        As of `kmeans2`, for each problem.
+        As from `kmeans2`, for each problem.
 
     For a list: a list of B pairs of centroid and label.
 
@@ -153,13 +155,13 @@ def kmeans2_batch(
     ClusterError
         A cluster is empty and `missing` is 'raise'.
     TypeError, ValueError
-        As in `kmeans2`; the message names the problem. Also: no problems, features or working dtypes that
-        differ, a generator that cannot spawn.
+        As in `kmeans2`; the message names the problem. Also if there are no problems, if their numbers of
+        features or working dtypes differ, or if the generator cannot spawn.
 
     Warns
     -----
     UserWarning
-        A cluster was empty in some pass of some problem: one warning for all.
+        A cluster was empty in some pass of some problem; there is one warning for all.
 
     Examples
     --------
@@ -213,7 +215,7 @@ def _starts(sizes: np.ndarray) -> np.ndarray:
 
 
 def _given_centroids(k: Any, minit: str, problems: _Problems) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the starting centroids of all problems, one after the other, and how many each has; or None."""
+    """Return the concatenated initial centroids of all problems and their numbers; None if k is a number."""
     if isinstance(k, numbers.Number) and minit != "matrix":
         return None
     if problems.stacked or not isinstance(k, list | tuple):
@@ -287,7 +289,7 @@ def _require_finite_start(start: np.ndarray, starts: np.ndarray, first: int, ori
 def _seed(
     X: np.ndarray, starts: np.ndarray, n_clusters: int, minit: str, children: Sequence[np.random.Generator]
 ) -> np.ndarray:
-    """Return the starting centers of some problems, one after the other."""
+    """Return the concatenated starting centers of some problems."""
     row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
     if minit == "points":
         rows = points.draw_each(children, np.diff(starts), n_clusters)
@@ -314,7 +316,7 @@ def _seed(
 
 
 def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
-    """Solve some problems, in at most n_iter passes each."""
+    """Solve some problems, in at most n_iter passes each, and write their answers."""
     X, starts, center_starts, (centers, labels), outcomes = problems
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
@@ -336,7 +338,7 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     options = Options(bool(single), n_iter, stop_on_empty)
     wide = problems._replace(X=X.astype(np.float64, copy=False))
     SOLVE_ALL.on(plan.parallel)(plan.n_tasks, wide, options)
-    # Those whose means were hard to find.
+    # Those with means that the kernel left undecided are solved again from their start.
     for b in np.flatnonzero(outcomes[:, 2]).tolist():
         of_problem = slice(center_starts[b], center_starts[b + 1])
         centers[of_problem] = started[of_problem]

@@ -1,9 +1,9 @@
-"""What Python does for nopython code: whatever the kernels behind its doors decline.
+"""The Python side of calls from nopython code: everything that the kernels behind the doors decline.
 
-A function for each door takes the addresses of words and of results, as `_numba.calls` lays them out, and
-returns the status; `run` answers for SciPy's functions. A caller's arrays become NumPy arrays where they
-lie, and the way is that of every other call. On one thread, as the caller may be inside of a `prange`, but
-for what is called `parallel_`.
+The function of a door takes the addresses of argument words and of results, as `_numba.calls` lays them out,
+and returns the status; `run` answers for SciPy's functions. A caller's arrays are wrapped as NumPy arrays in
+place, and then handled as in any other call, on one thread, as the caller may be inside a `prange`; only the
+functions named `parallel_` use all threads.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from numbakmeans._engine.samples import Samples, labelled_means, working_dtype
 from numbakmeans._numba import runtime
 from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK
 
-#: What a caller's array may hold, by its code: the order of `_numba.tables.CALLERS_DTYPES`.
+#: Dtypes of callers' arrays, indexed by their code, in the order of `_numba.tables.CALLERS_DTYPES`.
 DTYPES = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
 
 
-#: Of warnings, which point at who called the compiled function: through `doors.run`, `run` and `_run`.
+#: Stack level of warnings, to point at the caller of the compiled function: above `doors.run`, `run`, `_run`.
 STACKLEVEL = 5
 
 
-# --- The building blocks, on NumPy arrays: results and a status
+# --- The building blocks on NumPy arrays: each returns a status and its results
 
 
 def _status_of(X: np.ndarray, centers: np.ndarray) -> tuple[int, Samples | None]:
@@ -72,7 +72,7 @@ def update_arrays(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> tup
 def start_arrays(
     X: np.ndarray, n_clusters: int, method: str, rng: np.random.Generator
 ) -> tuple[int, np.ndarray | None]:
-    """method : 'points' or '++'"""
+    """Return a status and starting centers; method : 'points' or '++'."""
     if method == "points":
         if not 1 <= n_clusters <= len(X):
             return BAD_COUNT, None
@@ -92,7 +92,7 @@ def start_arrays(
 
 
 class _View:
-    """An array at an address, for NumPy."""
+    """Array interface of memory at an address."""
 
     def __init__(self, address: int, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         self.__array_interface__ = {
@@ -105,7 +105,7 @@ class _View:
 
 
 class _Words:
-    """Words of a call, read one after the other."""
+    """The argument words of a call, read in order."""
 
     def __init__(self, address: int) -> None:
         self.address = address
@@ -126,13 +126,13 @@ class _Words:
         return np.asarray(_View(address, DTYPES[code], tuple(shape), tuple(strides)))
 
     def out(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Return the array at the next word, in C order."""
+        """Return the C-ordered array whose address is the next word."""
         address, dtype = self.next(), np.dtype(dtype)
         strides = tuple(dtype.itemsize * int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
         return np.asarray(_View(address, dtype.str, shape, strides))
 
     def text(self, width: int | None = None) -> str:
-        """Return a string; width : bytes of a character, the word after its length unless given."""
+        """Return a string; width : bytes per character, read from the word after the length if None."""
         address, length = self.next(), self.next()
         width = width or self.next()
         return ctypes.string_at(address, length * width).decode(
@@ -140,7 +140,7 @@ class _Words:
         )
 
     def object(self) -> Any:
-        """Return the Python object at the next word, None for 0."""
+        """Return the Python object whose address is the next word, None for 0."""
         address = self.next()
         return ctypes.cast(address, ctypes.py_object).value if address else None
 
@@ -149,7 +149,7 @@ class _Words:
 
 
 def _write(results: int, *values: Any) -> None:
-    """Write results, each a word."""
+    """Write results, one word each."""
     for t, value in enumerate(values):
         kind = ctypes.c_double if isinstance(value, float) else ctypes.c_int64
         kind.from_address(results + 8 * t).value = value
@@ -225,7 +225,7 @@ points = _on_one_thread(lambda words, _results: _start(words, "points"))
 
 
 def run(words: int) -> tuple[Any, ...]:
-    """Return what one of SciPy's functions returns: arrays in C order, and a float."""
+    """Return the results of one of SciPy's functions: C-ordered arrays, and floats."""
     with runtime.one_thread():
         return tuple(map(_returned, _run(_Words(words))))
 
@@ -262,7 +262,7 @@ def _run(given: _Words) -> tuple[Any, ...]:
     minit, missing = given.text(), given.text()
     drawn = given.next()
     if drawn:
-        # A kernel has drawn the centers, and left the passes to us.
+        # A kernel has drawn the centers and left the passes to Python.
         given.address -= 8
         k, minit = given.out((k, *data.shape[1:]), working_dtype(data)), "matrix"
     try:

@@ -1,7 +1,7 @@
-"""The face of `scipy.cluster.vq`: the home of SciPy's names and defaults.
+"""Drop-in replacements for the functions of `scipy.cluster.vq`, with SciPy's names and defaults.
 
-Signatures, meaning, streams of random numbers, errors and warnings are those of SciPy 1.17; where SciPy
-falls over, the README's table says what happens here instead. How arguments are read: `_arguments`.
+Signatures, semantics, streams of random numbers, errors and warnings are those of SciPy 1.17; where SciPy
+fails, a table in the README says what happens here instead. Arguments are parsed by `_arguments`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = ["ClusterError", "kmeans", "kmeans2", "vq", "whiten"]
 
 
 class ClusterError(Exception):
-    """A cluster is empty, and the caller asked for that to be an error."""
+    """Raised if a cluster is empty and the caller asked for an error."""
 
 
 def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
@@ -58,7 +58,7 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
     obs : array_like (M, N)
         Each row is an observation, each column a feature.
     check_finite : bool, optional
-        Whether to refuse NaN and infinities. Default: True.
+        Whether to reject NaN and infinities. Default: True.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
 
 
 def whiten_for(obs: Any, check_finite: bool | None, stacklevel: int) -> np.ndarray:
-    """Do what `whiten` does; stacklevel : of its caller, for warnings."""
+    """Do what `whiten` does; stacklevel : stack level of the caller to which warnings are attributed."""
     array = as_real(obs, "obs")
     if array.ndim == 0:
         raise ValueError("obs must have at least one dimension, got a scalar")
@@ -139,8 +139,8 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     Assign codes from a code book to observations.
 
     Each observation gets the index of the nearest row of the code book, the lowest index winning ties.
-    The distance is computed from the differences, in float64: it does not suffer from an offset of the
-    data, and the code is the nearest one also in float32.
+    The distance is computed from the differences, in float64: an offset of the data costs no accuracy, and
+    the code is the nearest one for float32 data as well.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     code_book : array_like (k, N) or (k,)
         Each row is a code.
     check_finite : bool, optional
-        Whether to refuse NaN and infinities. Default: True. Without the check a NaN distance counts as
+        Whether to reject NaN and infinities. Default: True. Without the check a NaN distance counts as
         +inf, and an observation with no finite distance gets code 0.
 
     Returns
@@ -164,7 +164,7 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     TypeError
         An array does not hold real numbers.
     ValueError
-        Shapes do not fit, the code book is empty, or there are NaN or infinities.
+        Shapes do not match, the code book is empty, or there are NaN or infinities.
 
     Examples
     --------
@@ -214,19 +214,19 @@ def kmeans(
     obs : array_like (M, N) or (M,)
         Each row is an observation.
     k_or_guess : int or array_like (k, N)
-        The number of codes, the start then being k observations at random; or the codes to start from.
-        Anything of one element is a number.
+        The number of codes, in which case k random observations are the initial codes; or the initial
+        codes themselves. Anything with a single element is a number.
     iter : int, optional
-        How many times to start; the code book of the lowest distortion is returned. Not used with a guess.
+        Number of starts; the code book with the lowest distortion is returned. Not used with a guess.
     thresh : float, optional
         Change of the distortion at which to stop, at least 0.
     check_finite : bool, optional
-        Whether to refuse NaN and infinities. Default: True.
+        Whether to reject NaN and infinities. Default: True.
     rng : {None, int, numpy.random.Generator, ...}, optional
-        Passed through `numpy.random.default_rng`. Where it is not given, the global RandomState serves,
+        Passed through `numpy.random.default_rng`. If it is not given, the global RandomState is used,
         as in SciPy.
     seed : {None, int, numpy.random.RandomState, numpy.random.Generator}, optional
-        The older argument, with its older meaning: an int seeds a RandomState.
+        The legacy argument, with its legacy meaning: an int seeds a RandomState.
 
     Returns
     -------
@@ -238,12 +238,13 @@ def kmeans(
     Raises
     ------
     TypeError
-        Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+        An array does not hold real numbers, `iter` or `thresh` has a wrong type, or both `rng` and `seed`
+        are given.
     OverflowError
         `iter` is infinite, as in SciPy.
     ValueError
-        Shapes that do not fit, fewer than one code, more codes than observations, `iter` below 1,
-        a negative or NaN `thresh`, NaN or infinities.
+        Shapes do not match, there are fewer than one code or more codes than observations, `iter` is below
+        1, `thresh` is negative or NaN, or there are NaN or infinities.
 
     Examples
     --------
@@ -316,52 +317,52 @@ def kmeans2(
     data : array_like (M, N) or (M,)
         M observations of N features, or M scalars.
     k : int or array_like (k, N) or (k,)
-        The number of clusters, or the centroids to start from (any array of more than one element, and
-        any at all with ``minit='matrix'``).
+        The number of clusters, or the initial centroids (any array of more than one element; with
+        ``minit='matrix'`` any array).
     iter : int, optional
-        Number of passes. The passes stop earlier where nothing moves any more, which changes nothing in
-        the result.
+        Number of passes. They stop earlier once no label changes, which does not affect the result.
     thresh : float, optional
         Not used, as in SciPy.
     minit : {'random', 'points', '++', 'matrix'}, optional
-        How to start: k draws from a Gaussian with the data's mean and covariance; k different rows at
-        random; k rows by k-means++ [1]_; or the centroids in `k`.
+        Initial centroids: k draws from a Gaussian with the data's mean and covariance; k distinct rows at
+        random; k rows chosen by k-means++ [1]_; or the centroids in `k`.
     missing : {'warn', 'raise'}, optional
-        What to do about a cluster without observations, which keeps its centroid: warn, or raise
-        ClusterError in the pass in which it appears.
+        What to do about an empty cluster, which keeps its centroid: warn, or raise ClusterError in the
+        pass in which it appears.
     check_finite : bool, optional
-        Whether to refuse NaN and infinities. Default: True. Without the check a NaN distance counts as
+        Whether to reject NaN and infinities. Default: True. Without the check a NaN distance counts as
         +inf, and an observation with no finite distance gets label 0.
     rng : {None, int, numpy.random.Generator, ...}, optional
-        Passed through `numpy.random.default_rng`. Where it is not given, the global RandomState serves,
+        Passed through `numpy.random.default_rng`. If it is not given, the global RandomState is used,
         as in SciPy.
     seed : {None, int, numpy.random.RandomState, numpy.random.Generator}, optional
-        The older argument, with its older meaning: an int seeds a RandomState.
+        The legacy argument, with its legacy meaning: an int seeds a RandomState.
 
     Returns
     -------
     centroid : ndarray (k, N) or (k,), float32 or float64
-        The exact means of the labelled observations, rounded once.
+        The exact means of the labeled observations, rounded once.
     label : ndarray (M,), int32
-        The nearest of the centroids that the last pass started from.
+        The index of the nearest of the centroids that the last pass started from.
 
     Raises
     ------
     ClusterError
-        A cluster is empty and `missing` is 'raise'. The generator has been drawn from.
+        A cluster is empty and `missing` is 'raise'. The generator has been advanced.
     TypeError
-        Arrays that do not hold real numbers, `iter` or `thresh` of a wrong type, both `rng` and `seed`.
+        An array does not hold real numbers, `iter` or `thresh` has a wrong type, or both `rng` and `seed`
+        are given.
     OverflowError
         `iter` is infinite, as in SciPy.
     ValueError
-        Shapes that do not fit, empty input, an unknown `minit` or `missing`, `iter` or `k` below 1,
-        ``minit='points'`` with more clusters than observations, NaN or infinities. The generator is
-        as it was.
+        Shapes do not match, the input is empty, `minit` or `missing` is unknown, `iter` or `k` is below 1,
+        there are more clusters than observations with ``minit='points'``, or there are NaN or infinities.
+        The generator is unchanged.
 
     Warns
     -----
     UserWarning
-        A cluster was empty in some pass; or `k` was not a whole number and has been truncated.
+        A cluster was empty in some pass; or `k` was not an integer and has been truncated.
 
     References
     ----------
@@ -400,8 +401,9 @@ def kmeans2_for(
     rng: Any,
     stacklevel: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Do what `kmeans2` does; rng : returns the generator; stacklevel : of its caller, for warnings of
-    `_report_empty`.
+    """Do what `kmeans2` does.
+
+    rng : returns the generator; stacklevel : stack level of the caller, for warnings of `_report_empty`
     """
     n_iter = as_options(iter, thresh, minit, missing)
     rows = as_real(data, "data")

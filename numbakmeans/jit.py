@@ -1,4 +1,4 @@
-"""Building blocks for your own nopython code, where they are called as here from Python.
+"""Building blocks for your own nopython code, which calls them as shown here from Python.
 
 >>> import numpy as np
 >>> from numbakmeans import jit
@@ -7,21 +7,21 @@
 >>> np.sort(result.centers.ravel()), result.converged, result.status == jit.OK
 (array([ 0.5, 10.5]), True, True)
 
-They run on one thread, and so are right everywhere: inside a `prange`, under any threading layer, after a
-fork. Those named `parallel_` use all threads, for calls outside of any `prange`. The bits of all are those
-of the Python functions, and random numbers are drawn from your generator as there.
+They run on one thread, and so are safe everywhere: inside a `prange`, under any threading layer, after a
+fork. Those named `parallel_` use all threads, for calls outside any `prange`. All results have the same bits
+as those of the Python functions, and random numbers are drawn from your generator in the same way.
 
-Your function carries none of their code, only a call. Small problems are solved without the GIL; for larger
+Your function contains none of their code, only a call. Small problems are solved without the GIL; for larger
 ones it is taken between passes, for some microseconds.
 
-Arrays are (n_samples, n_features), of any layout, float32, float64, integers or bool; integers and bool are
-worked on in float64, which results are then. Nothing is raised, as inside a `prange` Numba drops exceptions,
-or turns them into others: bad input gives a `status` other than OK, and results of NaN and -1. So does a
-function from your own cache where this package cannot be loaded any more, or only in a version that it was
-not compiled for.
+Arrays have shape (n_samples, n_features), any layout, and dtype float32, float64, integer or bool; integers
+and bool are converted to float64, which is then the dtype of results. Nothing is raised, as inside a `prange`
+Numba drops exceptions or turns them into others: bad input gives a `status` other than OK, and results of NaN
+and -1. The same happens if your function comes from your own cache, and this package can no longer be
+imported, or only a version that the function was not compiled for.
 
-With a `workspace` as their last argument, those that run on one thread take the memory that a small problem
-needs from it, instead of the heap.
+With a `workspace` as their last argument, the functions that run on one thread take the memory for a small
+problem from it instead of the heap.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 
 
 class Fit(NamedTuple):
-    """What `fit` found; the attributes are those of `numbakmeans.FitResult`, and `status`."""
+    """Result of `fit`; the attributes are those of `numbakmeans.FitResult`, and `status`."""
 
     centers: np.ndarray
     labels: np.ndarray
@@ -73,7 +73,7 @@ class Fit(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """What `nearest` found: labels (n_samples,), int32, and squared distances (n_samples,), float64."""
+    """Result of `nearest`: labels (n_samples,), int32, and squared distances (n_samples,), float64."""
 
     labels: np.ndarray
     sq_dists: np.ndarray
@@ -81,7 +81,7 @@ class Nearest(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What `update` found: centers (n_clusters, n_features), and rows of each, sizes (n_clusters,), int64."""
+    """Result of `update`: centers (n_clusters, n_features), and the rows of each (n_clusters,), int64."""
 
     centers: np.ndarray
     sizes: np.ndarray
@@ -102,20 +102,20 @@ def _require_labels(labels: np.ndarray) -> None:
 
 
 def workspace_words(n_samples: int, n_features: int, n_clusters: int) -> int:
-    """Return how many words a workspace has; in nopython code, too."""
+    """Return the number of words of a workspace; also called in nopython code."""
     n, d, k = max(n_samples, 1), max(n_features, 1), max(n_clusters, 1)
-    # Rows as they come, packed, and the parts of their sums; centers, sums and means; what goes with
-    # columns; and the lines of the cache that tables begin on.
+    # Rows as given, rows packed, and the parts of their sums; centers, sums and means; data per column; and
+    # the alignment of tables to cache lines.
     return (n + 256) * (7 * d + 12) + k * (20 * d + 40) + 600 * (d + 8) + 4096
 
 
 def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
-    """Return memory for calls of the others with no more rows, features and clusters.
+    """Return scratch memory for calls with at most these numbers of rows, features and clusters.
 
     Returns
     -------
     ndarray (n_words,), int64
-        For one thread, and one call at a time. What is larger is right all the same, but allocates.
+        For one thread, and one call at a time. Larger problems are solved as well, but allocate memory.
     """
     return np.empty(workspace_words(n_samples, n_features, n_clusters), np.int64)
 
@@ -134,14 +134,14 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     Parameters
     ----------
     X : ndarray (n_samples, n_features), float32, float64, integers or bool
-    centers : ndarray (n_clusters, n_features), as X
-    max_iter : int, passes at most
+    centers : ndarray (n_clusters, n_features), same dtypes as X
+    max_iter : int, maximum number of passes
     work : ndarray, optional, from `workspace`
 
     Returns
     -------
     Fit
-        Unless its `status` is OK, with NaN as centers and inertia, and labels of -1.
+        Unless its `status` is OK, centers and inertia are NaN, and labels are -1.
     """
     _require_rows(X=X, centers=centers)
     with runtime.one_thread():
@@ -164,7 +164,14 @@ def _nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
 def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     """Return the nearest center of each row, the lowest index winning ties, and the squared distance to it.
 
-    X, centers, work : as of `fit`
+    Parameters
+    ----------
+    X, centers, work : as in `fit`
+
+    Returns
+    -------
+    Nearest
+        Unless its `status` is OK, labels are -1, and squared distances are NaN.
     """
     _require_rows(X=X, centers=centers)
     with runtime.one_thread():
@@ -185,11 +192,17 @@ def _update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
 
 
 def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = None) -> Update:
-    """Return the exact mean of the rows of each label, rounded once to float32 if X is that, else to float64.
+    """Return the exact mean of the rows with each label, rounded once to float32 if X is, else to float64.
 
-    X, centers, work : as of `fit`; labels : (n_samples,), integers from 0 to n_clusters - 1
+    Parameters
+    ----------
+    X, centers, work : as in `fit`
+    labels : ndarray (n_samples,), integers from 0 to n_clusters - 1
 
-    A center without rows stays, rounded. Unless `status` is OK, the centers are NaN and the sizes 0.
+    Returns
+    -------
+    Update
+        A center without rows is kept, rounded. Unless `status` is OK, centers are NaN and sizes 0.
     """
     _require_rows(X=X, centers=centers)
     _require_labels(labels)
@@ -215,11 +228,18 @@ def _start(X: np.ndarray, n_clusters: int, method: str, rng: np.random.Generator
 
 
 def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
-    """Return different rows of X at random: the start of ``kmeans2(minit="points")``.
+    """Return distinct rows of X, drawn at random: the start of ``kmeans2(minit="points")``.
 
-    X, work : as of `fit`; n_clusters : int; rng : numpy.random.Generator
+    Parameters
+    ----------
+    X, work : as in `fit`
+    n_clusters : int
+    rng : numpy.random.Generator
 
-    Without so many rows: NaN, and the generator is left alone.
+    Returns
+    -------
+    ndarray (n_clusters, n_features)
+        If there are fewer rows than clusters, NaN, and the generator is not advanced.
     """
     _require_rows(X=X)
     with runtime.one_thread():
@@ -229,9 +249,16 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any =
 def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return rows of X chosen by k-means++: the start of ``kmeans2(minit="++")``.
 
-    X : as of `fit`, finite; n_clusters : int; rng : numpy.random.Generator; work : as of `fit`
+    Parameters
+    ----------
+    X, work : as in `fit`; X must be finite
+    n_clusters : int
+    rng : numpy.random.Generator
 
-    Without rows, or where they are not finite: NaN, and the generator is left alone.
+    Returns
+    -------
+    ndarray (n_clusters, n_features)
+        If there are no rows, or not all values are finite, NaN, and the generator is not advanced.
     """
     _require_rows(X=X)
     with runtime.one_thread():

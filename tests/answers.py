@@ -57,8 +57,9 @@ def main(layer, threads):
     import numba
 
     from numbakmeans._engine import plan as _plan
+    from numbakmeans._engine import thresholds as at
 
-    _plan.PARALLEL_WORK = 0
+    at.MIN_PARALLEL_STEPS = 0
     for dtype in (np.float32, np.float64):
         X, centers = ugly.wide_enough(dtype)
         plan = _plan.sweep(X.shape, work=X.size * len(centers))

@@ -11,7 +11,7 @@ import pytest
 import ways
 from hypothesis import HealthCheck, settings
 
-from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -53,6 +53,6 @@ def threads(request, monkeypatch):
     """Run with this many threads, in parallel kernels whatever the size (but for one thread)."""
     before = numba.get_num_threads()
     numba.set_num_threads(request.param)
-    monkeypatch.setattr(_plan, "PARALLEL_WORK", 0)
+    monkeypatch.setattr(at, "MIN_PARALLEL_STEPS", 0)
     yield request.param
     numba.set_num_threads(before)

@@ -28,7 +28,7 @@ SECONDS = 1200
 LENGTH = 256
 #: Modules with functions that are compiled, too, and must stay as they are; the others are watched.
 COMPILED = ("_engine.bins", "_engine.structs.seeds")
-WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.files", "_cli.main")
+WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.files", "_cli.main", "_cli.cluster")
 
 
 class Source:

@@ -18,6 +18,7 @@ import numpy as np
 
 from numbakmeans import fit, kmeans, kmeans2, vq, whiten
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.yinyang import Yinyang
 from numbakmeans._engine.samples import Samples
 
@@ -83,7 +84,7 @@ def main(name, given, control=""):
     shape, given = given.split(", ")
     call, (n_samples, n_features) = CALLS[name], SHAPES[shape]
     if control == "whole":
-        _plan.COPY_BYTES = 2**40
+        at.MAX_COPY_BYTES = 2**40
     if control == "mask":
         Samples.finite = property(lambda samples: bool(np.isfinite(samples.array).all()))
     makes_projections = name == "fit, many" and not _plan.lean()

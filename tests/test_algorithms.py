@@ -10,6 +10,7 @@ import ways
 
 from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
 from numbakmeans._engine.fit import iterate, nearest, pad_centers
 from numbakmeans._engine.kernels import reference
@@ -225,7 +226,7 @@ def test_bounds_hold_in_every_pass(name, dtype, way):
     with ways.forced(way):
         n_broken, projections_used, fast_used = broken_bounds(X, centers, 6)
         assert n_broken == 0
-        assert projections_used == (way == "yinyang" and X.shape[1] >= _plan.PROJECTION_FEATURES)
+        assert projections_used == (way == "yinyang" and X.shape[1] >= at.MIN_PROJECTION_FEATURES)
         # Nothing moves where each row has a center.
         assert fast_used == (way == "yinyang, fast centers" and len(centers) < len(X))
         # The negative control: they are not so loose that a tenth more would still hold.
@@ -321,7 +322,7 @@ def test_bounds_that_are_not_asked(checking, kept, transposes, monkeypatch, thre
         _plan, "costs", lambda *_: ways.FREE._replace(checked=1.0, checking=checking, kept=kept)
     )
     monkeypatch.setattr(_plan, "transposes", lambda *_: transposes)
-    monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
+    monkeypatch.setattr(at, "MAX_PACKED_BYTES", 0)
     rng = np.random.default_rng(6)
     X = rng.normal(size=(100, 9))[rng.integers(100, size=4000)] + rng.normal(size=(4000, 9)) * 0.1
     right = iterate(Samples(X), X[:50], 20, algorithm="lloyd")
@@ -362,10 +363,10 @@ def test_few_rows_need_the_definition(dtype):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Give a slot few rows at a time, but for `small`, whose blocks are compiled in."""
-    monkeypatch.setattr(_plan, "CHUNK_ROWS", 64)
-    monkeypatch.setattr(_plan, "PACKED_BYTES", 0)
-    monkeypatch.setattr(_plan, "CHUNK_BLOCKS", 1)
-    monkeypatch.setattr(_plan, "BLOCK_ROWS", 32)
+    monkeypatch.setattr(at, "MAX_CHUNK_ROWS", 64)
+    monkeypatch.setattr(at, "MAX_PACKED_BYTES", 0)
+    monkeypatch.setattr(at, "SPATIAL_CHUNK_BLOCKS", 1)
+    monkeypatch.setattr(at, "MAX_SPATIAL_ROWS", 32)
 
 
 MANY_CHUNKS = [
@@ -411,8 +412,8 @@ def test_blocks_of_every_width(way, monkeypatch):
     expected = expected_passes(X, centers)
     for lanes in (16, 32, 64, 128):
         for chunk in (16, 48, 128, 512):
-            monkeypatch.setattr(_plan, "LANES", lanes)
-            monkeypatch.setattr(_plan, "CHUNK_ROWS", chunk)
+            monkeypatch.setattr(at, "MAX_LANES", lanes)
+            monkeypatch.setattr(at, "MAX_CHUNK_ROWS", chunk)
             assert differences(X, centers, expected, way) == []
 
 
@@ -546,7 +547,7 @@ def test_small_passes_in_several_calls(stop_on_empty, monkeypatch):
             whole = iterate(Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="small")
             for step in (1, 2, 5):
                 with monkeypatch.context() as patch:
-                    patch.setattr(_plan, "STEPS_PER_CALL", step * _plan.pass_work(601, 3, 9))
+                    patch.setattr(at, "MAX_CALL_STEPS", step * _plan.pass_work(601, 3, 9))
                     assert _plan.per_call(_plan.pass_work(601, 3, 9)) == step
                     parts = iterate(
                         Samples(X), centers, max_iter, stop_on_empty=stop_on_empty, algorithm="small"

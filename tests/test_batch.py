@@ -8,6 +8,7 @@ import ugly
 
 from numbakmeans import ClusterError, kmeans2, kmeans2_batch
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 
 DTYPES = [np.float32, np.float64]
 METHODS = ["points", "++", "random"]
@@ -120,10 +121,10 @@ def test_dtypes_and_layouts(given, order):
 def test_large_problems_and_many_calls(monkeypatch):
     data = stack()
     right = kmeans2_batch(data, 5, minit="points", rng=3)
-    monkeypatch.setattr(_plan, "SMALL_VALUES", 100)
+    monkeypatch.setattr(at, "MAX_SMALL_VALUES", 100)
     assert _plan.alone(60 * 4, 1)
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
-    monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)
+    monkeypatch.setattr(at, "MAX_CALL_STEPS", 1)
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
 
 

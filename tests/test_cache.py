@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import numbakmeans
-from numbakmeans._cli.main import _entries
+from numbakmeans._cli.info import _entries
 from numbakmeans._numba import cache as _cache
 from numbakmeans._numba import compiler
 from numbakmeans._numba.compiler import kernel
@@ -503,11 +503,11 @@ WAYS_IN = [pytest.param(give_away, marks=as_root), open_to_group, open_to_all]
 def test_a_file_that_others_could_write_is_not_loaded_but_replaced(shared, open_up):
     (entry,) = shared.iterdir()
     open_up(entry)
-    assert "1 of them left alone, as others could write to them" in _entries(shared)
+    assert "1 of them not used, as other users could write to them" in _entries(shared)
     assert compiled() == (0, 1)
-    assert _cache.trouble == f"PermissionError: {entry} could be written by others: it is not loaded"
+    assert _cache.trouble == f"PermissionError: {entry} is writable by other users: not loaded"
     assert compiled() == (1, 0)
-    assert "left alone" not in _entries(shared)
+    assert "not used" not in _entries(shared)
 
 
 @posix
@@ -519,11 +519,11 @@ def test_a_folder_that_others_could_write_to_is_left_alone(shared, open_up, abov
     before = {path: path.read_bytes() for path in shared.iterdir()}
     assert compiled() == (0, 1)
     assert compiled(1) == (0, 1)
-    why = f"{place} could be written by others: {shared} is left alone"
+    why = f"{place} is writable by other users: {shared} is not used"
     assert _cache.trouble == f"PermissionError: {why}"
     assert _cache.lost == 2
     assert {path: path.read_bytes() for path in shared.iterdir()} == before
-    assert _entries(shared) == f"left alone ({why})"
+    assert _entries(shared) == f"not used ({why})"
 
 
 @posix

@@ -320,10 +320,11 @@ from numba import njit
 from numbakmeans import fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._numba import cache as _cache
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
-for _plan.PARALLEL_WORK, _plan.SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 0), (10**18, 10**5)):
-    _plan.nearest_scored = lambda *_: _plan.PARALLEL_WORK == 0
+for at.MIN_PARALLEL_STEPS, at.MAX_SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 0), (10**18, 10**5)):
+    _plan.nearest_scored = lambda *_: at.MIN_PARALLEL_STEPS == 0
     for algorithm in ALGORITHMS:
         _plan.algorithm = lambda *_: algorithm
         for dtype in (np.float32, np.float64, np.float16, np.int32):
@@ -354,19 +355,19 @@ def compiled(X, centers, rng):
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
     compiled(X, X[:2], np.random.default_rng(0))
-_plan.algorithm, _plan.HEAD_WORK, _plan.HEAD_TRIAL = lambda *_: "yinyang", 0, np.inf
-made, make_heads = [], ALGORITHMS["yinyang"]._make_heads
-ALGORITHMS["yinyang"]._make_heads = lambda self, *args: made.append(1) or make_heads(self, *args)
+_plan.algorithm, at.MIN_PROJECTION_STEPS, at.MAX_PROJECTION_TRIAL = lambda *_: "yinyang", 0, np.inf
+made, make_projections = [], ALGORITHMS["yinyang"]._make_projections
+ALGORITHMS["yinyang"]._make_projections = lambda self, *args: made.append(1) or make_projections(self, *args)
 for dtype in (np.float32, np.float64):
     few, along = np.random.default_rng(1).normal(size=(2, 500, 5))
     X = (few @ along.T[:, :150]).astype(dtype)
     fit(X, X[:80], max_iter=3)
 assert len(made) == 2
-_plan.head_cost = lambda *_: np.inf
-_plan.movers_tried, _plan.MOVERS_REST, _plan.bounds_cost = lambda *_: True, 1.0, lambda size, *_: -float(size)
+_plan.projection_cost, _plan.bounds_cost = lambda *_: np.inf, lambda size, *_: -float(size)
+_plan.fast_tried, at.MAX_SLOW_MOVEMENT = lambda *_: True, 1.0
 from numbakmeans._engine.algorithms import yinyang
-pack_movers = yinyang.pack_movers
-yinyang.pack_movers = lambda *args: made.append(1) or pack_movers(*args)
+pack_fast = yinyang.pack_fast
+yinyang.pack_fast = lambda *args: made.append(1) or pack_fast(*args)
 for dtype in (np.float32, np.float64):
     X = np.random.default_rng(1).normal(size=(900, 20)).astype(dtype)
     fit(X, X[:90], max_iter=4)
@@ -422,7 +423,7 @@ def test_warmup_leaves_nothing_to_compile(warmed, tmp_path):
     here = {"program": EVERYTHING, "NUMBA_NUM_THREADS": "4", "NUMBAKMEANS_CACHE_DIR": str(copy)}
     assert run(**here) == [0, 0, ""]
     # The control: a function less is noticed, for both dtypes, and one that a single call needs.
-    for name in ("lloyd.lloyd_pass", "heads.orthonormalize"):
+    for name in ("lloyd.lloyd_pass", "projections.orthonormalize"):
         for entry in copy.glob(f"_engine.kernels.{name}-*"):
             entry.unlink()
     assert run(**here) == [3, 0, ""]
@@ -444,7 +445,7 @@ def test_warmup_reaches_every_kernel_that_python_calls(warmed):
     wanted = {called(entry) for entry in entries if entry.module.startswith("numbakmeans.")}
     wanted |= {f"_engine.kernels.callers.{name}" for name, door in DOORS.items() if door.kinds}
     there = {path.name.partition("-")[0] for path in warmed[0].iterdir()}
-    assert there - {"_numba.parallel.run_slots"} == wanted
+    assert there - {"_numba.parallel.run_tasks"} == wanted
     assert len(wanted) > 30
 
 

@@ -14,8 +14,8 @@ import pytest
 
 import numbakmeans
 from numbakmeans._numba import compiler, parallel, runtime
+from numbakmeans._numba.arena import empty
 from numbakmeans._numba.compiler import Kernel, kernel
-from numbakmeans._numba.tables import empty
 
 PACKAGE = Path(numbakmeans.__file__).parent
 MODULES = [

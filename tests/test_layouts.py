@@ -9,6 +9,7 @@ import ways
 
 from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.fit import nearest, seed
 from numbakmeans._engine.samples import Samples, labelled_means
@@ -20,8 +21,8 @@ ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].w
 @pytest.fixture
 def slabs(monkeypatch):
     """Slabs as small as can be, for all that is not used as it is."""
-    monkeypatch.setattr(_plan, "COPY_BYTES", 0)
-    monkeypatch.setattr(_plan, "SLAB_BYTES", 0)
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 0)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 0)
 
 
 def unaligned(X):
@@ -117,7 +118,7 @@ def whole_face(X):
 @pytest.mark.parametrize("copied", [False, True])
 def test_dtypes(given, working, order, copied, slabs, monkeypatch):
     if copied:
-        monkeypatch.setattr(_plan, "COPY_BYTES", 10**6)
+        monkeypatch.setattr(at, "MAX_COPY_BYTES", 10**6)
     X = np.random.default_rng(7).integers(0, 100, size=(300, 3)) % (2 if given is bool else 100)
     assert (Samples(X.astype(given, order)).X is None) != copied
     assert whole_face(X.astype(given, order)) == whole_face(X.astype(working))
@@ -149,7 +150,7 @@ def test_data_from_a_file(given, tmp_path, slabs):
 @pytest.mark.parametrize("call", [lambda X: kmeans2(X, 3), lambda X: kmeans2_batch(X[None], 3)])
 def test_a_bad_value_is_named_in_little_memory(call, place, monkeypatch):
     """The rows may be a file larger than memory."""
-    monkeypatch.setattr(_plan, "SLAB_BYTES", 2**16)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 2**16)
     X = np.zeros((100_000, 10))
     X[place] = X[-1, -1] = np.nan
     taken = []

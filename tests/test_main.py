@@ -18,8 +18,9 @@ from PIL import Image
 
 import numbakmeans
 from numbakmeans import fit, kmeans2
+from numbakmeans._cli import cluster as command
+from numbakmeans._cli import console
 from numbakmeans._cli import files as _files
-from numbakmeans._cli import main as command
 from numbakmeans._cli.main import main
 from numbakmeans._engine import samples as _samples
 from numbakmeans._numba import cache as _cache
@@ -406,7 +407,7 @@ class Terminal(io.StringIO):
 def test_progress_is_one_line_that_is_cleared(run, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(command, "PROGRESS_EVERY", 0)
+    monkeypatch.setattr(console, "PROGRESS_EVERY", 0)
     code, out, _ = run("cluster", "--seed", 1)
     assert code == 0
     shown = terminal.getvalue()
@@ -431,7 +432,7 @@ def test_progress_is_one_line_that_is_cleared(run, monkeypatch):
 def test_progress_is_limited_in_time(run, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(command, "PROGRESS_EVERY", 1e9)
+    monkeypatch.setattr(console, "PROGRESS_EVERY", 1e9)
     assert run("cluster")[0] == 0
     assert terminal.getvalue().split("\r")[1:] == ["choosing 2 centers", " " * len("choosing 2 centers"), ""]
 

@@ -283,7 +283,7 @@ def test_other_arrays_are_refused(block, kind):
         (
             njit(BLOCKS[block]),
             TypingError,
-            r"must be an array of 2 dimensions, of float32, float64, integers or bool, got array",
+            r"must be a 2-D array of float32, float64, integers or bool, got array",
         ),
     ]
     for call, error, expected in calls:

@@ -9,10 +9,10 @@ from numba.core import event
 from numba.core.errors import TypingError
 
 from numbakmeans._numba import compiler, drivers, loader, parallel
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.parallel import parallel_for
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
 @kernel

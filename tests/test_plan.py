@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS, yinyang
 from numbakmeans._engine.fit import iterate, pad_centers, seed
 from numbakmeans._engine.samples import Samples, update_means
@@ -16,9 +17,9 @@ from numbakmeans._engine.seeding import plus_plus
 def test_any_shape(n_samples, n_features, work, threads):
     plan = _plan.sweep((n_samples, n_features), work)
     assert plan.n_tasks == (threads if plan.parallel else 1)
-    assert 1 <= plan.n_lanes <= plan.chunk_rows <= _plan.CHUNK_ROWS
+    assert 1 <= plan.n_lanes <= plan.chunk_rows <= at.MAX_CHUNK_ROWS
     assert plan.n_lanes % 16 == 0
-    assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= _plan.BLOCK_BYTES
+    assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= at.MAX_LANES_BYTES
     # Every thread has a chunk, where there are rows enough.
     if n_samples >= 16 * threads:
         assert -(-n_samples // plan.chunk_rows) >= plan.n_tasks or n_samples < 32 * threads
@@ -26,20 +27,20 @@ def test_any_shape(n_samples, n_features, work, threads):
 
 def test_little_work_is_done_by_one_thread():
     shape = (1000, 4)
-    assert not _plan.sweep(shape, _plan.PARALLEL_WORK - 1).parallel
-    assert _plan.sweep(shape, _plan.PARALLEL_WORK).parallel
+    assert not _plan.sweep(shape, at.MIN_PARALLEL_STEPS - 1).parallel
+    assert _plan.sweep(shape, at.MIN_PARALLEL_STEPS).parallel
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (1024, 3), (1025, 3), (10**7, 2), (3000, 2900)])
 def test_chunks_of_the_covariance_cover_the_rows(shape):
     chunk_rows, n_chunks = _plan.scatter_chunks(shape)
     assert (n_chunks - 1) * chunk_rows < shape[0] <= n_chunks * chunk_rows
-    assert n_chunks == 1 or n_chunks * shape[1] ** 2 * 8 <= _plan.SCATTER_BYTES
+    assert n_chunks == 1 or n_chunks * shape[1] ** 2 * 8 <= at.MAX_SCATTER_BYTES
 
 
 def test_calls_of_the_seeding_are_bounded():
     assert _plan.per_call(10**9 * 50) == 1
-    assert 1 < _plan.per_call(10_000) <= _plan.STEPS_PER_CALL / 10_000
+    assert 1 < _plan.per_call(10_000) <= at.MAX_CALL_STEPS / 10_000
     # A pick costs something, however few the rows.
     assert _plan.per_call(_plan.pick_work(1)) <= 20_000
 
@@ -70,7 +71,7 @@ def test_long_problems_of_a_batch_have_their_own_calls(n_samples, n_clusters, ma
 
 def test_many_tiny_problems_are_many_calls():
     ends = np.cumsum(_plan.problem_work(np.ones(10**5, int), 1, 1, 1))
-    assert 1000 < np.searchsorted(ends, _plan.STEPS_PER_CALL) < 20_000
+    assert 1000 < np.searchsorted(ends, at.MAX_CALL_STEPS) < 20_000
 
 
 @pytest.mark.parametrize(
@@ -120,26 +121,26 @@ def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsi
     assert 1 <= n_groups <= n_panels
     # The upper bound, the norm and the length of the rest come with the heads.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
-    assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + _plan.SPARE_BYTES
+    assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + at.MAX_SPARE_BYTES
 
 
 @pytest.mark.parametrize("shape", [(10, 3), (50, 3), (1000, 3), (10**6, 16), (10**6, 784), (10**6, 10_000)])
 @pytest.mark.parametrize("at_once", [3, 24, 48])
 def test_blocks_of_rows_fill_their_lanes(shape, at_once):
     rows, share = _plan.block_rows(shape, 4, 9, 2, at_once), -(-shape[0] // 2)
-    assert 1 <= rows <= min(_plan.CHUNK_ROWS, share)
+    assert 1 <= rows <= min(at.MAX_CHUNK_ROWS, share)
     assert rows % at_once == 0 or rows == share
     # As many as fit, and not fewer than lie side by side.
     row_bytes = shape[1] * 4 + 9 * 12
-    assert rows * row_bytes <= _plan.PACKED_BYTES or rows <= at_once
-    assert rows == share or (rows + at_once) * row_bytes > _plan.PACKED_BYTES or rows + at_once > 512
+    assert rows * row_bytes <= at.MAX_PACKED_BYTES or rows <= at_once
+    assert rows == share or (rows + at_once) * row_bytes > at.MAX_PACKED_BYTES or rows + at_once > 512
 
 
 def test_many_clusters_are_worth_transposing_rows():
-    assert not _plan.transposes(16, _plan.TRANSPOSED_CLUSTERS - 1, 4)
-    assert _plan.transposes(16, _plan.TRANSPOSED_CLUSTERS, 4)
-    assert not _plan.transposes(_plan.TRANSPOSED_FEATURES * 100 + 1, 100, 4)
-    assert _plan.transposes(_plan.TRANSPOSED_BYTES // 8, 2, 8)
+    assert not _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS - 1, 4)
+    assert _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS, 4)
+    assert not _plan.transposes(at.MAX_TRANSPOSED_FEATURES * 100 + 1, 100, 4)
+    assert _plan.transposes(at.MAX_TRANSPOSED_BYTES // 8, 2, 8)
 
 
 def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
@@ -202,7 +203,7 @@ def test_projections_cost_less_for_float64():
 
 def test_projections_pay_where_they_leave_little_open():
     costs = _plan.costs(384, 1000, 4, _plan.Bounds(10, 96))
-    assert _plan.projection_cost(96, costs, 1000, 1.0, 0.01) < _plan.PROJECTIONS_PAY
+    assert _plan.projection_cost(96, costs, 1000, 1.0, 0.01) < at.MAX_PROJECTION_COST
     assert _plan.projection_cost(96, costs, 1000, 1.0, 0.3) > 1
     # Making them is dear where there are few centers; and where bounds suffice, nothing can pay.
     assert _plan.projection_cost(96, costs, 50, 1.0, 0.01) > _plan.projection_cost(96, costs, 1000, 1.0, 0.01)
@@ -219,7 +220,7 @@ def test_sizes_of_projections():
 @pytest.mark.parametrize(("data", "expected"), [("few directions", True), ("all directions", False)])
 def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
     # As if the passes took long.
-    monkeypatch.setattr(_plan, "PROJECTION_WORK", 0)
+    monkeypatch.setattr(at, "MIN_PROJECTION_STEPS", 0)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 200)).astype(np.float32)
     if data == "few directions":
@@ -258,11 +259,11 @@ def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
     assert (done.n_pairs == 64 * len(X)) == (spread > 1)
 
 
-@pytest.mark.parametrize("pays", [_plan.FAST_PAY, 0.0])
+@pytest.mark.parametrize("pays", [at.MAX_FAST_COST, 0.0])
 def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
     """Some centers begin in the wrong place, among many that stay where they are."""
-    monkeypatch.setattr(_plan, "FAST_WORK", 0)
-    monkeypatch.setattr(_plan, "FAST_PAY", pays)
+    monkeypatch.setattr(at, "MIN_FAST_STEPS", 0)
+    monkeypatch.setattr(at, "MAX_FAST_COST", pays)
     found, foresee = [], yinyang.Yinyang._foresee
     monkeypatch.setattr(
         yinyang.Yinyang, "_foresee", lambda *given: found.append(foresee(*given)) or found[-1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbakmeans import fit
-from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import nearest
 from numbakmeans._engine.samples import Samples
 
@@ -62,8 +62,8 @@ def test_algorithms(problem):
     X, centers, n_iter, threads, asked = problem
     before = numba.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-        for name in ("PARALLEL_WORK", "COPY_BYTES", "SLAB_BYTES"):
-            patch.setattr(_plan, name, 0)
+        for name in ("MIN_PARALLEL_STEPS", "MAX_COPY_BYTES", "MAX_SLAB_BYTES"):
+            patch.setattr(at, name, 0)
         if asked:
             ways.ask_all(patch.setattr)
         numba.set_num_threads(threads)

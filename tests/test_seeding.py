@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_planted_faults import copy_with, run
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import seed
 from numbakmeans._engine.kernels import gaussian, plus_plus, quantization
 from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
@@ -24,9 +25,9 @@ from numbakmeans._engine.structs.seeds import GROUP_LANES, Job, QuantizedRows
 @pytest.fixture(params=["quantized", "no sketches"])
 def quantized(request, monkeypatch):
     """Use sketches whatever the number of picks, or none."""
-    monkeypatch.setattr(_plan, "QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
-    monkeypatch.setattr(_plan, "QUANTIZED_TERMS", 0)
-    monkeypatch.setattr(_plan, "QUANTIZED_WORK", 0)
+    monkeypatch.setattr(at, "MIN_QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
+    monkeypatch.setattr(at, "MIN_QUANTIZED_TERMS", 0)
+    monkeypatch.setattr(at, "MIN_QUANTIZED_STEPS", 0)
 
 
 def picks_of(X, first, uniforms):
@@ -284,7 +285,7 @@ def test_the_factor_of_a_singular_matrix(dependent):
 def test_work_in_pieces_gives_the_same_bits(method, monkeypatch):
     X = np.random.default_rng(2).normal(size=(3000, 6))
     whole = seed(Samples(X), 9, method, np.random.default_rng(0))
-    monkeypatch.setattr(_plan, "STEPS_PER_CALL", 1)
+    monkeypatch.setattr(at, "MAX_CALL_STEPS", 1)
     assert np.array_equal(seed(Samples(X), 9, method, np.random.default_rng(0)), whole)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.bins import MANY_ROWS, part_exponent
 from numbakmeans._engine.kernels.sampling import choose_without_replacement
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, padded
@@ -33,7 +34,7 @@ def test_labels_and_sums_fit():
 def test_plans(shape):
     n_samples, n_features = shape
     plan = _plan.sweep(shape, work=n_samples * n_features * 100)
-    assert 0 < plan.chunk_rows <= _plan.CHUNK_ROWS
+    assert 0 < plan.chunk_rows <= at.MAX_CHUNK_ROWS
     assert plan.n_tasks >= 1
     # What the drivers compute with intp: chunks, their ends, slots times leaves.
     n_chunks = -(-n_samples // plan.chunk_rows)

@@ -3,8 +3,11 @@
 import contextlib
 import math
 
+import pytest
+
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
@@ -22,8 +25,8 @@ def ask_all(change=setattr):
     """
     change(_plan, "costs", lambda *_: FREE)
     change(_plan, "projection_cost", lambda *_: 0.0)
-    change(_plan, "PROJECTION_WORK", 0)
-    change(_plan, "PROJECTION_TRIAL", math.inf)
+    change(at, "MIN_PROJECTION_STEPS", 0)
+    change(at, "MAX_PROJECTION_TRIAL", math.inf)
 
 
 @contextlib.contextmanager
@@ -34,21 +37,17 @@ def forced(way):
     scored where there are no heads.
     """
     algorithm, _, what = way.partition(", ")
-    changes = {"transposes": lambda *_: what == "transposed", "fast_tried": lambda *_: what == "fast centers"}
-    if what == "transposed":
-        changes["costs"] = lambda *_: DEAR
-    if what == "fast centers":
-        changes |= {
-            "FAST_REST": 1.0,
-            "bounds_cost": lambda size, *_: -float(size),
-            "projection_cost": lambda *_: math.inf,
-        }
-    before = {name: getattr(_plan, name) for name in changes}
-    vars(_plan).update(changes)
-    try:
+    tried = what == "fast centers"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_plan, "transposes", lambda *_: what == "transposed")
+        patch.setattr(_plan, "fast_tried", lambda *_: tried)
+        if what == "transposed":
+            patch.setattr(_plan, "costs", lambda *_: DEAR)
+        if tried:
+            patch.setattr(at, "MAX_SLOW_MOVEMENT", 1.0)
+            patch.setattr(_plan, "bounds_cost", lambda size, *_: -float(size))
+            patch.setattr(_plan, "projection_cost", lambda *_: math.inf)
         yield algorithm
-    finally:
-        vars(_plan).update(before)
 
 
 def iterate(samples, centers, max_iter, way):

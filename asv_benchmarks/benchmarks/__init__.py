@@ -2,7 +2,7 @@
 
 face        the public functions on SciPy's own parameters and on real sizes, ours beside SciPy's
 nopython    the same and `numbakmeans.jit`, called by compiled code
-kernels     what most thresholds in `numbakmeans._engine.plan` were set by
+kernels     passes by each algorithm, and the parts of a pass
 seeding     placing the starting centers of '++'
 peak        how near the distance pass comes to what the machine can do
 startup     import, first calls and what is compiled for them, in processes of their own

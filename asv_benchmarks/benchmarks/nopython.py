@@ -1,7 +1,6 @@
 """`numbakmeans.jit` and SciPy's functions, called by compiled code."""
 
 import functools
-import os
 import time
 import warnings
 
@@ -10,10 +9,8 @@ from numba import njit, prange
 
 import numbakmeans
 from numbakmeans import jit
-from numbakmeans._engine import plan as _plan
 
 from .data import blobs
-from .kernels import Setting
 
 
 @njit
@@ -96,27 +93,3 @@ class Small:
             _fits(self.data, 5)
         else:
             numbakmeans.kmeans2_batch(self.data, self.data[:, :5], 10)
-
-
-class MidSize(Setting):
-    """200 problems around the limit, in a `prange`: each by the kernel of small ones, and each by Python."""
-
-    name = "CALLED_WORK"
-    params = (["kernel", "Python"], [2, 4, 8, 16, 32])
-    param_names = ("way", "n_clusters")
-    timeout = 300
-
-    def setup(self, way, n_clusters):
-        # The limit is compiled into the kernel, which no cache may give to others, nor take from them.
-        os.environ["NUMBAKMEANS_CACHE_DIR"] = "off"
-        self.change(10**18 if way == "kernel" else 0)
-        from numbakmeans._engine.kernels import callers
-        from numbakmeans._numba import cache
-
-        if cache.folders() or callers.CALLED_WORK != _plan.CALLED_WORK:
-            raise RuntimeError("one limit for each process, as asv runs it")
-        self.data = problems(200, 2000, 64)
-        self.time_fits(way, n_clusters)
-
-    def time_fits(self, way, n_clusters):
-        _fits(self.data, n_clusters)

@@ -66,26 +66,29 @@ class Busy(BaseException):
 @contextmanager
 def _planned(**changes: Any) -> Iterator[None]:
     """Let the plan decide otherwise for a while."""
-    from numbakmeans._engine import plan
+    from numbakmeans._engine import plan, thresholds
 
-    before = {name: getattr(plan, name) for name in changes}
-    vars(plan).update(changes)
+    homes = {name: vars(thresholds if name.isupper() else plan) for name in changes}
+    before = {name: homes[name][name] for name in changes}
     try:
+        for name, value in changes.items():
+            homes[name][name] = value
         yield
     finally:
-        vars(plan).update(before)
+        for name, value in before.items():
+            homes[name][name] = value
 
 
 #: What makes bounds keep heads of rows, score some centers for all rows, or neither.
 BOUNDED: tuple[dict[str, Any], ...] = (
-    {"HEAD_WORK": 0, "HEAD_TRIAL": float("inf"), "head_cost": lambda *_: 0.0},
+    {"MIN_PROJECTION_STEPS": 0, "MAX_PROJECTION_TRIAL": float("inf"), "projection_cost": lambda *_: 0.0},
     {
-        "HEAD_PANELS": 2**31,
-        "movers_tried": lambda *_: True,
-        "mover_sizes": lambda moved: [len(moved) // 3],
+        "MIN_PROJECTION_PANELS": 2**31,
+        "fast_tried": lambda *_: True,
+        "fast_sizes": lambda moved: [len(moved) // 3],
         "bounds_cost": lambda size, *_: -float(size),
     },
-    {"HEAD_PANELS": 2**31, "movers_tried": lambda *_: False},
+    {"MIN_PROJECTION_PANELS": 2**31, "fast_tried": lambda *_: False},
 )
 
 
@@ -94,7 +97,7 @@ def tasks() -> list[Task]:
     import numpy as np
 
     from numbakmeans._batch import kmeans2_batch
-    from numbakmeans._engine import plan
+    from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.algorithms import ALGORITHMS
     from numbakmeans._engine.fit import fit, iterate, nearest, seed
     from numbakmeans._engine.samples import Samples
@@ -105,7 +108,7 @@ def tasks() -> list[Task]:
 
     rng = np.random.default_rng(0)
     # On both sides of what few values are, and of what sketches pay for; in few directions, for heads.
-    small, large = rng.normal(size=(80, 16)), rng.normal(size=(plan.SMALL_VALUES // 8 + 1, 8))
+    small, large = rng.normal(size=(80, 16)), rng.normal(size=(at.MAX_SMALL_VALUES // 8 + 1, 8))
     flat = large[:600] @ large[:8, :8].repeat(8, axis=1)
     found: list[Task] = []
 

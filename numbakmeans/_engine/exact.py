@@ -1,4 +1,4 @@
-"""Exact means in plain integers: those that kernels leave open (`kernels.means`)."""
+"""Exact means in Python integers, for those that kernels leave undecided (`kernels.means`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numbakmeans._engine.structs.sums import Sums
 
 
 def quotient(total: int, divisor: int, single: bool) -> float:
-    """Return total / divisor, rounded once to nearest, ties to even, to float32 or float64 values."""
+    """Return total / divisor, rounded once to nearest, ties to even, to a float32 or float64 value."""
     precision, lowest, top = (24, -149, 128) if single else (53, -1074, 1024)
     size = abs(total)
     exponent = size.bit_length() - divisor.bit_length()
@@ -19,13 +19,13 @@ def quotient(total: int, divisor: int, single: bool) -> float:
     divisor <<= max(unit, 0)
     mantissa, rest = divmod(size << max(-unit, 0), divisor)
     mantissa += 2 * rest > divisor or (2 * rest == divisor and mantissa % 2)
-    # Nonsense may overflow, of data that another thread changes.
+    # Only garbage overflows: data that another thread changes meanwhile.
     mean = math.inf if mantissa.bit_length() + unit > top else math.ldexp(mantissa, unit)
     return -mean if total < 0 else mean
 
 
 def exact_sum(values: np.ndarray) -> tuple[int, int]:
-    """Return the sum of finite float64 values as a whole number of 2**exponent, and the exponent."""
+    """Return the sum of finite float64 values as an integer multiple of 2**exponent, and the exponent."""
     mantissas, exponents = np.frexp(values)
     whole, lowest = np.ldexp(mantissas, 53).astype(np.int64), int(exponents.min()) - 53
     shifts = (exponents - 53 - lowest).tolist()
@@ -33,7 +33,7 @@ def exact_sum(values: np.ndarray) -> tuple[int, int]:
 
 
 def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray, hard: np.ndarray) -> None:
-    """Write the means of finite labelled rows that are marked as hard, and unmark them; X : float64."""
+    """Write the means marked as hard, of finite labeled rows, and clear the marks; X : float64."""
     for j, f in np.argwhere(hard).tolist():
         column = X[labels == j, f]
         total, exponent = exact_sum(column)
@@ -42,7 +42,7 @@ def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarr
 
 
 def mend_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
-    """Write the means that `kernels.means` has marked as hard, and unmark them."""
+    """Write the means that `kernels.means` has marked as hard, and clear the marks."""
     exponents, sums, counts, hard = tables.bins.exponents, tables.sums, tables.counts, tables.hard
     n_parts, lasts = len(exponents), exponents[-1].tolist()
     for j, f in np.argwhere(hard).tolist():

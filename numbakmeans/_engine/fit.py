@@ -1,6 +1,6 @@
-"""The way from arrays to a result: seed -> plan -> iterate -> FitResult. The only orchestration.
+"""From arrays to a result: seed -> plan -> iterate -> FitResult. All orchestration is here.
 
-Nothing here is SciPy's: names and messages of `scipy.cluster.vq` live in `_scipy` and `_arguments`.
+Nothing here is specific to SciPy: names and messages of `scipy.cluster.vq` are in `_scipy` and `_arguments`.
 """
 
 from __future__ import annotations
@@ -35,27 +35,28 @@ NEAREST, LABEL_SQ_DISTS, ROOTS = (
 )
 
 
-#: Columns that a long sum is made of.
+#: Columns that a long sum is divided into.
 SUM_COLUMNS = 64
 
 
 class FitResult(NamedTuple):
-    """What a fit found; everything belongs to the same centers and labels.
+    """Result of a fit; all attributes belong to the same centers and labels.
 
     Attributes
     ----------
     centers : ndarray (n_clusters, n_features), float32 or float64
-        The exact means of the labelled rows, rounded once.
+        The exact means of the labeled rows, rounded once.
     labels : ndarray (n_samples,), int32
-        The nearest of the centers that the last pass started from; of `centers` if converged.
+        The nearest center of each row, among those that the last pass started from; if converged, among
+        `centers`.
     inertia : float
-        The exact sum of the squared distances between rows and the centers of their labels, rounded once.
+        The exact sum of the squared distances of the rows to the centers of their labels, rounded once.
     n_iter : int
-        Passes made. The last one of a converged fit only found that nothing moves any more.
+        Number of passes. The last pass of a converged fit only confirms that no label changes.
     converged : bool
-        Whether no label changed in the last pass: further passes would change nothing.
+        Whether no label changed in the last pass, so that further passes would change nothing.
     n_empty : int
-        Clusters without a row; each kept its previous center.
+        Number of clusters without rows; each keeps its previous center.
     """
 
     centers: np.ndarray
@@ -67,7 +68,7 @@ class FitResult(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """What `iterate` did; `centers` are padded to the kernels' features, in float64.
+    """Result of `iterate`; `centers` are float64 and have padded features.
 
     n_decided, n_pairs and kept_bytes are those of `algorithms.base.Run`.
     """
@@ -94,9 +95,9 @@ def pad_centers(centers: np.ndarray) -> np.ndarray:
 def nearest(
     samples: Samples, centers: np.ndarray, *, scored: bool | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and D to it (float64) for every row.
+    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row.
 
-    scored : whether by certified scores or by the definition, chosen by the plan unless given
+    scored : whether to use certified scores or only reference distances; the plan chooses if None
     """
     plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
     if scored is None:
@@ -114,12 +115,12 @@ def nearest(
 
 
 def _rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
-    """Return the rows as kernels of the definition take them: few of them in float64."""
+    """Return the rows as the kernels of reference distances take them: few values in float64."""
     return [(slice(None), samples.wide)] if samples.few else samples.slabs()
 
 
 def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return D between every row and the center (padded) of its label."""
+    """Return D from every row to the (padded) center of its label."""
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sq_dists = np.empty(len(samples))
     run = LABEL_SQ_DISTS.on(plan.parallel)
@@ -129,7 +130,7 @@ def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> n
 
 
 def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
-    """Return sqrt of squared distances, rounded once to float32 or float64."""
+    """Return the square roots of squared distances, rounded once to float32 or float64."""
     if not single:
         return np.sqrt(sq_dists)
     plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
@@ -144,7 +145,7 @@ def exact_sum(values: np.ndarray) -> float:
     samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
     if samples is None or not samples.finite:
         return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
-    # In one column each value would wait for the one before; what is left over is a row of its own.
+    # In a single column every addition would depend on the one before. The remainder is a row of its own.
     rest = np.zeros((1, SUM_COLUMNS))
     rest[0, : len(values) - wide.size] = values[wide.size :]
     total = exact_total(samples) + exact_total(Samples(rest))
@@ -158,7 +159,7 @@ def exact_average(values: np.ndarray) -> np.floating:
 
 
 def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
-    """Return the exact sum of D between rows and the centers (padded) of their labels."""
+    """Return the exact sum of D from the rows to the (padded) centers of their labels."""
     return exact_sum(_label_sq_dists(samples, centers, labels))
 
 
@@ -181,14 +182,14 @@ def iterate(
     progress: Progress = None,
     algorithm: str | None = None,
 ) -> Passes:
-    """Make up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
+    """Run up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
 
     Parameters
     ----------
-    centers : (n_clusters, n_features), any float dtype; entered as float64, unrounded
+    centers : (n_clusters, n_features), any float dtype; converted to float64 without rounding
     stop_on_empty : stop after the first pass that leaves a cluster empty
-    progress : called with the pass and the number of rows that moved, after each pass
-    algorithm : a key of `ALGORITHMS`, chosen by the plan unless given; each gives the same bits
+    progress : called after each pass with its number and the number of rows that moved
+    algorithm : a key of `ALGORITHMS`, all of which give the same bits; the plan chooses if None
     """
     n_clusters = len(centers)
     if algorithm is None:
@@ -214,21 +215,21 @@ def fit(
     check_finite: bool = True,
     progress: Progress = None,
 ) -> FitResult:
-    """Run Lloyd's algorithm from given centers, and say how it ended.
+    """Run Lloyd's algorithm from given centers, and report how it ended.
 
     Parameters
     ----------
     X : array_like (n_samples, n_features)
-        float32 and float64 are worked on as they are, float16 as float32, integers and bool as float64.
+        float32 and float64 are used as they are, float16 as float32, integers and bool as float64.
     centers : array_like (n_clusters, n_features)
         Starting centers.
     max_iter : int
-        Passes at most. The fit stops earlier at the fixed point, once no label changes.
+        Maximum number of passes. The fit stops earlier at the fixed point, once no label changes.
     check_finite : bool
-        Whether to refuse NaN and infinities. Without the check a NaN distance counts as +inf.
+        Whether to reject NaN and infinities. Without the check a NaN distance counts as +inf.
     progress : callable, optional
-        Called after each pass with its number, from 1, and the number of rows that changed their label. What
-        it raises ends the fit and reaches the caller.
+        Called after each pass with its number, from 1, and the number of rows that changed their label. An
+        exception from it ends the fit and propagates to the caller.
 
     Returns
     -------
@@ -238,9 +239,10 @@ def fit(
     Raises
     ------
     TypeError
-        `X` or `centers` do not hold real numbers, `max_iter` is no integer, or `progress` not callable.
+        `X` or `centers` does not hold real numbers, `max_iter` is not an integer, or `progress` is not
+        callable.
     ValueError
-        Wrong shapes, an empty array, NaN or infinities, `max_iter` below 1.
+        An array has a wrong shape, is empty, or holds NaN or infinities; or `max_iter` is below 1.
 
     Examples
     --------
@@ -279,7 +281,7 @@ def fit(
 
 
 def as_result(samples: Samples, passes: Passes) -> FitResult:
-    """Return passes in the caller's shape and dtype, with the inertia of these centers and labels."""
+    """Return the result of passes in the caller's shape and dtype, with the inertia."""
     inertia = inertia_of(samples, passes.centers, passes.labels)
     centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     return FitResult(centers, passes.labels, inertia, passes.n_iter, passes.converged, passes.n_empty)

@@ -1,7 +1,6 @@
-"""The passes of SciPy's `kmeans`: until the mean distance between rows and their codes changes by no more
-than a threshold.
+"""The passes of SciPy's `kmeans`, until the mean distance between rows and their codes settles.
 
-Codes that lose their rows are dropped.
+They stop when that changes by no more than a threshold. Codes that lose all rows are dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import exact_average, nearest, roots
 from numbakmeans._engine.samples import Samples, labelled_means
 from numbakmeans._numba.entries import Entry
@@ -24,19 +24,19 @@ REFINE = Entry(
 
 
 def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
-    """Make the passes from one start.
+    """Run the passes from one start.
 
-    book : (n_codes, n_features), float32 or float64, the codes to start from
+    book : (n_codes, n_features), float32 or float64, the initial code book
 
     Returns
     -------
-    codes : of the working dtype, those that have rows
-    distortion : float32 or float64, the exact mean of the distances of the last pass
+    codes : the codes that have rows, in the working dtype
+    distortion : float32 or float64, the exact mean distance in the last pass
     """
-    # As SciPy's: distances have the dtype of rows and codes together.
+    # As in SciPy, distances have the common dtype of rows and codes.
     single = samples.single and book.dtype == np.float32
     work = samples.size * len(book)
-    if samples.few and work < _plan.PARALLEL_WORK:
+    if samples.few and work < at.MIN_PARALLEL_STEPS:
         found = _refine_few(samples, book, thresh, single)
         if found is not None:
             return found
@@ -46,7 +46,7 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
         distortion = exact_average(roots(sq_dists, single))
         means, sizes = labelled_means(samples, codes, len(book))
         book, single = means[sizes > 0], samples.single
-        with np.errstate(invalid="ignore"):  # inf - inf, which stops the passes
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which stops the passes
             change = abs(previous - distortion)
         if not change > thresh:
             return book, distortion
@@ -56,7 +56,7 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
 def _refine_few(
     samples: Samples, book: np.ndarray, thresh: float, single: bool
 ) -> tuple[np.ndarray, Any] | None:
-    """Do what `refine` does in one call; None where that does not come to an end."""
+    """Do what `refine` does in one call of a kernel; return None if that does not converge."""
     centers = book.astype(np.float64)
     step = _plan.per_call(_plan.pass_work(len(samples), samples.shape[1], len(book)))
     n_codes, distortion, done = REFINE(samples.wide, single, samples.single, thresh, step, centers)

@@ -1,8 +1,8 @@
-"""Arrays in: whatever the caller has becomes samples in the working dtype, measured once.
+"""Input arrays: the caller's data as rows in the working dtype, measured once.
 
-Here, and nowhere else, dtypes and layouts are dealt with. Kernels see aligned C-ordered float32 or float64
-alone: the caller's own memory where it is that, a copy where one is small, and otherwise one slab of rows
-after the other, so that no large array is ever copied as a whole.
+Only this module deals with dtypes and layouts. Kernels see nothing but aligned, C-ordered float32 or float64:
+the caller's own memory if it qualifies, a copy if that is small, and otherwise one slab of rows after the
+other, so that no large array is ever copied as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.bins import (
     GROUP,
     HUGE,
@@ -36,7 +37,7 @@ SURVEY = Driver("numbakmeans._engine.kernels.ranges", "survey")
 ADD_LABELLED = Driver("numbakmeans._engine.kernels.sums", "add_labelled")
 MEANS = Driver("numbakmeans._engine.kernels.means", "means")
 
-#: Rows beyond this could overflow the exact sums (`kernels.sums`).
+#: More rows than this could overflow the exact sums (`kernels.sums`).
 MAX_SAMPLES = 2**35
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
@@ -49,7 +50,7 @@ T = TypeVar("T")
 class computed_once(Generic[T]):  # noqa: N801, a decorator
     """`functools.cached_property` without the lock that all instances share in Python 3.11.
 
-    Threads would wait for each other's sweeps, and a forked child for a thread that it does not have.
+    With it, threads would wait for each other's sweeps, and a forked child for a thread it does not have.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -61,14 +62,14 @@ class computed_once(Generic[T]):  # noqa: N801, a decorator
 
 
 def as_real(value: Any, name: str) -> np.ndarray:
-    """Return value as an array of real numbers, of any dtype and layout: no copy of an array.
+    """Return value as an array of real numbers, of any dtype and layout; an array is not copied.
 
     Raises
     ------
-    TypeError : not an array of real numbers, or a masked array with a mask
-    ValueError : cannot be read as an array
+    TypeError : value does not hold real numbers, or has masked values
+    ValueError : value cannot be read as an array
     """
-    # NumPy imports that module for who asks, which takes longer than many a call.
+    # Not `np.ma`: NumPy imports it at the first access, which takes longer than many calls.
     masked = sys.modules.get("numpy.ma")
     if isinstance(value, getattr(masked, "MaskedArray", ())) and np.ma.is_masked(value):
         raise TypeError(f"{name} is a masked array with masked values: fill or drop them first")
@@ -98,19 +99,19 @@ def as_working(value: Any, name: str) -> np.ndarray:
 
 
 def padded(n_features: int) -> int:
-    """Return the features of a block: the next multiple of the group that the kernels add at once."""
+    """Return the padded number of features: the next multiple of the group that kernels add at once."""
     return max(GROUP, -(-n_features // GROUP) * GROUP)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    # Kernels know read-only arrays alone: one signature to compile for each working dtype.
+    # Kernels must not write to the caller's data.
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 class Samples:
-    """Rows in the working dtype, and what a sweep over them found.
+    """Rows in the working dtype, and properties of the data that a sweep over them finds.
 
     Parameters
     ----------
@@ -120,8 +121,8 @@ class Samples:
     ----------
     shape : (n_samples, n_features)
     dtype, single : the working dtype, and whether it is float32
-    X : all rows, read-only; None where they come in slabs
-    memory : what others may still take (`_plan.Memory`)
+    X : all rows, read-only; None if they come in slabs
+    memory : the working memory that is left for algorithms (`_plan.Memory`)
     """
 
     def __init__(self, array: np.ndarray) -> None:
@@ -138,7 +139,7 @@ class Samples:
         return len(self.array)
 
     def rows(self, index: Any) -> np.ndarray:
-        """Return a float64 copy of some rows."""
+        """Return a float64 copy of the rows at an index, rounded to the working dtype."""
         return self.array[index].astype(self.dtype).astype(np.float64)
 
     @computed_once
@@ -146,7 +147,7 @@ class Samples:
         return np.empty((self.slab_rows, self.shape[1]), self.dtype)
 
     def converted(self, *parts: slice) -> np.ndarray:
-        """Return rows of the caller's array, one part after the other, until the next call."""
+        """Return parts of the caller's rows, concatenated and converted; valid until the next call."""
         filled = 0
         for part in parts:
             rows = self.array[part]
@@ -155,9 +156,9 @@ class Samples:
         return _read_only(self._buffer[:filled])
 
     def slabs(self, edges: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
-        """Find all rows once, in slabs: where they are, and the rows, read-only, until the next slab.
+        """Yield all rows, in slabs: their range, and the rows, read-only and valid until the next slab.
 
-        edges : ascending, from 0 to n_samples, where a slab may end; no more than `slab_rows` apart
+        edges : where slabs may end, ascending from 0 to n_samples, no more than `slab_rows` apart
         """
         if self.X is not None:
             yield slice(0, len(self)), self.X
@@ -172,25 +173,23 @@ class Samples:
 
     @computed_once
     def wide(self) -> np.ndarray:
-        """All rows in float64, of data that is there as a whole: few rows are worked on in it, whatever they
-        are.
-        """
+        """All rows in float64; X must not be None. Kernels for few rows take float64 for either dtype."""
         whole = np.asarray(self.X)
         return whole if not self.single else _read_only(whole.astype(np.float64))
 
     @property
     def few(self) -> bool:
-        """Whether there are so few values that one kernel, of float64, serves for both working dtypes."""
-        return self.X is not None and self.size <= _plan.SMALL_VALUES
+        """Whether there are so few values that one float64 kernel is used for both working dtypes."""
+        return self.X is not None and self.size <= at.MAX_SMALL_VALUES
 
     @property
     def many(self) -> bool:
-        """Whether the rows are so many that the bins of exact sums are cut in two."""
+        """Whether there are so many rows that the bins of exact sums must be halved."""
         return len(self) >= MANY_ROWS
 
     @computed_once
     def measured(self) -> tuple[np.ndarray, Ranges]:
-        """Largest magnitude of each column (n_features,), and what exact sums need to know."""
+        """Largest magnitude of each column (n_features,), and the `Ranges` for exact sums."""
         n_features = self.shape[1]
         largest, finest, ends = (
             np.zeros(n_features),
@@ -211,12 +210,12 @@ class Samples:
 
     @computed_once
     def finite(self) -> bool:
-        """Whether all values are finite: of few, NumPy tells without a kernel."""
+        """Whether all values are finite; for few values NumPy finds out without a kernel."""
         return bool(np.isfinite(np.asarray(self.X)).all()) if self.few else self.measured[1].finite
 
     @computed_once
     def bins(self) -> Bins:
-        """Where the parts of the exact sums lie, as `kernels.sums.make_bins` tells it."""
+        """The bins of the exact sums; `kernels.sums.make_bins` is the same for kernels."""
         ends, n_parts, _ = self.ranges
         distinct = set(ends.tolist())
         parts = {end: [part_exponent(end, p, self.many) for p in range(n_parts)] for end in distinct}
@@ -227,24 +226,27 @@ class Samples:
         return Bins(exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0))
 
     def transform(self, wide: np.ndarray) -> Transform:
-        """Return the frame for starting centers (n_clusters, padded features): later lie no further out."""
+        """Return the transform for starting centers (n_clusters, padded features).
+
+        It also suits all later centers, which are no further out.
+        """
         n_features = self.shape[1]
         origin = np.zeros(n_features)
         if not self.finite or n_features > MAX_FEATURES:
             return Transform(origin, 0.0, False)
         with np.errstate(over="ignore", invalid="ignore"):
-            # A value of the working dtype: subtracting it rounds once.
+            # Rounded to the working dtype: subtracting it rounds once.
             centers = wide[:, :n_features]
             origin = centers.mean(0).astype(self.dtype).astype(np.float64)
             around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
-        if around_zero <= _plan.IDENTITY_RATIO * around_origin:
+        if around_zero <= at.MAX_IDENTITY_RATIO * around_origin:
             scale = scale_for(self.measured[0], wide, n_features, np.zeros(n_features))
             if 2.0**-16 <= scale <= 2.0**16:
                 return Transform(np.zeros(n_features), 1.0, True)
         return Transform(origin, scale_for(self.measured[0], wide, n_features, origin), False)
 
     def tables(self, n_clusters: int, n_tasks: int) -> Sums:
-        """Return exact sums of nothing; padding keeps the cache lines of slots apart."""
+        """Return zeroed exact sums; padding keeps the tasks on separate cache lines."""
         n_features = self.shape[1]
         rows = self.ranges.n_parts + (0 if self.finite else SPECIALS)
         spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_tasks > 1 else (0, 0)
@@ -258,26 +260,27 @@ class Samples:
         return group(tables)
 
 
-#: Beyond it, and below its inverse, squares overflow or vanish in the definition: only the definition knows.
+#: Magnitudes above it, or below its inverse, could let the squares in the reference distance overflow or
+#: underflow: then only the reference distance itself is reliable.
 LIMIT = 2.0**400
 
 
 def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin: np.ndarray) -> float:
-    """Return the power of two that brings |x - origin| and |c - origin| to about 1, or 0 if none will do.
+    """Return the power of two that scales |x - origin| and |c - origin| to about 1, or 0 if there is none.
 
     largest : (n_features,), largest magnitudes of X; centers : (n_clusters, padded features)
     """
     with np.errstate(over="ignore", invalid="ignore"):
         reach = (np.abs(centers[:, :n_features]) + np.abs(origin)).max()
         top = max((largest + np.abs(origin)).max(), reach)
-    # Written so that a NaN is refused.
+    # In this form the test fails for NaN.
     if not (reach < LIMIT and 1.0 / LIMIT < top < LIMIT):
         return 0.0
     return math.ldexp(1.0, -math.frexp(top)[1])
 
 
 def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarray) -> None:
-    """Replace centers (n_clusters, padded features) by the means in the tables, and write the sizes."""
+    """Replace centers (n_clusters, padded features) by the means of exact sums, and write the sizes."""
     n_clusters = len(centers)
     # A mean costs about as much as a thousand elementary steps.
     plan = _plan.sweep((n_clusters, samples.shape[1]), work=1000 * n_clusters * samples.shape[1])
@@ -301,7 +304,7 @@ def labelled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tup
 def column_means(samples: Samples, single: bool = False, divisor: int | None = None) -> np.ndarray:
     """Return the exact mean of each column, rounded once to float64 (or to float32 values).
 
-    divisor : what to divide the sums by, the number of rows unless given
+    divisor : divisor of the sums; the number of rows if None
     """
     tables = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1)
     if divisor is not None:
@@ -313,7 +316,7 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 
 
 def exact_total(samples: Samples) -> int:
-    """Return the exact sum of all values, which are finite, in units of 2**LOWEST."""
+    """Return the exact sum of all values, which must be finite, in units of 2**LOWEST."""
     sums = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
     pairs = zip(sums, samples.bins[0].tolist(), strict=True)
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))

@@ -1,8 +1,8 @@
-"""NumPy's bit generators by address, so that compiled code can draw from thousands in one call.
+"""Addresses of NumPy's bit generators, so that compiled code can draw from thousands of them in one call.
 
-To hand a `numpy.random.Generator` over to compiled code costs more than to draw a few numbers from it. Its
+Passing a `numpy.random.Generator` to compiled code costs more than drawing a few numbers from it. Its
 `BitGenerator.capsule` holds a pointer to NumPy's public `bitgen_t` (numpy/random/bitgen.h): a state, and
-functions that draw from it (`draws`). The caller keeps the generators alive, and to itself.
+functions that draw from it (`draws`). The caller must keep the generators alive and use them exclusively.
 """
 
 from __future__ import annotations

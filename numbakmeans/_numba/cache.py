@@ -1,16 +1,16 @@
-"""Where compiled code is kept between processes.
+"""The cache of compiled code on disk.
 
-One file for each entry and each combination of argument kinds, named by hashes of all that its machine code
-depends on: the sources of the kernel's module and of every module of ours that this imports, the kinds, the
-processor, Numba's version and settings. An edit elsewhere leaves it valid, and neither constants nor options
-can be mistaken for others, as they stand in those sources.
+There is one file for each entry and combination of argument kinds, named by hashes of everything that its
+machine code depends on: the sources of the kernel's module and of every module of this package that it
+imports, the kinds, the processor, and Numba's version and settings. An edit elsewhere leaves it valid, and
+code with other constants or options is never mistaken for it, as those are in the hashed sources.
 
-Files are written whole, under a temporary name, and moved into place. They are code: one is loaded, and a
-folder written to, only if nobody could have put code there but us, root, and whoever owns this package, who
-could anyway. Whatever goes wrong, the answer is to compile: nothing here raises. What went wrong last is kept
-in `trouble`, for ``numbakmeans info``.
+Files are written whole, under a temporary name, and moved into place. They are code: a file is loaded, and a
+folder written to, only if nobody could have put code there but the current user, root, and the owner of this
+package, whose code runs anyway. On any failure the code is compiled instead: nothing here raises. The last
+failure is kept in `trouble`, for ``numbakmeans info``.
 
-``NUMBAKMEANS_CACHE_DIR`` names another folder, or switches the cache off with ``off``.
+``NUMBAKMEANS_CACHE_DIR`` names another folder, or disables the cache with ``off``.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from numbakmeans._numba.entries import BEGAN, ROOT, Code, Kinds
 
 MAGIC = b"numbakmeans compiled code 2\n"
 PACKAGE = Path(__file__).resolve().parent.parent
-#: What compiles every kernel, beside the modules that it imports itself.
+#: Modules that every kernel depends on, besides those that its own module imports.
 COMPILING = (f"{ROOT}._numba.compiler", f"{ROOT}._numba.parallel")
-#: Settings of Numba that change what is compiled, and what they are unless somebody changes them.
+#: Settings of Numba that affect the compiled code, and their defaults.
 SWITCHES = {
     "CPU_NAME": "None",
     "CPU_FEATURES": "None",
@@ -50,19 +50,19 @@ SWITCHES = {
     "LOOP_VECTORIZE": "1",
     "SLP_VECTORIZE": "0",
 }
-#: Processors for which Numba leaves AVX out unless told otherwise.
+#: Processors on which Numba disables AVX by default.
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
 
-#: What went wrong last, one line; empty as long as nothing did.
+#: The last failure, on one line; empty if there was none.
 trouble = ""
-#: Entries that were loaded, that were stored, and that no folder took.
+#: Number of entries that were loaded, that were stored, and that could not be stored in any folder.
 loaded, stored, lost = 0, 0, 0
 #: Held while a file is written.
 writing = threading.Lock()
-#: Called with the key of an entry that no folder holds; what it raises leaves `load` (`_cli.warmup`).
+#: Called with the key of an entry that is in no folder; its exceptions propagate from `load` (`_cli.warmup`).
 missing: Callable[[str], None] | None = None
 
-#: The module and the settings that entries were asked for with, by their keys.
+#: The module and the settings of each entry that was requested, by key.
 _made_for: dict[str, tuple[str, tuple[str, ...]]] = {}
 
 
@@ -73,7 +73,7 @@ def _note(error: Exception) -> None:
 
 # --- What machine code depends on
 
-#: An import of ours; the names of a parenthesised one may stand on several lines.
+#: An import from this package; its names, if in parentheses, may span several lines.
 _IMPORT = re.compile(
     rb"^\s*(?:from (%b[\w.]*) import (\([^)]*\)|[^#\n]*)|import (%b[\w.]*))"
     % ((re.escape(ROOT.encode()),) * 2),
@@ -83,8 +83,8 @@ _IMPORT = re.compile(
 
 @functools.cache
 def _home_of(module: str) -> Path | None:
-    """Return the file of a module of ours, or of one that is loaded; None where there is no source."""
-    # Not by way of the import system: that would import what the module is in, and Numba with it.
+    """Return the file of a module of this package or of a loaded one; None if there is no source."""
+    # Not through the import system, which would import the parent package, and Numba with it.
     if module.startswith(f"{ROOT}."):
         place = PACKAGE.joinpath(*module.removeprefix(f"{ROOT}.").split("."))
         files = [place / "__init__.py", place.with_name(f"{place.name}.py")]
@@ -107,7 +107,7 @@ def _source_of(module: str) -> bytes:
 
 @functools.cache
 def sources_of(module: str) -> frozenset[str]:
-    """Return the names of a module and of all modules of this package that it is made with."""
+    """Return the names of a module and of all modules of this package that its code depends on."""
     found: set[str] = set()
     wanted = [module, *COMPILING]
     while wanted:
@@ -118,7 +118,7 @@ def sources_of(module: str) -> frozenset[str]:
         for package, names, plain in _IMPORT.findall(_source_of(name)):
             base = (package or plain).decode()
             if base == ROOT:
-                base = ""  # nothing that code is made of stands there
+                base = ""  # `__init__` contributes nothing to compiled code
             else:
                 wanted.append(base)
             for part in re.findall(r"(\w+)(?:\s+as\s+\w+)?", re.sub(rb"#[^\n]*", b"", names).decode()):
@@ -130,7 +130,7 @@ def sources_of(module: str) -> frozenset[str]:
 
 @functools.cache
 def stamp_of(module: str) -> str:
-    """Return a hash of all sources that the kernels of a module are made of."""
+    """Return a hash of all sources that the kernels of a module depend on."""
     digest = hashlib.sha256()
     for name in sorted(sources_of(module)):
         digest.update(f"{name}\0".encode() + hashlib.sha256(_source_of(name)).digest())
@@ -139,8 +139,8 @@ def stamp_of(module: str) -> str:
 
 @functools.cache
 def _machine() -> tuple[object, ...]:
-    """What machine code depends on besides sources, kinds and settings."""
-    # In a Python without the GIL the same version has larger heads of objects.
+    """Return what machine code depends on besides sources, kinds and settings."""
+    # A free-threaded Python of the same version has larger object headers.
     python = (*sys.version_info[:2], object.__basicsize__)
     versions = (importlib.metadata.version("numba"), llvmlite.__version__)
     features = llvm.get_host_cpu_features().flatten()
@@ -155,16 +155,16 @@ def _machine() -> tuple[object, ...]:
 
 
 def _config() -> Any:
-    """Return Numba's settings; None where they are those of the environment, as Numba is not there yet."""
+    """Return Numba's settings; None if Numba is not imported, so that the environment decides."""
     if sys.modules.get("numba") is None and not Path(".numba_config.yaml").is_file():
         return None
-    import numba  # waits for a thread that imports it just now
+    import numba  # waits for a thread that is importing it now
 
     return numba.config
 
 
 def _settings() -> tuple[str, ...]:
-    """Return settings of Numba's as text: what the environment says, or a program that has imported Numba."""
+    """Return Numba's settings as strings, from its configuration if it is imported, else the environment."""
     config = _config()
     avx = llvm.get_host_cpu_name() not in WITHOUT_AVX
     if config is None:
@@ -172,19 +172,19 @@ def _settings() -> tuple[str, ...]:
         values = [os.environ.get(f"NUMBA_{name}", "") or unless for name, unless in SWITCHES.items()]
         return (*values, "AVX" if (stated != "0" if stated else avx) else "no AVX")
     found = (getattr(config, name, unless) for name, unless in SWITCHES.items())
-    # The level of optimisation is an object with a text of its own.
+    # The optimization level is an object that holds its original string.
     texts = (str(getattr(value, "_raw_value", value)) for value in found)
     return (*texts, "AVX" if getattr(config, "ENABLE_AVX", avx) else "no AVX")
 
 
 def key_of(module: str, name: str, kinds: Kinds) -> str | None:
-    """Return the name of the file for an entry; None where there is no cache."""
+    """Return the file name of an entry; None if there is no cache."""
     if not folders():
         return None
     try:
         stamp, settings = stamp_of(module), _settings()
         identity = repr((module, name, [_told(kind) for kind in kinds], stamp, _machine(), settings))
-    except Exception as error:  # no sources, no metadata of a version, or whatever an import hook does
+    except Exception as error:  # no sources, no package metadata, or an unusual import hook
         _note(error)
         return None
     home = module.removeprefix(f"{ROOT}.")
@@ -194,7 +194,7 @@ def key_of(module: str, name: str, kinds: Kinds) -> str | None:
 
 
 def _told(kind: Any) -> Any:
-    """Return a kind as something that reads the same in every process."""
+    """Return a kind in a form whose `repr` is the same in every process."""
     if isinstance(kind, tuple) and kind and isinstance(kind[0], type):
         of_class = kind[0]
         names = (of_class.__module__, of_class.__qualname__, getattr(of_class, "_fields", None))
@@ -203,21 +203,21 @@ def _told(kind: Any) -> Any:
 
 
 def _require_unchanged(key: str) -> None:
-    """Raise OSError where code may have been made of other sources or settings than its key says.
+    """Raise OSError if code may have been compiled from other sources or settings than its key says.
 
-    A module is what its file was when it was imported, which may be any time since this process began.
+    A module has the content of its file at import, which may have been at any time since this process began.
     """
     module, settings = _made_for[key]
     for name in sources_of(module):
         status = _path_of(name).stat()
         if max(status.st_mtime, status.st_ctime) > BEGAN:
-            raise OSError(f"{name} has changed since this process began: no code is kept")
+            raise OSError(f"{name} has changed since this process began: compiled code is not cached")
     if _settings() != settings:
         raise OSError("Numba's settings have changed while a function was compiled: its code is not kept")
 
 
 def asked_for() -> Iterable[str]:
-    """Return the keys of all entries that were asked for."""
+    """Return the keys of all entries that were requested."""
     return _made_for.keys()
 
 
@@ -239,7 +239,7 @@ def _numba_cache_dir() -> str:
 
 @functools.cache
 def folders() -> tuple[Path, ...]:
-    """Return the folders to look in, in order; the first writable one is written to; none: no cache."""
+    """Return the folders to search, in order; entries are stored in the first that accepts them."""
     chosen = os.environ.get("NUMBAKMEANS_CACHE_DIR", "")
     if chosen.lower() == "off":
         return ()
@@ -255,13 +255,13 @@ def folders() -> tuple[Path, ...]:
 
 
 def _is_inside(folder: Path) -> bool:
-    """Return whether a folder belongs to this package."""
+    """Return whether a folder is inside this package."""
     return folder.resolve().is_relative_to(PACKAGE)
 
 
 @functools.cache
 def _trusted() -> tuple[int, ...]:
-    """Return the users whose code is run anyway: root, this one, and the owner of this file."""
+    """Return the users whose code runs anyway: root, the current user, and the owner of this file."""
     return 0, os.geteuid(), Path(__file__).stat().st_uid
 
 
@@ -276,25 +276,25 @@ def _others_could_write(status: os.stat_result, sticky_serves: bool = False) -> 
 
 @functools.cache
 def require_own_folder(folder: Path) -> None:
-    """Raise PermissionError where somebody else could put files into a folder, or another in its place."""
+    """Raise PermissionError if other users could write to a folder, or replace it."""
     resolved = folder.resolve()
-    # Whoever can exchange what lies above a folder of the package could exchange its sources, too.
+    # A user who can replace a parent of a folder in the package can replace the sources as well.
     above = () if _is_inside(resolved) else resolved.parents
     for place in (resolved, *above):
         if _others_could_write(place.stat(), sticky_serves=place != resolved):
-            raise PermissionError(f"{place} could be written by others: {folder} is left alone")
+            raise PermissionError(f"{place} is writable by other users: {folder} is not used")
 
 
 def may_be_loaded(path: Path) -> bool:
-    """Return whether nobody else could have written a file."""
+    """Return whether no other user could have written a file."""
     return not _others_could_write(path.stat())
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a file that nobody else could have written."""
+    """Return the content of a file; PermissionError if another user could have written it."""
     with path.open("rb") as file:
         if _others_could_write(os.fstat(file.fileno())):
-            raise PermissionError(f"{path} could be written by others: it is not loaded")
+            raise PermissionError(f"{path} is writable by other users: not loaded")
         return file.read()
 
 
@@ -302,7 +302,7 @@ def _read(path: Path) -> bytes:
 
 
 def load(key: str) -> Code | None:
-    """Return the machine code of an entry, or None where no sound file holds it."""
+    """Return the machine code of an entry, or None if there is no valid file."""
     global loaded
     for folder in folders():
         try:
@@ -318,8 +318,8 @@ def load(key: str) -> Code | None:
             return Code(object_file, symbol, results)
         except FileNotFoundError:
             continue
-        # An unusable file can fail in any way that reading and unpickling can; compiling is always right, and
-        # the new file takes the place of the old.
+        # A bad file can fail in any way that reading and unpickling can. Compiling is always correct, and the
+        # new file replaces the bad one.
         except Exception as error:
             _note(error)
     if missing is not None:
@@ -328,7 +328,7 @@ def load(key: str) -> Code | None:
 
 
 def store(key: str, code: Code) -> None:
-    """Keep the machine code of an entry in the first folder that takes it."""
+    """Store the machine code of an entry in the first folder that accepts it."""
     global stored, lost
     try:
         _require_unchanged(key)
@@ -353,17 +353,17 @@ def store(key: str, code: Code) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that nobody else can write to them, whatever the umask."""
+    """Create a folder and its parents, not writable by other users whatever the umask."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    with suppress(FileExistsError):  # another process was faster, or it is a file: writing says so
+    with suppress(FileExistsError):  # another process was faster, or it is a file: then writing fails
         folder.mkdir(0o755)
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that no reader ever sees a part of it, and nobody else can write to it."""
-    # Not tempfile: only the user who filled the cache of an image could read it.
+    """Write a file atomically, not writable by other users."""
+    # Not tempfile, whose files only their owner can read: the cache of an image serves all users.
     temporary = path.parent / f".{secrets.token_hex(8)}"
     with writing:
         try:
@@ -373,15 +373,15 @@ def _write_whole(path: Path, content: bytes) -> None:
                 file.write(content)
             temporary.replace(path)
         finally:
-            # There only if something came between, a full disk or Ctrl-C.
+            # It still exists only after a failure, such as a full disk, or Ctrl-C.
             temporary.unlink(missing_ok=True)
 
 
 @functools.cache
 def _tidy(folder: Path) -> None:
-    """Remove what earlier states of this package have left in its own folder.
+    """Remove entries that earlier versions of the sources left in the package's own folder.
 
-    A process of such a state that still runs compiles again what it misses.
+    A process that still runs such a version compiles again what it misses.
     """
     for path in folder.iterdir():
         with suppress(OSError):
@@ -395,6 +395,6 @@ def _is_left_over(key: str) -> bool:
     kernel, _, rest = key.partition("-")
     home, _, _ = kernel.rpartition(".")
     if home and not home.startswith("_"):
-        return False  # of a test, whose sources are none of ours
+        return False  # of a test, whose sources are not part of this package
     module = f"{ROOT}.{home}"
     return not home or not _home_of(module) or rest.partition("-")[0] != stamp_of(module)[:16]

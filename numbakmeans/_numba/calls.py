@@ -1,11 +1,12 @@
-"""What a door looks like from a user's compiled code (`doors`): a few instructions around one call.
+"""The caller's side of a door (`doors`): the few instructions that are emitted into a user's compiled code.
 
-Everything that is the same for all calls of a module is a function of that module, so that a second call
-costs little.
+Whatever all calls in a module have in common is a function of that module, so that further calls add little
+code.
 
-Numba promises nothing about what is used here, in `overloads` and in `hook` beside `numba.extending`: its
-code generation (`context`, `builder`, `cgutils`, the Python API, `nrt`), how it holds arrays, generators and
-strings, and `AbstractTemplate`, `infer_global` and `lower_builtin`, by which its own functions are known.
+This module, `overloads` and `hook` use parts of Numba without stability guarantees, besides
+`numba.extending`: its code generation (`context`, `builder`, `cgutils`, the Python API, `nrt`), its
+representation of arrays, generators and strings, and `AbstractTemplate`, `infer_global` and `lower_builtin`,
+with which it registers its own functions.
 """
 
 from __future__ import annotations
@@ -16,26 +17,29 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from numbakmeans._numba.arena import LINE
+from numbakmeans._numba.callers_arrays import CALLERS_DTYPES
 from numbakmeans._numba.doors import DOORS, LAYOUT, Raised
 from numbakmeans._numba.entries import ROOT
 from numbakmeans._numba.status import DECLINED, UNAVAILABLE
-from numbakmeans._numba.tables import CALLERS_DTYPES, LINE, POINTER
+from numbakmeans._numba.tables import POINTER
 
-#: What asking Python returns where Ctrl-C came between.
+#: Result of a call of Python that was interrupted by Ctrl-C.
 INTERRUPTED = -9
 I1, I32, I64, F64 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 WORDS = I64.as_pointer()
 CALL = ir.FunctionType(I64, [WORDS, WORDS])
 RESOLVERS = f"{ROOT}._numba.doors"
 NOT_LOADED = (
-    "numbakmeans, which this function was compiled with, cannot be imported any more, or only a version that "
-    "cannot answer it"
+    "numbakmeans, which this function was compiled with, can no longer be imported, or only in an "
+    "incompatible version"
 )
 
 
 def write_words(builder: Any, words: list[Any]) -> Any:
-    """Emit words on the stack; return their address. Addresses are words, and so are numbers of 64 bits or
-    fewer.
+    """Emit code that stores words on the stack; return their address.
+
+    words : addresses, float64, and integers of at most 64 bits
     """
     place = cgutils.alloca_once(builder, ir.ArrayType(I64, len(words)))
     for t, word in enumerate(words):
@@ -50,7 +54,7 @@ def write_words(builder: Any, words: list[Any]) -> Any:
 
 
 def call(context: Any, builder: Any, name: str, words: list[Any]) -> list[Any]:
-    """Emit a call through a door; return its results, each an int64, the last of which is the status."""
+    """Emit a call through a door; return its results as int64, the status last."""
     n_results = DOORS[name].n_results
     found = cgutils.alloca_once(builder, ir.ArrayType(I64, n_results))
     arguments = [write_words(builder, words), builder.bitcast(found, WORDS)]
@@ -59,11 +63,11 @@ def call(context: Any, builder: Any, name: str, words: list[Any]) -> list[Any]:
     return [*results, status]
 
 
-# --- Functions that every module has once
+# --- Functions that are emitted once per module
 
 
 def _define(module: Any, symbol: str, kind: Any) -> tuple[Any, Any]:
-    """Return a function of a module, and a builder where it is new."""
+    """Return a function of a module, and a builder for its body, None if it exists already."""
     known = module.globals.get(symbol)
     if known is not None:
         return known, None
@@ -74,7 +78,7 @@ def _define(module: Any, symbol: str, kind: Any) -> tuple[Any, Any]:
 
 
 def _door(context: Any, module: Any, name: str) -> Any:
-    """Return the function for a door, which returns the status."""
+    """Return the function that makes calls through a door and returns the status."""
     door, builder = _define(module, f"numbakmeans_door_{name}", CALL)
     if builder is None:
         return door
@@ -90,19 +94,19 @@ def _door(context: Any, module: Any, name: str) -> Any:
             found = builder.call(_ask(context, module, "resolve", 1), [label, I64(0), I64(0), I64(0)])
             with cgutils.if_unlikely(builder, builder.icmp_signed("==", found, I64(INTERRUPTED))):
                 builder.ret(I64(UNAVAILABLE))
-            # Two threads that both found 0 both ask, and store the same. What cannot be had is asked again.
+            # Threads that both read 0 both resolve, and store the same address. A failure is not remembered.
             builder.store(found, address)
             builder.store_atomic(found, variable, "release", 8)
         kernel = builder.load(address)
         with builder.if_then(builder.icmp_unsigned("!=", kernel, I64(0))):
-            # A kernel that could not allocate leaves the status as it is.
+            # A kernel that fails to allocate leaves the status unchanged.
             place = builder.gep(results, [I64(n_results - 1)])
             builder.store(I64(DECLINED), place)
             builder.call(builder.inttoptr(kernel, CALL.as_pointer()), [words, results])
             status = builder.load(place)
             with builder.if_then(builder.icmp_signed("!=", status, I64(DECLINED))):
                 builder.ret(status)
-    if name == "kmeans2":  # for which Python raises and warns
+    if name == "kmeans2":  # its caller goes to Python, which can raise and warn
         builder.ret(I64(DECLINED))
         return door
     addresses = [builder.ptrtoint(place, I64) for place in (words, results)]
@@ -113,11 +117,11 @@ def _door(context: Any, module: Any, name: str) -> Any:
 
 
 def _call_python(context: Any, builder: Any, function: str, form: str, arguments: list[Any]) -> Any:
-    """Emit a call of a function of `doors`, under the GIL; return what it returns, or NULL.
+    """Emit a call of a function of `doors` under the GIL; return its result, or NULL.
 
-    There is an exception then, but where there is no such module.
+    With NULL an exception is set, unless the module cannot be imported.
 
-    form : of the arguments, for `PyObject_CallMethod`
+    form : format of the arguments for `PyObject_CallMethod`
     """
     python = context.get_python_api(builder)
     text = [context.insert_const_string(builder.module, part) for part in (RESOLVERS, function, form)]
@@ -130,22 +134,21 @@ def _call_python(context: Any, builder: Any, function: str, form: str, arguments
             builder.store(builder.call(method, [module, text[1], text[2], I64(LAYOUT), *arguments]), found)
             python.decref(module)
         with missing, builder.if_then(_is_raised(python, builder, "PyExc_ImportError")):
-            python.err_clear()  # whoever has called says so in another way
+            python.err_clear()  # the caller reports this in its own way
     return builder.load(found)
 
 
 def _is_raised(python: Any, builder: Any, name: str) -> Any:
-    """Emit whether the exception that is set is of a class of C's name."""
+    """Emit a test of whether the current exception is an instance of a class, given by its C name."""
     kind = ir.FunctionType(I32, [python.pyobj])
     matches = cgutils.get_or_insert_function(builder.module, kind, "PyErr_ExceptionMatches")
     return builder.icmp_signed("!=", builder.call(matches, [python.get_c_object(name)]), I32(0))
 
 
 def drop_exception(context: Any, builder: Any) -> Any:
-    """Emit what drops the exception that is set, if any, where none can be raised; return whether it was
-    Ctrl-C.
+    """Emit code that drops the current exception, if any, as none can be raised; return if it was Ctrl-C.
 
-    Ctrl-C comes once more, when Python code runs again in the main thread. All others are shown.
+    Ctrl-C is raised again when Python code next runs in the main thread. Other exceptions are printed.
     """
     kind = ir.FunctionType(I1, [])
     function, inside = _define(builder.module, "numbakmeans_drop_exception", kind)
@@ -163,9 +166,9 @@ def drop_exception(context: Any, builder: Any) -> Any:
 
 
 def _ask(context: Any, module: Any, function: str, n_arguments: int) -> Any:
-    """Return the function that gets a number from one of `doors`, without any exception.
+    """Return the function that calls a function of `doors` and returns its integer, and never raises.
 
-    Its arguments are a name, two numbers, and what it returns where an exception was raised; but Ctrl-C:
+    Its arguments are a name, two numbers, and the result in case of an exception; for Ctrl-C the result is
     INTERRUPTED.
     """
     kind = ir.FunctionType(I64, [POINTER, I64, I64, I64])
@@ -189,7 +192,7 @@ def _ask(context: Any, module: Any, function: str, n_arguments: int) -> Any:
 
 
 def run(context: Any, builder: Any, words: list[Any]) -> Any:
-    """Emit a call of `doors.run` under the GIL; return a tuple, None or NULL."""
+    """Emit a call of `doors.run` under the GIL; return its result, a tuple or None, or NULL."""
     python = context.get_python_api(builder)
     kind = ir.FunctionType(python.pyobj, [WORDS])
     function, inside = _define(builder.module, "numbakmeans_run", kind)
@@ -200,10 +203,10 @@ def run(context: Any, builder: Any, words: list[Any]) -> Any:
 
 
 def leave_unless_answered(context: Any, builder: Any, results: Any, gil: Any) -> None:
-    """Emit what gives the GIL back, and raises, where `doors.run` returned no tuple.
+    """Emit code that releases the GIL and raises if `doors.run` did not return a tuple.
 
-    As compiled code raises, not as Python does: in a `try` of compiled code, be it around a call further up,
-    Numba would go on with results that there are none of.
+    The exception is raised as by compiled code, not set in Python: inside a `try` in compiled code, even
+    further up the call stack, Numba would ignore the latter and continue with results that do not exist.
     """
     python = context.get_python_api(builder)
     with cgutils.if_unlikely(builder, cgutils.is_null(builder, results)):
@@ -223,7 +226,7 @@ def _struct(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 
 def array_words(context: Any, builder: Any, kind: Any, value: Any) -> list[Any]:
-    """Return the words of an array (n_rows, n_columns) or (n_rows,), as `doors.ARRAY` has them."""
+    """Return the words of an array (n_rows, n_columns) or (n_rows,), in the layout of `doors.ARRAY`."""
     array = _struct(context, builder, kind, value)
     shape, strides = (cgutils.unpack_tuple(builder, part, kind.ndim) for part in (array.shape, array.strides))
     if kind.ndim == 1:
@@ -235,7 +238,7 @@ NO_ARRAY = [I64(0)] * 6
 
 
 def workspace_words(context: Any, builder: Any, kind: Any, value: Any) -> list[Any]:
-    """Return the words of a caller's workspace, or of none."""
+    """Return the words of a caller's workspace, zeros if there is none."""
     if not isinstance(kind, types.Array):
         return [I64(0), I64(0)]
     array = _struct(context, builder, kind, value)
@@ -243,7 +246,7 @@ def workspace_words(context: Any, builder: Any, kind: Any, value: Any) -> list[A
 
 
 def bitgen_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Return the address of a generator's `bitgen_t`, on the stack; 0 for none."""
+    """Return the address of a copy of a generator's `bitgen_t` on the stack, 0 if there is no generator."""
     if not isinstance(kind, types.NumPyRandomGeneratorType):
         return I64(0)
     generator = context.make_helper(builder, kind, value)
@@ -255,17 +258,17 @@ def bitgen_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 
 def generator_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Return the address of the Python object that a generator is, 0 for none."""
+    """Return the address of the Python object of a generator, 0 if there is no generator."""
     if not isinstance(kind, types.NumPyRandomGeneratorType):
         return I64(0)
     return context.make_helper(builder, kind, value).parent
 
 
-# --- Arrays that are returned
+# --- Arrays for results
 
 
 def new_array(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
-    """Emit a new array in C order, on a line of the cache; MemoryError where there is no room for it."""
+    """Emit a new array in C order, aligned to a cache line; raise MemoryError if it is too large."""
     n_bytes = item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     n_items, beyond, strides = I64(1), I1(0), [item]
     for size in sizes:
@@ -273,7 +276,7 @@ def new_array(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
         n_bytes, n_items = builder.extract_value(product, 0), builder.mul(n_items, size)
         beyond = builder.or_(beyond, builder.extract_value(product, 1))
     with cgutils.if_unlikely(builder, beyond):
-        context.call_conv.return_user_exc(builder, MemoryError, ("no array has such a shape",))
+        context.call_conv.return_user_exc(builder, MemoryError, ("the array is too large",))
     for size in reversed(sizes[1:]):
         strides.insert(0, builder.mul(strides[0], size))
     array = context.make_array(kind)(context, builder)
@@ -286,7 +289,7 @@ def new_array(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
 
 
 def fill(context: Any, builder: Any, kind: Any, value: Any, with_what: float) -> None:
-    """Emit what sets every element of an array."""
+    """Emit code that sets every element of an array to a value."""
     array = _struct(context, builder, kind, value)
     element = ir.Constant(context.get_data_type(kind.dtype), with_what)
     with cgutils.for_range(builder, array.nitems) as loop:
@@ -294,12 +297,12 @@ def fill(context: Any, builder: Any, kind: Any, value: Any, with_what: float) ->
 
 
 def data_word(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Return the address of an array's first value."""
+    """Return the address of the first element of an array."""
     return _struct(context, builder, kind, value).data
 
 
 def array_of(context: Any, builder: Any, kind: Any, item: Any) -> Any:
-    """Emit an array of a NumPy array, under the GIL, which lives as long."""
+    """Emit, under the GIL, an array that shares the memory of a NumPy array and keeps it alive."""
     array = context.make_array(kind)(context, builder)
     python = context.get_python_api(builder)
     python.nrt_adapt_ndarray_from_python(item, builder.bitcast(array._getpointer(), POINTER))

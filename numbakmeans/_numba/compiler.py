@@ -1,11 +1,11 @@
-"""From a Python function to machine code: option sets, kernels, entries.
+"""From a Python function to machine code: compiler options, kernels, entries.
 
-``@kernel`` marks a nopython function over tables and numbers (`tables`). Kernels that kernels call are parts:
-brought to LLVM's intermediate code once, and optimised as a whole with what they are part of. What Python,
-or a user's compiled code, calls by address is an entry: a kernel and its parts, optimised together, in an
-object file of its own that the cache keeps (`entries`, `cache`).
+``@kernel`` marks a nopython function over tables and numbers (`tables`). Kernels called by other kernels are
+parts: compiled once to LLVM's intermediate representation, and optimized together with their callers. A
+kernel that Python, or a user's compiled code, calls by address is an entry: the kernel and its parts,
+optimized together, in an object file of its own that the cache keeps (`entries`, `cache`).
 
-Every option that Numba would otherwise inherit from the first caller is stated.
+Every option that Numba would otherwise inherit from the first caller is stated explicitly.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from numba.extending import typeof_impl
 from numba.np import numpy_support
 
 from numbakmeans._numba import runtime
+from numbakmeans._numba.arena import ARENA, new_arena, release_all
 from numbakmeans._numba.entries import DISABLED, Code, Entry, Kind, Kinds
-from numbakmeans._numba.tables import ARENA, POINTER, Table, make_table, new_arena, release_all
+from numbakmeans._numba.tables import POINTER, Table, make_table
 
 __all__ = ["bounding_kernel", "compile_entry", "inlined_kernel", "kernel"]
 
-# fastmath off: the contract is about bits. error_model numpy: division never raises, and vectorises. No
-# reference counts: tables have none.
+# No fastmath: results are specified bit for bit. error_model "numpy": division never raises, and so it can be
+# vectorized. _nrt off: tables have no reference counts.
 SERIAL: dict[str, Any] = {
     "nogil": True,
     "fastmath": False,
@@ -46,12 +47,12 @@ SERIAL: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-# For figures that only widen a bound: sums may be reordered, so that they vectorise.
+# For values that only widen a bound: sums may be reordered, so that they can be vectorized.
 BOUNDING: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
 
 I64 = ir.IntType(64)
-#: Bytes in front of the fields of an object, and how those of a NumPy array begin (`PyArrayObject_fields`):
-#: its data, its number of dimensions, and their sizes.
+#: Bytes of an object's header, and the first fields of a NumPy array after it (`PyArrayObject_fields`): data,
+#: number of dimensions, shape.
 OBJECT_HEAD = object.__basicsize__
 ARRAY = ir.LiteralStructType([POINTER, I64, I64.as_pointer()])
 #: Functions of the C library that machine code may refer to.
@@ -59,14 +60,14 @@ LIBRARY = {"malloc", "free", "memset", "memcpy", "memmove", "sqrt"}
 
 
 class _PartLibrary(JITCodeLibrary):
-    """Intermediate code of a kernel and its parts, linked but neither optimised nor compiled."""
+    """Intermediate representation of a kernel and its parts, linked but neither optimized nor compiled."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
-        """Leave that to the entry that this becomes part of, but for what Numba sets here besides."""
+        """Set the data layout, as Numba does here; optimization is left to the entry."""
         ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
-        """The same."""
+        """Do nothing: optimization is left to the entry."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -78,7 +79,7 @@ class _PartLibrary(JITCodeLibrary):
 
 
 class _Pipeline(compiler.CompilerBase):
-    """Numba's passes, but for those that do nothing to a kernel: a fifth of what one takes to compile.
+    """Numba's passes without those that do nothing for a kernel, which saves a fifth of its compilation.
 
     Kernels have no closures, comprehensions, `with` blocks, inlined overloads or array expressions.
     """
@@ -104,16 +105,16 @@ class _Pipeline(compiler.CompilerBase):
 
 
 class _PartEntry:
-    """What Numba knows a part by, in place of something to call."""
+    """Identifies a part to Numba, in place of a callable."""
 
 
 class Kernel:
-    """A nopython function: a part of other kernels, and an entry where Python calls it."""
+    """A nopython function: a part when kernels call it, and an entry when Python does."""
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self.py_func = function
-        # A copy of the options: Numba empties some of them at the first compilation.
+        # A copy of the options: Numba clears some of them at the first compilation.
         self.dispatcher = numba.njit(**options)(function)
         self.dispatcher.compile = runtime.keeps_interrupts(self._compile)
         self.entry = Entry(function.__module__, function.__qualname__, self)
@@ -122,7 +123,7 @@ class Kernel:
         return self.entry(*arguments)
 
     def _compile(self, signature: Any) -> Any:
-        """Compile as a part, for a signature, whoever it is for."""
+        """Compile as a part for a signature, unless that is done already."""
         with global_compiler_lock:
             arguments, result = sigutils.normalize_signature(signature)
             # Numba would compile a function anew for every constant.
@@ -166,17 +167,17 @@ def _marked(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Mark a nopython function, to be compiled when it is first called."""
+    """Mark a nopython function that is compiled at its first call."""
     return _marked(function, SERIAL)
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Any:
-    """Mark a function that becomes part of its callers, as a call would cost more than its work."""
+    """Mark a function to be inlined, as a call would cost more than its body."""
     return _marked(function, {**SERIAL, "forceinline": True})
 
 
 def bounding_kernel(function: Callable[..., Any]) -> Any:
-    """Mark a function whose sums may be rounded in any order, as no result depends on them."""
+    """Mark a function whose sums may be evaluated in any order, as no result depends on their rounding."""
     return _marked(function, BOUNDING)
 
 
@@ -199,7 +200,7 @@ def type_of(kind: Kind) -> Any:
 
 
 def load_words(context: Any, builder: Any, kind: Any, words: Any, place: int) -> tuple[Any, int]:
-    """Return the value of an argument that begins at some word, and where the next one does."""
+    """Return the value of the argument that starts at a word, and the position of the next argument."""
 
     def word(at: int) -> Any:
         return builder.load(builder.gep(words, [I64(at)]))
@@ -224,7 +225,7 @@ def load_words(context: Any, builder: Any, kind: Any, words: Any, place: int) ->
 
 
 def _results_of(kind: Any) -> tuple[str, list[Any]]:
-    """Return how results are told, as `Code.results` says, and their types."""
+    """Return the `Code.results` of a result type, and the types of its members."""
     several = isinstance(kind, types.BaseTuple)
     kinds = (
         [types.unliteral(k) for k in kind]
@@ -242,7 +243,7 @@ def _results_of(kind: Any) -> tuple[str, list[Any]]:
         elif isinstance(each, types.Float):
             letters.append("d")
         else:
-            raise TypeError(f"a kernel that is called by address returns numbers, not {kind}")
+            raise TypeError(f"an entry must return numbers, got {kind}")
     return "(" * several + "".join(letters), kinds
 
 
@@ -279,14 +280,14 @@ def _emit_entry(context: Any, module: Any, compiled: Any, kinds: list[Any], symb
 
 
 def optimize(module: Any, symbol: str) -> bytes:
-    """Optimise a module as a whole, and return its object file, in which only one function can be seen."""
+    """Optimize a module as a whole, and return its object file, in which only one function is visible."""
     for function in module.functions:
         if function.name == symbol:
             function.linkage = "external"
         elif not function.is_declaration:
             function.linkage = "internal"
         elif not function.name.startswith("llvm.") and function.name not in LIBRARY:
-            raise TypeError(f"{symbol} refers to {function.name}, which only code with Numba beside it can")
+            raise TypeError(f"{symbol} refers to {function.name}, which is only available with Numba loaded")
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"
@@ -294,14 +295,14 @@ def optimize(module: Any, symbol: str) -> bytes:
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
     options.slp_vectorization = False
-    # Half as much code to compile, and no slower to run: the tiles unroll themselves.
+    # Halves the code to compile, and runs no slower: the tiles are emitted unrolled.
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
 
 
-#: Numbers kernels that only the process knows.
+#: Numbers the kernels that are created at run time and have no source of their own.
 _made = itertools.count()
 
 
@@ -315,7 +316,7 @@ def _compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
     compiled = dispatcher.overloads[tuple(given)]
     context = dispatcher.targetctx
     name = kernel.py_func.__name__
-    # Loaded code stays, and so does its name: two kernels made by one function share all but that.
+    # Code is never unloaded, so symbols must be unique, even of kernels that one function has created.
     identity = (
         kernel.entry.module,
         kernel.entry.name,
@@ -333,7 +334,7 @@ def _compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
 
 
 def compile_entry(kernel: Kernel, kinds: Kinds) -> Code:
-    """Return the machine code of a kernel for arguments of some kinds."""
+    """Return the machine code of a kernel for given argument kinds."""
 
     def compile() -> Code:
         with global_compiler_lock:

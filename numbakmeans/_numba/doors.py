@@ -1,13 +1,13 @@
-"""How compiled code of a user calls ours: by an address that is found at the first call, or by way of Python.
+"""Calls from a user's compiled code: by an address that is resolved at the first call, or through Python.
 
-A user's function carries a few instructions, and none of our code: it writes its arguments into words, and
-calls a kernel whose address a private variable of its module holds. The variable starts as 0, also where
-Numba loads the function from a cache in a process that has never imported us: then the code takes the GIL,
-imports this module by name, and asks `resolve`. Whatever the kernel declines (`status.DECLINED`), as large
-problems, and what has no kernel, is `answer`'s, in Python.
+A user's function contains a few instructions, and none of this package's code: it writes its arguments into
+words, and calls a kernel whose address is held by a private variable of its module. The variable starts as 0,
+even if Numba loads the function from a cache in a process that has never imported this package: then the code
+takes the GIL, imports this module by name, and calls `resolve`. Calls that the kernel declines
+(`status.DECLINED`), such as large problems, and doors without a kernel go to `answer`, in Python.
 
-Compiled code of an earlier version asks the same three functions, with the layout of its words first: these
-stay as they are, and refuse what another version has laid out.
+Code compiled with an earlier version calls the same three functions (`resolve`, `answer`, `run`), with the
+layout of its words as the first argument. So their signatures must never change; they refuse other layouts.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from typing import Any, NamedTuple
 from numbakmeans._numba.entries import DISABLED, ROOT, Entry, Kinds, bind_lock
 from numbakmeans._numba.status import UNAVAILABLE
 
-#: The layout of all doors' words and results: to be raised with any change to it.
+#: Version of the layout of all doors' words and results; increment it with any change.
 LAYOUT = 1
 
-#: What arrays and other arguments are to the kernels behind doors.
+#: Kinds of arrays and other arguments of the kernels behind doors.
 ARRAY, WORKSPACE, PAIR = (tuple, *"qqqqqq"), (tuple, *"qq"), (tuple, *"qq")
 
 
 class Door(NamedTuple):
-    """What answers calls by a name.
+    """What answers calls of a given name.
 
-    kinds : of the arguments of the kernel of that name in `_engine.kernels.callers`, empty if there is none
-    n_results : words of its results, the last of which is the status
+    kinds : argument kinds of the kernel of that name in `_engine.kernels.callers`, empty if there is none
+    n_results : number of result words, the last of which is the status
     """
 
     kinds: Kinds
@@ -57,16 +57,16 @@ DOORS = {
 }
 
 _addresses: dict[str, int] = {}
-#: Who answers Ctrl-C, for as long as one waits.
+#: The original SIGINT handler while a Ctrl-C is deferred, else empty.
 _waiting: list[Any] = []
 
 
 def _delay_interrupt(caller: FrameType) -> None:
-    """Let the next Ctrl-C, which compiled code sends at once, wait until that has returned to Python.
+    """Defer the next Ctrl-C, which the compiled code sends at once, until that code has returned to Python.
 
-    What is raised while Python is called from compiled code gets lost. That is over when the frame which has
-    called that code, caller, goes on; but before, Numba may run Python code of its own, to make arrays that
-    are returned.
+    An exception raised in Python code that compiled code has called is lost. The danger is over when
+    `caller`, the frame that called the compiled code, continues; but before that, Numba may run Python code
+    of its own, to create the arrays that are returned.
     """
     instruction, handler = caller.f_lasti, signal.getsignal(signal.SIGINT)
 
@@ -84,21 +84,21 @@ def _delay_interrupt(caller: FrameType) -> None:
         if _waiting:
             _thread.interrupt_main()
 
-    # None: somebody answers it who is not Python's.
+    # None: the handler was not installed by Python.
     if not _waiting and handler is not None:
         _waiting.append(handler)
         signal.signal(signal.SIGINT, answer_interrupt)
 
 
 def _stop_waiting() -> Any:
-    """Let Ctrl-C be answered as ever; return who does."""
+    """Restore the original SIGINT handler and return it."""
     handler = _waiting.pop() if _waiting else signal.default_int_handler
     signal.signal(signal.SIGINT, handler)
     return handler if callable(handler) else signal.default_int_handler
 
 
 def resolve(layout: int, name: str) -> int:
-    """Return the address of the kernel of a door; 0: there is none to be had."""
+    """Return the address of the kernel behind a door, 0 if it is not available."""
     if layout != LAYOUT or DISABLED:
         return 0
     try:
@@ -115,7 +115,7 @@ def resolve(layout: int, name: str) -> int:
 def answer(layout: int, name: str, words: int, results: int) -> int:
     """Answer a call in Python; return its status.
 
-    words, results : addresses of what `calls` lays out
+    words, results : addresses of arguments and results, as `calls` lays them out
     """
     if layout != LAYOUT or _waiting:
         return UNAVAILABLE
@@ -128,14 +128,14 @@ def answer(layout: int, name: str, words: int, results: int) -> int:
         raise
 
 
-#: The last exception of `run`, by thread, and how many times Numba still asks for it; for `Raised`.
+#: For `Raised`: the last exception of `run` in each thread, and how many more times Numba instantiates it.
 _raised: dict[int, tuple[BaseException, int]] = {}
-#: How often Numba makes an exception that compiled code has raised, of which it takes the last one.
+#: How often Numba instantiates an exception raised by compiled code; it uses the last instance.
 TIMES_MADE = 2
 
 
 class Raised(Exception):  # noqa: N818, never seen
-    """What compiled code raises where `run` has kept an exception: that, when Python makes one of this."""
+    """Raised by compiled code where `run` has kept an exception: instantiating it gives the kept one."""
 
     def __new__(cls) -> Any:
         thread = threading.get_ident()
@@ -150,28 +150,28 @@ class Raised(Exception):  # noqa: N818, never seen
 
 
 def run(layout: int, words: int) -> Any:
-    """Return what one of SciPy's functions returns, a tuple; None where the caller shall raise `Raised`."""
+    """Return the results of one of SciPy's functions as a tuple; None if the caller is to raise `Raised`."""
     thread = threading.get_ident()
-    # One that compiled code has caught.
+    # An earlier exception that compiled code caught.
     _raised.pop(thread, None)
     try:
         if layout != LAYOUT:
             raise RuntimeError(
-                "this function was compiled with another version of numbakmeans: delete what Numba has kept "
-                "of it, in the __pycache__ beside it or in NUMBA_CACHE_DIR"
+                "this function was compiled with another version of numbakmeans: delete its Numba cache "
+                "files (in the adjacent __pycache__ or in NUMBA_CACHE_DIR)"
             )
         if _waiting and threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
         return importlib.import_module(f"{ROOT}._nopython").run(words)
     except BaseException as error:
-        # Their variables hold views of the caller's memory, which the exception must not outlive.
+        # Variables of the frames are views of the caller's memory, which the exception must not outlive.
         seen: BaseException | None = error
         while seen is not None:
             traceback.clear_frames(seen.__traceback__)
             seen = seen.__context__
         _raised[thread] = error, TIMES_MADE
         if isinstance(error, KeyboardInterrupt):
-            # Compiled code may catch what it raises, but not that.
+            # Compiled code may catch `Raised`, but must not swallow Ctrl-C.
             _delay_interrupt(sys._getframe(1))
             _thread.interrupt_main()
         return None

@@ -1,7 +1,7 @@
-"""Draws from one of NumPy's bit generators, inside kernels: by the address of its `bitgen_t` (`bitgen`).
+"""Draws from NumPy's bit generators inside kernels, by the address of a `bitgen_t` (`bitgen`).
 
-It is a struct of words: a state, and functions that draw 64 bits, 32 bits and a float64 from it. They take no
-lock and no GIL.
+A `bitgen_t` is a struct of words: a state, and functions that draw 64 bits, 32 bits and a float64 from it.
+They take no lock and do not need the GIL.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numbakmeans._numba.entries import DISABLED
 __all__ = ["next_double", "next_product", "next_uint32"]
 
 I32, I64, I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
-#: Where `bitgen_t` has its state and its functions, in words.
+#: Offsets of the state and the functions in a `bitgen_t`, in words.
 STATE, NEXT_UINT64, NEXT_UINT32, NEXT_DOUBLE = range(4)
 
 
 def _draw(builder: Any, address: Any, function: int, result: Any) -> Any:
-    """Emit a call of one of the functions."""
+    """Emit a call of one of the functions of a `bitgen_t`."""
     words = builder.inttoptr(address, I64.as_pointer())
     state, found = (builder.load(cgutils.gep_inbounds(builder, words, word)) for word in (STATE, function))
     return builder.call(builder.inttoptr(found, ir.FunctionType(result, [I64]).as_pointer()), [state])
@@ -49,7 +49,7 @@ def _next_double(typingctx: Any, address: Any) -> Any:
 
 
 def _next_product(typingctx: Any, address: Any, n: Any) -> Any:
-    """Draw 64 bits and multiply them by n >= 0; return the upper and the lower word, each as an int64."""
+    """Draw 64 bits and multiply them by n >= 0; return the upper and the lower word as int64."""
     result = types.UniTuple(types.int64, 2)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

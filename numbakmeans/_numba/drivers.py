@@ -1,6 +1,7 @@
-"""Kernels that share out their work: what Python calls, with threads or without.
+"""Drivers: kernels that Python calls to run their tasks in parallel, or on one thread.
 
-A driver's first argument is a loop (`parallel`): the address of the one that uses threads, or `SERIAL_LOOP`.
+A driver's first argument is an executor (`parallel`): the address of the multithreaded loop over tasks, or
+`SERIAL_LOOP`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from numbakmeans._numba.entries import DISABLED, ROOT, Entry, bind_lock
 
 __all__ = ["SERIAL_LOOP", "Driver", "threaded"]
 
-#: The loop of a driver that shall use one thread.
+#: The executor that runs all tasks on the calling thread.
 SERIAL_LOOP = 0
-#: The other one, once it is there.
+#: The multithreaded executor, once it is loaded.
 _loops: list[int] = []
 
 
 def threaded() -> int:
-    """Return the loop that shares slots out to threads, compiled or loaded at the first call."""
+    """Return the executor that runs tasks in parallel, compiled or loaded at the first call."""
     if DISABLED:
         return SERIAL_LOOP
     if not _loops:
@@ -47,10 +48,10 @@ def _load_loop() -> int:
 
 
 class Driver(Entry):
-    """A kernel whose first argument is a loop, the others being those of `on`."""
+    """A kernel whose first argument is an executor; `on` supplies it."""
 
     def on(self, parallel: bool) -> Callable[..., Any]:
-        """Return what to call: with threads, as far as they are safe at that moment, or on one."""
+        """Return the function to call: in parallel, as far as that is safe at the time, or on one thread."""
         if parallel:
             return functools.partial(runtime.run, threaded, self)
         return functools.partial(self, SERIAL_LOOP)

@@ -1,12 +1,11 @@
-"""Kernels as Python calls them: by address, compiled or loaded at the first call.
+"""Calls of kernels from Python: by address, compiled or loaded at the first call.
 
 An `Entry` names a kernel without importing it. Its machine code is one function for each combination of
-argument kinds, which takes the address of its arguments, one word each (an array is the address of its
-object, where NumPy has its data and shape), and that of its results, and returns a status. Compiled code
-calls such functions, too (`doors`).
+argument kinds. The function takes the address of its arguments, one word each (for an array, the address of
+the Python object, which holds NumPy's pointers to data and shape), and the address of its results, and
+returns a status. Compiled code calls such functions as well (`doors`).
 
-Nothing here imports Numba: code that the cache holds is loaded by LLVM alone (`loader`), in a fifth of the
-time.
+Nothing here imports Numba: code from the cache is loaded by LLVM alone (`loader`), in a fifth of the time.
 """
 
 from __future__ import annotations
@@ -27,32 +26,32 @@ import numpy as np
 
 __all__ = ["DISABLED", "Entry", "bind_lock", "group"]
 
-#: NUMBA_DISABLE_JIT is set: everything is plain Python, and there are no vector values.
+#: Whether NUMBA_DISABLE_JIT is set: then everything is plain Python, without vector values.
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
-#: Held while code is compiled or loaded; forks wait for it (`runtime`).
+#: Held while code is compiled or loaded; a fork waits for it (`runtime`).
 bind_lock = threading.RLock()
-#: What this package is called: another name where a tool has copied it into another package.
+#: The name of this package, which differs from ours if a tool has vendored it into another package.
 ROOT = __name__.removesuffix("._numba.entries")
-#: When this process began to import the package.
+#: When this process started to import the package.
 BEGAN = time.time()
 
 _Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p)
-#: What a kernel's status says, beside 0.
+#: What the nonzero status codes of a kernel mean.
 _FAILURES = {
     101: MemoryError("a kernel could not allocate its workspace"),
     102: IndexError("index out of bounds"),
 }
 
-#: Argument kinds: a dtype's character and dimensions of a table; "q", "d" or "?" of a number; None; a tuple
-#: of kinds, after its class.
+#: Kind of an argument: (dtype character, dimensions) for an array; "q", "d" or "?" for a number; None; for a
+#: tuple, its class followed by the kinds of its members.
 Kind = Any
 Kinds = tuple[Kind, ...]
 
 
 class Code(NamedTuple):
-    """Machine code of a kernel for some kinds: an object file, the name of its function, and its results.
+    """Machine code of a kernel for given argument kinds: object file, name of its function, results.
 
-    results : a character for each, "q", "d" or "?"; with "(" in front where they are a tuple
+    results : one character per result, "q", "d" or "?"; preceded by "(" if the kernel returns a tuple
     """
 
     object_file: bytes
@@ -61,9 +60,10 @@ class Code(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A kernel that can be called.
+    """A kernel that is ready to be called.
 
-    words : how its arguments are written; nested : are some of them tuples? results : as of `Code`
+    words : layout of the arguments; nested : whether some of them are tuples; results : as in `Code`
+    found : layout of the results
     """
 
     function: Callable[..., int]
@@ -75,7 +75,7 @@ class Bound(NamedTuple):
 
 
 def bound_at(address: int, kinds: Kinds, results: str) -> Bound:
-    """Return how to call a function at an address."""
+    """Return the `Bound` of the function at an address."""
     words = struct.Struct("".join(map(_format, kinds)))
     nested = any(isinstance(kind, tuple) and isinstance(kind[0], type) for kind in kinds)
     found = struct.Struct(results.lstrip("(").replace("?", "?7x"))
@@ -83,11 +83,11 @@ def bound_at(address: int, kinds: Kinds, results: str) -> Bound:
 
 
 def _format(kind: Kind) -> str:
-    """Return how `struct` writes an argument: an array as the address of its object."""
+    """Return the `struct` format of an argument; an array is written as the address of its object."""
     if kind is None:
         return ""
     if isinstance(kind, str):
-        # A truth value of NumPy's is no integer to `struct`.
+        # `struct` does not accept a NumPy bool as an integer.
         return "?7x" if kind == "?" else kind
     return "q" if isinstance(kind[0], str) else "".join(map(_format, kind[1:]))
 
@@ -100,7 +100,7 @@ def _kind_of_array(array: np.ndarray) -> Kind:
 
 
 class _Group:
-    """A tuple of arguments whose kind and words are known; its members are its attributes."""
+    """A tuple of arguments with its kind and words precomputed; its members are available as attributes."""
 
     def __init__(self, value: tuple[Any, ...]) -> None:
         self.value, self.kind, self.words = value, kind_of(value), tuple(_words(value))
@@ -113,8 +113,9 @@ T = TypeVar("T", bound=tuple[Any, ...])
 
 
 def group(value: T) -> T:
-    """Return a named tuple of arguments that many calls have in common: it is looked at once, and not again
-    for each call, which would take as long as a pass over few rows.
+    """Return a named tuple of arguments that many calls share, inspected once and for all.
+
+    Inspecting it again at each call would take as long as a pass over few rows.
     """
     return value if DISABLED else cast(T, _Group(value))
 
@@ -130,7 +131,7 @@ _KINDS: dict[type, Callable[[Any], Kind]] = {
 
 
 def kind_of(value: Any) -> Kind:
-    """Return the kind of an argument; TypeError for what kernels do not take."""
+    """Return the kind of an argument; TypeError if kernels do not take it."""
     known = _KINDS.get(type(value))
     if known is not None:
         return known(value)
@@ -155,14 +156,14 @@ def _words(values: Any) -> Iterator[Any]:
 
 
 class Entry:
-    """A kernel that Python calls, by the module and the name it is defined by.
+    """A kernel that Python calls, given by its module and its name.
 
-    module : begins with numbakmeans, as in an import; kernel : the kernel itself, where it is there already
-    kinds : of its arguments where there are no others: arguments are not looked at then
+    module : starts with numbakmeans, as in an import; kernel : the kernel itself, if it exists already
+    kinds : the argument kinds, if there is only one combination; then arguments are not inspected
     """
 
     def __init__(self, module: str, name: str, kernel: Any = None, kinds: Kinds | None = None) -> None:
-        # Tools that copy a package into another rewrite its imports, but no text.
+        # Tools that vendor a package rewrite its imports, but not its strings.
         self.module = (
             ROOT + module.removeprefix("numbakmeans") if module.startswith("numbakmeans.") else module
         )
@@ -171,12 +172,12 @@ class Entry:
 
     @property
     def kernel(self) -> Any:
-        """What the name stands for: a `compiler.Kernel`, or a function where compiling is disabled."""
+        """The named object: a `compiler.Kernel`, or a function if compilation is disabled."""
         return self._kernel or getattr(importlib.import_module(self.module), self.name)
 
     @property
     def has_source(self) -> bool:
-        """Whether the module's source says what the kernel is: not of one that a function has made."""
+        """Whether the module's source defines the kernel; false for one created inside a function."""
         return self._kernel is None or getattr(sys.modules.get(self.module), self.name, None) is self._kernel
 
     @functools.cached_property
@@ -200,7 +201,7 @@ class Entry:
 
     @staticmethod
     def call(bound: Bound, arguments: tuple[Any, ...]) -> Any:
-        """Call the machine code with arguments of its kinds."""
+        """Call the machine code with arguments of the kinds it was compiled for."""
         if bound.nested:
             words = bound.words.pack(*_words(arguments))
         else:
@@ -220,7 +221,7 @@ class Entry:
         return values if results[0] == "(" else values[0]
 
     def bind(self, kinds: Kinds) -> Bound:
-        """Load the machine code for some kinds from the cache, or compile it."""
+        """Load the machine code for given argument kinds from the cache, or compile it."""
         from numbakmeans._numba import cache, loader
 
         with bind_lock:

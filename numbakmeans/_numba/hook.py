@@ -1,8 +1,9 @@
-"""The names of `scipy.cluster.vq` inside nopython code: ours, and SciPy's own where it is there.
+"""Functions of `scipy.cluster.vq` in nopython code: this package's, and SciPy's own if it is imported.
 
-Numba calls `init` in every program, at its first compilation, as pyproject.toml registers it. So nothing of
-weight is imported here: what the functions do is looked up when one of them is met in code to be compiled.
-SciPy is never imported; its names are registered when somebody else imports them.
+pyproject.toml registers `init` as an extension of Numba, which calls it in every program at its first
+compilation. So nothing expensive is imported here: the implementation of a function is looked up when the
+function is first met in code being compiled. SciPy is never imported; its functions are registered when the
+program imports it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from types import ModuleType
 from typing import Any, cast
 
 SCIPY = "scipy.cluster.vq"
-#: Functions that have a form for nopython code already.
+#: Functions that are registered with Numba already.
 _registered: set[Callable[..., Any]] = set()
 
-# What SciPy's functions take here: there is no seed, and a generator may come by its place.
+# Signatures in nopython code: there is no `seed`, and the generator may be passed by position.
 _SCIPYS = {
     "kmeans2": lambda data, k, iter=10, thresh=1e-5, minit="random", missing="warn", check_finite=True, rng=None: (  # noqa: E501
         ...
@@ -33,8 +34,9 @@ _SCIPYS = {
 
 
 def _register_one(function: Callable[..., Any], taken: inspect.Signature, form: Callable[[], Any]) -> None:
-    """Let Numba type a function, and emit code for it, as its `overloads.Form` says, which is got when it is
-    met.
+    """Register with Numba how to type calls of a function and emit code for them.
+
+    taken : the signature; form : returns the `overloads.Form`, called when the function is met in code
     """
     from numba import types
     from numba.core.errors import TypingError
@@ -42,7 +44,7 @@ def _register_one(function: Callable[..., Any], taken: inspect.Signature, form: 
     from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
     def plain(kind: Any) -> Any:
-        """Numbers are of any value, but strings as they stand."""
+        """Drop the literal value from the type of a number; keep that of a string."""
         return kind if isinstance(kind, types.StringLiteral) else types.unliteral(kind)
 
     class Template(AbstractTemplate):
@@ -68,7 +70,7 @@ def _register_one(function: Callable[..., Any], taken: inspect.Signature, form: 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         from numbakmeans._numba.overloads import LeftOut
 
-        # Where None is taken at all, it is the default.
+        # Where None is accepted at all, it is the default.
         kinds = {
             name: LeftOut(each.default) if kind == types.none else kind
             for (name, each), kind in zip(taken.parameters.items(), sig.args, strict=True)
@@ -79,7 +81,7 @@ def _register_one(function: Callable[..., Any], taken: inspect.Signature, form: 
 
 
 def _register(module: ModuleType, signatures: dict[str, inspect.Signature], forms: Callable[[], Any]) -> None:
-    # First the whole: that waits where another thread imports it just now, which a part does not.
+    # The package first: importing it waits for a thread that is importing it now; a submodule would not.
     import numba  # noqa: F401
     from numba.core.registry import cpu_target
 
@@ -89,40 +91,40 @@ def _register(module: ModuleType, signatures: dict[str, inspect.Signature], form
             continue
         _registered.add(function)
         _register_one(function, taken, functools.partial(lambda name: forms()[name], name))
-    # Numba looks for what is new before it compiles a function. One whose code imports us may be under way,
-    # but not where Numba has never looked, which takes long at the first time.
+    # Numba refreshes its registries before it compiles a function. The compilation that led to this import
+    # may be past that, so refresh again; unless Numba never has, as the first refresh takes long.
     if cpu_target.typing_context._registries:
         cpu_target.typing_context.refresh()
 
 
 def register(module: ModuleType) -> None:
-    """Give the four functions of a module, ours or SciPy's, their form for nopython code."""
+    """Register the four functions of a module, this package's or SciPy's, for nopython code."""
 
     @functools.cache
     def forms() -> Any:
-        from numbakmeans._numba import overloads
+        from numbakmeans._numba.scipy_overloads import scipy_forms
 
-        return overloads.scipy_forms(module.__name__)
+        return scipy_forms(module.__name__)
 
     _register(module, {name: inspect.signature(cast(Any, each)) for name, each in _SCIPYS.items()}, forms)
 
 
 def register_jit(module: ModuleType, names: list[str]) -> None:
-    """Give functions of `numbakmeans.jit` their form for nopython code."""
+    """Register functions of `numbakmeans.jit` for nopython code."""
 
     @functools.cache
     def forms() -> Any:
-        from numbakmeans._numba import overloads
+        from numbakmeans._numba.jit_overloads import jit_forms
 
-        return overloads.jit_forms(module)
+        return jit_forms(module)
 
     _register(module, {name: inspect.signature(getattr(module, name)) for name in names}, forms)
-    # Numba does that, too, where it knows of us.
+    # Numba does this itself, but only if the entry point of this package is installed.
     init()
 
 
 class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds SciPy's module by way of the other finders, and registers its names once it is loaded."""
+    """Finds SciPy's module through the other finders, and registers its functions once it is loaded."""
 
     def __init__(self) -> None:
         self.loader: Any = None
@@ -151,7 +153,7 @@ class _Watch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def init() -> None:
-    """Register SciPy's names, now or when they are imported."""
+    """Register SciPy's functions, now or when they are imported."""
     ours = sys.modules.get(f"{__name__.removesuffix('._numba.hook')}._scipy")
     if ours is not None:
         register(ours)

@@ -1,8 +1,8 @@
 """Machine code from an object file, by LLVM alone.
 
-What such a file may refer to are functions of the C library, and those of Numba's threading layer in the one
-that has a parallel loop: LLVM ends the process where it finds a name nowhere, so `compiler` checks that there
-is no other.
+Such a file may only refer to functions of the C library and, in the file of the parallel loop, to those of
+Numba's threading layer: LLVM aborts the process if it cannot resolve a symbol, so `compiler` checks that
+there are no others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _engine() -> Any:
 
 
 def address_of(object_file: bytes, symbol: str) -> int:
-    """Load an object file, for as long as the process lives; return the address of a function in it."""
+    """Load an object file for the lifetime of the process; return the address of a function in it."""
     return int(runtime.keeps_interrupts(_load)(object_file, symbol))
 
 

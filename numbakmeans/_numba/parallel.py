@@ -1,10 +1,10 @@
-"""Work in slots, shared out to threads or done by one: the package's only parallel loop.
+"""Tasks run in parallel or on one thread: the package's only parallel loop.
 
-A driver cuts its work into slots, which depend on the plan alone, and hands a serial kernel to `parallel_for`,
-which calls it once for each slot, with an arena of its own. Whether threads share the slots is an argument,
-the address of the loop: `run_tasks` with its `prange`, or `SERIAL_LOOP`. So a driver is compiled once, without
-Numba's parallel machinery (which costs a second or more for every loop), and the same machine code serves
-with threads and without.
+A driver divides its work into tasks, which depend on the plan alone, and passes a serial kernel to
+`parallel_for`, which calls it once per task, each time with an arena of its own. The executor is an argument:
+the address of `run_tasks`, a `prange` over the tasks, or `SERIAL_LOOP`. So a driver is compiled once, without
+Numba's parallel machinery (which costs a second or more for every loop), and the same machine code runs with
+and without threads.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from numbakmeans._numba.arena import ARENA, new_arena, release_all
 from numbakmeans._numba.drivers import SERIAL_LOOP
 from numbakmeans._numba.entries import DISABLED, Code
-from numbakmeans._numba.tables import ARENA, POINTER, new_arena, release_all
+from numbakmeans._numba.tables import POINTER
 
 __all__ = ["compile_loop", "parallel_for"]
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
-#: What a slot is called as, by its address: its arguments' address, and its number.
+#: Signature of a task function: the address of its arguments, and the number of the task.
 TASK = ir.FunctionType(ir.VoidType(), [I64, I64])
-#: What a loop is called as: how many slots, the address of a `TASK`, and that of its arguments.
+#: Signature of an executor: the number of tasks, the address of a `TASK`, and that of its arguments.
 LOOP = ir.FunctionType(I64, [I64, I64, I64])
 
 
@@ -44,7 +45,7 @@ call_task: Any = intrinsic(_call_task)
 
 @njit(nogil=True, fastmath=False, error_model="numpy", parallel=True)
 def run_tasks(n_tasks: int, function: int, arguments: int) -> int:
-    """Call a slot's function, given by its address, for each slot; return how many there are."""
+    """Call the task function at an address once for each task; return the number of tasks."""
     for task in prange(n_tasks):
         call_task(function, arguments, task)
     return n_tasks
@@ -55,7 +56,7 @@ def compile_loop() -> Code:
     kinds = (types.int64,) * 3
     run_tasks.compile(kinds)
     compiled: Any = run_tasks.overloads[kinds]
-    # What Numba has linked but not optimised: the object file must not depend on Numba's memory of symbols.
+    # Emitted from the linked module: the object file must not depend on the symbols Numba has in memory.
     library = compiled.library
     return Code(
         bytes(library._codegen._tm.emit_object(library._final_module)),
@@ -67,9 +68,9 @@ def compile_loop() -> Code:
 def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums: int) -> Any:
     """Emit a `TASK` that calls a kernel with an arena and the arguments in a struct, and adds up its results.
 
-    layout : the struct: the arguments, n_sums sums, and the status of a slot that failed, 0 if none did
+    layout : type of the struct: the arguments, n_sums sums, and the status of a failed task, 0 if none failed
     """
-    # Not inlined: one copy of the kernel for both loops.
+    # Not inlined: one copy of the kernel serves both executors.
     task = ir.Function(module, TASK, module.get_unique_name(f"{compiled.fndesc.mangled_name}.slot"))
     task.linkage = "internal"
     task.attributes.add("noinline")
@@ -85,7 +86,7 @@ def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
     several = isinstance(result, types.BaseTuple)
     numbers = cgutils.unpack_tuple(builder, returned) if several else [returned] * n_sums
     for place, number in zip(sums, numbers, strict=True):
-        # Integers: the order in which slots end changes no sum.
+        # Integers: the order in which tasks end does not change the sum.
         builder.atomic_rmw("add", place, number, "monotonic")
     with cgutils.if_unlikely(builder, status.is_error):
         builder.atomic_rmw("umax", failure, status.code, "monotonic")
@@ -95,19 +96,19 @@ def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
 
 
 def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, args: Any) -> Any:
-    """Call ``slot_kernel(slot, room, *args)`` for each slot; return the sum of what it returns.
+    """Call ``slot_kernel(task, arena, *args)`` for each task; return the sum of its results.
 
-    loop : from the driver's caller; n_tasks : int64
-    slot_kernel : a kernel that returns nothing, an int64, or a tuple of them; args : tuple
+    loop : the executor, passed on from the driver's caller; n_tasks : int64
+    slot_kernel : a kernel that returns nothing, an int64, or a tuple of int64; args : tuple
 
-    Fails as a slot fails: where it cannot allocate.
+    Returns the status of a failed task (out of memory) if there is one.
     """
     arg_types = (types.int64, ARENA, *(types.unliteral(kind) for kind in args))
     result = slot_kernel.get_call_type(typingctx, arg_types, {}).return_type
     several = isinstance(result, types.BaseTuple)
     summands = tuple(result) if several else (result,) * (result != types.none)
     if any(types.unliteral(kind) != types.int64 for kind in summands):
-        raise TypingError(f"a slot returns nothing, an int64 or a tuple of them, not {result}")
+        raise TypingError(f"a task must return nothing, an int64 or a tuple of int64, got {result}")
     total = types.UniTuple(types.int64, len(summands)) if several else types.unliteral(result)
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -1,25 +1,25 @@
 """Safety at run time: kernels called from several Python threads, processes that fork, Ctrl-C.
 
-What can go wrong is a matter of Numba's threading layer, which Numba chooses for the whole process:
+What can go wrong depends on Numba's threading layer, which Numba chooses for the whole process:
 
 workqueue
-    Two Python threads in parallel kernels at once end the process: kernels run one at a time.
+    Two Python threads in parallel kernels at once abort the process, so kernels run one at a time.
 omp
-    A forked child is ended at its first parallel kernel (GNU OpenMP): it runs on one thread.
+    A forked child is aborted at its first parallel kernel (GNU OpenMP), so it runs on one thread.
 tbb
-    A child forked while other threads live may wait for ever: it runs on one thread, too.
+    A child forked while other threads exist may hang, so it runs on one thread as well.
 
-Under each of them a fork waits until no other thread is compiling, loading code or choosing the layer (and,
-under workqueue, until no kernel runs): the child would find a lock held by a thread that it does not have.
-One thread gives the same bits, so that none of this shows in a result. The number of threads is the
-caller's: it is read, and never set.
+Under all of them a fork waits until no other thread is compiling, loading code or choosing the layer (and,
+under workqueue, until no kernel is running); otherwise the child would inherit a lock whose owner it does not
+have. One thread gives the same bits, so none of this is visible in a result. The number of threads belongs to
+the caller: it is read, and never set.
 
-Ctrl-C is answered between two kernels, and after the compilation of one. In the midst of that, many would be
-lost, as what is raised in a callback of LLVM, or while a type of Numba is disposed of, is printed and
-forgotten; and some would end the process: a module that LLVM has taken over, but llvmlite not yet crossed
-off, is freed twice.
+Ctrl-C is handled between kernels and after the compilation of one, never during compilation. Many would be
+lost there, as an exception in an LLVM callback, or while one of Numba's types is being finalized, is printed
+and dropped; and some would crash the process, as a module that LLVM has taken over, but llvmlite still lists
+as its own, is freed twice.
 
-Numba is imported where threads are wanted, not before.
+Numba is imported only when threads are needed.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from numbakmeans._numba.entries import bind_lock
 
 
 class _State:
-    """What is known of this process.
+    """State of this process.
 
-    one_at_a_time : must kernels take turns? None: the layer is not chosen yet
-    serial : is this process a forked child that runs on one thread?
-    handler : whom a SIGINT is meant for while a function is compiled
-    interrupted : does one wait?
+    one_at_a_time : whether kernels must take turns; None until the threading layer is chosen
+    serial : whether this is a forked child that runs on one thread
+    handler : the handler that a SIGINT during compilation is deferred to
+    interrupted : whether a deferred SIGINT is pending
     """
 
     one_at_a_time: bool | None = None
@@ -58,8 +58,8 @@ _other_threads = False
 
 @functools.cache
 def _numba_parallel() -> Any:
-    with bind_lock:  # a fork in the middle would leave the child with half a module
-        # First the whole: that waits where another thread imports it just now, which a part does not.
+    with bind_lock:  # a fork during the import would leave the child with half a module
+        # The package first: importing it waits for a thread that is doing so now; a submodule would not.
         import numba  # noqa: F401
         from numba.np.ufunc import parallel
 
@@ -67,12 +67,12 @@ def _numba_parallel() -> Any:
 
 
 def kernel_lock() -> Any:
-    """Return the lock of kernels under workqueue: one for all copies of this package in the process."""
+    """Return the lock that serializes kernels under workqueue, shared by all copies of this package."""
     return vars(_numba_parallel()).setdefault("_numbakmeans_kernel_lock", threading.RLock())
 
 
 def fork_locks() -> tuple[Any, ...]:
-    """Return what a fork waits for, in the order in which threads take them."""
+    """Return the locks that a fork must hold, in the order in which threads acquire them."""
     parallel = sys.modules.get("numba.np.ufunc.parallel")
     compiling = sys.modules.get("numba.core.compiler_lock")
     first = (kernel_lock(),) if parallel else ()
@@ -81,7 +81,7 @@ def fork_locks() -> tuple[Any, ...]:
 
 
 def layer() -> str | None:
-    """Return the name of Numba's threading layer, None as long as it is not chosen."""
+    """Return the name of Numba's threading layer, None until it is chosen."""
     try:
         return str(_numba_parallel().threading_layer())
     except ValueError:
@@ -89,13 +89,13 @@ def layer() -> str | None:
 
 
 def start_threads() -> None:
-    """Let Numba choose its threading layer, and register what a loaded parallel loop refers to."""
+    """Let Numba choose its threading layer, and register the symbols that the parallel loop needs."""
     parallel = _numba_parallel()
     with bind_lock:
         from numba.core.registry import cpu_target
         from numba.core.runtime.nrt import rtsys
 
-        # It compiles a few functions of its own.
+        # This compiles a few functions of Numba's own.
         keeps_interrupts(rtsys.initialize)(cpu_target.target_context)
     parallel._launch_threads()
 
@@ -105,7 +105,7 @@ _here = threading.local()
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let this Python thread's kernels use no other: it may run inside of somebody's parallel loop."""
+    """Keep the kernels of this Python thread on one thread: it may be inside a parallel loop of the user."""
     before = getattr(_here, "alone", False)
     _here.alone = True
     try:
@@ -115,14 +115,17 @@ def one_thread() -> Iterator[None]:
 
 
 def threads() -> int:
-    """Return how many threads a parallel kernel would use now."""
+    """Return the number of threads that a parallel kernel would use now."""
     if _State.serial or getattr(_here, "alone", False):
         return 1
     return int(_numba_parallel().get_num_threads())
 
 
 def run(threaded: Callable[[], int], kernel: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a kernel with the loop that uses threads, or with none where this process cannot run them."""
+    """Call a driver with the multithreaded executor, or the serial one where threads cannot be used.
+
+    threaded : returns the executor
+    """
     if _State.serial:
         return kernel(0, *arguments)
     if _State.one_at_a_time is None:
@@ -143,7 +146,7 @@ def _before_fork() -> None:
             _held.append(lock)
         if fork_locks() == locks:
             break
-        # While we waited, another thread has imported what has further locks.
+        # While this thread waited, another one imported a module with further locks.
         _after_fork_in_parent()
     _other_threads = threading.active_count() > 1
 
@@ -169,13 +172,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def keeps_interrupts(compile: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a SIGINT that arrives while a kernel is compiled wait until it is, or one that it calls."""
+    """Return `compile` wrapped so that a SIGINT is deferred until the outermost compilation is done."""
     return functools.partial(_keeping_interrupts, compile)
 
 
 def _keeping_interrupts(compile: Callable[..., Any], *arguments: Any) -> Any:
     handler = signal.getsignal(signal.SIGINT)
-    # Only the main thread is interrupted, and only it may change the handler.
+    # Only the main thread receives signals, and only it may change the handler.
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         return compile(*arguments)
     outermost = handler is not _keep

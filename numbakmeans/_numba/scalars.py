@@ -1,6 +1,6 @@
-"""Numbers inside kernels: operations that Numba would compile a function for, for each combination of types.
+"""Operations on numbers inside kernels, for which Numba would compile a function per combination of types.
 
-Here each is an instruction or two of the kernel that asks.
+Here each is an instruction or two in the kernel that uses it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _bits_of(typingctx: Any, x: Any) -> Any:
 
 
 def _float_of(typingctx: Any, bits: Any) -> Any:
-    """Return the float64 of the bits in an int64."""
+    """Return the float64 whose bits are those of an int64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
@@ -60,7 +60,7 @@ def _float_of(typingctx: Any, bits: Any) -> Any:
 
 
 def _whole(typingctx: Any, x: Any) -> Any:
-    """Return a float64 that holds a whole number as an int64."""
+    """Return a float64 with an integer value as an int64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fptosi(args[0], ir.IntType(64))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.exact import mend_means, mend_rows, quotient
 from numbakmeans._engine.kernels import means
 from numbakmeans._engine.samples import MEANS, Samples, column_means, labelled_means
@@ -65,7 +65,7 @@ def test_the_mean_of_huge_values_is_finite():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("widened", [False, True])
 def test_means_do_not_depend_on_threads(dtype, widened, threads, monkeypatch):
-    monkeypatch.setattr(_plan, "SMALL_VALUES", 10**9 if widened else 0)
+    monkeypatch.setattr(at, "MAX_SMALL_VALUES", 10**9 if widened else 0)
     rng = np.random.default_rng(5)
     X = (rng.normal(size=(9001, 3)) * 10.0 ** rng.integers(-8, 8, size=(9001, 1))).astype(dtype)
     labels = rng.integers(0, 5, len(X)).astype(np.int32)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import nearest, roots
 from numbakmeans._engine.kernels.reference import root_single
 from numbakmeans._engine.samples import Samples
@@ -18,7 +18,7 @@ from numbakmeans._engine.samples import Samples
 @pytest.mark.parametrize("widened", [False, True])
 def test_labels_and_distances(dtype, n_features, n_samples, widened, threads, monkeypatch):
     """Few rows are widened to float64, whatever they are: here others are, too, or none."""
-    monkeypatch.setattr(_plan, "SMALL_VALUES", 10**9 if widened else 0)
+    monkeypatch.setattr(at, "MAX_SMALL_VALUES", 10**9 if widened else 0)
     rng = np.random.default_rng(n_features)
     X = rng.normal(size=(n_samples, n_features)).astype(dtype)
     centers = rng.normal(size=(6, n_features)).astype(dtype)

@@ -92,12 +92,12 @@ def fork_while_running():
 def fork_beside_short_kernels():
     """Many forks beside threads that begin kernels all the time: one child in twenty would wait for ever."""
     from numbakmeans import kmeans2
-    from numbakmeans._engine import plan as _plan
+    from numbakmeans._engine import thresholds as at
 
     X = data()[:2000]
     expected = answer()
     require_parallel()
-    _plan.PARALLEL_WORK = 0
+    at.MIN_PARALLEL_STEPS = 0
 
     def short():
         return kmeans2(X, X[:6], iter=3, minit="matrix")

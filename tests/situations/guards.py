@@ -22,9 +22,9 @@ def without_fork_handlers():
 
 
 def without_steps():
-    from numbakmeans._engine import plan as _plan
+    from numbakmeans._engine import thresholds as at
 
-    _plan.STEPS_PER_CALL = 10**18
+    at.MAX_CALL_STEPS = 10**18
 
 
 def without_keeping():

@@ -13,11 +13,11 @@ def changing_input():
     import ways
 
     from numbakmeans import fit, kmeans, kmeans2, vq, whiten
-    from numbakmeans._engine import plan as _plan
+    from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.samples import Samples
 
     # Slabs of what kernels cannot read as it is, and bounds and heads whatever they cost.
-    _plan.COPY_BYTES, _plan.SLAB_BYTES = 0, 1 << 18
+    at.MAX_COPY_BYTES, at.MAX_SLAB_BYTES = 0, 1 << 18
     ways.ask_all()
     X, few = np.random.default_rng(0).normal(size=(20_000, 64)), data()[:20_000]
     centers = X[:80].copy()

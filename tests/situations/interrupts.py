@@ -65,9 +65,9 @@ def interrupt_passes():
 def interrupt_few_rows(in_batch=False):
     """Passes that are so short that a call makes many, and go on for long."""
     from numbakmeans import fit, kmeans2_batch
-    from numbakmeans._engine import plan as _plan
+    from numbakmeans._engine import thresholds as at
 
-    _plan.PARALLEL_WORK = 10**18
+    at.MIN_PARALLEL_STEPS = 10**18
     os.environ["NUMBAKMEANS_LEAN"] = "1"
     X = np.sort(np.random.default_rng(0).normal(size=(128_000, 1)), 0)
     centers = X[:500].copy()

@@ -1,4 +1,4 @@
-"""What every algorithm is."""
+"""The interface of all algorithms, and the loop over passes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 
-#: Called with the pass and the number of rows that moved, after each pass.
+#: Called after each pass with its number and the number of rows that moved.
 Progress = Callable[[int, int], None] | None
 
 
 class Pass(NamedTuple):
-    """What one pass did.
+    """Statistics of one pass.
 
-    moved, n_decided : rows that changed their label, and rows that were labelled by the definition
-    n_pairs : pairs of row and center whose distance was computed, exactly or as a score
+    moved, n_decided : rows that changed their label, and rows that were labeled by reference distances
+    n_pairs : pairs of row and center whose distance was computed, by its definition or as a score
     """
 
     moved: int
@@ -31,7 +31,7 @@ class Pass(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """What some passes did; the fields are those of `Run` and `Pass`, of these passes alone."""
+    """Statistics of some passes; the fields are those of `Run` and `Pass`, for these passes alone."""
 
     n_iter: int
     moved: int
@@ -42,7 +42,7 @@ class Advance(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What all passes did; n_decided and n_pairs add up, kept_bytes is what was kept between them."""
+    """Statistics of all passes; n_decided and n_pairs are totals, kept_bytes was kept between passes."""
 
     n_iter: int
     converged: bool
@@ -54,20 +54,20 @@ class Run(NamedTuple):
 
 
 class Algorithm:
-    """One way to run passes: assign every row to its nearest center, and keep the sums of the clusters.
+    """A way to run passes: assign every row to its nearest center, and keep the sums of the clusters.
 
-    An object lives as long as one fit, and may remember between its passes what it likes.
+    An instance serves a single fit, and may keep any state between its passes.
     """
 
-    #: What runs one pass.
+    #: The driver that runs one pass.
     driver: Driver
-    #: Whether it takes only data with a frame: finite, and of moderate size.
+    #: Whether the data must have a transform, that is, be finite and of moderate magnitude.
     needs_transform = True
-    #: Whether it wants all rows at once, and not in slabs.
+    #: Whether it needs all rows at once, not in slabs.
     whole = False
-    #: Whether it takes finite data alone.
+    #: Whether the data must be finite.
     finite = False
-    #: How many passes there may be.
+    #: The maximum number of passes of this fit.
     max_iter = sys.maxsize
 
     def __init__(self, samples: Samples, plan: Plan, transform: Transform) -> None:
@@ -85,12 +85,12 @@ class Algorithm:
         raise NotImplementedError
 
     def finish(self, labels: np.ndarray) -> None:
-        """Write to labels what `run` kept elsewhere; called once, after the last pass."""
+        """Write labels that `run` kept elsewhere; called once, after the last pass."""
 
     def advance(
         self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
     ) -> Advance:
-        """Make up to n_passes passes, and bring centers, labels and tables up to date: one pass."""
+        """Run up to n_passes passes, updating centers, labels and tables; this default runs one."""
         moved, n_decided, n_pairs = self.run(centers, labels, tables)
         if moved:
             update_means(self.samples, tables, self.samples.single, centers)
@@ -98,17 +98,17 @@ class Algorithm:
         return Advance(1, moved, n_empty, n_empty > 0, n_decided, n_pairs)
 
     def tables(self, n_clusters: int) -> Sums:
-        """Return exact sums of nothing."""
+        """Return zeroed exact sums."""
         return self.samples.tables(n_clusters, self.plan.n_tasks)
 
     def passes_per_call(self, n_clusters: int) -> int:
-        """Return how many passes `advance` may make, so that Ctrl-C is answered in time."""
+        """Return how many passes `advance` may run in one call, so that Ctrl-C is answered in time."""
         return 1
 
     def run_all(
         self, centers: np.ndarray, labels: np.ndarray, max_iter: int, stop_on_empty: bool, progress: Progress
     ) -> Run:
-        """Make up to max_iter passes, and stop at the fixed point; the arguments are those of `fit.iterate`.
+        """Run up to max_iter passes, and stop at the fixed point; the arguments are those of `fit.iterate`.
 
         centers : INOUT, labels : INOUT, as for `run`
         """

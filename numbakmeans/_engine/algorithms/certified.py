@@ -1,6 +1,7 @@
-"""Lloyd's algorithm with scores from a register tile, and labels certified or decided by the definition.
+"""Lloyd's algorithm with approximate scores from a register tile, and a certificate for each label.
 
-The same labels as `lloyd`, at the speed of the machine's fused multiply-adds.
+Rows without a certificate are decided by reference distances. The labels are those of `lloyd`, at the speed
+of the machine's fused multiply-adds.
 
 References
 ----------
@@ -26,7 +27,7 @@ ASSIGN = Driver("numbakmeans._engine.kernels.certified", "assign")
 
 
 def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) -> Layout:
-    """Return the `Layout` for rows that want all centers, which stand in their own order."""
+    """Return the `Layout` for rows that are compared with all centers, packed in their own order."""
     itemsize = samples.dtype.itemsize
     places = places_of(np.arange(n_clusters), panel_columns(samples.dtype, n_clusters))
     sizes = (samples.shape, itemsize, len(places.groups), plan.n_tasks)
@@ -37,7 +38,7 @@ def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) 
 def nearest(
     samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and D to it (float64) for every row."""
+    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row."""
     shared = (plan.n_tasks, layout(samples, plan, transform, len(centers)), centers)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = ASSIGN.on(plan.parallel)

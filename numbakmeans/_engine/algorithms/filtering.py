@@ -1,6 +1,6 @@
-"""Few features: rows in spatial blocks, and for each block the centers that can win in it.
+"""Few features: rows in spatial blocks, and for each block only its candidate centers.
 
-What a pass does, and why it is right: `kernels.filtering`; the blocks: `kernels.cells`.
+`kernels.filtering` explains a pass and proves it correct; `kernels.cells` describes the blocks.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.samples import Samples
@@ -25,12 +26,12 @@ LABELS_OF_ROWS = Driver("numbakmeans._engine.kernels.cells", "labels_of_rows")
 
 
 def lay_grid(samples: Samples, n_bits: int) -> CellGrid:
-    """Return a grid of 2**n_bits cells over the bulk of the rows."""
+    """Return a grid of 2**n_bits cells that covers the bulk of the rows."""
     n_samples, n_features = samples.shape
-    sample = np.sort(samples.rows(slice(None, None, max(1, n_samples // _plan.GRID_SAMPLE))), axis=0)
-    # A few rows far out must not stretch the cells of all others; they go to the cells at the rim.
+    sample = np.sort(samples.rows(slice(None, None, max(1, n_samples // at.SAMPLE_GRID_ROWS))), axis=0)
+    # A few outliers must not stretch the cells of all other rows; they go to the outermost cells.
     rim = len(sample) // 200
-    # The rows are in the order of the caller's array, and so one of them may be no contiguous array.
+    # `sample` has the memory order of the caller's array, so a single row need not be contiguous.
     origin, end = np.ascontiguousarray(sample[rim]), sample[-1 - rim]
     sides = end - origin
     halvings = np.zeros(n_features, np.int64)
@@ -51,7 +52,7 @@ def lay_grid(samples: Samples, n_bits: int) -> CellGrid:
 
 
 class Filtering(Algorithm):
-    """Rows in spatial blocks, and for each block the centers that can win in it."""
+    """Rows in spatial blocks, and for each block only the centers that can be nearest in it."""
 
     driver = Driver("numbakmeans._engine.kernels.filtering", "filtered_pass")
     whole = True
@@ -66,8 +67,8 @@ class Filtering(Algorithm):
         ends = np.zeros((plan.n_tasks, 2**n_bits), np.int32)
         SORT_ROWS.on(plan.parallel)(X, lay_grid(samples, n_bits), ends, self.labels, self.order)
         self.labels.fill(-1)
-        starts = np.empty(min(n_samples, ends.shape[1] + n_samples // _plan.BLOCK_ROWS) + 1, np.int64)
-        n_blocks = CUT_BLOCKS(ends[-1], _plan.BLOCK_ROWS, starts)
+        starts = np.empty(min(n_samples, ends.shape[1] + n_samples // at.MAX_SPATIAL_ROWS) + 1, np.int64)
+        n_blocks = CUT_BLOCKS(ends[-1], at.MAX_SPATIAL_ROWS, starts)
         self.starts = starts[: n_blocks + 1].copy()
         self.widths = np.empty(n_blocks + 1, np.int64)
         WIDTHS_OF(self.starts, X, self.widths)
@@ -75,7 +76,7 @@ class Filtering(Algorithm):
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
         self.totals = np.zeros((n_blocks, *bins.constants.shape), np.int64)
         self.block_labels = np.full(n_blocks, UNASSIGNED, np.int32)
-        # Made of attributes, which `run_all` counts the bytes of.
+        # Built from attributes, so that `run_all` counts their bytes.
         blocks = Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
         self.blocks = group(blocks)
         FILL_BLOCKS.on(plan.parallel)(X, plan.n_tasks, self.order, self.blocks, bins)
@@ -84,7 +85,7 @@ class Filtering(Algorithm):
         book = Book(np.ascontiguousarray(centers[:, : self.samples.shape[1]].T), centers)
         assignment = Assignment(self.block_labels, self.labels, tables)
         run = self.driver.on(self.plan.parallel)
-        return Pass(*run(_plan.CHUNK_BLOCKS, self.blocks, book, assignment))
+        return Pass(*run(at.SPATIAL_CHUNK_BLOCKS, self.blocks, book, assignment))
 
     def finish(self, labels: np.ndarray) -> None:
         run = LABELS_OF_ROWS.on(self.plan.parallel)

@@ -1,7 +1,7 @@
-"""Lloyd's algorithm, every distance computed by its definition: the reference for all others.
+"""Lloyd's algorithm with reference distances only: the reference for all other algorithms.
 
-The assignment is exact, and so are the sums: a row that changes its cluster is taken out of one table
-and added to another, which leaves what a fresh summation would give.
+The assignment is exact, and so are the sums: a row that changes its cluster is subtracted from one
+accumulator and added to another, with the same result as a fresh summation.
 
 References
 ----------
@@ -17,7 +17,7 @@ from numbakmeans._numba.drivers import Driver
 
 
 class Lloyd(Algorithm):
-    """Every distance by the definition."""
+    """Reference distances of all rows to all centers."""
 
     driver = Driver("numbakmeans._engine.kernels.lloyd", "lloyd_pass")
     needs_transform = False

@@ -1,4 +1,4 @@
-"""Panels: which centers stand side by side in the register tile, and the arrays that they are packed in."""
+"""Panels: which centers are side by side in the register tile, and the arrays that they are packed into."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numbakmeans._engine.structs.passes import Packed, Places
 from numbakmeans._numba.entries import Entry
 
-#: Bytes of a cache line, on which panels begin: vectors across two lines cost up to a fifth.
+#: Bytes of a cache line, to which panels are aligned: vectors across two lines cost up to a fifth.
 LINE = 64
 
 _geometry = Entry("numbakmeans._engine.kernels.pack", "geometry")
@@ -18,19 +18,19 @@ _geometry = Entry("numbakmeans._engine.kernels.pack", "geometry")
 
 @functools.cache
 def _sizes() -> dict[np.dtype, tuple[int, int]]:
-    """Return, for each working dtype, the centers of a panel and how many rows are scored side by side."""
+    """Return the centers per panel and the rows scored side by side, for each working dtype."""
     dtypes = np.dtype(np.float32), np.dtype(np.float64)
     sizes = _geometry(*(np.empty((0, 0), dtype) for dtype in dtypes))
     return dict(zip(dtypes, zip(sizes[:2], sizes[2:], strict=True), strict=True))
 
 
 def tile_columns(dtype: np.dtype) -> int:
-    """Return how many centers a panel holds where there are many."""
+    """Return how many centers a panel holds if there are many."""
     return _sizes()[dtype][0]
 
 
 def panel_columns(dtype: np.dtype, n_clusters: int) -> int:
-    """Return how many centers a panel holds: half of the tile's columns, where that is enough for all."""
+    """Return how many centers a panel holds: half of the tile's columns, if all centers fit."""
     columns = tile_columns(dtype)
     return columns // 2 if n_clusters <= columns // 2 else columns
 
@@ -41,7 +41,7 @@ def rows_at_once(dtype: np.dtype) -> int:
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array on a line of the cache, its content undefined."""
+    """Return an uninitialized array that is aligned to a cache line."""
     n_bytes = math.prod(shape) * dtype.itemsize
     memory = np.empty(n_bytes + LINE, np.uint8)
     first = -memory.ctypes.data % LINE
@@ -49,7 +49,7 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def pack_buffers(n_clusters: int, n_features: int, places: Places, dtype: np.dtype) -> Packed:
-    """Return room for centers as the tile wants them."""
+    """Return buffers for centers, packed for the tile."""
     n_panels = len(places.groups)
     columns = len(places.members) // n_panels
     return Packed(
@@ -72,9 +72,9 @@ def panels_of(vectors: np.ndarray, columns: int) -> np.ndarray:
 
 
 def gather(centers: np.ndarray, columns: int) -> np.ndarray:
-    """Return an order of the centers in which those of a panel lie together.
+    """Return an order of the centers in which those of a panel are close to each other.
 
-    The centers are halved again and again, along the line between two that lie far apart.
+    The centers are bisected recursively, along the line between two that are far apart.
     """
     n_clusters = len(centers)
     points = centers.astype(np.float32)
@@ -96,7 +96,7 @@ def gather(centers: np.ndarray, columns: int) -> np.ndarray:
 
 
 def places_of(order: np.ndarray, columns: int) -> Places:
-    """Return the `Places` of centers that fill the panels in some order, all panels being of one group."""
+    """Return the `Places` of centers that fill the panels in a given order, with all panels in one group."""
     n_panels = -(-len(order) // columns)
     members = np.full(n_panels * columns, -1)
     members[: len(order)] = order

@@ -1,4 +1,4 @@
-"""Heads, from Python: which directions to take them along, and how to try them (`kernels.projections`)."""
+"""The Python side of projections (`kernels.projections`): directions, and trials of their number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numbakmeans._engine.structs.passes import CHUNK, Basis, Clusters, Places, P
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
-#: The loss for one unit from which directions give no heads: `pairs.PROJECTION_REACH` holds below.
+#: Relative projection error from which directions are not used: below it `pairs.PROJECTION_REACH` holds.
 MOST_LOSS = 2.0**-7
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -26,7 +26,7 @@ Multiply = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def multiplies(parallel: bool, n_tasks: int) -> Multiply:
-    """Return what multiplies arrays, without BLAS, whose threads would go on spinning beside ours."""
+    """Return a function that multiplies arrays, without BLAS, whose threads would compete with ours."""
     run = _products.on(parallel)
 
     def multiply(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def multiplies(parallel: bool, n_tasks: int) -> Multiply:
 
 
 def lengths(rows: np.ndarray) -> np.ndarray:
-    """Return the lengths of rows, float32."""
+    """Return the Euclidean norms of rows, float32."""
     return np.sqrt(np.square(rows).sum(1))
 
 
@@ -49,9 +49,9 @@ def projection_distances(
     n_directions: int,
     multiply: Multiply,
 ) -> np.ndarray:
-    """Return about what heads of some size tell of the distances of rows and centers, to try that size.
+    """Return approximately the distances between projected rows and centers, to try a number of directions.
 
-    products : of the ones and of the others with at least so many directions
+    products : of the rows and of the centers with at least n_directions directions
     """
     along = [some[:, :n_directions] for some in products]
     squares = [np.square(some).sum(1) for some in (rows, centers)]
@@ -65,22 +65,22 @@ def projection_distances(
 
 
 def _moderate(points: np.ndarray) -> np.ndarray:
-    """Return points scaled so that no square of a large one overflows, nor vanishes."""
+    """Return points scaled so that squares of large values neither overflow nor underflow."""
     return np.ldexp(points, -np.frexp(np.abs(points).max())[1])
 
 
 def spanning(points: np.ndarray, n_directions: int) -> np.ndarray:
-    """Return orthonormal directions (n_directions, n_features) that span as many of the points, float32."""
+    """Return orthonormal directions (n_directions, n_features), float32, that span as many points."""
     basis = _moderate(points[:: max(1, len(points) // n_directions)][:n_directions])
     _orthonormalize(basis)
     return basis
 
 
 def directions(points: np.ndarray, basis: np.ndarray, multiply: Multiply) -> tuple[np.ndarray, float]:
-    """Return orthonormal directions along which points spread most, float32, found from those of a basis.
+    """Return orthonormal directions of largest variance of the points, float32, and their error.
 
-    Also returns how far they are from orthonormal. A few steps of subspace iteration: how good they are
-    changes no result.
+    Two steps of subspace iteration from a given basis; the quality of the directions does not affect any
+    result. The error is how far they are from orthonormal.
     """
     points = _moderate(points)
     for _ in range(2):
@@ -90,7 +90,7 @@ def directions(points: np.ndarray, basis: np.ndarray, multiply: Multiply) -> tup
 
 
 def basis_of(vectors: np.ndarray, off: float) -> Basis:
-    """Return the `Basis` of directions as `directions` returns them."""
+    """Return the `Basis` for the results of `directions`."""
     n_directions, n_features = vectors.shape
     n_chunks = -(-n_features // CHUNK)
     wide = np.zeros((n_directions, n_chunks * CHUNK), SINGLE)
@@ -105,9 +105,10 @@ def basis_of(vectors: np.ndarray, off: float) -> Basis:
 def pack_projections(
     plan: Plan, rows: np.ndarray, basis: Basis, clusters: Clusters, places: Places
 ) -> Projections:
-    """Return `Projections` of rows, which have theirs (n_samples, n_directions + 1), and of centers.
+    """Return the `Projections` of rows and centers.
 
-    places : of the centers, in panels as wide as the tile
+    rows : (n_samples, n_directions + 1), float32, projections of the rows
+    places : places of the centers, in panels as wide as the tile
     """
     points, transform = clusters.points, clusters.transform
     n_clusters, n_features = len(points), len(transform.origin)

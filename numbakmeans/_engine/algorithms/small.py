@@ -1,6 +1,6 @@
-"""Few rows: every distance by the definition, on rows that stay packed, and many passes in one call.
+"""Few rows: reference distances only, on rows that stay packed, with many passes per call.
 
-What `lloyd` does, for problems so small that calling compiled code costs as much as running it.
+The same as `lloyd`, for problems so small that calling compiled code costs as much as running it.
 
 References
 ----------
@@ -21,7 +21,7 @@ from numbakmeans._numba.entries import Entry
 
 _MATRIX = ("d", 2)
 _REST = ((Options, "?", "q", "?"), (Answer, _MATRIX, ("i", 1)), (tuple, ("l", 1), ("?", 2)))
-#: With the parts of rows kept side by side, and without.
+#: With the parts of the rows kept between passes, and without.
 SOLVE_KEPT, SOLVE = (
     Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *kept, *_REST))
     for kept in (("?", None), (None, "?"))
@@ -31,7 +31,7 @@ _NO_SUMS = _NO_BINS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64
 
 
 class Small(Algorithm):
-    """Every distance by the definition, on one thread, many passes in one call."""
+    """Reference distances on one thread, with many passes per call."""
 
     needs_transform = False
     whole = True
@@ -42,7 +42,7 @@ class Small(Algorithm):
         return _plan.per_call(work)
 
     def tables(self, n_clusters: int) -> Sums:
-        """Return what the kernel writes: it keeps its sums to itself."""
+        """Return only the arrays that the kernel writes: its sums are internal."""
         hard = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
         return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), hard)
 

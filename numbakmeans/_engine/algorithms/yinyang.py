@@ -1,22 +1,24 @@
-"""Certified scores, but only where bounds kept from pass to pass leave a doubt.
+"""Certified scores, but only for rows that are undecided by bounds kept from pass to pass.
 
-Centers that lie together share a panel of the register tile, and one or more panels are a group. For every
-row are kept an upper bound on the distance to its own center, and for each group a lower bound on the
-distance to all its centers but its own. Between passes the first grows by what its center moved, the others
-shrink by the most that a center of the group moved. While the upper bound stays below all lower ones, the
-label cannot change, and the row is not even read. Where it does not, it is replaced by the true distance;
-and where that is not enough, only the groups are scored whose bound it passes, and the row's own.
+Centers that are close together share a panel of the register tile, and one or more panels form a group. Each
+row has an upper bound on the distance to its own center, and for each group a lower bound on the distance to
+all centers of the group except its own. Between passes the upper bound grows by the distance that its center
+moved, and a lower bound shrinks by the largest distance that a center of the group moved. While the upper
+bound stays below all lower bounds, the label cannot change, and the row is not even read. Otherwise the upper
+bound is replaced by the true distance; if that is not enough, only the groups whose lower bound it exceeds
+are scored, and the row's own.
 
-With many features, rows that the bounds leave in doubt are asked for their heads first (`kernels.projections`): a
-few numbers that tell a lower bound for each center. What these leave open is a few centers for a row, each
-decided by itself (`kernels.pairs`). Whether that pays, some rows tell after the first pass.
+With many features, undecided rows are first compared by their projections (`kernels.projections`), a few
+numbers that give a lower bound for each center. They leave a few candidate centers per row, whose distances
+are computed one by one (`kernels.pairs`). Whether that pays is estimated from sampled rows after the first
+pass.
 
-Where the bounds leave nearly everything open, as in the first passes over data without clusters, asking them
-is for nothing: all rows are scored at once, and bounded anew if that is nearly for free, or may pay in the
-next pass. Some rows tell before each pass whether asking pays again.
+If the bounds leave nearly everything undecided, as in the first passes over data without clusters, checking
+them is wasted work: all rows are scored, and new bounds are written if that costs next to nothing or may pay
+in the next pass. Before each pass, sampled rows show whether checking pays again.
 
-Where few centers moved far, these are scored for all rows, so that only what the others moved lowers the
-bounds of the groups (`kernels.fast_centers`).
+If few centers moved far, these are scored for all rows, so that only the moves of the others lower the bounds
+of the groups (`kernels.fast_centers`).
 
 References
 ----------
@@ -31,6 +33,7 @@ import math
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.algorithms.panels import (
     gather,
@@ -76,23 +79,24 @@ _NO_PROJECTIONS = np.empty((0, 1), np.float32)
 def pack_fast(
     plan: Plan, dtype: np.dtype, centers: np.ndarray, transform: Transform, fast: np.ndarray
 ) -> FastCenters:
-    """Return some centers as `FastCenters`.
+    """Return the `FastCenters` of a pass.
 
-    dtype : of the rows; centers : (n_clusters, padded features), all of them; fast : which of them
+    dtype : dtype of the rows; centers : (n_clusters, padded features), all centers
+    fast : indices of the fast-moving ones
     """
     n_fast = len(fast)
     order = places_of(np.arange(n_fast), panel_columns(dtype, n_fast))
     packed = pack_buffers(n_fast, len(transform.origin), order, dtype)
     _pack_fast.on(plan.parallel)(plan.n_tasks, centers[fast], transform, packed)
     places = np.full(len(centers), -1)
-    # One that equals another has no score: then these scores tell nothing of any.
+    # A duplicate center has no score of its own; then the scores prove nothing, and none counts as fast.
     if packed.distinct.all():
         places[fast] = np.arange(n_fast)
     return FastCenters(places, packed)
 
 
 class Yinyang(Algorithm):
-    """Certified scores where bounds on the distances leave a doubt."""
+    """Certified scores for rows that bounds on the distances leave undecided."""
 
     driver = Driver("numbakmeans._engine.kernels.yinyang", "yinyang_pass")
 
@@ -134,14 +138,14 @@ class Yinyang(Algorithm):
         self.projection_sizes = _plan.projection_sizes(samples.shape[1], sizes.n_directions)
 
     def _try_projections(self, centers: np.ndarray, labels: np.ndarray) -> None:
-        """Make heads of the size that some of the rows tell to be best, or none if none pays.
+        """Make projections with the number of directions that is best for sampled rows, or none if none pays.
 
-        Their directions are those in which the centers spread: what they leave of a center is small, and so
-        is what they leave out of a distance.
+        The directions are those of largest variance of the centers: then the residuals of centers are small,
+        and the projected distances are close to the true ones.
         """
         (origin, scale, _), plan = self.transform, self.plan
         n_samples, n_features = self.samples.shape
-        step = -(-n_samples // max(1, min(n_samples, _plan.PROJECTION_PAIRS // len(centers))))
+        step = -(-n_samples // max(1, min(n_samples, at.SAMPLE_PROJECTION_PAIRS // len(centers))))
         given = (self.samples.rows(slice(None, None, step)), centers[:, :n_features])
         rows, points = (((some - origin) * scale).astype(np.float32) for some in given)
         moved = np.zeros(self.lower.shape[1])
@@ -159,12 +163,12 @@ class Yinyang(Algorithm):
             shares = float(undecided.mean()), float(opened.mean())
             return _plan.projection_cost(size, self._costs(size), len(centers), *shares)
 
-        some = points[:: -(-len(points) // _plan.PROJECTION_SAMPLE)]
+        some = points[:: -(-len(points) // at.SAMPLE_PROJECTION_CENTERS)]
         basis = spanning(some, self.projection_sizes[0])
-        # Better ones take longer to find: not where these come nowhere near paying.
+        # Better directions take longer to find: do not try if these are nowhere near paying.
         if (
             not cost_of(len(basis), (multiply(rows, basis), multiply(points, basis)))
-            < _plan.PROJECTIONS_HOPED
+            < at.MAX_ROUGH_PROJECTION_COST
         ):
             return
         basis, off = directions(some, basis, multiply)
@@ -176,24 +180,24 @@ class Yinyang(Algorithm):
                 break
             best, cost = size, its_cost
         chosen = basis_of(basis[:best], off)
-        # Written so that a NaN is refused.
-        if cost < _plan.PROJECTIONS_PAY and chosen.row_loss < MOST_LOSS:
+        # In this form the test fails for NaN.
+        if cost < at.MAX_PROJECTION_COST and chosen.row_loss < MOST_LOSS:
             self._make_projections(chosen, best)
             self.expected = cost
 
     def _foresee(self, centers: np.ndarray, costs: _plan.Costs) -> np.ndarray:
-        """Foresee from some rows what bounds will cost, where they may cost too much.
+        """Estimate from sampled rows what bounds will cost in this pass, if that may be too much.
 
         Returns
         -------
-        fast : the centers that moved so far that it pays to score them for all rows
+        fast : indices of the centers that moved so far that it pays to score them for all rows
         """
-        # Where some were scored, they lowered the bounds of others, too.
+        # Fast centers of the last pass have capped the bounds of their groups as well: always try again.
         expected_first = math.inf if len(self.fast) else self.expected - costs.checking
         tried = _plan.fast_tried(self.samples.size * len(centers), expected_first)
         if not tried and self.expected <= costs.checked:
             return _NO_FAST
-        rows = np.arange(0, len(self.samples), -(-len(self.samples) // _plan.FORESEEN_ROWS))
+        rows = np.arange(0, len(self.samples), -(-len(self.samples) // at.SAMPLE_FORECAST_ROWS))
         rows = rows[self.upper[rows] < np.inf]
         if not len(rows):
             return _NO_FAST
@@ -204,15 +208,15 @@ class Yinyang(Algorithm):
             shares = self._open_shares(rows, order[size:])
             estimates.append(_plan.bounds_cost(size, costs, len(centers), *shares))
         cost = min(estimates)
-        pays = cost < min(estimates[0], 1.0) * _plan.FAST_PAY
+        pays = cost < min(estimates[0], 1.0) * at.MAX_FAST_COST
         if pays or self.expected > costs.checked:
             self.expected = cost if pays else estimates[0]
         return order[: sizes[estimates.index(cost) - 1]] if pays else _NO_FAST
 
     def _open_shares(self, rows: np.ndarray, lowering: np.ndarray) -> tuple[float, float]:
-        """Return which shares of the pairs of row and group, and of the rows, bounds will leave open.
+        """Return the shares of pairs of row and group, and of rows, that bounds will leave undecided.
 
-        rows : which tell; lowering : the centers whose moves lower the bounds of groups
+        rows : indices of the sampled rows; lowering : centers whose moves lower the bounds of their groups
         """
         blocks, places = np.divmod(rows, self.block_rows)
         largest = np.zeros(self.lower.shape[1])
@@ -251,11 +255,11 @@ class Yinyang(Algorithm):
         self.n_passes += 1
         if saved < 0:
             self.projections = _NO_PROJECTIONS
-        # Groups are as large as each other, but for one.
+        # All groups but one have the same size.
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
     def _pass(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> np.ndarray:
-        """Run the pass; return what `yinyang_pass` tells of it, summed over the slabs."""
+        """Run the pass; return the counts from `yinyang_pass`, summed over the slabs."""
         plan, transform = self.plan, self.transform
         schedule = Schedule(
             self.transposes, self.n_passes, float(self.expected), self._costs(self.projections.shape[1] - 1)

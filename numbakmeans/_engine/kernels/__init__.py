@@ -1,26 +1,25 @@
-"""Nopython building blocks, called by address (`_numba.entries`). No validation: the callers have checked
-everything.
+"""Nopython building blocks, called by address (`_numba.entries`). They validate nothing: their callers do.
 
 One pass over the rows
-  canonical   distances and nearest centers by their definition; lloyd: a pass of them
-  certify     nearest centers from approximate scores, where they prove enough; certified: a pass of them
-  pack        rows and centers as the register tile wants them
-  yinyang     a pass with bounds: bounds, heads, pairs and movers are its parts
-  filtering   a pass over spatial blocks, which cells makes
+  reference     reference distances, and nearest centers by them; lloyd: a pass of them
+  certify       nearest centers from approximate scores, where these prove enough; certified: a pass of them
+  pack          rows and centers in the layout of the register tile
+  yinyang       a pass with bounds, made of bounds, projections, pairs and fast_centers
+  filtering     a pass over spatial blocks, which cells builds
 Whole problems
-  small       few rows: all passes of one, or of thousands, in one call
-  callers     what nopython callers reach without Python
+  small         few rows: all passes of one problem, or of thousands, in one call
+  callers       entry points for nopython callers that do not go through Python
 Starting centers
-  plus_plus   the picks of '++'; sketch: a byte for each value, which tells rows that a pick cannot change;
-              pairwise: NumPy's pairwise sum, in pieces
-  gaussian    a Gaussian with the data's mean and covariance
-  sampling    draws from a generator, as NumPy makes them
+  plus_plus     k-means++; quantization: int8 rows, which prove that a pick cannot change a row;
+                pairwise: NumPy's pairwise sum, in pieces
+  gaussian      a Gaussian with the mean and covariance of the data
+  sampling      draws from a generator, exactly as NumPy makes them
 Exact sums
-  ranges      what each column of data spans, and whether all of it is finite
-  sums        sums that lose nothing, for any order of the rows
-  means       their means, rounded once
+  ranges        the range of each column, and whether all values are finite
+  sums          exact sums, independent of the order of the rows
+  means         their means, rounded once
 
-Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_slot`` (every n-th chunk), and
-the bare verb (a driver, which shares the slots out: `_numba.parallel`). Which slot works on which chunk changes
-no bit of any result: integers are summed, and maxima taken.
+Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_task`` (every n-th chunk), and
+the bare verb (a driver, which runs the tasks in parallel: `_numba.parallel`). No bit of any result depends on
+which task works on which chunk: only integer sums and maxima are combined across tasks.
 """

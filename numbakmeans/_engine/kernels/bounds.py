@@ -1,21 +1,22 @@
-"""Bounds on distances, kept from pass to pass, which tell that a label cannot have changed.
+"""Bounds on distances, kept from pass to pass, that prove that a label is unchanged.
 
-For every row there is an upper bound on the distance to its own center, and for each group of centers a
-lower bound on the distance to all of them but its own.
+Every row has an upper bound on the distance to its own center and, for each group of centers, a lower bound
+on the distance to every center of the group except its own.
 
-Invariants, in units of the frame (`structs.passes.Transform`), with a the label of row x and c any other center:
+Invariants, in transformed units (`structs.passes.Transform`), for row x with label a, and any other center c:
 
     |x - a| <= upper[i]    and    |x - c| >= lower[i, group of c]
 
-Rounding. Every bound is made safe when it is written: distances from the definition's operands are off by
-less than (d + 4) 2**-53, scores by E (`certify`), norms of rows by less than 2**-21 (2**-50)
-of their squares, and a stored float32 by 2**-24, all of which `WIDEN` covers with room to spare. The same
-margin keeps the rounding of the definition from turning an order that the bounds prove. The tiniest scores
-are multiples of 2**-149, too coarse for the squares of bounds below 2**-65: lower ones are `NOTHING`.
+Rounding. Every bound is widened when it is written. Distances from the original rows and centers have a
+relative error below (d + 4) 2**-53, scores an error below E (`certify`), squared norms of rows a relative
+error below 2**-21 (2**-50 in float64), and values stored as float32 one of 2**-24; `WIDEN` covers all of
+these with a margin. The same margin keeps the rounding of reference distances from reversing an order that
+the bounds prove. The tiniest scores are multiples of 2**-149, too coarse for the squares of bounds below
+2**-65: lower bounds up to `NOTHING` are replaced by 0.
 
 References
 ----------
-Those of `algorithms.yinyang`.
+See `algorithms.yinyang`.
 """
 
 from typing import NamedTuple
@@ -24,22 +25,23 @@ import numpy as np
 
 from numbakmeans._engine.kernels.reference import about_sq_dist
 from numbakmeans._engine.structs.passes import FastCenters, Packed, Projections, Transform
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
-#: What a bound is widened by, relative to itself, and below what a lower bound is nothing.
+#: The relative margin by which bounds are widened, and the value up to which lower bounds become 0.
 WIDEN, NOTHING = 2.0**-19, 2.0**-60
 
 
 class Drifts(NamedTuple):
-    """What the last update did to the bounds.
+    """The effect of the last update of the centers on the bounds.
 
-    groups : (n_clusters,), int64, the group of each center; moved : (n_clusters,), how far each moved at
-    most; largest : (n_groups,), float32, the most in each group, movers (`fast`) aside
-    has_fast : (n_groups,), bool, whether there is one in the group
-    duplicates : (n_groups,), bool, whether a center of the group equals another: it has no score of its own in
-    this pass, and no bound of the group is kept
+    groups : (n_clusters,), int64, the group of each center
+    moved : (n_clusters,), upper bounds on how far each center moved
+    largest : (n_groups,), float32, the largest of these in each group, fast-moving centers excluded
+    has_fast : (n_groups,), bool, whether the group contains a fast-moving center
+    duplicates : (n_groups,), bool, whether a center of the group is a duplicate: it has no score of its own
+    in this pass, so the bounds of the group become 0 where it is scored
     """
 
     groups: np.ndarray
@@ -50,7 +52,7 @@ class Drifts(NamedTuple):
 
 
 class Centers(NamedTuple):
-    """The centers of a pass, and all that rows are compared with.
+    """The centers of a pass, and the data derived from them.
 
     points, transform, packed : as in `certify.Centers`; projections, fast : as in `structs.passes.Clusters`
     """
@@ -65,23 +67,26 @@ class Centers(NamedTuple):
 
 @kernel
 def rows_of(b, rows):
-    """Return where the rows of block b begin, and where they end; rows : `structs.passes.Rows`."""
+    """Return the range [start, stop) of the rows in block b; rows : `structs.passes.Rows`."""
     start = b * rows.lower.shape[2]
     return start, minimum(start + rows.lower.shape[2], len(rows.upper))
 
 
 @kernel
 def safe_root(square):
-    """Return the root of a lower bound on a square, rounded down; 0 where a float32 could not hold it."""
+    """Return the square root of a lower bound on a square, rounded down.
+
+    The root is 0 where a float32 cannot represent it accurately (see `NOTHING`).
+    """
     root = np.sqrt(maximum(square, 0.0)) * (1.0 - WIDEN)
     return root if root > NOTHING else 0.0
 
 
 @kernel
 def follow_centers(centers, before, scale, moved):
-    """Write how far each center moved at most, in units of the frame, since the pass before.
+    """Write upper bounds on how far each center moved since the previous pass, in transformed units.
 
-    before : INOUT (n_clusters, padded features), then equal to centers; moved : OUT (n_clusters,), float64
+    before : INOUT (n_clusters, padded features), overwritten with centers; moved : OUT (n_clusters,), float64
     """
     for j in range(len(centers)):
         moved[j] = np.sqrt(about_sq_dist(centers, j, before, j)) * scale * (1.0 + WIDEN)
@@ -90,7 +95,7 @@ def follow_centers(centers, before, scale, moved):
 
 @kernel
 def drifts_of(moved, groups, n_groups, distinct, fast, arena):
-    """Return the `Drifts` from how far each center moved.
+    """Return the `Drifts` for the given movements of the centers.
 
     distinct : as in `structs.passes.Packed`; fast : `FastCenters`, or None
     """
@@ -111,15 +116,15 @@ def drifts_of(moved, groups, n_groups, distinct, fast, arena):
 
 @kernel
 def pick_rows(b, block, centers, rows, to_fast, arena):
-    """Tile. Bring the bounds of the rows of block b up to date; find rows and groups that are in doubt.
+    """Tile. Update the bounds of the rows of block b, and select undecided rows and their groups.
 
-    block : INOUT `certify.Block`, its picks and needs
-    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds
-    to_fast : (block rows,), float32, from `fast.bound_fast`
+    block : INOUT `certify.Block`, its selected rows and group mask written
+    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds updated
+    to_fast : (block rows,), float32, from `fast_centers.bound_fast`
 
     Returns
     -------
-    n_selected, n_measured : how many rows are in doubt, and how many had to be measured to tell
+    n_selected, n_measured : undecided rows, and rows whose distance to their own center was computed
     """
     (start, stop), selected, group_mask = rows_of(b, rows), block.selected, block.group_mask
     drifts, points, scale = centers.drifts, centers.points, centers.transform.scale
@@ -160,11 +165,11 @@ def pick_rows(b, block, centers, rows, to_fast, arena):
 
 @kernel
 def keep_undecided(selected, n_selected, groups, labels, group_mask):
-    """Tile. Drop the rows that need no group any more; the others need that of their center, too.
+    """Tile. Drop selected rows without an undecided group; add the group of its center to each other row.
 
     Returns
     -------
-    n_kept, n_needs : rows that are left, and their pairs with a group that they need
+    n_kept, n_needs : the rows kept, and their pairs of row and group to score
     """
     n_groups = group_mask.shape[0]
     n_kept, n_needs = 0, 0
@@ -184,10 +189,11 @@ def keep_undecided(selected, n_selected, groups, labels, group_mask):
 
 @kernel
 def bound_rows(b, block, n_selected, centers, rows):
-    """Tile. Write the bounds of rows of block b that were scored: of their groups, and of their new labels.
+    """Tile. Write the bounds of the scored rows of block b: for the scored groups, and for the new labels.
 
-    block : `certify.Block` as `nearest_of_rows` leaves it, its work overwritten; n_selected : how many they are
-    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds
+    block : `certify.Block` as `nearest_of_rows` leaves it; its work is overwritten
+    n_selected : the number of scored rows
+    centers : `Centers`; rows : INOUT `structs.passes.Rows`, its bounds updated
     """
     start, stop = rows_of(b, rows)
     n_rows, upper, lower = stop - start, rows.upper, rows.lower[b]
@@ -197,7 +203,7 @@ def bound_rows(b, block, n_selected, centers, rows):
     n_panels, n_groups = best.shape[0], group_mask.shape[0]
     root, winner, decided = block.work[0], block.work[1], block.work[2]
     least = decided
-    # Loops without branches, so that they vectorise.
+    # Loops without branches, so that they vectorize.
     for t in range(n_selected):
         square = 2.0 * root[t] + norms[t] * norms[t] * (1.0 + WIDEN)
         square = root[t] if decided[t] != 0.0 else square
@@ -237,7 +243,7 @@ def bound_rows(b, block, n_selected, centers, rows):
 
 @kernel
 def count_needs(group_mask, n_selected):
-    """Return how many pairs of row and group are in doubt."""
+    """Return the number of undecided pairs of row and group."""
     total = 0
     for g in range(group_mask.shape[0]):
         for t in range(n_selected):

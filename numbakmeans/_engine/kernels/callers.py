@@ -1,7 +1,8 @@
-"""What nopython callers reach without Python: small problems, on one thread.
+"""Entry points that nopython callers reach without Python: small problems, on one thread.
 
-Arrays come as an address, a code of their dtype (`tables.read_rows`), sizes and strides, so that one function
-serves every layout and dtype. Whatever is not small, or not plain, is declined: Python does it (`_nopython`).
+An array is passed as its address, the code of its dtype (`tables.read_rows`), its sizes and its strides, so
+that one function serves every layout and dtype. Anything large or unusual is declined and left to Python
+(`_nopython`).
 """
 
 import numpy as np
@@ -13,26 +14,28 @@ from numbakmeans._engine.kernels.reference import label_sq_dists_chunk, nearest_
 from numbakmeans._engine.kernels.sampling import choose_without_replacement, draw_plus_plus
 from numbakmeans._engine.kernels.small import exact_quotient, solve_problem, sums_for
 from numbakmeans._engine.kernels.sums import add_row
-from numbakmeans._engine.plan import CALLED_WORK, FILTERED_ROWS, LANES, SMALL_VALUES
 from numbakmeans._engine.structs.problems import Answer, Options
+from numbakmeans._engine.thresholds import MAX_LANES, MAX_NOPYTHON_STEPS, MAX_SMALL_VALUES, MIN_FILTERED_ROWS
+from numbakmeans._numba.arena import empty, lend, zeros
+from numbakmeans._numba.callers_arrays import read_rows
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 from numbakmeans._numba.status import BAD_COUNT, BAD_SHAPE, DECLINED, DRAWN, GIVEN, NOT_FINITE, OK, POINTS
-from numbakmeans._numba.tables import empty, flat, lend, read_rows, table_at, zeros
+from numbakmeans._numba.tables import flat, table_at
 
 
 @kernel
 def is_small(n_samples, n_features, n_clusters):
-    """Return whether there is something to do, and so little that it is done here."""
+    """Return whether the problem is not empty and small enough to be solved here."""
     size = n_samples * n_features
     # Neither product may overflow.
-    few = 0 < size <= SMALL_VALUES and 0 < n_clusters < CALLED_WORK
-    return few and size * n_clusters < CALLED_WORK and n_samples < FILTERED_ROWS
+    few = 0 < size <= MAX_SMALL_VALUES and 0 < n_clusters < MAX_NOPYTHON_STEPS
+    return few and size * n_clusters < MAX_NOPYTHON_STEPS and n_samples < MIN_FILTERED_ROWS
 
 
 @kernel
 def is_apart(array, address, n_bytes):
-    """Return whether an array has no byte among some."""
+    """Return whether an array shares no byte with the n_bytes bytes at address."""
     low, _, n_rows, n_columns, row_stride, column_stride = array
     high = low + 8
     if n_rows * n_columns == 0:
@@ -44,14 +47,14 @@ def is_apart(array, address, n_bytes):
 
 @kernel
 def lend_beside(arena, work, X, centers):
-    """Use the caller's workspace, (address, bytes), unless what it gives lies in that."""
+    """Lend the caller's workspace, (address, bytes), to the arena unless an input overlaps it."""
     if is_apart(X, work[0], work[1]) and is_apart(centers, work[0], work[1]):
         lend(arena, work[0], work[1])
 
 
 @kernel
 def rows_at(array, arena):
-    """Return a float64 table of an array, given as (address, code, rows, columns, strides)."""
+    """Return an array, given as (address, code, rows, columns, strides), as a float64 table."""
     address, code, n_rows, n_columns, row_stride, column_stride = array
     rows = empty(arena, (n_rows, n_columns), np.float64)
     read_rows(address, code, row_stride, column_stride, rows)
@@ -60,7 +63,7 @@ def rows_at(array, arena):
 
 @kernel
 def padded_rows_at(array, arena):
-    """Return what `rows_at` does, with columns of zeros up to a multiple of 4."""
+    """Return what `rows_at` returns, with columns of zeros up to a multiple of 4."""
     n_rows, n_columns = array[2], array[3]
     rows = rows_at(array, arena)
     wide = zeros(arena, (n_rows, (n_columns + 3) // 4 * 4), np.float64)
@@ -72,7 +75,7 @@ def padded_rows_at(array, arena):
 
 @kernel
 def write_rows(rows, n_columns, single, address):
-    """Write rows in the working dtype to an array in C order."""
+    """Write rows in the working dtype to a C-ordered array."""
     if single:
         narrow = table_at(address, (len(rows), n_columns), np.float32)
         for j in range(len(rows)):
@@ -98,7 +101,7 @@ def all_finite(rows):
 def fit(X, centers, max_iter, single, work, out, arena):
     """Fit a small problem; see `jit.fit`.
 
-    X, centers : arrays, as of `rows_at`; work : address and bytes of the caller's workspace
+    X, centers : arrays, given as in `rows_at`; work : address and size in bytes of the caller's workspace
     out : addresses of the arrays to write: labels and centers
 
     Returns
@@ -130,7 +133,7 @@ def fit(X, centers, max_iter, single, work, out, arena):
 
 @kernel
 def nearest(X, centers, work, labels, sq_dists, arena):
-    """Find the nearest centers of few rows; return the status; see `jit.nearest`, and `fit` for the
+    """Find the nearest centers of a few rows; return the status. See `jit.nearest`, and `fit` for the
     arguments.
     """
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
@@ -141,15 +144,15 @@ def nearest(X, centers, work, labels, sq_dists, arena):
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     found = table_at(labels, (n_samples,), np.int32), table_at(sq_dists, (n_samples,), np.float64)
-    nearest_chunk(rows, book, 0, n_samples, LANES, found, arena)
+    nearest_chunk(rows, book, 0, n_samples, MAX_LANES, found, arena)
     return OK
 
 
 @kernel
 def update(X, labels, centers, single, work, out, arena):
-    """Write the exact means of few labelled rows; return the status; see `jit.update`.
+    """Write the exact means of a few labeled rows; return the status; see `jit.update`.
 
-    labels : an array of one dimension, given like the others, with one column
+    labels : a one-dimensional array, given like the others, as one column
     out : addresses of the arrays to write: means and sizes
     """
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
@@ -180,7 +183,7 @@ def update(X, labels, centers, single, work, out, arena):
 
 @kernel
 def write_picks(rows, picks, single, found):
-    """Write picked rows in the working dtype to an array in C order."""
+    """Write the picked rows in the working dtype to a C-ordered array."""
     n_features = rows.shape[1]
     if single:
         narrow = table_at(found, (len(picks), n_features), np.float32)
@@ -196,9 +199,9 @@ def write_picks(rows, picks, single, found):
 
 @kernel
 def points(X, n_clusters, single, source, work, found, arena):
-    """Write different rows at random; return the status; see `jit.points`.
+    """Write distinct rows drawn at random; return the status; see `jit.points`.
 
-    source : address of a `bitgen_t`, and of the Python object, for Python alone
+    source : addresses of a `bitgen_t` and of the Python object; only Python uses the latter
     """
     n_samples = X[2]
     if not 1 <= n_clusters <= n_samples:
@@ -210,7 +213,7 @@ def points(X, n_clusters, single, source, work, found, arena):
     row, first = empty(arena, (1, n_columns), np.float64), zeros(arena, 1, np.int64)
     item = 4 if single else 8
     for p in range(n_clusters):
-        # Only these: all rows would be a copy of the data.
+        # Only the picked rows are read: reading all would copy the data.
         read_rows(address + picks[p] * row_stride, code, row_stride, column_stride, row)
         write_picks(row, first, single, found + p * n_columns * item)
     return OK
@@ -218,7 +221,7 @@ def points(X, n_clusters, single, source, work, found, arena):
 
 @kernel
 def picks_for(rows, n_clusters, bitgen, arena):
-    """Return the rows that k-means++ picks."""
+    """Return the indices of the rows that k-means++ picks."""
     picks, uniforms = empty(arena, n_clusters, np.int64), empty(arena, n_clusters - 1, np.float64)
     first = draw_plus_plus(bitgen, len(rows), uniforms)
     pick_all(rows, first, uniforms, picks, arena)
@@ -227,7 +230,7 @@ def picks_for(rows, n_clusters, bitgen, arena):
 
 @kernel
 def plus_plus(X, n_clusters, single, source, work, found, arena):
-    """Write rows picked by k-means++; return the status; see `jit.plus_plus`, and `points` for the
+    """Write the rows that k-means++ picks; return the status. See `jit.plus_plus`, and `points` for the
     arguments.
     """
     n_samples, n_features = X[2], X[3]
@@ -235,7 +238,7 @@ def plus_plus(X, n_clusters, single, source, work, found, arena):
         return BAD_SHAPE
     if n_clusters < 1:
         return BAD_COUNT
-    if n_samples * n_features > SMALL_VALUES:
+    if n_samples * n_features > MAX_SMALL_VALUES:
         return DECLINED
     lend_beside(arena, work, X, X)
     rows = rows_at(X, arena)
@@ -247,10 +250,10 @@ def plus_plus(X, n_clusters, single, source, work, found, arena):
 
 @kernel
 def kmeans2(X, centers, begin, options, bitgen, out, arena):
-    """Do what `kmeans2` does with few rows, as far as there is nothing to be said; return the status.
+    """Do what `kmeans2` does for a few rows, where it emits no warning and no error; return the status.
 
-    X, centers : as of `fit`; there are centers where start is GIVEN
-    begin : how it begins (`status`), and the number of clusters
+    X, centers : as in `fit`; centers are given only if start is GIVEN
+    begin : (start, n_clusters): how the centers are initialized (`status`), and the number of clusters
     options : the fields of `structs.problems.Options`; bitgen : address of a `bitgen_t`
     out : addresses of the arrays to write: centers and labels
     """
@@ -259,7 +262,7 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
     if not is_small(n_samples, n_features, n_clusters) or max_iter < 1:
         return DECLINED
     if start == GIVEN:
-        # A single value is a number of clusters.
+        # A single value would be read as a number of clusters.
         if centers[3] != n_features or n_clusters * n_features == 1:
             return DECLINED
     elif n_clusters > n_samples:
@@ -281,7 +284,7 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
         for p in range(n_clusters):
             for f in range(n_features):
                 book[p, f] = rows[picks[p], f]
-        # For Python, which must not draw again.
+        # For Python, should it take over: it must not draw again.
         write_rows(book, n_features, single, found)
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1

@@ -1,12 +1,13 @@
-"""Rows in spatial order, cut into blocks of neighbours, features first.
+"""Rows in spatial order, cut into blocks of neighboring rows, stored features first.
 
-A grid is laid over the bulk of the data, halving its longest side again and again; each row gets the number
-of its cell, whose bits are the halvings (Z-order). Sorted by it, every half of a half ... is a run of rows,
-and the runs that fit into a block become one. Where the grid lies, and how fine it is, changes no result.
+A grid is laid over the bulk of the data by halving its longest side again and again. Each row gets the number
+of its cell, whose bits are the halvings (Z-order). In rows sorted by this number, every part that the
+halvings produce is a contiguous run, and each largest run that fits into a block becomes one. The position
+and resolution of the grid change no result.
 
-A block holds its rows side by side, features first, in the working dtype: feature f of row r of block b is
-``data[widths[b] * n_features + f * (widths[b + 1] - widths[b]) + r]``. Its width is a multiple of what
-`nearest_lanes` handles at once; the spare lanes repeat the first row.
+A block stores its rows side by side, features first, in the working dtype: feature f of row r of block b is
+``data[widths[b] * n_features + f * (widths[b + 1] - widths[b]) + r]``. Its width is a multiple of the number
+of lanes that `nearest_lanes` handles at once; spare lanes repeat the first row.
 
 References
 ----------
@@ -25,7 +26,7 @@ from numbakmeans._numba.tables import folded
 
 @kernel
 def number_task(task, arena, X, grid, cells, histograms):
-    """Slot. Write the cell of each row of the slot, and count the rows of each cell; see `sort_rows`."""
+    """Task. Write the cell of each row of the task, and count the rows of each cell; see `sort_rows`."""
     origin, steps, limits, bits = grid
     n_samples, n_tasks = X.shape[0], histograms.shape[0]
     histogram = histograms[task]
@@ -33,7 +34,7 @@ def number_task(task, arena, X, grid, cells, histograms):
         cell = 0
         for f in range(X.shape[1]):
             place = (np.float64(X[i, f]) - origin[f]) * steps[f]
-            # Conditions that a NaN passes, too, should another thread change the data.
+            # Comparisons that a NaN passes, too, in case another thread modifies the data.
             place = place if place > 0.0 else 0.0
             cell += bits[f, int(place if place < limits[f] else limits[f])]
         cells[i] = cell
@@ -42,7 +43,7 @@ def number_task(task, arena, X, grid, cells, histograms):
 
 @kernel
 def place_task(task, arena, histograms, cells, order):
-    """Slot. Write the numbers of the slot's rows to where they belong; see `sort_rows`."""
+    """Task. Write the indices of the task's rows to their sorted positions; see `sort_rows`."""
     n_samples, n_tasks = len(cells), histograms.shape[0]
     for i in range(task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks):
         cell = cells[i]
@@ -52,10 +53,11 @@ def place_task(task, arena, histograms, cells, order):
 
 @kernel
 def sort_rows(executor, X, grid, histograms, cells, order):
-    """Sort the rows by their cells, rows of one cell in their order.
+    """Sort the rows by cell; the sort is stable.
 
     grid : `structs.cells.CellGrid`
-    histograms : INOUT (n_slots, n_cells), int32, zero at first, and then where each slot's rows end
+    histograms : INOUT (n_tasks, n_cells), int32, zeros on entry; on return, the end of each task's rows of
+    each cell
     cells : workspace (n_samples,), int32; order : OUT (n_samples,), int32
     """
     n_tasks = histograms.shape[0]
@@ -71,10 +73,10 @@ def sort_rows(executor, X, grid, histograms, cells, order):
 
 @kernel
 def cut_blocks(ends, block_rows, starts):
-    """Cut the sorted rows into blocks along the halvings of the grid; return how many there are.
+    """Cut the sorted rows into blocks along the halvings of the grid; return the number of blocks.
 
-    ends : (n_cells,), where each cell's rows end; n_cells a power of two
-    starts : OUT, the first row of each block, and n_samples; large enough for any cut
+    ends : (n_cells,), the end of each cell's rows; n_cells is a power of two
+    starts : OUT, the first row of each block, then n_samples; large enough for any cut
     """
     n_blocks = 0
     first, size = 0, len(ends)
@@ -87,7 +89,7 @@ def cut_blocks(ends, block_rows, starts):
             starts[n_blocks] = start
             n_blocks += 1
         first += size
-        # The next part is as large as its place in the tree of halvings allows.
+        # The next part is as large as its position in the tree of halvings allows.
         while size < len(ends) and first % (2 * size) == 0:
             size *= 2
     starts[n_blocks] = ends[len(ends) - 1]
@@ -106,7 +108,7 @@ def widths_of(starts, X, widths):
 
 @kernel
 def block_of(data, widths, b, n_features):
-    """Return block b: (n_features, its width)."""
+    """Return block b as a table (n_features, width of the block)."""
     return folded(data, widths[b] * n_features, n_features, widths[b + 1] - widths[b])
 
 
@@ -128,7 +130,7 @@ def fill_block(X, rows, block, lows, highs):
 
 @kernel
 def fill_task(task, arena, X, n_tasks, order, blocks, bins):
-    """Slot. Copy the rows of some blocks; see `fill_blocks`."""
+    """Task. Copy the rows of some blocks; see `fill_blocks`."""
     starts, widths, data, lows, highs, totals = blocks
     n_blocks = len(widths) - 1
     for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
@@ -140,16 +142,16 @@ def fill_task(task, arena, X, n_tasks, order, blocks, bins):
 
 @kernel
 def fill_blocks(executor, X, n_tasks, order, blocks, bins):
-    """Copy all rows into their blocks, and find the boxes and the sums of these.
+    """Copy all rows into their blocks, and compute the bounding box and the exact sums of each block.
 
-    blocks : INOUT `structs.cells.Blocks`, starts and widths known, totals zero at first
+    blocks : INOUT `structs.cells.Blocks`; on entry starts and widths are set, and totals are zeros
     """
     parallel_for(executor, n_tasks, fill_task, (X, n_tasks, order, blocks, bins))
 
 
 @kernel
 def labels_task(task, arena, order, n_tasks, starts, block_labels, found):
-    """Slot. Write the labels of the rows of some blocks; see `labels_of_rows`."""
+    """Task. Write the labels of the rows of some blocks; see `labels_of_rows`."""
     n_blocks, (lane_labels, labels) = len(block_labels), found
     for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
         for p in range(starts[b], starts[b + 1]):
@@ -158,9 +160,9 @@ def labels_task(task, arena, order, n_tasks, starts, block_labels, found):
 
 @kernel
 def labels_of_rows(executor, order, n_tasks, starts, block_labels, found):
-    """Write the labels of the sorted rows to where the rows came from.
+    """Scatter the labels of the sorted rows back to the original order.
 
-    block_labels : (n_blocks,), int32, the label of all rows of a block, or negative where they differ
-    found : labels of the sorted rows, and OUT those of the rows where they came from, (n_samples,), int32
+    block_labels : (n_blocks,), int32, the common label of a block's rows, or negative where they differ
+    found : labels of the sorted rows, and OUT labels in the original order, (n_samples,), int32
     """
     parallel_for(executor, n_tasks, labels_task, (order, n_tasks, starts, block_labels, found))

@@ -1,4 +1,4 @@
-"""Passes with scores from the register tile, and labels certified or decided by the definition."""
+"""Passes that score all centers with the register tile; labels are certified or resolved by `reference`."""
 
 import numpy as np
 
@@ -13,17 +13,17 @@ from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.reference import label_sq_dists_chunk
 from numbakmeans._engine.kernels.sums import relabel
 from numbakmeans._engine.structs.sums import TaskSums
+from numbakmeans._numba.arena import empty
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import empty
 
 
 @kernel
 def label_block(X, start, stop, block, centers, arena):
-    """Tile. Label rows [start, stop), whose norms are those of the block; return how many were decided.
+    """Tile. Label rows [start, stop); return the number of rows resolved by reference distances.
 
-    centers : `certify.Centers`
+    block : INOUT `certify.Block`, with the norms of these rows set; centers : `certify.Centers`
     """
     points, transform, packed = centers
     n_selected = score_all(X, start, stop, block, packed, transform, arena)
@@ -32,7 +32,7 @@ def label_block(X, start, stop, block, centers, arena):
 
 @kernel
 def certified_task(task, arena, X, layout, centers, assigned, tables):
-    """Slot. Assign the rows of every n-th block, and move them between its sums; see `certified_pass`."""
+    """Task. Assign the rows of every n-th block, and update its sums; see `certified_pass`."""
     n_tasks, block_rows, transform, (labels, norms) = (
         len(tables.sums),
         layout.block_rows,
@@ -57,7 +57,7 @@ def certified_task(task, arena, X, layout, centers, assigned, tables):
 
 @kernel
 def certified_pass(executor, X, layout, points, assigned, tables, arena):
-    """Assign every row to its nearest center, and bring labels and sums up to date.
+    """Assign every row to its nearest center, and update labels and sums.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def certified_pass(executor, X, layout, points, assigned, tables, arena):
 
     Returns
     -------
-    moved, n_decided : rows that changed their label, and rows that the definition had to decide
+    moved, n_decided : rows that changed their label, and rows resolved by reference distances
     """
     n_tasks, transform = len(tables.sums), layout.transform
     packed = pack_centers(executor, n_tasks, X, points, transform, layout.places, arena)
@@ -77,7 +77,7 @@ def certified_pass(executor, X, layout, points, assigned, tables, arena):
 
 @kernel
 def assign_task(task, arena, X, n_tasks, layout, centers, found):
-    """Slot. Label the rows of every n-th block; see `assign`."""
+    """Task. Label the rows of every n-th block; see `assign`."""
     block_rows, transform, (labels, sq_dists) = layout.block_rows, layout.transform, found
     n_panels = len(centers.packed.panels)
     block = block_buffers(X, block_rows, n_panels, 1, layout.transposes, not transform.identity, arena)
@@ -92,10 +92,10 @@ def assign_task(task, arena, X, n_tasks, layout, centers, found):
 
 @kernel
 def assign(executor, X, n_tasks, layout, points, found, arena):
-    """Write label and D of the nearest center for every row.
+    """Write the label of every row and D to its nearest center.
 
-    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, squared units of X
-    The others are those of `certified_pass`.
+    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, in squared units of X
+    The others as in `certified_pass`.
     """
     packed = pack_centers(executor, n_tasks, X, points, layout.transform, layout.places, arena)
     centers = Centers(points, layout.transform, packed)

@@ -1,26 +1,27 @@
-"""Nearest centers from approximate scores: a certificate where it holds, the definition where it does not.
+"""Certified nearest centers: approximate scores with error bounds, and reference distances as a fallback.
 
-With x and c shifted and scaled (`_kernels.pack`), and s their scale, half of s**2 D(x, c) is the score
-S = |c|**2 / 2 - x.c plus |x|**2 / 2, which all centers share. The tile computes S' in the working dtype.
+Let x and c be a row and a center after the transform (`kernels.pack`), and s the scale of the transform. Half
+of s**2 D(x, c) is the score S = |c|**2 / 2 - x.c plus |x|**2 / 2, which is the same for all centers. The tile
+computes an approximation S' in the working dtype.
 
-The bound. Let u be the unit roundoff of the working dtype (2**-24 or 2**-53), v = 2**-53, X = |x|,
-C the largest |c| of a panel, d the number of features.
+Error bound. Let u be the unit roundoff of the working dtype (2**-24 or 2**-53), v = 2**-53, X = |x|, C the
+largest |c| of a panel, and d the number of features.
 
-- Packed rows and centers are rounded once or twice, rows that serve as they are not at all: x' = x (1 + e),
-  c' = c (1 + e), |e| <= 2u, so that |x'.c' - x.c| <= 4.1 u X C. Half norms, summed in float64: an error of
-  at most ((d + 3) v + u) C**2 / 2.
-- d products are added to the half norm, one after the other. A term goes through at most d additions, and a
-  rounding of its own where there is no fused operation: at most 1.04 (d + 1) u (X C + C**2 / 2), by
-  Cauchy-Schwarz and [1]_, where d is at most 2**19.
-- The definition rounds too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
+- Packed rows and centers are rounded once or twice, rows that are used in place not at all: x' = x (1 + e),
+  c' = c (1 + e), |e| <= 2u, so that |x'.c' - x.c| <= 4.1 u X C. Half norms are summed in float64, with an
+  error of at most ((d + 3) v + u) C**2 / 2.
+- d products are added to the half norm one after another. Each term passes through at most d additions, and
+  is itself rounded where there is no fused multiply-add: by Cauchy-Schwarz and [1]_, the error is at most
+  1.04 (d + 1) u (X C + C**2 / 2) for d up to 2**19.
+- The reference distance is rounded, too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
 
-So with E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2), where S' + E of one center is below
-S' - E' of another, they are in this order by the definition. Each panel has its own C: a center far out
-does not blur the others. Tiny values that vanish in scaling or in products, and the rounding of X and C
-themselves, are covered by 2**-140 (2**-1000 in float64) and by the factor 1.05; so are the roundings of
-S' + E, of S' - E, and of E itself, fused or not. `scale_for` refuses what lies beyond 2**±400. Infinite
-scores, of padding and of centers that equal another, are never smallest. Nothing here holds for NaN: callers
-send only finite data.
+Let E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2). If S' + E of one center is below S' - E' of
+another, E' being the bound for the latter, their reference distances are in the same order. Each panel has
+its own C, so that a distant center does not loosen the bounds of the others. Underflow in scaling and in
+products, and the rounding of X and C themselves, are covered by a term of 2**-140 (2**-1000 in float64) and
+by the factor 1.05; so is the rounding of S' + E, of S' - E, and of E itself, fused or not.
+`samples.scale_for` rejects magnitudes beyond 2**±400. Padding and duplicate centers have infinite scores,
+which are never the smallest. None of this holds for NaN: callers pass only finite data.
 
 References
 ----------
@@ -49,17 +50,17 @@ from numbakmeans._engine.simd import (
     transpose_rows,
 )
 from numbakmeans._engine.structs.passes import Packed, Transform
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum, whole
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
 class Centers(NamedTuple):
     """The centers of a pass.
 
-    points : (n_clusters, padded features), float64, the originals; transform, packed : `structs.passes.Transform`,
-    `Packed`
+    points : (n_clusters, padded features), float64, the original centers
+    transform, packed : `structs.passes.Transform`, `Packed`
     """
 
     points: np.ndarray
@@ -68,14 +69,17 @@ class Centers(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some rows that the tile shall assign, and what it finds; each array has room for the rows of a block.
+    """A block of rows to assign with the tile, and the results; each array has space for all rows of a block.
 
-    selected : int64, which rows of X they are; group_mask : (n_groups, block_rows), bool, which panels they want
-    (`score_rows`); norms : of the rows in the frame; rows : room to pack them, or none where those of X serve
-    as they are; lanes : (blocks, n_features, lane rows), the rows side by side, or none; scores : from
-    `pack.score_buffers`
-    work : the smallest upper end of all scores, the panel of that, and 0.0; for a row that the definition had
-    to decide, the squared distance to its center in units of the frame, the panel of that center, and 1.0
+    selected : int64, indices into X of the selected rows
+    group_mask : (n_groups, block_rows), bool, the groups that each row is scored against (`score_rows`)
+    rows : buffer for packed rows, empty where the rows of X are used in place
+    norms : of the selected rows, after the transform
+    lanes : (blocks, n_features, lane rows), the transposed rows, or empty
+    scores : from `pack.score_buffers`
+    work : for each row, the smallest upper end of all scores, the panel where it occurs, and 0.0; for a row
+    resolved by reference distances, the squared distance to its nearest center in transformed units, the
+    panel of that center, and 1.0
     labels : int64, the nearest centers
     """
 
@@ -93,7 +97,8 @@ class Block(NamedTuple):
 def block_buffers(X, block_rows, n_panels, n_groups, transposes, packs, arena):
     """Return a `Block` for rows of X.
 
-    transposes : are rows that want all centers to be scored side by side? packs : are rows to be packed?
+    transposes : whether rows are transposed where they are scored against all centers
+    packs : whether rows are packed
     """
     n_features, width = X.shape[1], lane_rows(X)
     n_blocks = (block_rows + width - 1) // width
@@ -111,9 +116,9 @@ def block_buffers(X, block_rows, n_panels, n_groups, transposes, packs, arena):
 
 @kernel
 def error_bound(n_features, single, norm, errors):
-    """Write a, b, c of a panel, so that E <= a + b X + c X**2 for a row of norm X.
+    """Write a, b, c of a panel, such that E <= a + b X + c X**2 for a row of norm X.
 
-    norm : the largest of a center in the panel; errors : OUT (3,)
+    norm : the largest norm of a center in the panel; errors : OUT (3,)
     """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
@@ -127,7 +132,7 @@ def error_bound(n_features, single, norm, errors):
 
 @kernel
 def panels_task(task, arena, n_tasks, points, transform, packed):
-    """Slot. Write every n-th panel; see `pack_centers`."""
+    """Task. Write every n-th panel; see `pack_centers`."""
     single = packed.panels.itemsize == 4
     for p in range(task, len(packed.panels), n_tasks):
         norm = pack_panel(points, transform, packed, p)
@@ -136,7 +141,7 @@ def panels_task(task, arena, n_tasks, points, transform, packed):
 
 @kernel
 def pack_centers(executor, n_tasks, X, points, transform, places, arena):
-    """Return centers as `Packed`, for rows of X.
+    """Return the centers as `Packed`, in the dtype of X.
 
     points : (n_clusters, padded features), float64; places : `structs.passes.Places`
     """
@@ -157,17 +162,20 @@ def pack_centers(executor, n_tasks, X, points, transform, places, arena):
 
 @kernel
 def error_of(errors, p, norm):
-    """Return E for the scores of panel p and a row of some norm."""
+    """Return E for the scores of panel p and a row of the given norm."""
     return errors[p, 0] + (errors[p, 1] + errors[p, 2] * norm) * norm
 
 
 @kernel
 def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
-    """Write which rows are wanted: their places among n_rows, and their numbers, filled up to whole tiles.
+    """Write the masked rows: their positions among the n_rows rows, and their indices, padded to whole tiles.
+
+    numbers : (at least n_rows,), int64, row indices; wanted : (at least n_rows,), bool, the mask
+    n_at_once : rows per tile; places, chosen : OUT, positions and indices
 
     Returns
     -------
-    n_chosen : how many there are
+    n_chosen : the number of masked rows
     """
     n_chosen = 0
     for t in range(n_rows):
@@ -180,12 +188,12 @@ def choose_rows(numbers, n_rows, wanted, n_at_once, places, chosen):
 
 @kernel
 def score_rows(rows, numbers, n_rows, group_mask, packed, scores):
-    """Tile. Find the best two scores of each panel for some rows.
+    """Tile. Find the two smallest scores of each row in each panel.
 
-    rows : (rows, n_features), in the frame; numbers : (at least n_rows,), int64, where each row is among them
-    group_mask : (n_groups, at least n_rows), bool, whether a row wants the panels of a group; what it does not
-    want is left +inf
-    packed : `Packed`; scores : from `pack.score_buffers`
+    rows : (rows, n_features), after the transform; numbers : (at least n_rows,), int64, indices into rows
+    group_mask : (n_groups, at least n_rows), bool, the groups whose panels a row is scored against; elsewhere
+    its scores are +inf
+    packed : `Packed`; scores : INOUT, from `pack.score_buffers`
     """
     panels, half_norms, groups = packed.panels, packed.half_norms, packed.groups
     places, chosen = scores.places, scores.chosen
@@ -211,9 +219,9 @@ def score_rows(rows, numbers, n_rows, group_mask, packed, scores):
 
 
 class Candidates(NamedTuple):
-    """The panels whose centers may be nearest to a row, and the distances to these centers: workspace.
+    """Workspace: the panels that may hold the nearest center of a row, and the distances to their centers.
 
-    undecided : (n_panels,), int64; near : (n_panels * columns,), float64
+    undecided : (n_panels,), int64, these panels; near : (n_panels * columns,), float64, squared distances
     """
 
     undecided: np.ndarray
@@ -222,22 +230,22 @@ class Candidates(NamedTuple):
 
 @kernel
 def decide(X, block, t, points, packed, scale, candidates):
-    """Find the nearest center of a row by the definition, among those whose score may be the smallest.
+    """Find the nearest center of a row by reference distances, among those whose score may be the smallest.
 
-    t : which row of the block; the others are those of `nearest_of_rows`
-    candidates : workspace `Candidates`
+    t : index of the row in the block; candidates : workspace `Candidates`; the others as in `nearest_of_rows`
 
-    The sum of the definition waits for each of its additions. So first come distances that are summed in any
-    order. Both are off by less than (d + 3) 2**-53 of the true one, and by what underflows: only where others
-    come that near to the smallest, they are found by the definition, too.
+    The additions of a reference distance form a dependency chain, so distances summed in any order are
+    computed first. Both kinds have a relative error below (d + 3) 2**-53, plus underflow: reference distances
+    are needed only if several centers are this close to the smallest distance.
 
-    In the panels that were in doubt, the smallest two of these distances replace the scores, each plus its E:
-    bounds that are taken from them hold, and are as narrow as the norms allow. The winner may be another one
-    than the smallest by that rounding alone, which is less than what bounds are widened by.
+    In undecided panels, the two smallest of these distances replace the scores, each increased by its E.
+    Bounds derived from them (`bounds.bound_rows`) hold, and are as tight as the norms allow. The winner may
+    not have the smallest of these distances, but only because of their rounding, which is less than what
+    bounds are widened by.
 
     Returns
     -------
-    label, panel, sq_dist : the center, where it is, and the squared distance in units of the frame
+    label, panel, sq_dist : the center, its panel, and the squared distance in transformed units
     """
     best, second, columns = block.scores.best, block.scores.second, block.scores.columns
     i, norm, limit, (undecided, near) = block.selected[t], block.norms[t], block.work[0, t], candidates
@@ -266,7 +274,7 @@ def decide(X, block, t, points, packed, scale, candidates):
             second[p, t] = 0.5 * (next_nearest * scale * scale - norm * norm) + error
     reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070
     n_close, winner = 0, -1
-    # Data that another thread changes may leave none.
+    # No center may qualify if another thread modifies the data.
     for q in range(n_undecided * width if smallest < np.inf else 0):
         if near[q] <= reach:
             n_close += 1
@@ -286,9 +294,9 @@ def decide(X, block, t, points, packed, scale, candidates):
 
 @kernel
 def score_some(X, block, n_selected, packed, transform, arena):
-    """Tile. Score the wanted centers for the first n_picks rows of a block.
+    """Tile. Score the first n_selected rows of a block against the groups in their masks.
 
-    block : INOUT `Block`, its picks and needs given; packed : all centers, a `Packed`
+    block : INOUT `Block`, with its selected rows and group mask set; packed : all centers, a `Packed`
     """
     selected, group_mask, rows = block.selected, block.group_mask, block.rows
     source, numbers = X, selected
@@ -302,12 +310,12 @@ def score_some(X, block, n_selected, packed, transform, arena):
 
 @kernel
 def transpose_block(X, n_selected, block, transform, arena):
-    """Tile. Write the first n_picks rows of a block side by side; n_picks at least 1."""
+    """Tile. Transpose the first n_selected rows of a block; n_selected is at least 1."""
     selected, rows, lanes = block.selected, block.rows, block.lanes
     width = lanes.shape[2]
     marked = mark(arena)
     numbers_of_packed = row_numbers(width, arena)
-    # The last lanes are filled up with the last row.
+    # Pad the last lanes with the last row.
     for t in range(n_selected, len(selected)):
         selected[t] = selected[n_selected - 1]
     for b in range((n_selected + width - 1) // width):
@@ -321,14 +329,14 @@ def transpose_block(X, n_selected, block, transform, arena):
 
 @kernel
 def score_all(X, start, stop, block, packed, transform, arena):
-    """Tile. Make rows [start, stop) those of a block, and score all centers for them.
+    """Tile. Select rows [start, stop) in a block, and score them against all centers.
 
-    block : INOUT `Block`; with lanes, rows are scored side by side
+    block : INOUT `Block`; if it has lanes, the rows are transposed
     packed : as in `score_some`
 
     Returns
     -------
-    n_selected : how many rows there are
+    n_selected : the number of rows
     """
     n_selected, lanes = stop - start, block.lanes
     width, columns = lanes.shape[2], packed.panels.shape[2]
@@ -350,14 +358,14 @@ def score_all(X, start, stop, block, packed, transform, arena):
 
 @kernel
 def nearest_of_rows(X, block, n_selected, points, packed, scale, arena):
-    """Tile. Find the nearest of the scored centers for the first n_picks rows of a block.
+    """Tile. Find the nearest of the scored centers for the first n_selected rows of a block.
 
-    block : INOUT `Block`, after `score_some` or `score_all`, its norms given
-    points : (n_clusters, padded features), the originals of all centers; packed : `Packed`
+    block : INOUT `Block`, after `score_some` or `score_all`, with its norms set
+    points : (n_clusters, padded features), all original centers; packed : `Packed`
 
     Returns
     -------
-    n_decided : how many rows the definition had to decide
+    n_decided : the number of rows resolved by reference distances
     """
     norms, scores, work, labels = block.norms, block.scores, block.work, block.labels
     columns = scores.columns
@@ -370,7 +378,7 @@ def nearest_of_rows(X, block, n_selected, points, packed, scale, arena):
     )
     n_decided = 0
     for t in range(n_selected):
-        # Without a finite limit the row has changed since it was checked: nothing is certain.
+        # An infinite limit means that the row was modified after validation: certify nothing.
         certain = rival[t] > limit[t] and limit[t] < np.inf
         decided[t] = 0.0 if certain else 1.0
         if certain:

@@ -1,9 +1,10 @@
-"""Centers that moved far, scored for all rows, so that no group's bound falls by what they moved.
+"""Fast-moving centers, scored for all rows so that they do not loosen the bounds of their groups.
 
-The lower bound of a group falls by the most that a center of it moved (`bounds`). Where few centers
-move far, and lie in many groups, that is for nothing: the distances to these few are cheaper than what is in
-doubt otherwise. So the bounds of their groups fall by what the others moved, and no further than to the
-smallest distance to one of these few, a row's own center aside.
+The lower bound of a group decreases by the largest movement of any of its centers (`bounds`). If a few
+centers in many groups move far, most of this decrease is avoidable: computing the distances to these few is
+cheaper than labeling the rows that would become undecided. The bounds of their groups then decrease by what
+the other centers moved, and are capped at the smallest distance to a fast-moving center other than the row's
+own.
 """
 
 import numpy as np
@@ -18,10 +19,10 @@ from numbakmeans._numba.scalars import minimum
 
 @kernel
 def pack_fast(executor, n_tasks, points, transform, packed, arena):
-    """Pack some centers.
+    """Pack the fast-moving centers.
 
-    points : (n_movers, padded features), float64, these centers
-    packed : INOUT `structs.passes.Packed`, its members and groups given
+    points : (number of fast-moving centers, padded features), float64
+    packed : INOUT `structs.passes.Packed`, with its members and groups set
     """
     distinct_centers(points, len(transform.origin), packed.distinct, arena)
     parallel_for(executor, n_tasks, panels_task, (n_tasks, points, transform, packed))
@@ -29,7 +30,7 @@ def pack_fast(executor, n_tasks, points, transform, packed, arena):
 
 @kernel
 def bound_fast(b, block, fast, transform, rows, least, arena):
-    """Tile. Write a lower bound on the distance to all movers but a row's own center, for rows of block b.
+    """Tile. Write lower bounds on the distances from rows of block b to fast-moving centers but their own.
 
     block : INOUT `certify.Block`, overwritten; fast, rows : `structs.passes.FastCenters`, `Rows`
     least : OUT (block rows,), float32

@@ -1,27 +1,30 @@
-"""Few features: only the centers that can be nearest somewhere in a block of neighbours are compared.
+"""Few features: compare only the centers that can be nearest to some point of a block's bounding box.
 
-The rows are brought into spatial order once (`cells`). In every pass, a center c is out of the
-running for a block if another, z, is nearer everywhere in the block's bounding box. z is the center nearest
-to the middle of the box. The difference of the squared distances is linear in x, so that its largest value
-over the box is the sum of each feature's larger end:
+The rows are sorted into spatial order once (`cells`). In every pass, a center c is ruled out for a block if
+another center z is nearer everywhere in the block's bounding box. z is the center nearest to the middle of
+the box. The difference of the squared distances is linear in x, so its maximum over the box is a sum of
+maxima over the ends of each feature's interval:
 
     |x - z|**2 - |x - c|**2  <=  sum over f of max of (x_f - z_f)**2 - (x_f - c_f)**2 at x_f = low_f, high_f
 
-Where that is below zero by more than what rounding can do here and in the definition, c is never the nearest
-of any row in the box. What remains is decided by the definition; where one center remains, which is the rule
-deep inside a cluster, the whole block is labelled and moved at once, by the exact sums of its rows. With one
-feature blocks are runs of the sorted rows, and two centers remain only where their boundary crosses one.
+If that is below zero by more than the rounding errors here and in the reference distances, c is the nearest
+center of no row in the box. Reference distances decide among the remaining candidates. Where only one
+candidate remains, which is the rule deep inside a cluster, the whole block is labeled and moved at once, by
+the exact sums of its rows. With one feature, blocks are runs of the sorted rows, and two candidates remain
+only where the boundary between two clusters crosses a block.
 
-Rounding. Let v = 2**-53 and M the sum over f of the largest (x_f - z_f)**2 and (x_f - c_f)**2 at the ends: no
-distance in the box, to z or to c, is above M. The definition errs by at most (d + 3) v M for each of the two;
-computing the bound by at most (d + 6) v M. That is (3 d + 12) v M in all; with squares that underflow, each
-by less than 2**-1074, below (4 d + 16) v M + d 2**-1070. No bound is kept between passes: nothing can drift.
+Rounding. Let v = 2**-53, and M the sum over f of the largest (x_f - z_f)**2 and (x_f - c_f)**2 at the ends.
+No distance from a point of the box to z or c exceeds M. The reference distances err by at most (d + 3) v M
+each, and computing the bound by at most (d + 6) v M: (3 d + 12) v M in all. With squares that underflow, each
+by less than 2**-1074, the total is below (4 d + 16) v M + d 2**-1070. No bound is kept between passes, so no
+error accumulates.
 
 References
 ----------
 T. Kanungo, D. M. Mount, N. S. Netanyahu, C. D. Piatko, R. Silverman, A. Y. Wu, "An efficient k-means
 clustering algorithm: analysis and implementation", IEEE Transactions on Pattern Analysis and Machine
-Intelligence 24, 2002, doi 10.1109/TPAMI.2002.1017616: candidates of a box, on a tree. Here on two levels.
+Intelligence 24, 2002, doi 10.1109/TPAMI.2002.1017616, filters the candidate centers of boxes on a k-d tree;
+here there are two levels.
 """
 
 from typing import NamedTuple
@@ -33,18 +36,18 @@ from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._engine.structs.cells import MIXED
 from numbakmeans._engine.structs.sums import TaskSums
+from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.tables import empty, mark, release
 
 
 @kernel
 def find_candidates(lows, highs, table, n_centers, work, found):
-    """Tile. Find the centers that can be nearest somewhere in a box; return how many.
+    """Tile. Find the centers that can be nearest to some point of a box; return their number.
 
-    table : (n_features, at least n_centers), the centers' features side by side
-    work : workspace (2, at least n_centers); found : OUT, their positions in the table, in order
+    table : (n_features, at least n_centers), the features of the centers side by side
+    work : workspace (2, at least n_centers); found : OUT, the candidates' positions in the table, ascending
     """
     n_features = len(lows)
     gaps, sizes = work[0][:n_centers], work[1][:n_centers]
@@ -76,14 +79,15 @@ def find_candidates(lows, highs, table, n_centers, work, found):
     n_found = 0
     for c in range(n_centers):
         found[n_found] = c
-        # Written so that a NaN, of an overflow, keeps the center.
+        # Written so that a NaN, from an overflow, keeps the center.
         n_found += 0 if gaps[c] + margin * sizes[c] + least < 0.0 else 1
     return n_found
 
 
 class Target(NamedTuple):
-    """What moving a row between tables of sums takes: the sums of a slot, and workspace (1, n_features), of
-    the dtype of the blocks.
+    """State for moving rows between accumulators: the exact sums of a task, and a workspace for a row.
+
+    row : workspace (1, n_features), of the dtype of the blocks
     """
 
     mine: TaskSums
@@ -92,11 +96,11 @@ class Target(NamedTuple):
 
 @kernel
 def relabel_block(block, size, new_labels, target, labels):
-    """Tile. Move the rows of a block to the tables of their new labels; return how many changed.
+    """Tile. Move the rows of a block to the accumulators of their new labels; return how many changed.
 
-    It is `sums.relabel` for rows that lie side by side: a row that moves is copied first.
+    This is `sums.relabel` for rows stored side by side: a row that moves is copied out first.
 
-    new_labels : (at least size,), int64; labels : INOUT (size,), int32, -1 for all in the first pass
+    new_labels : (at least size,), int64; labels : INOUT (size,), int32, all -1 in the first pass
     """
     (bins, sums, counts, rest), row = target
     fresh, moved = labels[0] < 0, 0
@@ -119,9 +123,9 @@ def relabel_block(block, size, new_labels, target, labels):
 
 @kernel
 def relabel_whole_block(size, block_label, label, totals, mine):
-    """Tile. Give all rows of a block one label; return how many changed theirs.
+    """Tile. Give all rows of a block the same label; return how many rows changed.
 
-    block_label : the label they had, or negative where they are in no table yet
+    block_label : their previous label, or negative if no accumulator holds them yet
     """
     if block_label >= 0:
         add_totals(totals, -1, mine.sums[block_label])
@@ -133,9 +137,9 @@ def relabel_whole_block(size, block_label, label, totals, mine):
 
 @kernel
 def label_block(block, size, block_label, new_labels, target, labels):
-    """Tile. Give the rows of a block the labels found; return its new owner, and how many rows changed.
+    """Tile. Give the rows of a block their new labels; return the block's label and how many rows changed.
 
-    new_labels : (lanes,), int64; labels : INOUT (size,), int32, not looked at where the block has an owner
+    new_labels : (lanes,), int64; labels : INOUT (size,), int32, not read where the block has a label
     """
     if block_label >= 0:
         labels[:] = block_label
@@ -151,7 +155,7 @@ def label_block(block, size, block_label, new_labels, target, labels):
 
 @kernel
 def box_of(first, last, blocks, arena):
-    """Return the bounding box of blocks [first, last): its low ends, and its high ends."""
+    """Return the bounding box of blocks [first, last): its lower ends and its upper ends."""
     n_features = blocks.lows.shape[1]
     low, high = empty(arena, n_features, np.float64), empty(arena, n_features, np.float64)
     low[:], high[:] = np.inf, -np.inf
@@ -208,7 +212,7 @@ def filtered_chunk(first, last, blocks, book, target, assignment, arena):
 
 @kernel
 def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
-    """Slot. Assign the rows of every n-th chunk; see `filtered_pass`."""
+    """Task. Assign the rows of every n-th chunk; see `filtered_pass`."""
     bins, sums, counts, _, _ = assignment.tables
     n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(sums)
     row, rest = empty(arena, (1, n_features), blocks.data.dtype), empty(arena, n_features, np.float64)
@@ -225,11 +229,11 @@ def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
 
 @kernel
 def filtered_pass(executor, chunk_blocks, blocks, book, assignment):
-    """Assign every row to its nearest center, and bring owners, labels and sums up to date.
+    """Assign every row to its nearest center, and update block labels, labels and exact sums.
 
     Parameters
     ----------
-    chunk_blocks : blocks that share a first choice of centers
+    chunk_blocks : number of consecutive blocks that share a first selection of candidate centers
     blocks, book, assignment : `structs.cells.Blocks`, `Book`, and INOUT `Assignment`
 
     Returns

@@ -1,18 +1,18 @@
-"""What 'random' needs: the covariance of the data, a factor of it, and normal numbers that get it."""
+"""Kernels of the 'random' initialization: the data's covariance, its factor, and normal draws with it."""
 
 import numpy as np
 
+from numbakmeans._numba.arena import zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import zeros
 
 
 @kernel
 def scatter_chunk(chunk, arena, X, mean, part, scatters):
     """Chunk. Add the products of centered columns to the upper triangle; arguments as in `scatter_matrices`.
 
-    Four rows are added in one sweep, which spares loads and stores of the running sums.
+    Four rows are added per sweep, which saves loads and stores of the running sums.
     """
     chunk_rows, first, last = part
     n_features, scatter = X.shape[1], scatters[chunk]
@@ -30,22 +30,23 @@ def scatter_chunk(chunk, arena, X, mean, part, scatters):
 
 @kernel
 def scatter_matrices(executor, X, mean, part, scatters):
-    """Add the products of centered columns of some rows of each chunk.
+    """Add the products of centered columns over some rows of each chunk.
 
-    part : rows of a chunk, and which of them: [first, last), first a multiple of 4, as rows are added in
-    fours; scatters : INOUT (n_chunks, d, d), zeros before
+    part : (chunk_rows, first, last): the rows of a chunk, and the range [first, last) of them to add; first
+    is a multiple of 4, because rows are added in fours
+    scatters : INOUT (n_chunks, d, d), zeros at first
     """
     parallel_for(executor, scatters.shape[0], scatter_chunk, (X, mean, part, scatters))
 
 
 @kernel
 def factor(matrix, first, last):
-    """Overwrite the upper triangle of a positive semidefinite matrix by U, where U.T @ U is the matrix.
+    """Overwrite the upper triangle of a positive semidefinite matrix with U such that U.T @ U is the matrix.
 
-    first, last : the rows to bring to their end in this call; those before are
+    first, last : the rows to complete in this call; those before are complete
 
-    A pivot that is not above the rounding of its diagonal element belongs to a column that depends on
-    those before it: its row of U is zero, where LAPACK would give up or divide by noise.
+    A pivot that does not exceed the rounding error of its diagonal element belongs to a column that depends
+    linearly on the previous ones. Its row of U is set to zero, where LAPACK would fail or divide by noise.
     """
     n = matrix.shape[0]
     for j in range(first, minimum(last, n)):

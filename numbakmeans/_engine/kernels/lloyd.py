@@ -1,19 +1,19 @@
-"""A pass of Lloyd's algorithm, every distance by the definition."""
+"""A pass of Lloyd's algorithm, with every distance computed by definition (`reference`)."""
 
 import numpy as np
 
 from numbakmeans._engine.kernels.reference import nearest_tile, pack_block
 from numbakmeans._engine.kernels.sums import relabel
 from numbakmeans._engine.structs.sums import TaskSums
+from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import empty, zeros
 
 
 @kernel
 def lloyd_task(task, arena, X, plan, centers, labels, tables):
-    """Slot. Assign the rows of every n-th chunk, and move them between its sums; see `lloyd_pass`."""
+    """Task. Assign the rows of every n-th chunk, and update its sums; see `lloyd_pass`."""
     n_samples, n_tasks, chunk_rows, n_lanes = X.shape[0], plan.n_tasks, plan.chunk_rows, plan.n_lanes
     block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
     partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
@@ -33,17 +33,17 @@ def lloyd_task(task, arena, X, plan, centers, labels, tables):
 
 @kernel
 def lloyd_pass(executor, X, plan, centers, labels, tables):
-    """Assign every row to its nearest center, and bring labels and sums up to date.
+    """Assign every row to its nearest center, and update labels and sums.
 
     Parameters
     ----------
-    X : (n_samples, n_features), float32 or float64, C-order
+    X : (n_samples, n_features), float32 or float64, C-contiguous
     plan : `plan.Plan`
     centers : (n_clusters, padded features), float64
     labels : INOUT (n_samples,), int32, -1 before the first pass; tables : INOUT `Sums`
 
     Returns
     -------
-    moved : how many rows changed their label
+    moved : the number of rows that changed their label
     """
     return parallel_for(executor, plan.n_tasks, lloyd_task, (X, plan, centers, labels, tables))

@@ -1,36 +1,36 @@
 """Means of exact sums, rounded once.
 
-Nearly all are found side by side in double-double arithmetic, and certified: by a bound on the error, or
-because no operation was rounded. The few others, and means over NaN or infinities, are marked as hard, for
-`exact.mend_means`.
+Nearly all means are computed side by side in double-double arithmetic, and certified: by an error bound, or
+because no operation was rounded. The few others, and means over NaN or infinities, are marked as hard and
+left to `exact.mend_means`.
 
 References
 ----------
 T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
-1971, doi 10.1007/BF01397083: sums and quotients in two pieces.
+1971, doi 10.1007/BF01397083: double-double sums and quotients.
 """
 
 import numpy as np
 
 from numbakmeans._engine.kernels.ranges import power_of_two
+from numbakmeans._numba.arena import empty
 from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.tables import empty
 
 #: Splits a float64 into two halves whose products are exact (Veltkamp).
 SPLIT = 2.0**27 + 1.0
-#: Between these, no step of a quotient overflows or loses a bit.
+#: Between these magnitudes, no step of a quotient overflows or loses a bit to underflow.
 LOW, HIGH = 2.0**-800, 2.0**800
-#: What half a part is worth; a mask of its lower half.
+#: The weight of the upper half of a part, and a mask for its lower half.
 HALF, LOWER = 2.0**31, (1 << 31) - 1
-#: Means that are found side by side, where one cluster has fewer features.
+#: Number of means computed side by side, where one cluster has fewer features.
 MEANS_AT_ONCE = 64
 
 
 @inlined_kernel
 def two_sum(x, y):
-    """Return x + y, rounded, and what rounding took from it, exactly."""
+    """Return x + y, rounded, and its exact rounding error."""
     total = x + y
     back = total - x
     return total, (x - (total - back)) + (y - back)
@@ -38,7 +38,7 @@ def two_sum(x, y):
 
 @inlined_kernel
 def two_product(x, y_high, y_low):
-    """Return x * y, rounded, and what rounding took from it, exactly; y in the halves that SPLIT makes."""
+    """Return x * y, rounded, and its exact rounding error; y is given as the halves that SPLIT makes."""
     shifted = x * SPLIT
     x_high = shifted - (shifted - x)
     x_low = x - x_high
@@ -48,17 +48,18 @@ def two_product(x, y_high, y_low):
 
 @kernel
 def quick_means(n_means, n_parts, single, work):
-    """Divide the first n_means sums by their counts, and say which quotients are certain.
+    """Divide the first n_means sums by their counts, and tell which quotients are proved correct.
 
-    A sum is added up as high + low, its quotient found as q + r with r the remainder over the count. Where no
-    operation was rounded, q + r is the true mean, and adding the two rounds it. Elsewhere both err by less
-    than 2**-96 of the terms and 2**-48 of r: where q + r - error and q + r + error round to the same number,
-    so does the true mean. For float32 the error is taken as 2**-50, so that what float64 rounds to the middle
-    of two float32 is not trusted, unless it is q itself. All of it vectorises.
+    A sum is accumulated as high + low, and its quotient found as q + r, where r is the remainder divided by
+    the count. If no operation was rounded, q + r is the true mean, and adding the two rounds it correctly.
+    Otherwise the error is below 2**-48 |r| + 2**-96 (|q| + size / count), where size is the sum of the terms'
+    magnitudes: if q + r - error and q + r + error round to the same number, so does the true mean. For
+    float32 the error is taken as at least 2**-50 |q|, so that a float64 that rounding put midway between two
+    float32 values is not trusted; it is if the mean is exactly q. Everything vectorizes.
 
-    work : (5 + 2 * n_parts, at least n_means), float64: the means OUT, whether each is certain OUT (1.0 or
-    0.0), workspace, 1.0 where the sum is exact, the counts, 2**exponents, and the parts; one table, as small
-    problems would feel the cost of many
+    work : (5 + 2 * n_parts, at least n_means), float64: the means OUT; whether each is certain OUT (1.0 or
+    0.0); workspace; 1.0 where the sum is exact; the counts; then n_parts rows of 2**exponents and n_parts of
+    parts. One table, because the cost of allocating many would show in small problems.
     """
     means, certain, sizes, exact, divisors = work[0], work[1], work[2], work[3], work[4]
     for t in range(n_means):
@@ -66,7 +67,7 @@ def quick_means(n_means, n_parts, single, work):
     for p in range(n_parts):
         weights, parts = work[5 + p], work[5 + n_parts + p]
         for t in range(n_means):
-            # Two halves of a part, each exact as a float64.
+            # Split the part into two halves, each exact as a float64.
             part = bits_of(parts[t])
             upper = np.float64(part >> 31) * (weights[t] * HALF)
             lower = np.float64(part & LOWER) * weights[t]
@@ -85,7 +86,7 @@ def quick_means(n_means, n_parts, single, work):
         of_low = divisor - of_high
         q = high / divisor
         product, lost = two_product(q, of_high, of_low)
-        # Exact: the remainder of a rounded quotient.
+        # The remainder of a rounded quotient is exact.
         remainder, missing = two_sum((high - product) - lost, low)
         r = remainder / divisor
         product, lost = two_product(r, of_high, of_low)
@@ -98,13 +99,13 @@ def quick_means(n_means, n_parts, single, work):
         error = coarse if single and coarse > error else error
         error = 0.0 if unrounded and (r == 0.0 or not single) else error
         means[t], certain[t] = q + (r + error), q + (r - error)
-        # Written so that nothing of an overflow is trusted.
+        # Written so that nothing that overflowed is trusted: comparisons with NaN are false.
         exact[t] = 1.0 if inside else 0.0
     for t in range(n_means):
         above, below = means[t], certain[t]
         if single:
             above, below = np.float64(np.float32(above)), np.float64(np.float32(below))
-        # A sum of no terms is +0.0.
+        # A sum of zeros has the mean +0.0.
         means[t] = above if sizes[t] > 0.0 else 0.0
         certain[t] = 1.0 if (above == below and exact[t] != 0.0) or sizes[t] == 0.0 else 0.0
 
@@ -115,13 +116,13 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
 
     Returns
     -------
-    n_hard : how many means are marked as hard
+    n_hard : number of means marked as hard
     """
     bins, sums, counts, sizes, hard = tables
     exponents, n_tasks = bins.exponents, sums.shape[0]
     start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
-    # As many clusters at once as fill some vectors.
+    # Process enough clusters at once to fill some vectors.
     at_once = maximum(1, minimum(MEANS_AT_ONCE // n_features, stop - start))
     width = at_once * n_features
     work = empty(arena, (5 + 2 * n_parts, width), np.float64)
@@ -163,15 +164,15 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
 
 @kernel
 def means(executor, tables, single, chunk_rows, centers):
-    """Replace each center by the exact mean of its rows, rounded once; an empty one stays.
+    """Replace each center by the exact mean of its rows, rounded once; centers of empty clusters stay.
 
     tables : INOUT `Sums`, nothing marked as hard at first
     single : whether means are rounded to float32
-    centers : INOUT (n_clusters, padded features), float64 that hold values of the working dtype
+    centers : INOUT (n_clusters, padded features), float64 holding values of the working dtype
 
     Returns
     -------
-    n_hard : how many means are marked as hard, and still to be found
+    n_hard : number of means marked as hard, which are still to be computed
     """
     n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
     return parallel_for(executor, n_chunks, means_chunk, (tables, single, chunk_rows, centers))

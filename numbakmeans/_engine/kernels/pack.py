@@ -1,10 +1,10 @@
-"""Rows and centers as the register tile wants them: shifted, scaled, contiguous, in the working dtype.
+"""Rows and centers in the form that the register tile reads: transformed, contiguous, in the working dtype.
 
-Both are shifted by a common origin, which makes the norms, and with them the bound on the error, as small
-as they get; and scaled by a power of two, which keeps squares from overflowing and is exact but for the
-tiniest values. Data that lies around zero anyway, and is of moderate size, is not copied: its rows serve as
-they are, with an origin of zeros and a scale of 1 (`_samples.Transform`). Nothing here is part of a result: what
-these buffers cannot decide is decided from the originals.
+Rows and centers are shifted by a common origin, which minimizes their norms and hence the error bound, and
+scaled by a power of two, which prevents squares from overflowing and is exact except for the tiniest values.
+Data of moderate size that is already centered near zero is not copied: its rows are used in place, with an
+origin of zeros and a scale of 1 (`structs.passes.Transform`). Packed values never enter a result: what they
+cannot decide is decided from the original data.
 """
 
 import math
@@ -13,17 +13,18 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.simd import lane_rows, tile_columns, tile_lanes, tile_rows
+from numbakmeans._numba.arena import LINE, empty, mark, release
 from numbakmeans._numba.compiler import bounding_kernel, inlined_kernel, kernel
 from numbakmeans._numba.scalars import bits_of, maximum
-from numbakmeans._numba.tables import LINE, empty, mark, release
 
 
 class Scores(NamedTuple):
-    """What `certify.score_some` and `score_all` find for some rows, and their workspace.
+    """Results and workspace of `certify.score_some` and `score_all`.
 
-    best, second : (n_panels, at least n_rows), the smallest score of each panel, and the next
-    columns : likewise, int32, whose the best is
-    some_best, some_second, some_columns : those of a panel that only some of the rows want
+    best, second : (n_panels, at least n_rows), the two smallest scores of each row in each panel
+    columns : likewise, int32, the column of the best score
+    places, chosen : the rows scored in a panel, from `certify.choose_rows`
+    some_best, some_second, some_columns : results for a panel that only some of the rows are scored against
     """
 
     best: np.ndarray
@@ -39,14 +40,17 @@ class Scores(NamedTuple):
 @inlined_kernel
 def mix(key, value):
     """Return the hash of a key and one more value."""
-    # 0.0 + turns -0.0 into 0.0.
+    # -0.0 equals 0.0 and must have the same hash: adding 0.0 maps it to 0.0.
     bits = bits_of(0.0 + value)
     return (key ^ (bits ^ (bits >> 29))) * np.int64(0x5851F42D4C957F2D)
 
 
 @kernel
 def hash_of(centers, j, n_features):
-    """Return a hash of center j. Four keys side by side, as each waits for its last product."""
+    """Return a hash of center j.
+
+    Four independent keys are used, as the products of each key form a dependency chain.
+    """
     k0, k1, k2, k3 = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
     fours = n_features // 4 * 4
     for f in range(0, fours, 4):
@@ -61,13 +65,13 @@ def hash_of(centers, j, n_features):
 def distinct_centers(centers, n_features, distinct, arena):
     """Mark the first of each set of equal centers; distinct : OUT (n_clusters,), bool.
 
-    Equal centers tie for every row, and the lowest index wins: the others never can.
+    Equal centers tie for every row and the lowest index wins, so duplicates are never the nearest.
     """
     n_clusters = centers.shape[0]
     size = 2
     while size < 2 * n_clusters:
         size *= 2
-    # A hash table of center indices: those met in one slot are compared, and there is always a free one.
+    # A hash table of center indices with linear probing, at most half full: a free slot always exists.
     marked = mark(arena)
     table = empty(arena, size, np.int64)
     table[:] = -1
@@ -90,11 +94,11 @@ def distinct_centers(centers, n_features, distinct, arena):
 
 @kernel
 def pack_panel(points, transform, packed, p):
-    """Write the negated centers of panel p, and half their squared norms; return their largest norm.
+    """Write the negated centers of panel p and half their squared norms; return their largest norm.
 
     points : (n_clusters, at least n_features), float64
-    packed : INOUT `structs.passes.Packed`, of which panels (n_panels, n_features, columns) and half norms
-    (n_panels, columns), +inf where there is no center, or one that cannot win
+    packed : INOUT `structs.passes.Packed`: its panels (n_panels, n_features, columns) and half_norms
+    (n_panels, columns), +inf for padding and duplicate centers
     """
     panels, half_norms = packed.panels, packed.half_norms
     origin, scale = transform.origin, transform.scale
@@ -119,7 +123,7 @@ def pack_panel(points, transform, packed, p):
 
 @bounding_kernel
 def square_norm(rows, r):
-    """Return the squared norm of a packed row, in float64, rounded in any order."""
+    """Return the squared norm of a packed row in float64, summed in any order."""
     square = 0.0
     for f in range(rows.shape[1]):
         x = np.float64(rows[r, f])
@@ -129,10 +133,10 @@ def square_norm(rows, r):
 
 @kernel
 def pack_rows(X, selected, n_selected, transform, rows):
-    """Write some rows of X in a frame.
+    """Write the selected rows of X, transformed.
 
-    X : (n_samples, at least n_features); selected : (at least n_picks,), int64, the rows
-    rows : OUT (at least n_picks, n_features)
+    X : (n_samples, at least n_features); selected : (at least n_selected,), int64, row indices
+    rows : OUT (at least n_selected, n_features)
     """
     origin, scale = transform.origin, transform.scale
     for t in range(n_selected):
@@ -143,7 +147,7 @@ def pack_rows(X, selected, n_selected, transform, rows):
 
 @bounding_kernel
 def norm_of(X, i, origin):
-    """Return the distance of row i of X from the origin, rounded in any order."""
+    """Return the distance of row i of X from the origin, summed in any order."""
     square = 0.0
     for f in range(len(origin)):
         x = X[i, f] - origin[f]
@@ -153,14 +157,14 @@ def norm_of(X, i, origin):
 
 @kernel
 def measure_rows(X, start, stop, transform, norms):
-    """Chunk. Write the norms of rows [start, stop) in the frame; norms : OUT (n_samples,), float64."""
+    """Chunk. Write the norms of rows [start, stop), transformed; norms : OUT (n_samples,), float64."""
     for i in range(start, stop):
         norms[i] = norm_of(X, i, transform.origin) * transform.scale
 
 
 @kernel
 def geometry(singles, doubles):
-    """Return the centers of a panel for float32 and float64 rows, and how many rows are scored side by side.
+    """Return the centers per panel for float32 and for float64, and the transposed rows per tile for both.
 
     singles, doubles : any table of float32, and of float64
     """
@@ -169,7 +173,7 @@ def geometry(singles, doubles):
 
 @kernel
 def row_numbers(n_rows, arena):
-    """Return the numbers of so many rows that are taken one after the other."""
+    """Return the indices of n_rows consecutive rows, from 0."""
     numbers = empty(arena, n_rows, np.int64)
     for t in range(n_rows):
         numbers[t] = t
@@ -179,7 +183,7 @@ def row_numbers(n_rows, arena):
 @kernel
 def score_buffers(X, n_rows, n_panels, arena):
     """Return `Scores` for n_rows rows, in the dtype of X."""
-    # Room for all lanes of the last tile; scores of each panel begin on a line of the cache.
+    # Space for all lanes of the last tile; the scores of each panel start on a cache line.
     width = (n_rows + maximum(tile_lanes(X), lane_rows(X)) + LINE - 1) // LINE * LINE
     best, second = empty(arena, (n_panels, width), X.dtype), empty(arena, (n_panels, width), X.dtype)
     columns = empty(arena, (n_panels, width), np.int32)

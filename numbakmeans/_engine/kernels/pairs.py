@@ -1,13 +1,13 @@
-"""Single pairs of row and center: those that heads leave open, and the nearest center of a row among these.
+"""Single pairs of row and center: those that projections leave open, and the nearest centers among these.
 
-Where the bounds of a row and a group are in doubt, the heads (`projections`) of the row and of every
-center of the group tell a lower bound for each pair. What is left, a few centers for a row, needs no tile:
-their distances are found one by one in float32, whatever the dtype of the data.
+Where bounds leave a row and a group undecided, the projections (`projections`) of the row and of each center
+in the group give a lower bound for each pair. The pairs that remain, a few centers per row, do not need the
+tile: their distances are computed individually, in float32 whatever the dtype of the data.
 
-Rounding. In the frame, packed rows and centers are off by at most 2**-24 of their norms, and a sum of d
-squares of differences, in any order, by (d + 3) 2**-24 of itself, and by underflow: the distance is within
-(d + 8) 2**-24 of itself, 2**-22 (|x| + |c|) and 2**-60. Centers whose bounds do not tell them apart are
-decided by the definition.
+Rounding. Packed rows and centers are off by at most 2**-24 of their norms, and a sum of d squared
+differences, in any order, by (d + 3) 2**-24 of itself, plus underflow. The computed distance is off by at
+most (d + 8) 2**-24 of itself plus 2**-22 (|x| + |c|) plus 2**-60. Centers that these bounds do not separate
+are resolved by reference distances.
 """
 
 from typing import NamedTuple
@@ -27,23 +27,23 @@ from numbakmeans._engine.simd import (
     tile_lanes,
     tile_rows,
 )
+from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import empty, zeros
 
-#: At most: the norm of a head over that of its row (`algorithms.projections.MOST_LOSS`); what underflow takes from
-#: a distance.
+#: Upper bounds on the norm of a projection relative to that of its row (`algorithms.projections.MOST_LOSS`),
+#: and on the error that underflow causes in a distance.
 PROJECTION_REACH, TINY = 1.01, 2.0**-60
 
 
 class Pairs(NamedTuple):
-    """The pairs of some rows with centers that are open, and the workspace to find and to decide them.
+    """The open pairs of some rows with centers, and the workspace to find and to resolve them.
 
-    hits : (n_panels, n_rows), int64, which centers of a panel are open for a row, a bit for each
-    places, chosen, limits, some_hits, least, norms, reaches, raised : of the rows that want a group
-    row : (1, n_features), float32, a row in the frame
-    candidates, sq_dists, lows : (at least n_clusters,), the centers that are open for it, their squared
-    distances, and lower bounds on their distances
+    hits : (n_panels, n_rows), int64, the open centers of each panel for a row, one bit per column
+    places, chosen, limits, some_hits, least, norms, reaches, raised : for the rows that need a group
+    row : (1, n_features), float32, a packed row
+    candidates, sq_dists, lows : (at least n_clusters,), the open centers of that row, the squared distances
+    to them, and lower bounds on their distances
     """
 
     hits: np.ndarray
@@ -63,7 +63,7 @@ class Pairs(NamedTuple):
 
 @kernel
 def pair_buffers(projections, n_rows, arena):
-    """Return `Pairs` for at most n_rows rows with `structs.passes.Projections`."""
+    """Return `Pairs` for up to n_rows rows with `structs.passes.Projections`."""
     n_panels, (n_clusters, n_features) = len(projections.packed.panels), projections.centers.shape
     filled = n_rows + tile_rows(projections.rows) + tile_lanes(projections.rows)
     return Pairs(
@@ -85,11 +85,11 @@ def pair_buffers(projections, n_rows, arena):
 
 @kernel
 def find_pairs(b, block, n_selected, projections, duplicates, rows, pairs):
-    """Tile. Find the pairs that heads leave open, and raise the lower bounds of groups to those of the rest.
+    """Tile. Find the pairs that projections leave open, and raise lower bounds to those of the other pairs.
 
-    block : `certify.Block`, its picks and needs given
-    projections : `structs.passes.Projections`; duplicates : as in `bounds.Drifts`; rows : INOUT `Rows`, its lower bounds
-    pairs : INOUT `Pairs`
+    block : `certify.Block`, with its selected rows and group mask set
+    projections : `structs.passes.Projections`; duplicates : as in `bounds.Drifts`
+    rows : INOUT `structs.passes.Rows`, its lower bounds updated; pairs : INOUT `Pairs`
     """
     (start, _), selected, group_mask, packed = (
         rows_of(b, rows),
@@ -143,14 +143,14 @@ def find_pairs(b, block, n_selected, projections, duplicates, rows, pairs):
 
 @kernel
 def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
-    """Tile. Find the nearest centers among the open ones, and bring the bounds up to date.
+    """Tile. Find the nearest center of each row among the open pairs, and update the bounds.
 
-    block : INOUT `certify.Block`, its picks given, its labels written
-    centers : `bounds.Centers`; the others are those of `find_pairs`
+    block : INOUT `certify.Block`, with its selected rows set, its labels written
+    centers : `bounds.Centers`; the others as in `find_pairs`
 
     Returns
     -------
-    n_pairs, n_decided : pairs that were open, and rows that the definition had to decide
+    n_pairs, n_decided : the number of open pairs, and of rows resolved by reference distances
     """
     start, _ = rows_of(b, rows)
     X, labels, norms, upper, lower = rows.X, rows.labels, rows.norms, rows.upper, rows.lower[b]
@@ -170,7 +170,7 @@ def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
                 j = projections.packed.members[p * columns + lowest_bit(word)]
                 word &= word - 1
                 candidates[n_open] = j
-                # A row that has changed since it was checked may be near to padding, too.
+                # A row that was modified after validation may match padding, too.
                 n_open += 1 if j >= 0 and j != own else 0
         if n_open == 0:
             continue
@@ -179,7 +179,7 @@ def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
         for c in range(n_open, n_open + PAIRS_AT_ONCE):
             candidates[c] = own
         pair_sq_dists(pairs.row[0], projections.centers, candidates, n_open, pairs.sq_dists)
-        # Its own center's distance is the upper bound, but for what that was widened by.
+        # The upper bound is the distance to the row's own center, widened.
         nearest, own_low = np.float64(upper[i]), upper[i] * (1.0 - 4.0 * WIDEN) - TINY
         for c in range(n_open):
             j = candidates[c]

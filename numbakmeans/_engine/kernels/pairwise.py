@@ -1,9 +1,10 @@
-"""NumPy's pairwise sum of a float64 array, in pieces that can be computed apart.
+"""NumPy's pairwise sum of a float64 array, in pieces that can be computed independently.
 
-`numpy.sum` halves an array (at a multiple of 8) until at most 128 elements are left, and adds such a leaf in
-eight interleaved sums. So from NumPy 2.3 on; older ones did it for each 8192 elements, and the last bit of
-a longer sum can differ from ours. Leaves are the unit of work of the seeding's distance pass: whoever updates
-the rows of a leaf adds them up while they are at hand.
+`numpy.sum` halves an array (at a multiple of 8) until at most 128 elements are left, and adds such a leaf
+with eight interleaved accumulators. NumPy 2.3 and later do so for the whole array; earlier versions do so for
+each 8192 elements, so the last bit of a longer sum may differ from ours. Leaves of the pairwise-summation
+tree are the unit of work of the seeding's distance pass: the thread that updates the rows of a leaf adds them
+up while they are in cache.
 
 References
 ----------
@@ -14,18 +15,18 @@ doi 10.1137/0914050.
 import numpy as np
 
 from numbakmeans._engine.structs.seeds import LEAF_ROWS
+from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import kernel
-from numbakmeans._numba.tables import empty, mark, release
 
 LANES = 8
 
 
 @kernel
 def leaves_of(n, starts, depths, arena):
-    """Find the leaves of n elements; return how many there are.
+    """Find the leaves of the pairwise-summation tree of n elements; return their number.
 
-    starts : OUT, where each begins, and n; depths : OUT, its depth in the tree of halves; int64, both with
-    `structs.seeds.leaves_at_most` entries
+    starts : OUT, the start of each leaf, then n; depths : OUT, the depth of each leaf in the tree; both
+    int64, with `structs.seeds.leaves_at_most` entries
     """
     marked = mark(arena)
     stack = empty(arena, (128, 3), np.int64)
@@ -77,9 +78,9 @@ def sum_leaf(values, start, stop):
 
 @kernel
 def sum_leaves(leaf_sums, depths, arena):
-    """Return the sum of all leaves, joined as NumPy's recursion joins them.
+    """Return the sum of all leaves, combined in the order of NumPy's recursion.
 
-    Neighbours of equal depth are siblings: the tree is full, and its leaves come in order.
+    Adjacent subtrees of equal depth are siblings: the binary tree is full, and its leaves come in order.
     """
     marked = mark(arena)
     sums, levels = empty(arena, 128, np.float64), empty(arena, 128, np.int64)

@@ -1,8 +1,8 @@
-"""The picks of '++': each next row with a probability proportional to its D to the nearest pick.
+"""The picks of '++': each next row is drawn with probability proportional to its D to the nearest pick.
 
-D of every row is kept, and lowered by each pick; the sums of the leaves of NumPy's pairwise sum (`pairwise`)
-follow, and lead to the row where the running sum passes the draw. Quantized rows (`quantization`), where there are any,
-spare reading most rows.
+D is the reference distance. It is kept for every row, and each pick lowers it. The sums over the leaves of
+NumPy's pairwise-summation tree (`pairwise`) are updated with it, and locate the row where the running sum
+passes the draw. Quantized rows (`quantization`), if there are any, save reading most rows.
 
 References
 ----------
@@ -24,19 +24,19 @@ from numbakmeans._engine.structs.seeds import (
     Leaves,
     leaves_at_most,
 )
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
 _leaves_at_most = kernel(leaves_at_most)
 
 
 @kernel
 def scan_pick(sq_dists, total, uniform):
-    """Return the first row whose running sum of D / total reaches uniform: the definition.
+    """Return the first row whose running sum of D / total reaches uniform: this defines the pick.
 
-    Where rounding leaves none: the last row with D > 0, or row 0.
+    If rounding leaves no such row: the last row with D > 0, or row 0.
     """
     running, last = 0.0, 0
     for i in range(len(sq_dists)):
@@ -50,10 +50,10 @@ def scan_pick(sq_dists, total, uniform):
 
 @kernel
 def certain_pick(sq_dists, starts, leaf_sums, total, uniform):
-    """Return the row that `scan_pick` finds, or -1 where a sum by leaves cannot tell.
+    """Return the row that `scan_pick` finds, or -1 where the sums of the leaves cannot prove which it is.
 
-    Both running sums are within n * 2**-53 of the exact one, relative to a total of about 1: where ours
-    passes from below uniform - margin to above uniform + margin in one row, so does the other.
+    Both running sums are within n * 2**-53 of the exact one, relative to a total of about 1. So if this one
+    goes from below uniform - margin to above uniform + margin in a single row, so does that of `scan_pick`.
     """
     margin = 4.0 * (len(sq_dists) + LEAF_ROWS) * 2.0**-53
     running = 0.0
@@ -79,12 +79,12 @@ def pick_row(sq_dists, starts, leaf_sums, total, uniform):
 
 
 class Approach(NamedTuple):
-    """The last pick, as `approach_task` compares rows with it.
+    """The last pick, in the form in which `approach_task` compares rows with it.
 
-    center : (padded features,), float64; point : (n_features,), float32, what sketches are compared with
+    center : (padded features,), float64; point : (n_features,), float32, compared with quantized rows
     sq_dists : INOUT (n_samples,), D to the nearest pick
-    first : is it the first pick, and are the sketches to be made?
-    near : are rows to be left out that their sketches rule out?
+    first : whether this is the first pick, for which the rows are quantized
+    near : whether to skip the rows that their quantized rows rule out
     """
 
     center: np.ndarray
@@ -96,7 +96,7 @@ class Approach(NamedTuple):
 
 @kernel
 def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
-    """Tile. Lower D of all rows of a leaf, packed into block, to that of one more center."""
+    """Tile. Lower D of all rows of a leaf, packed into block, to the distance from one more center."""
     sq_dist_tile(block, center, lane_dists)
     for i in range(start, stop):
         # Written so that a NaN, which counts as +inf, changes nothing.
@@ -105,9 +105,11 @@ def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
 
 @kernel
 def approach_rows(X, start, rows, n_rows, center, lane_dists):
-    """Tile. D of some rows of a leaf and one center; four at a time, as each waits for its last addition.
+    """Tile. Compute D between some rows of a leaf and one center.
 
-    rows : (lanes,), int64, counted from start, n_rows of them; lane_dists : OUT (lanes,), in their order
+    Four rows are processed at a time to hide the latency of the additions, each of which depends on the last.
+
+    rows : (lanes,), int64, relative to start, n_rows of them; lane_dists : OUT (lanes,), in the order of rows
     """
     for first in range(0, n_rows, 4):
         last = n_rows - 1
@@ -124,9 +126,9 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 
 @kernel
 def approach_near(X, begin, leaf, approach, quantized, sq_dists, arena):
-    """Tile. Lower D of the rows of a leaf that their sketches do not rule out; return how many these are.
+    """Tile. Lower D of those rows of a leaf that their quantized rows do not rule out; return their number.
 
-    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as of `approach_task`
+    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as in `approach_task`
     """
     errors, limits = quantized.errors[leaf], quantized.limits[leaf]
     marked = mark(arena)
@@ -146,9 +148,9 @@ def approach_near(X, begin, leaf, approach, quantized, sq_dists, arena):
 
 @kernel
 def requantize(block, leaf, first, quantized, sq_dists, arena):
-    """Tile. Make the sketch of a leaf if this is the first pick, and the limits of all its rows.
+    """Tile. Quantize the rows of a leaf at the first pick, and compute the limits of all its rows.
 
-    block : its rows, packed; sq_dists : of its rows; others as of `approach_task`
+    block : the rows of the leaf, packed; sq_dists : of its rows; others as in `approach_task`
     """
     origin, scale, errors = quantized.origin, quantized.scale, quantized.errors[leaf]
     if first:
@@ -160,9 +162,9 @@ def requantize(block, leaf, first, quantized, sq_dists, arena):
 
 @kernel
 def approach_task(task, arena, n_tasks, X, job, quantized, approach):
-    """Slot. Lower D of the rows of some leaves to that of one more center, and add the leaves up.
+    """Task. Lower D of the rows of some leaves to the distance from one more center, and sum up the leaves.
 
-    approach : INOUT `Approach`; others as of `pick_rows`
+    approach : INOUT `Approach`; others as in `pick_rows`
     """
     leaves, sq_dists = job.leaves, approach.sq_dists
     starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
@@ -190,9 +192,9 @@ def approach_task(task, arena, n_tasks, X, job, quantized, approach):
 
 @kernel
 def pick_rows(executor, n_tasks, X, job, quantized, picking, arena):
-    """Make some picks, after the first; the last leaf of all makes the pick.
+    """Make some picks, after the first one; the pick itself is made when the last of all leaves is done.
 
-    X : the rows of the leaves of the job; where these are not all, it is for one pick
+    X : the rows of the leaves of the job; if these are not all leaves, the job is for one pick
     job, picking : `structs.seeds.Job`, `Picking`; quantized : `QuantizedRows` or None
     """
     leaves = job.leaves
@@ -216,7 +218,7 @@ def pick_rows(executor, n_tasks, X, job, quantized, picking, arena):
 
 @kernel
 def pick_all(X, first, uniforms, picks, arena):
-    """Make all picks over all rows, without sketches, on one thread.
+    """Make all picks from all rows, without quantized rows, on one thread.
 
     first, uniforms : as `sampling.draw_plus_plus` draws them
     picks : OUT (len(uniforms) + 1,), int64
@@ -236,7 +238,7 @@ def pick_all(X, first, uniforms, picks, arena):
         before = mark(arena)
         for f in range(n_features):
             center[f] = X[picks[p - 1], f]
-        # Not shared out: `parallel_for` would take an arena of its own for each pick.
+        # Called directly: `parallel_for` would allocate a new arena for each pick.
         approach_task(0, arena, 1, X, job, None, Approach(center, point, sq_dists, p == 1, False))
         total = sum_leaves(leaves.sums, leaves.depths, arena)
         picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
@@ -246,7 +248,7 @@ def pick_all(X, first, uniforms, picks, arena):
 
 @kernel
 def pick_task(task, arena, n_tasks, X, starts, draws, picks):
-    """Slot. Make the picks of every n-th problem; see `pick_each`."""
+    """Task. Make the picks of every n-th problem; see `pick_each`."""
     firsts, uniforms = draws
     for b in range(task, len(firsts), n_tasks):
         rows = X[starts[b] : starts[b + 1]]
@@ -257,8 +259,8 @@ def pick_task(task, arena, n_tasks, X, starts, draws, picks):
 def pick_each(executor, X, n_tasks, starts, draws, picks):
     """Make the picks of each of many problems.
 
-    X : the rows of all problems, one after the other; starts : (n_problems + 1,), int64, where each begins
+    X : the rows of all problems, concatenated; starts : (n_problems + 1,), int64, where each problem begins
     draws : the first row of each, (n_problems,), int64, and its uniforms, (n_problems, n_clusters - 1)
-    picks : OUT (n_problems, n_clusters), int64, rows of each problem
+    picks : OUT (n_problems, n_clusters), int64, row indices within each problem
     """
     parallel_for(executor, n_tasks, pick_task, (n_tasks, X, starts, draws, picks))

@@ -1,16 +1,18 @@
-"""Heads: a few numbers for each row and center whose distances are never above the true ones.
+"""Projections: a few numbers for each row and center, whose distances never exceed the true ones.
 
-With V a few orthonormal directions, the head of x is V'x and one more number, the length of what V leaves
-of x. Then |head(x) - head(c)| <= |x - c|: the first part is a projection, and the lengths of two vectors
-differ by no more than the vectors do. Heads go through the same register tile as rows and centers.
+Let V hold h orthonormal directions. The projection p(x) consists of V'x and of the residual norm, the length
+of the part of x that is orthogonal to V. Then |p(x) - p(c)| <= |x - c|: orthogonal projection shortens
+distances, and the lengths of two vectors differ by no more than the vectors do. Projections go through the
+same register tile as rows and centers.
 
-Rounding. V is orthonormal up to e1 = |V'V - I|. A packed row has its products with V in float32, summed
-over CHUNK features at a time: off by at most 1.05 sqrt(h) (CHUNK + d / CHUNK + 6) u |x|. A center has them in
-float64, off by at most 1.05 sqrt(h) (d + 6) u |x|. So the first part is off by e |x|, e being that plus e1.
-The square of the rest is |x|**2 less the square of the first part: off by at most 3 e |x|**2, and its root r
-by the smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `projection_error` is the sum: what |head(x) - head(c)| may be too
-large by is the slack of the one and of the other. Directions leave next to nothing of a center, and then its
-root is off by most: that is why it is float64.
+Rounding. V is orthonormal up to e1 = |V'V - I|; u is the unit roundoff, d the number of features. The
+products of a packed row with V are computed in float32, CHUNK features at a time, with an error of at most
+1.05 sqrt(h) (CHUNK + d / CHUNK + 6) u |x|; those of a center in float64, with an error of at most
+1.05 sqrt(h) (d + 6) u |x|. So V'x is off by e |x|, where e is the respective factor plus e1. The square of
+the residual norm is |x|**2 minus the square of V'x: it is off by at most 3 e |x|**2, and its root r by the
+smaller of sqrt(3 e) |x| and 3 e |x|**2 / r. `projection_error` is the sum of both errors; |p(x) - p(c)| may
+be too large by the projection errors of x and c together. Centers have almost no residual, which is where
+the error of the root is largest: hence float64 for centers.
 
 References
 ----------
@@ -25,22 +27,22 @@ from numbakmeans._engine.kernels.certify import error_bound
 from numbakmeans._engine.kernels.pack import distinct_centers, norm_of, pack_panel, pack_rows, square_norm
 from numbakmeans._engine.simd import product_tile, tile_columns, tile_rows
 from numbakmeans._engine.structs.passes import CHUNK, Transform
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import bounding_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
-#: The square of a vector that gives no direction.
+#: Squared norm up to which a vector is too short to give a direction.
 SHORTEST = 2.0**-200
 
 
 @bounding_kernel
 def orthonormalize(vectors):
-    """Make vectors (n_vectors, n_features) orthonormal, one by one; one that depends on others becomes 0."""
+    """Orthonormalize vectors (n_vectors, n_features) in place by Gram-Schmidt; dependent ones become 0."""
     n_vectors, n_features = vectors.shape
     for t in range(n_vectors):
         before = square_norm(vectors, t)
-        # Twice is enough, for what the first time leaves by rounding.
+        # A second pass removes what rounding leaves after the first ("twice is enough").
         for _ in range(2):
             for s in range(t):
                 along = np.float32(0.0)
@@ -49,7 +51,7 @@ def orthonormalize(vectors):
                 for f in range(n_features):
                     vectors[t, f] -= along * vectors[s, f]
         square = square_norm(vectors, t)
-        # Not in float32, where the inverse of a short length is infinite.
+        # In float64: the reciprocal of a short length overflows float32.
         factor = 1.0 / np.sqrt(square) if square > maximum(1e-6 * before, SHORTEST) else 0.0
         for f in range(n_features):
             vectors[t, f] *= factor
@@ -57,7 +59,10 @@ def orthonormalize(vectors):
 
 @bounding_kernel
 def off_orthonormal(vectors):
-    """Return the Frobenius norm of V'V - I for nonzero vectors V; zeros only shorten heads."""
+    """Return the Frobenius norm of V'V - I for vectors V, zero vectors excluded.
+
+    Zero vectors only shorten projections, so that the bounds still hold.
+    """
     square = 0.0
     for t in range(len(vectors)):
         for s in range(t + 1):
@@ -73,7 +78,10 @@ def off_orthonormal(vectors):
 
 @kernel
 def projection_error(norm, rest, loss):
-    """Return how far a head may be off; norm of the row, length of the rest, and the loss e for one unit."""
+    """Return an upper bound on the error of a projection.
+
+    norm : of the row or center; rest : its residual norm; loss : the error e per unit of norm
+    """
     if norm == 0.0:
         return 0.0
     worst = np.sqrt(3.0 * loss) * norm
@@ -82,7 +90,7 @@ def projection_error(norm, rest, loss):
 
 @kernel
 def product_buffer(rows, n_vectors, arena):
-    """Return zeros for the products of rows and some vectors: (n_panels, at least len(rows), columns)."""
+    """Return zeros for the products of rows and vectors: (n_panels, at least len(rows), columns)."""
     n_at_once, columns = tile_rows(rows), tile_columns(rows)
     n_panels = (n_vectors + columns - 1) // columns
     return zeros(arena, (n_panels, len(rows) + n_at_once, columns), rows.dtype)
@@ -90,7 +98,7 @@ def product_buffer(rows, n_vectors, arena):
 
 @kernel
 def add_products(rows, n_rows, panels, sums, arena):
-    """Tile. Add the products of some rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
+    """Tile. Add the products of rows with the vectors of panels; sums : INOUT, from `product_buffer`."""
     n_at_once = tile_rows(rows)
     marked = mark(arena)
     chosen = empty(arena, n_rows + n_at_once, np.int64)
@@ -104,7 +112,7 @@ def add_products(rows, n_rows, panels, sums, arena):
 
 @kernel
 def take_products(sums, n_rows, n_vectors, out):
-    """Tile. Move what `add_products` left to out (at least n_rows, at least n_vectors)."""
+    """Tile. Move the sums of `add_products` to out (at least n_rows, at least n_vectors), leaving zeros."""
     columns = sums.shape[2]
     for p in range(len(sums)):
         first = p * columns
@@ -116,7 +124,7 @@ def take_products(sums, n_rows, n_vectors, out):
 
 @kernel
 def products_task(task, arena, n_tasks, rows, panels, out):
-    """Slot. Write the products of some of the rows; see `products`."""
+    """Task. Write the products of a contiguous range of the rows; see `products`."""
     start, stop = task * len(rows) // n_tasks, (task + 1) * len(rows) // n_tasks
     sums = product_buffer(rows[start:stop], out.shape[1], arena)
     add_products(rows[start:stop], stop - start, panels, sums, arena)
@@ -134,7 +142,10 @@ def products(executor, n_tasks, rows, panels, out):
 
 @kernel
 def add_residual_norms(projections, norms, n_rows):
-    """Tile. Write what directions leave of rows, whose norms are given, beside their products."""
+    """Tile. Write the residual norms of rows into the last column of their projections.
+
+    projections : INOUT (at least n_rows, n_directions + 1), with its products set; norms : of the rows
+    """
     n_directions = projections.shape[1] - 1
     for t in range(n_rows):
         projections[t, n_directions] = 0.0
@@ -144,7 +155,7 @@ def add_residual_norms(projections, norms, n_rows):
 
 @kernel
 def projections_task(task, arena, X, shares, transform, chunks, found):
-    """Slot. Write the heads of the rows of every n-th block; see `projections_of_rows`."""
+    """Task. Write the projections of the rows of every n-th block; see `projections_of_rows`."""
     (n_tasks, block_rows), (norms, projections) = shares, found
     n_features, n_directions = X.shape[1], projections.shape[1] - 1
     origin, scale = transform.origin, transform.scale
@@ -167,19 +178,20 @@ def projections_task(task, arena, X, shares, transform, chunks, found):
 
 @kernel
 def projections_of_rows(executor, X, shares, transform, chunks, found):
-    """Write the heads of all rows.
+    """Write the projections of all rows.
 
-    shares : number of slots, and rows of a block; transform, chunks : as in `structs.passes`
-    found : norms of rows (n_samples,), float64, and OUT their heads (n_samples, n_directions + 1), float32
+    shares : the number of tasks, and the rows per block; transform, chunks : as in `structs.passes`
+    found : the norms of the rows (n_samples,), float64, and OUT their projections
+    (n_samples, n_directions + 1), float32
     """
     parallel_for(executor, shares[0], projections_task, (X, shares, transform, chunks, found))
 
 
 @kernel
 def center_projections_task(task, arena, n_tasks, originals, basis, center_projections, projections):
-    """Slot. Write what `Projections` says of the centers of every n-th panel; see `pack_projections`.
+    """Task. Write the fields of `Projections` for the centers of every n-th panel; see `pack_projections`.
 
-    originals : the centers, and their frame
+    originals : the centers, and their transform
     """
     (points, transform), packed = originals, projections.packed
     _, n_directions, columns = packed.panels.shape
@@ -193,7 +205,7 @@ def center_projections_task(task, arena, n_tasks, originals, basis, center_proje
     identity = Transform(zeros(arena, n_directions + 1, np.float64), 1.0, True)
     for p in range(task, len(packed.panels), n_tasks):
         here = packed.members[p * columns : (p + 1) * columns]
-        # Places without a center come last.
+        # Padding comes last.
         n_rows = columns
         while here[n_rows - 1] < 0:
             n_rows -= 1
@@ -219,10 +231,10 @@ def center_projections_task(task, arena, n_tasks, originals, basis, center_proje
 
 @kernel
 def pack_projections(executor, n_tasks, points, transform, basis, projections, arena):
-    """Write what `Projections` says of the centers.
+    """Write the fields of `Projections` for the centers.
 
     points : (n_clusters, padded features), float64; transform, basis : `structs.passes.Transform`, `Basis`
-    projections : INOUT `structs.passes.Projections`, its rows, loss, members and groups given
+    projections : INOUT `structs.passes.Projections`, with its rows, loss, members and groups set
     """
     distinct_centers(points, len(transform.origin), projections.packed.distinct, arena)
     center_projections = empty(arena, (len(points), projections.rows.shape[1]), np.float64)

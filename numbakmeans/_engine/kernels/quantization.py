@@ -1,55 +1,57 @@
-"""Sketches of rows: a byte for each value, enough to tell most rows that one more pick of '++' cannot change.
+"""Quantized rows: one byte per value, enough to prove for most rows that a pick of '++' cannot change D.
 
-A sketch of a row x is a vector q of int8 with x = origin + scale * (q + e), and a bound E of the length
-of e. The same transformation takes the new pick c to a float32 vector t, c = origin + scale * (t + e'), with
-the length of e' at most `SLACK` * sqrt(n_features): see `scale_point`. The true distance is then
+A row x is quantized to a vector q of int8 with x = origin + scale * (q + e), and an upper bound E on |e|. The
+same transform maps the new pick c to a float32 vector t with c = origin + scale * (t + e'), where |e'| is at
+most `SLACK` * sqrt(n_features): see `scale_point`. The true distance then satisfies
 
     |x - c| / scale  >=  |q - t| - E - |e'|
 
-so that D(x, c) cannot be below the row's present D where |q - t| >= sqrt(D) / scale + E + |e'|. That is
-compared squared, in float32, with one limit a row, `limit_of`, which carries all rounding:
+so D(x, c) cannot be below the row's present D if |q - t| >= sqrt(D) / scale + E + |e'|. This is compared
+squared, in float32, with one limit per row, `limit_of`, which accounts for all rounding:
 
 - The squares of q - t are added in float32: n subtractions, multiplications and additions, each off by a
-  factor of at most 1 - 2**-24 and all terms positive, make the sum at least (1 - 2**-24)**(n + 2) of the
-  true one, fused or not. What underflows, below 1e-38 a feature, is far below |e'|.
-- D by its definition is at least (1 - 2**-53)**(n + 2) of the true one, less what underflows: 2**-1074 a
-  feature, far below the square of scale * |e'|, as `scale` is at least 1e-140.
-- The limit itself: a few operations in float64 and one rounding to float32.
+  factor of at least 1 - 2**-24. All terms are positive, so the computed sum is at least (1 - 2**-24)**(n + 2)
+  times the true one, with or without fused operations. Underflow, below 1e-38 per feature, is far below |e'|.
+- The reference distance D is at least (1 - 2**-53)**(n + 2) times the true one, less what underflows:
+  2**-1074 per feature, far below the square of scale * |e'|, as `scale` is at least 1e-140.
+- The limit itself takes a few operations in float64 and one rounding to float32.
 
-The limit is made larger by (n + 16) * 2**-23, which is more than all of them together, for n up to 2**22.
-Every row below its limit is decided by the definition; a row at or above it would keep its D there: nothing
-is left to do.
+The limit is enlarged by (n + 16) * 2**-23, which exceeds all of these errors together for n up to 2**22. Rows
+below their limit get their reference distance computed; a row at or above its limit would keep its D, so
+there is nothing to do for it.
 
-Sketches are kept by leaves (`pairwise`), rows side by side: lanes of a vector are rows, as in `reference`.
+Quantized rows are stored by leaf (`pairwise`), side by side: the lanes of a vector are rows, as in
+`reference`.
 
 References
 ----------
-E. Raff, "Exact acceleration of k-means++ and k-means||", IJCAI 2021, doi 10.24963/ijcai.2021/403, passes by
-rows that the distances between picks prove unchanged; here a row's own sketch does.
+E. Raff, "Exact acceleration of k-means++ and k-means||", IJCAI 2021, doi 10.24963/ijcai.2021/403, skips rows
+that the distances between picks prove unchanged; here the row's own quantized form does.
 """
 
 import numpy as np
 
 from numbakmeans._engine.simd import lowest_bit, near_lanes
 from numbakmeans._engine.structs.seeds import GROUP_LANES, STEPS
+from numbakmeans._numba.arena import mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import minimum
-from numbakmeans._numba.tables import mark, release, zeros
 
-#: Largest root mean square of the values of a pick's t, and the rounding to float32 of such a one.
+#: Largest root mean square of the values of t, and the rounding error of such a value in float32.
 REACH = 1024.0
 SLACK = REACH * 2.0**-23
 
 
 @kernel
 def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
-    """Tile. Sketch the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
+    """Tile. Quantize the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
 
-    quantized_row : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds of E
+    quantized_row : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds E
 
-    Any q is right, as its error is measured: x - origin - scale * q in float64. Where x is within the steps
-    that is off by less than 2**-44 scale a feature; where x lies beyond, by 2**-50 of itself besides. More
-    than that is added. An error that overflows is +inf, and its row always near.
+    Any q is valid, because its error is measured: x - origin - scale * q, in float64. If x is within range of
+    the steps, the computed error is off by less than 2**-44 scale per feature; if x lies beyond, by another
+    2**-50 of its own size. More than that is added. An error that overflows is +inf, and such a row is never
+    skipped.
     """
     n_features, marked = quantized_row.shape[0], mark(arena)
     squares = zeros(arena, n_rows, np.float64)
@@ -59,7 +61,7 @@ def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
         for r in range(n_rows):
             offset = block[f, r] - o
             q = offset * steps
-            # Conditions, not min and max, which would not vectorise.
+            # Conditional expressions, because min and max would not vectorize.
             q = q if q < most else most
             q = q if q > -most else -most
             # Adding and subtracting 1.5 * 2**52 rounds to an integer.
@@ -75,11 +77,11 @@ def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
 
 @kernel
 def scale_point(center, origin, scale, point):
-    """Write t of a pick, center; return whether it is within reach, |t| <= REACH * sqrt(n_features).
+    """Write t for a pick; return whether it is within reach, |t| <= REACH * sqrt(n_features).
 
-    center : (at least n_features,), float64
-    point : OUT (n_features,), float32. Each value is off by a factor of at most 1 +- 2**-24 (1 + 2**-27):
-    two operations in float64 and the rounding to float32. So the length of e' is below SLACK * sqrt(n).
+    center : (at least n_features,), float64, the pick
+    point : OUT (n_features,), float32. Each value is off by a factor within 1 +- 2**-24 (1 + 2**-27): two
+    operations in float64 and the rounding to float32. So |e'| is below SLACK * sqrt(n_features).
     """
     square = 0.0
     for f in range(len(point)):
@@ -91,9 +93,9 @@ def scale_point(center, origin, scale, point):
 
 @kernel
 def limit_of(sq_dist, error, scale, n_features):
-    """Return the limit of a row: a |q - t|**2 that is not below it leaves its D, sq_dist, as it is.
+    """Return the limit of a row: if |q - t|**2 is at or above it, the pick does not change its D, sq_dist.
 
-    Zero where D is: nothing is below that.
+    The limit is zero if D is zero, which no pick can lower.
     """
     if sq_dist == 0.0:
         return np.float32(0.0)

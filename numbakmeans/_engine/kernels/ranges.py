@@ -1,19 +1,20 @@
-"""What a column of data spans: its largest magnitude, its finest bit, and whether all of it is finite.
+"""The range of each column: its largest magnitude, its finest bit, and whether all of its values are finite.
 
-One sweep finds the three. The grids of the exact sums (`sums`) follow from them.
+One sweep finds all three. The bins of the exact sums (`sums`) follow from them.
 """
 
 import numpy as np
 
 from numbakmeans._engine import bins
 from numbakmeans._engine.structs.sums import Ranges
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.tables import empty, flat, mark, release, zeros
+from numbakmeans._numba.tables import flat
 
 MANTISSA = (1 << 52) - 1
-#: Values that are compared with the ranges so far in one go.
+#: Number of values compared with the current ranges in one go.
 RUN = 64
 
 
@@ -22,14 +23,14 @@ def finest_bit(x):
     """Return the weight of the lowest set bit of a finite x > 0."""
     bits = bits_of(x)
     rest = float_of(bits & (bits - 1))
-    # A power of two has no bit but the hidden one.
+    # A power of two has no bit but the implicit one.
     return x if bits & MANTISSA == 0 else x - rest
 
 
 @inlined_kernel
 def exponent_above(x):
     """Return the smallest e with x < 2**e, for a finite x > 0."""
-    # A denormal is brought up first; its exponent field tells nothing.
+    # Subnormals are scaled up first: their exponent field is zero.
     tiny = x < 2.0**-1022
     bits = bits_of(x * 2.0**64 if tiny else x)
     return (bits >> 52) - 1022 - (64 if tiny else 0)
@@ -45,10 +46,10 @@ def power_of_two(e):
 
 @inlined_kernel
 def beyond(values, largest, limits):
-    """Return how many values are not finite, larger than the largest, or finer than the finest so far.
+    """Return a nonzero count if any value is not finite, or larger or finer than all values before it.
 
-    limits : the finest bits, moved up by the bits of a mantissa. From there on no value is finer. A smaller
-    one is, if adding the limit rounds it.
+    limits : the finest bits, times 2**(mantissa bits). No value at or above its limit has a finer
+    bit; a smaller one has if adding the limit rounds it.
     """
     n_beyond = 0
     for t in range(len(values)):
@@ -61,10 +62,10 @@ def beyond(values, largest, limits):
 
 @kernel
 def widen_ranges(values, largest, finest, limits):
-    """Fold values into the ranges of their lanes; return whether all are finite: others are left out."""
+    """Fold finite values into the ranges of their lanes; return whether there are no others."""
     ulps = 2.0**23 if values.itemsize == 4 else 2.0**52
     n_others = 0
-    # Without branches, so that it vectorises: in small data nearly every run has a value that counts.
+    # Branch-free, so that it vectorizes: in small data nearly every run has a value that counts.
     for t in range(len(values)):
         x = abs(values[t])
         n_others += 0 if x < np.inf else 1
@@ -80,10 +81,10 @@ def widen_ranges(values, largest, finest, limits):
 def measure_chunk(X, start, stop, largest, finest, arena):
     """Chunk. Fold rows [start, stop) into each column's largest magnitude and finest bit.
 
-    Returns whether all values are finite; others are left out of the two figures.
+    Returns whether all values are finite; those that are not are left out of both figures.
 
-    The rows are read as one line of n_features * repeats columns, so that there are lanes enough for any
-    number of features. Few values change a range: whether some of a run do is asked first.
+    The rows are read as lines of n_features * repeats values, so that there are enough lanes for any number
+    of features. Few values widen a range, so each run is first checked for values that do.
     """
     n_features = X.shape[1]
     repeats = (RUN + n_features - 1) // n_features
@@ -113,7 +114,7 @@ def measure_chunk(X, start, stop, largest, finest, arena):
 
 @kernel
 def measure_task(task, arena, X, largest, finest, finite):
-    """Slot. Fold its share of the rows; see `survey`."""
+    """Task. Fold its share of the rows; see `survey`."""
     n_samples, n_tasks = X.shape[0], largest.shape[0]
     start, stop = task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks
     if not measure_chunk(X, start, stop, largest[task], finest[task], arena):
@@ -125,7 +126,7 @@ part_exponent = inlined_kernel(bins.part_exponent)
 
 @kernel
 def count_parts(largest, finest, halved, ends):
-    """Return how many parts the values of all columns need (`bins.part_exponent`).
+    """Return the number of parts that the values of all columns need (`bins.part_exponent`).
 
     largest, finest : (n_features,); ends : OUT (n_features,), int64, as in `Ranges`
     """
@@ -142,7 +143,7 @@ def count_parts(largest, finest, halved, ends):
 
 @kernel
 def ranges_of(X, arena):
-    """Return the `Ranges` of fewer than `MANY_ROWS` rows."""
+    """Return the `Ranges` of fewer than `bins.MANY_ROWS` rows."""
     n_features = X.shape[1]
     largest, finest = zeros(arena, n_features, np.float64), empty(arena, n_features, np.float64)
     ends = empty(arena, n_features, np.int64)
@@ -155,13 +156,13 @@ def ranges_of(X, arena):
 def survey(executor, n_tasks, X, halved, found, arena):
     """Fold all rows of X into the range of each column.
 
-    halved : are there `MANY_ROWS` or more in all, of which X may be some?
+    halved : whether the data has `bins.MANY_ROWS` rows or more in total; X may be a part of it
     found : the largest magnitudes and the finest bits, INOUT (n_features,), zeros and infinities at first;
     and OUT (n_features,), int64, `ends` as in `Ranges`, of the rows so far
 
     Returns
     -------
-    n_parts, finite : as in `Ranges`; finite : of X alone
+    n_parts, finite : as in `Ranges`; finite refers to X alone
     """
     largest, finest, ends = found
     n_features = X.shape[1]

@@ -1,32 +1,32 @@
-"""Distances and nearest centers by their definition.
+"""Reference distances, computed by definition, and nearest centers by these distances.
 
 D(i, j) is the sum over features, in order, of ``(float64(x) - float64(c))**2``, every operation rounded
-once in float64. The lowest j wins ties; a NaN counts as +inf; without a finite distance the label is 0.
+once in float64. Ties go to the lowest j; NaN counts as +inf; without a finite distance the label is 0.
 
-The rows of a block lie side by side, features first, so that the lanes of a vector are rows: each lane
-does the operations of the definition in their order, and LLVM needs no permission to vectorise. Four
-features are added for each sweep over the lanes, which spares loads and stores of the running sums. The
-features are padded with zeros to a multiple of four: adding (0 - 0)**2 changes no sum of squares.
+The rows of a block are transposed, features first, so that the lanes of a vector are rows: each lane performs
+the operations of the definition in order, and LLVM vectorizes them without fast-math. Four features are added
+in each sweep over the lanes, which saves loads and stores of the running sums. The features are padded with
+zeros to a multiple of four: adding (0 - 0)**2 does not change a sum of squares.
 """
 
 import numpy as np
 
 from numbakmeans._engine.bins import GROUP
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import bounding_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
-#: Features copied in one sweep over the rows of a block: a line of the cache.
+#: Features copied in one sweep over the rows of a block: one cache line.
 PACKED_FEATURES = 8
 
 
 @kernel
 def pack_block(X, start, stop, block):
-    """Tile. Copy rows [start, stop) of X into the lanes of block, as float64, some features at a time.
+    """Tile. Copy rows [start, stop) of X into the lanes of block, as float64, a few features at a time.
 
-    Neighbours in a column of block are a power of two apart: all features of a row at once would evict each
-    other from the first cache.
+    Neighbors in a column of block are a power of two apart, so that all features of a row, copied at once,
+    would evict each other from the L1 cache.
 
     X : (n_samples, n_features); block : OUT (padded features, lanes), padding already zero
     """
@@ -43,7 +43,7 @@ def pack_block(X, start, stop, block):
 
 @kernel
 def sq_dist_tile(block, center, sq_dists):
-    """Tile. D between each lane of block and one padded center; sq_dists : OUT (lanes,)."""
+    """Tile. Write D between each lane of block and one padded center; sq_dists : OUT (lanes,)."""
     n_lanes = block.shape[1]
     for r in range(n_lanes):
         sq_dists[r] = 0.0
@@ -57,7 +57,7 @@ def sq_dist_tile(block, center, sq_dists):
 
 @kernel
 def nearest_tile(block, centers, partial, sq_dists, labels):
-    """Tile. The nearest center of each lane, and D to it.
+    """Tile. Write the nearest center of each lane, and D to it.
 
     block : (padded features, lanes); centers : (n_clusters, padded features)
     partial : workspace (lanes,); sq_dists : OUT (lanes,); labels : OUT (lanes,), int64
@@ -89,7 +89,7 @@ def nearest_tile(block, centers, partial, sq_dists, labels):
 
 @kernel
 def nearest_chunk(X, centers, start, stop, n_lanes, found, arena):
-    """Chunk. Write label and D of the nearest center for each row in [start, stop)."""
+    """Chunk. Write the label of each row in [start, stop) and D to its nearest center."""
     labels, sq_dists = found
     marked = mark(arena)
     block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
@@ -107,7 +107,7 @@ def nearest_chunk(X, centers, start, stop, n_lanes, found, arena):
 
 @kernel
 def nearest_task(task, arena, X, centers, plan, found):
-    """Slot. Label the rows of every n-th chunk; see `nearest`."""
+    """Task. Label the rows of every n-th chunk; see `nearest`."""
     chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
     for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
@@ -116,11 +116,11 @@ def nearest_task(task, arena, X, centers, plan, found):
 
 @kernel
 def nearest(executor, X, centers, plan, found):
-    """Write label and D of the nearest center for every row.
+    """Write the label of every row and D to its nearest center.
 
     X : (n_samples, n_features); centers : (n_clusters, padded features), float64
     plan : `plan.Plan`
-    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, squared units of X
+    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, in squared units of X
     """
     parallel_for(executor, plan.n_tasks, nearest_task, (X, centers, plan, found))
 
@@ -137,7 +137,7 @@ def sq_dist_to(X, i, centers, j):
 
 @bounding_kernel
 def about_sq_dist(X, i, centers, j):
-    """Return D(i, j) but for its rounding: summed in any order."""
+    """Return D(i, j) up to rounding: the terms are summed in any order."""
     sq_dist = 0.0
     for f in range(X.shape[1]):
         difference = X[i, f] - centers[j, f]
@@ -154,7 +154,7 @@ def label_sq_dists_chunk(X, centers, labels, start, stop, sq_dists):
 
 @kernel
 def label_sq_dists_task(task, arena, X, centers, labels, plan, sq_dists):
-    """Slot. Write D of the rows of every n-th chunk; see `label_sq_dists`."""
+    """Task. Write D for the rows of every n-th chunk; see `label_sq_dists`."""
     chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
     for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
@@ -169,13 +169,13 @@ def label_sq_dists(executor, X, centers, labels, plan, sq_dists):
 
 @kernel
 def root_single(sq_dist):
-    """Return sqrt of a float64, rounded once to float32.
+    """Return the square root of a float64, rounded once to float32.
 
-    Rounding the float64 root again would err where it falls on the middle m of two float32; m has 25
-    bits, so that m * m is exact and tells on which side the true root lies.
+    Rounding the float64 root a second time would err where it falls on the midpoint m of two float32 values;
+    m has 25 bits, so m * m is exact and shows on which side of m the true root lies.
     """
     root = np.sqrt(sq_dist)
-    # np.nextafter is not to be had in nopython: one step of a positive float64 is one step of its bits.
+    # np.nextafter is not available in kernels; adjacent positive float64 values have adjacent bit patterns.
     bits = bits_of(root)
     below = np.float64(np.float32(float_of(maximum(bits - 1, 0))))
     above = np.float64(np.float32(float_of(bits + 1)))
@@ -189,12 +189,12 @@ def root_single(sq_dist):
 
 @kernel
 def roots_task(task, arena, sq_dists, n_tasks, dists):
-    """Slot. Write the roots of some elements; see `roots_single`."""
+    """Task. Write the roots of a contiguous range of elements; see `roots_single`."""
     for i in range(task * len(dists) // n_tasks, (task + 1) * len(dists) // n_tasks):
         dists[i] = root_single(sq_dists[i])
 
 
 @kernel
 def roots_single(executor, sq_dists, n_tasks, dists):
-    """Write sqrt of every element, rounded once to float32; dists : OUT, float32."""
+    """Write the square root of every element, rounded once to float32; dists : OUT, float32."""
     parallel_for(executor, n_tasks, roots_task, (sq_dists, n_tasks, dists))

@@ -1,7 +1,7 @@
-"""Draws from NumPy's bit generators, bit for bit as a Generator makes them, and the same state afterwards.
+"""Draws from NumPy's bit generators: the values and the final state are bit for bit those of a Generator.
 
-A generator is the address of its `bitgen_t`. It takes no lock in compiled code: whoever calls holds
-``rng.bit_generator.lock``, and never draws in a prange.
+A generator is given as the address of its `bitgen_t`. Compiled code takes no lock: the caller holds
+``rng.bit_generator.lock``, and never draws inside a prange.
 
 References
 ----------
@@ -12,24 +12,25 @@ interval", ACM Transactions on Modeling and Computer Simulation 29, 2019, doi 10
 
 import numpy as np
 
+from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.draws import next_double, next_product, next_uint32
 from numbakmeans._numba.scalars import maximum
-from numbakmeans._numba.tables import empty, mark, release
 
-#: Above this population, and with more than 1 / TAIL_SHARE of it asked for, NumPy shuffles a whole range.
+#: Above this population size, if more than 1 / TAIL_SHARE of it is requested, NumPy shuffles the tail of the
+#: full range.
 TAIL_POPULATION, TAIL_SHARE = 10_000, 50
-#: The lower half of 64 bits.
+#: Mask of the lower 32 of 64 bits.
 LOW = (1 << 32) - 1
 
 
 @kernel
 def below_by_64_bits(address, n):
-    """Return ``rng.integers(n)``, n above 2**32 and below 2**61."""
+    """Return ``rng.integers(n)`` for n above 2**32 and below 2**61."""
     upper, lower = next_product(address, n)
-    # A lower word with its highest bit set is above any n, be it read with a sign or without.
+    # A lower word with its highest bit set exceeds any n if unsigned, and is negative if signed.
     if 0 <= lower < n:
-        # 2**64 modulo n, in steps that int64 holds.
+        # 2**64 modulo n, in steps that fit into int64.
         least = (1 << 61) % n
         for _ in range(3):
             least = 2 * least % n
@@ -40,15 +41,15 @@ def below_by_64_bits(address, n):
 
 @kernel
 def below(address, n):
-    """Return ``rng.integers(n)``, n below 2**61."""
+    """Return ``rng.integers(n)`` for n below 2**61."""
     if n == 1:
         return 0
     if n > LOW + 1:
         return below_by_64_bits(address, n)
-    # May wrap around: its bits are right all the same.
+    # May wrap around; the bits are right all the same.
     product = next_uint32(address) * n
     if product & LOW < n:
-        # What would make some numbers more likely than others is drawn again.
+        # Rejection: draw again where the result would be biased.
         least = (LOW + 1 - n) % n
         while product & LOW < least:
             product = next_uint32(address) * n
@@ -57,7 +58,10 @@ def below(address, n):
 
 @kernel
 def insert_new(table, value):
-    """Put value into a hash set of a power-of-two size, -1 being free; return whether it is new."""
+    """Insert value into a hash set; return whether it is new.
+
+    table : the set, of a power-of-two size, -1 for free entries
+    """
     mask = len(table) - 1
     slot = value & mask
     while table[slot] != -1 and table[slot] != value:
@@ -69,7 +73,7 @@ def insert_new(table, value):
 
 @kernel
 def shuffle_tail(address, values, first):
-    """Shuffle values[first:] with all of values, from the last element down."""
+    """Shuffle values[first:], swapping with any earlier element, from the last element down."""
     for i in range(len(values) - 1, first - 1, -1):
         j = below(address, i + 1)
         values[i], values[j] = values[j], values[i]
@@ -77,7 +81,7 @@ def shuffle_tail(address, values, first):
 
 @kernel
 def choose_without_replacement(address, population, size, chosen, arena):
-    """Write what ``rng.choice(population, size, replace=False)`` returns, size <= population.
+    """Write what ``rng.choice(population, size, replace=False)`` returns; size <= population.
 
     chosen : OUT (size,), int64
     """
@@ -108,7 +112,7 @@ def choose_without_replacement(address, population, size, chosen, arena):
 
 @kernel
 def choose_each(addresses, populations, chosen, arena):
-    """Do what `choose_without_replacement` does for each of many generators.
+    """Do what `choose_without_replacement` does, for each of many generators.
 
     addresses, populations : (n_generators,), int64; chosen : OUT (n_generators, size), int64
     """

@@ -1,11 +1,11 @@
-"""Few rows: a whole fit in one call, on one thread, every distance by the definition.
+"""Few rows: a whole fit in one call, on one thread, with reference distances throughout.
 
 For problems so small that calling compiled code costs as much as running it, and for thousands of them that
-threads share (`solve_all`). Rows are float64 whatever the data, so that one kernel serves all: float32 values
-are exact in it, and the means are rounded to the working dtype that `single` tells.
+are solved in parallel (`solve_all`). Rows are float64 whatever the data, so that one kernel serves all:
+float32 values are exact in float64, and the means are rounded to the working dtype, float32 if `single`.
 
-The rows stay packed between passes, side by side: lanes of a vector are rows. With few features and clusters
-the parts of their exact sums are kept, too.
+The rows stay packed between passes, side by side: the lanes of a vector are rows. With few features and
+clusters, the parts of their exact sums are kept, too.
 
 References
 ----------
@@ -29,22 +29,27 @@ from numbakmeans._engine.kernels.sums import (
     relabel_lanes,
     split_lanes,
 )
-from numbakmeans._engine.plan import LANE_SUMS_CLUSTERS, LANE_SUMS_FEATURES, PACKED_PARTS, PACKED_ROWS
 from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._engine.structs.problems import Answer
 from numbakmeans._engine.structs.sums import Bins, Sums, TaskSums
+from numbakmeans._engine.thresholds import (
+    MAX_LANE_SUMS_CLUSTERS,
+    MAX_LANE_SUMS_FEATURES,
+    MAX_LANE_SUMS_PARTS,
+    MAX_SMALL_BLOCK_ROWS,
+)
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
 
 class Blocks(NamedTuple):
     """Packed rows: lanes (n_blocks, n_features, rows of a block), float64, zeros beyond the last row.
 
-    parts : (n_blocks, n_parts, n_features, rows of a block), int64, of the rows' exact sums; for no block
-    where rows are moved between sums faster as they are
+    parts : (n_blocks, n_parts, n_features, rows of a block), int64, the parts of the rows' exact sums;
+    n_blocks is 0 here where moving rows between accumulators is faster without stored parts
     """
 
     lanes: np.ndarray
@@ -53,7 +58,7 @@ class Blocks(NamedTuple):
 
 @kernel
 def bins_of(ranges, arena):
-    """Return the `Bins` of few rows."""
+    """Return the `Bins` of a few rows."""
     n_parts, n_features = ranges.n_parts, len(ranges.ends)
     exponents = empty(arena, (n_parts, n_features), np.int64)
     constants, scales = empty(arena, (n_parts, n_features), np.float64), empty(arena, n_features, np.float64)
@@ -63,11 +68,11 @@ def bins_of(ranges, arena):
 
 @kernel
 def pack_rows(X, kept, bins, arena):
-    """Return all rows as `Blocks`; kept : None where their parts are not."""
+    """Return all rows as `Blocks`; kept : None if their parts are not stored."""
     n_samples, n_features = X.shape
     step = lanes_at_once(X)
-    n_blocks = (n_samples + PACKED_ROWS - 1) // PACKED_ROWS
-    # Blocks of equal size: lanes without a row cost as much as others.
+    n_blocks = (n_samples + MAX_SMALL_BLOCK_ROWS - 1) // MAX_SMALL_BLOCK_ROWS
+    # Blocks of equal size, because a lane without a row costs as much as any other.
     block_rows = ((n_samples + n_blocks - 1) // n_blocks + step - 1) // step * step
     lanes = zeros(arena, (n_blocks, n_features, block_rows), np.float64)
     n_kept = 0 if kept is None else n_blocks
@@ -82,7 +87,7 @@ def pack_rows(X, kept, bins, arena):
 
 
 class Work(NamedTuple):
-    """Sums of a pass, and its workspace: all centers' numbers, and new labels of a block."""
+    """The exact sums of a pass, and workspace: the indices of all centers, and the new labels of a block."""
 
     mine: TaskSums
     candidates: np.ndarray
@@ -103,7 +108,7 @@ def work_for(blocks, n_clusters, tables, arena):
 
 @kernel
 def relabel_block(X, b, kept, unkept, blocks, labels, work):
-    """Move the rows of block b to the sums of their new labels; return how many moved."""
+    """Move the rows of block b to the accumulators of their new labels; return how many moved."""
     block_rows = blocks.lanes.shape[2]
     start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
     new_labels, mine, moved = work.new_labels, work.mine, 0
@@ -119,7 +124,7 @@ def relabel_block(X, b, kept, unkept, blocks, labels, work):
 
 @kernel
 def assign_all(X, kept, unkept, blocks, centers, labels, work):
-    """Assign every row to its nearest center, and move it between the sums; return how many moved."""
+    """Assign every row to its nearest center, and move it between accumulators; return how many moved."""
     moved = 0
     for b in range(len(blocks.lanes)):
         nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels)
@@ -129,7 +134,7 @@ def assign_all(X, kept, unkept, blocks, centers, labels, work):
 
 @kernel
 def sum_again(X, kept, unkept, blocks, labels, work):
-    """Add up the rows by the labels that an earlier call left."""
+    """Sum up the rows by the labels that an earlier call left."""
     block_rows = blocks.lanes.shape[2]
     for b in range(len(blocks.lanes)):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
@@ -141,20 +146,20 @@ def sum_again(X, kept, unkept, blocks, labels, work):
 
 @kernel
 def make_passes(X, kept, unkept, options, answer, tables, arena):
-    """Make up to max_iter passes over few rows, and stop at the fixed point.
+    """Make up to max_iter passes over few rows, stopping at a fixed point.
 
     Parameters
     ----------
     X : (n_samples, n_features), float64
-    kept, unkept : one of them is True, and the other None, which is not compiled: whether the parts of rows
-    are kept side by side (`keeps_parts`)
+    kept, unkept : whether the parts of the rows are stored (`keeps_parts`), or not; one of the two is True
+    and the other None, and the branch of None is not compiled
     options : `structs.problems.Options`; answer : INOUT `Answer`
-    tables : INOUT `Sums` of one slot, zeros at first
+    tables : INOUT `Sums` of one task, zeros at first
 
     Returns
     -------
-    n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, of this call
-    n_hard : means that are still to be found (`means`); if there are some, the call ends with their pass
+    n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, for this call
+    n_hard : number of means still to be computed (`means`); if there are any, the call ends with their pass
     """
     single, max_iter, stop_on_empty = options
     centers, labels = answer
@@ -180,16 +185,16 @@ def make_passes(X, kept, unkept, options, answer, tables, arena):
 
 @kernel
 def keeps_parts(n_features, n_clusters, n_parts):
-    """Return whether rows are moved between sums faster where their parts are kept."""
-    few = n_features <= LANE_SUMS_FEATURES and n_clusters <= LANE_SUMS_CLUSTERS
-    return few and n_parts <= PACKED_PARTS and not DISABLED
+    """Return whether storing the parts of rows makes moving rows between accumulators faster."""
+    few = n_features <= MAX_LANE_SUMS_FEATURES and n_clusters <= MAX_LANE_SUMS_CLUSTERS
+    return few and n_parts <= MAX_LANE_SUMS_PARTS and not DISABLED
 
 
 @kernel
 def solve_problem(X, options, answer, finite, tables, arena):
-    """Make up to max_iter passes over few rows, the faster way; see `make_passes`.
+    """Make up to max_iter passes over few rows, in the faster way; see `make_passes`.
 
-    finite : are all values finite?
+    finite : whether all values are finite
     """
     if finite and keeps_parts(X.shape[1], len(answer.centers), len(tables.bins.exponents)):
         return make_passes(X, True, None, options, answer, tables, arena)
@@ -198,7 +203,7 @@ def solve_problem(X, options, answer, finite, tables, arena):
 
 @kernel
 def sums_for(ranges, n_clusters, arena):
-    """Return `Sums` of zeros for a problem, on one slot."""
+    """Return `Sums` of zeros for a problem, for one task."""
     n_features = len(ranges.ends)
     n_rows = ranges.n_parts + (0 if ranges.finite else SPECIALS)
     return Sums(
@@ -218,13 +223,13 @@ def solve(X, kept, unkept, options, answer, found, arena):
 
     Returns
     -------
-    n_iter, moved, n_empty, ever_empty, n_hard : as of `make_passes`; no pass is made where parts are to be
-    kept, but the values span so much that there are too many
+    n_iter, moved, n_empty, ever_empty, n_hard : as in `make_passes`; no pass is made if parts are to be
+    stored but the range of the values needs too many of them
     """
     ranges = ranges_of(X, arena)
-    # Two conditions: only one on the argument alone keeps Numba from compiling what follows.
+    # Nested, because only a condition on the argument alone keeps Numba from compiling the body.
     if kept is not None:  # noqa: SIM102
-        if ranges.n_parts > PACKED_PARTS:
+        if ranges.n_parts > MAX_LANE_SUMS_PARTS:
             return 0, -1, 0, False, 0
     own = sums_for(ranges, len(answer.centers), arena)
     tables = Sums(own.bins, own.sums, own.counts, *found)
@@ -233,7 +238,7 @@ def solve(X, kept, unkept, options, answer, found, arena):
 
 @kernel
 def solve_task(task, arena, n_tasks, problems, options):
-    """Slot. Solve every n-th problem; see `solve_all`."""
+    """Task. Solve every n-th problem; see `solve_all`."""
     starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
     for b in range(task, len(empties), n_tasks):
         marked = mark(arena)
@@ -256,7 +261,7 @@ def solve_all(executor, n_tasks, problems, options):
 
 @kernel
 def label_rows(blocks, centers, n_clusters, labels, work):
-    """Write the label of the nearest of the first n_clusters centers for every row."""
+    """Write, for every row, the label of the nearest of the first n_clusters centers."""
     block_rows = blocks.lanes.shape[2]
     for b in range(len(blocks.lanes)):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, len(labels))
@@ -281,7 +286,7 @@ def exact_quotient(values, divisor, single, arena):
 
 @kernel
 def drop_empty(centers, n_codes, sizes):
-    """Move those of the first n_codes centers that have rows to the front; return how many there are."""
+    """Move those of the first n_codes centers that have rows to the front; return their number."""
     kept = 0
     for j in range(n_codes):
         if sizes[j] > 0:
@@ -293,23 +298,23 @@ def drop_empty(centers, n_codes, sizes):
 
 @kernel
 def refine(X, first_single, single, thresh, max_iter, centers, arena):
-    """Make the passes of SciPy's `kmeans` over few rows; see `algorithms.refining`.
+    """Make the passes of SciPy's `kmeans` over few rows; see `_engine.refining`.
 
     X : (n_samples, n_features), float64
-    first_single, single : whether distances are rounded to float32 in the first pass, and afterwards, and
-    means
-    centers : INOUT (n_codes, n_features), float64; those that lose their rows are dropped, the others come
-    first
+    first_single, single : whether distances are rounded to float32 in the first pass, and in later ones;
+    single also applies to the means
+    centers : INOUT (n_codes, n_features), float64; those that lose their rows are dropped, the others are
+    moved to the front
 
     Returns
     -------
-    n_codes, distortion : how many are left, and the mean distance of the last pass
-    done : whether passes came to their end; not after max_iter of them, nor where a mean is hard to find
+    n_codes, distortion : the number of codes left, and the mean distance of the last pass
+    done : whether the passes converged; not if max_iter was reached or a mean is marked as hard
     """
     n_samples, n_codes = X.shape[0], len(centers)
     ranges = ranges_of(X, arena)
     tables = sums_for(ranges, n_codes, arena)
-    # No parts: rows are added to fresh sums in every pass.
+    # Parts are not stored: every pass adds the rows to fresh accumulators.
     blocks = pack_rows(X, None, tables.bins, arena)
     work = work_for(blocks, n_codes, tables, arena)
     labels, dists = empty(arena, n_samples, np.int32), empty(arena, (n_samples, 1), np.float64)

@@ -1,23 +1,23 @@
-"""Sums that lose nothing, so that any order of the rows gives the same bits.
+"""Exact sums: any order of the rows gives the same bits.
 
 Every value is split into parts, ``x = sum over p of q[p] * 2**e[p]``, where the q are integers and the
-exponents e belong to bins that are the same for any data (`bins`): those from the bin of the feature's
-largest magnitude down to that of its finest bit (`ranges`). The q are added in int64, where the number of
-rows leaves no overflow. Integer sums are associative, and rows can be taken out again as they were put in.
-One part holds photo pixels, two hold ordinary float64 data; the number of parts follows from the data, so
-that nothing is ever left over.
+exponents e belong to bins that are the same for any data (`bins`), from the bin of the feature's largest
+magnitude down to that of its finest bit (`ranges`). The q are added in int64; the bins are narrow enough for
+the number of rows that no sum overflows. Integer sums are associative, and a row can be taken out again
+exactly as it was put in. One part holds photo pixels, two hold ordinary float64 data; the number of parts
+follows from the data, so that no remainder is ever lost.
 
 Adding a constant C = 1.5 * 2**(52 + e) to x rounds x to a multiple of 2**e, and leaves its quotient in the
 low bits of the sum: q is the difference of the two bit patterns, and x - ((x + C) - C) is exact.
 
-Tables of sums have the shape (n_slots, n_clusters + padding, n_parts or n_parts + 3, n_features); the
-padding keeps the slots' cache lines apart, and the last three rows, there only for data that is not
-finite, count NaN, +inf and -inf. Means of them: `means`.
+Accumulators have the shape (n_tasks, n_clusters + padding, n_parts or n_parts + 3, n_features). The padding
+keeps the cache lines of the tasks apart. The last three rows exist only for data that is not all finite, and
+count NaN, +inf and -inf. For the means, see `means`.
 
 References
 ----------
 J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
-doi 10.1109/TC.2014.2345391: pre-rounding to fixed grids; here it goes on until nothing is left.
+doi 10.1109/TC.2014.2345391: pre-rounding to fixed bins; here it continues until no remainder is left.
 """
 
 import numpy as np
@@ -25,16 +25,15 @@ import numpy as np
 from numbakmeans._engine.bins import HUGE, SCALE, SHRINK
 from numbakmeans._engine.kernels.ranges import part_exponent, power_of_two
 from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
+from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, minimum
-from numbakmeans._numba.tables import empty, mark, release
 
 
 @kernel
 def make_bins(ends, exponents, constants, scales):
-    """Write the exponents of the parts of few rows, their constants C, and the scale of each column's first
-    part.
+    """Write the exponents of the parts of few rows, their constants C, and the scales of the first parts.
 
     ends : as in `structs.sums.Ranges`
     exponents : OUT (n_parts, n_features), int64; constants : OUT (n_parts, n_features); scales : OUT
@@ -50,7 +49,7 @@ def make_bins(ends, exponents, constants, scales):
 
 @inlined_kernel
 def split(x, constant):
-    """Return the part of x on the grid of a constant, and what it leaves of x."""
+    """Return the part of x in the bin of a constant, and the remainder of x."""
     shifted = x + constant
     part = bits_of(shifted) - bits_of(constant)
     return part, x - (shifted - constant)
@@ -58,15 +57,15 @@ def split(x, constant):
 
 @inlined_kernel
 def split_first(x, constant, scale):
-    """Return the first part of x, whose column is scaled down if it is huge, and what it leaves of x."""
+    """Return the first part of x, whose column is scaled down if it is huge, and the remainder of x."""
     part, rest = split(x * scale, constant)
-    # Scaling down may have cost a tiny x some bits; then its part here is 0, and x is as it was.
+    # Scaling down may have cost a tiny x some bits; then its part is 0, and x itself is the remainder.
     return part, x if part == 0 else rest * (1.0 / scale)
 
 
 @inlined_kernel
 def add_row(X, i, bins, rest, table):
-    """Tile. Add row i of X to a table of sums.
+    """Tile. Add row i of X to an accumulator.
 
     rest : workspace (n_features,)
     table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
@@ -86,7 +85,7 @@ def add_row(X, i, bins, rest, table):
 
 @inlined_kernel
 def move_row(X, i, bins, rest, old, new):
-    """Tile. Take row i of X out of one table of sums and add it to another; see `add_row`."""
+    """Tile. Take row i of X out of one accumulator and add it to another; see `add_row`."""
     constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
     for f in range(n_features):
@@ -105,10 +104,10 @@ def move_row(X, i, bins, rest, old, new):
 
 @kernel
 def count_specials(X, i, one, n_parts, table):
-    """Tile. Count NaN, +inf and -inf of a row in the last rows of a table; one : 1 or -1.
+    """Tile. Count NaN, +inf and -inf of a row in the last rows of an accumulator; one : 1 or -1.
 
-    Such a value left nonsense in the sums of its column; its count says that they do not matter, and taking
-    the row out takes the same nonsense out (int64 wraps around).
+    Such a value adds garbage to the sums of its column. Its count says that they are meaningless, and taking
+    the row out subtracts the same garbage again (int64 wraps around).
     """
     for f in range(table.shape[1]):
         x = X[i, f]
@@ -119,7 +118,7 @@ def count_specials(X, i, one, n_parts, table):
 
 @kernel
 def add_lanes(block, n_rows, bins, table, arena):
-    """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to a table of sums."""
+    """Tile. Add the first n_rows lanes of a block (n_features, lanes) of finite values to an accumulator."""
     constants, scales = bins.constants, bins.scales
     n_parts, n_features = constants.shape
     marked = mark(arena)
@@ -141,7 +140,7 @@ def add_lanes(block, n_rows, bins, table, arena):
 
 @kernel
 def add_totals(totals, sign, table):
-    """Tile. Add the sums of many finite rows to a table of sums (sign 1), or take them out again (-1)."""
+    """Tile. Add the sums of many finite rows to an accumulator (sign 1), or take them out again (-1)."""
     for p in range(totals.shape[0]):
         for f in range(totals.shape[1]):
             table[p, f] += sign * totals[p, f]
@@ -149,7 +148,7 @@ def add_totals(totals, sign, table):
 
 @inlined_kernel
 def relabel_row(X, i, new, labels, mine):
-    """Tile. Move row i from the table of its label to that of a new one, which is another.
+    """Tile. Move row i from the accumulator of its label to that of a new, different label.
 
     labels : INOUT (n_samples,), int32; mine : INOUT `TaskSums`
     """
@@ -162,10 +161,10 @@ def relabel_row(X, i, new, labels, mine):
 
 @kernel
 def relabel(X, start, stop, new_labels, labels, mine):
-    """Chunk. Move rows [start, stop) to the tables of their new labels; return how many changed.
+    """Chunk. Move rows [start, stop) to the accumulators of their new labels; return how many changed.
 
-    new_labels : (stop - start,), int64; labels : -1 for all of the rows in the first pass, in which they are
-    in no table; mine : INOUT `TaskSums`
+    new_labels : (stop - start,), int64; labels : INOUT, -1 for all of these rows in the first pass, when no
+    accumulator holds them yet; mine : INOUT `TaskSums`
     """
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
@@ -176,7 +175,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
         return stop - start
     moved = 0
     for i in range(start, stop):
-        # Looked at here: a call for each row would cost more than most of them need.
+        # Checked here, because most rows do not move, and a call for each would cost more than the check.
         new = new_labels[i - start]
         if new != labels[i]:
             relabel_row(X, i, new, labels, mine)
@@ -186,7 +185,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
 
 @kernel
 def split_lanes(block, n_rows, bins, rest, parts):
-    """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values.
+    """Tile. Split the first n_rows lanes of a block (n_features, lanes) of finite values into parts.
 
     rest : workspace (lanes,); parts : OUT (n_parts, n_features, lanes), int64
     """
@@ -203,11 +202,11 @@ def split_lanes(block, n_rows, bins, rest, parts):
 
 @kernel
 def label_lanes(parts, start, stop, new_labels, labels, mine):
-    """Chunk. Do what `relabel` does in the first pass, from the parts of rows that lie side by side.
+    """Chunk. Do what `relabel` does in the first pass, from the parts of rows that are stored side by side.
 
-    Few features do not fill a vector, rows do: each cluster's sums are those of all rows, times zero or one.
+    A few features do not fill a vector, but rows do: each cluster's sums run over all rows, times 0 or 1.
 
-    parts : from `split_lanes`, rows [start, stop) as its first lanes; the others as of `relabel`
+    parts : from `split_lanes`, with rows [start, stop) as its first lanes; the others as in `relabel`
     """
     (n_parts, n_features, _), n_rows = parts.shape, stop - start
     sums, counts = mine.sums, mine.counts
@@ -241,10 +240,10 @@ def relabel_lane(parts, t, i, new, labels, mine):
 
 @kernel
 def relabel_lanes(parts, start, stop, new_labels, labels, mine):
-    """Chunk. Do what `relabel` does after the first pass; arguments as of `label_lanes`."""
+    """Chunk. Do what `relabel` does after the first pass; arguments as in `label_lanes`."""
     moved, whole = 0, (stop - start) // CHANGED_LANES * CHANGED_LANES
     for first in range(0, whole, CHANGED_LANES):
-        # Which lanes changed is known at once: to guess wrong for each would take as long as all the rest.
+        # One mask tells which lanes changed: mispredicted branches on each would cost as much as the rest.
         word = changed_lanes(labels, start + first, new_labels, first)
         while word != 0:
             t = first + lowest_bit(word)
@@ -260,7 +259,7 @@ def relabel_lanes(parts, start, stop, new_labels, labels, mine):
 
 @kernel
 def add_labelled_task(task, arena, X, labels, chunk_rows, tables):
-    """Slot. Add the rows of every n-th chunk to the slot's tables; see `add_labelled`."""
+    """Task. Add the rows of every n-th chunk to the task's accumulators; see `add_labelled`."""
     n_samples, n_tasks = X.shape[0], len(tables.sums)
     sums, counts, rest = tables.sums[task], tables.counts[task], empty(arena, X.shape[1], np.float64)
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):

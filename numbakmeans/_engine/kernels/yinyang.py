@@ -1,7 +1,7 @@
-"""A pass with bounds: ask them, pick the rows in doubt, score, certify, bound anew, add to the sums.
+"""A pass with bounds: check them, select undecided rows, score, certify, write new bounds, update the sums.
 
-How and why: `algorithms.yinyang`. What only some passes need, heads and movers, is None in the others: then
-no code for it is compiled.
+For the algorithm and its rationale, see `algorithms.yinyang`. Projections and fast-moving centers are used in
+some passes only, and are None in the others: then no code for them is compiled.
 """
 
 from typing import NamedTuple
@@ -31,25 +31,27 @@ from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buf
 from numbakmeans._engine.kernels.sums import relabel, relabel_row
 from numbakmeans._engine.structs.passes import Schedule
 from numbakmeans._engine.structs.sums import TaskSums
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
-from numbakmeans._numba.tables import empty, mark, release, zeros
 
-#: What is counted: rows that changed their label, and that the definition decided; pairs of row and group
-#: that were scored, and of row and center that movers and heads took; rows that were asked.
+#: Counters: rows that changed their label; rows resolved by reference distances; scored pairs of row and
+#: group; pairs of row and center evaluated for fast-moving centers and projections; rows whose bounds were
+#: checked.
 MOVED, DECIDED, SCORED, PAIRED, CHECKED, N_COUNTS = 0, 1, 2, 3, 4, 7
-#: What is weighed, in rows scored as a whole: what asking cost in all, and what heads saved.
+#: Totals, in units of scoring one row against all centers: the cost of checking bounds, labeling of undecided
+#: rows included, and what projections saved.
 SPENT, SAVED = 0, 1
-#: Where that is among the counts, at the end.
+#: Where the counts hold these totals at the end.
 SPENT_ROWS, SAVED_ROWS = 5, 6
 
 
 class Work(NamedTuple):
-    """What a slot is to do, its workspace, and what it counts.
+    """The schedule, workspace, and counters of a task.
 
-    schedule : `structs.passes.Schedule`
-    block : `certify.Block`; to_fast : (block_rows,), float32, bounds on the distances to movers, 0 without
-    counts : (N_COUNTS,), int64, by `MOVED` and so on; totals : (2,), by `SPENT` and `SAVED`
+    schedule : `structs.passes.Schedule`; block : `certify.Block`
+    to_fast : (block_rows,), float32, lower bounds on the distances to fast-moving centers, 0 without any
+    counts : (N_COUNTS,), int64, indexed by `MOVED` etc.; totals : (2,), indexed by `SPENT` and `SAVED`
     """
 
     schedule: Schedule
@@ -61,7 +63,10 @@ class Work(NamedTuple):
 
 @kernel
 def new_work(schedule, centers, rows, arena):
-    """Return the `Work` of a slot. What is expected counts as much as one row that was asked."""
+    """Return the `Work` of a task.
+
+    The expected cost enters the totals with the weight of one checked row.
+    """
     (_, n_groups, block_rows), n_panels = rows.lower.shape, len(centers.packed.panels)
     packs = not centers.transform.identity
     block = block_buffers(rows.X, block_rows, n_panels, n_groups, schedule.transposes, packs, arena)
@@ -72,9 +77,9 @@ def new_work(schedule, centers, rows, arena):
 
 @kernel
 def check_bounds(b, centers, rows, fast, work, arena):
-    """Tile. Bring the bounds of the rows of block b up to date; return how many rows they leave in doubt.
+    """Tile. Update the bounds of the rows of block b; return the number of undecided rows.
 
-    These and their groups are then the picks and needs of the block.
+    These rows and their groups become the selected rows and the group mask of the block.
     """
     (start, stop), block, costs = rows_of(b, rows), work.block, work.schedule.costs
     n_rows = stop - start
@@ -93,7 +98,7 @@ def check_bounds(b, centers, rows, fast, work, arena):
 
 @kernel
 def certify_rows(n_selected, centers, rows, work, arena):
-    """Tile. Find the nearest centers of rows that were scored."""
+    """Tile. Find the nearest centers of the first n_selected rows of a block, after scoring."""
     block, norms = work.block, rows.norms
     selected, packed = block.selected, centers.packed
     for c in range(n_selected):
@@ -106,11 +111,11 @@ def certify_rows(n_selected, centers, rows, work, arena):
 
 @kernel
 def label_by_scores(b, n_selected, centers, rows, work, arena):
-    """Tile. Label the rows of block b that are in doubt by the scores of the groups that they want.
+    """Tile. Label the undecided rows of block b by the scores of their undecided groups.
 
     Returns
     -------
-    n_selected : how many are still in doubt, the first picks of the block
+    n_selected : the number of labeled rows, the first selected rows of the block
     """
     block = work.block
     groups = centers.drifts.groups
@@ -125,9 +130,9 @@ def label_by_scores(b, n_selected, centers, rows, work, arena):
 
 @kernel
 def label_undecided(b, n_selected, centers, rows, projections, work, arena):
-    """Tile. Label the rows of block b that are in doubt; return how many of its picks have a label.
+    """Tile. Label the undecided rows of block b; return how many of its selected rows have a label.
 
-    With projections : by the few centers that these leave open.
+    projections : if not None, rows are labeled by the few centers that the projections leave open
     """
     if projections is None:
         return label_by_scores(b, n_selected, centers, rows, work, arena)
@@ -149,7 +154,10 @@ def label_undecided(b, n_selected, centers, rows, projections, work, arena):
 
 @kernel
 def label_all(b, bounded, centers, rows, work, arena):
-    """Tile. Label all rows of block b, and bound them anew if that may pay; bounded : do they have bounds?"""
+    """Tile. Label all rows of block b, and write new bounds if they may pay off.
+
+    bounded : whether the rows have bounds
+    """
     (start, stop), block, schedule = rows_of(b, rows), work.block, work.schedule
     n_selected = score_all(rows.X, start, stop, block, centers.packed, centers.transform, arena)
     work.counts[SCORED] += n_selected * len(block.group_mask)
@@ -157,14 +165,17 @@ def label_all(b, bounded, centers, rows, work, arena):
     if schedule.n_before == 0 or work.totals[SPENT] <= schedule.costs.kept * work.counts[CHECKED]:
         bound_rows(b, block, n_selected, centers, rows)
     elif bounded:
-        # Bounds that always hold.
+        # Trivial bounds, which always hold.
         rows.upper[start:stop] = np.inf
         rows.lower[b] = 0.0
 
 
 @kernel
 def relabel_selected(n_selected, rows, mine, work):
-    """Tile. Move the first picks of a block to the sums of their labels; mine : INOUT `TaskSums`."""
+    """Tile. Move the first n_selected rows of a block to the sums of their new labels.
+
+    mine : INOUT `structs.sums.TaskSums`
+    """
     selected, found, labels = work.block.selected, work.block.labels, rows.labels
     for c in range(n_selected):
         i, label = selected[c], found[c]
@@ -175,7 +186,7 @@ def relabel_selected(n_selected, rows, mine, work):
 
 @kernel
 def yinyang_task(task, arena, schedule, centers, rows, tables):
-    """Slot. Assign the rows of every n-th block; see `yinyang_pass`.
+    """Task. Assign the rows of every n-th block; see `yinyang_pass`.
 
     centers : `bounds.Centers`
     """
@@ -199,7 +210,7 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
             label_all(b, bounded, centers, rows, work, arena)
             counts[MOVED] += relabel(X, start, stop, work.block.labels, labels, mine)
     counts[CHECKED] -= 1
-    # Whole numbers, as slots return no others.
+    # Truncated to integers, the only results that a task can return.
     counts[SAVED_ROWS], counts[SPENT_ROWS] = totals[SAVED], totals[SPENT] - schedule.expected
     saved, spent = counts[SAVED_ROWS], counts[SPENT_ROWS]
     return counts[MOVED], counts[DECIDED], counts[SCORED], counts[PAIRED], saved, counts[CHECKED], spent
@@ -207,7 +218,7 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
 
 @kernel
 def yinyang_pass(executor, schedule, clusters, rows, tables, arena):
-    """Assign every row to its nearest center, and bring labels, bounds and sums up to date.
+    """Assign every row to its nearest center, and update labels, bounds and sums.
 
     Parameters
     ----------
@@ -217,11 +228,11 @@ def yinyang_pass(executor, schedule, clusters, rows, tables, arena):
 
     Returns
     -------
-    moved, n_decided : rows that changed their label, and rows that the definition had to decide
-    n_scored, n_paired : pairs of row and group that were scored, and of row and center that movers and heads
-    left open
-    saved : what heads saved, in rows scored as a whole
-    n_checked, spent : rows that were asked, and what that cost in all, in rows scored as a whole
+    moved, n_decided : rows that changed their label, and rows resolved by reference distances
+    n_scored, n_paired : scored pairs of row and group, and pairs of row and center: those with fast-moving
+    centers, and those that projections left open
+    saved : what projections saved, in units of scoring one row against all centers
+    n_checked, spent : rows whose bounds were checked, and the total cost of that, in the same units
     """
     n_tasks, points, transform = len(tables.sums), clusters.points, clusters.transform
     packed = pack_centers(executor, n_tasks, rows.X, points, transform, clusters.places, arena)

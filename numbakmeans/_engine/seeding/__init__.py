@@ -1,13 +1,13 @@
-"""Starting centers: SciPy's three methods, on SciPy's random streams.
+"""Starting centers: SciPy's three methods, with SciPy's streams of random numbers.
 
-Every method works in two steps. It *draws* all its random numbers first, and then *places* the centers, a
-function of the data and the draws alone. Adding one is a file here, and a row in `SEEDINGS`:
+Every method has two steps: it *draws* all its random numbers first, and then *places* the centers, as a
+function of the data and the draws alone. A new method is a file here and a row in `SEEDINGS`, with functions
 
 draw(rng, n_samples, n_clusters, n_features) -> (integers, reals)
-    leaves the generator or RandomState as SciPy would. NumPy's own methods draw: they serve both, and cost
-    less than handing a generator over to compiled code (`kernels.sampling` is for callers that are compiled).
+    Leave the Generator or RandomState in the state that SciPy would. NumPy's own methods draw: they work for
+    both, and cost less than passing a generator to compiled code (`kernels.sampling`, for nopython callers).
 place(samples, n_clusters, integers, reals) -> centers (n_clusters, n_features), float64
-    the same bits for any number of threads.
+    Return the same bits for any number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numbakmeans._engine.seeding import gaussian, plus_plus, points
 
 
 class Seeding(NamedTuple):
-    """A row of `SEEDINGS`; the module's docstring says what its functions must do."""
+    """A row of `SEEDINGS`; the module's docstring specifies its functions."""
 
     draw: Callable[..., tuple[np.ndarray, np.ndarray]]
     place: Callable[[Samples, int, np.ndarray, np.ndarray], np.ndarray]

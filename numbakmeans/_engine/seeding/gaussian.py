@@ -1,4 +1,4 @@
-"""'random': a Gaussian with the data's mean and covariance."""
+"""'random': draws from a Gaussian with the data's mean and covariance."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NO_INTEGERS = np.empty(0, np.int64)
 
 
 def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a normal number for each cluster and feature (for each row, where there are fewer)."""
+    """Draw a normal number for each cluster and feature (or each cluster and row, if rows are fewer)."""
     return _NO_INTEGERS, rng.standard_normal(n_clusters * min(n_samples, n_features))
 
 
 def place(samples: Samples, n_clusters: int, integers: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Return centers that are distributed as the data is."""
+    """Return centers with the mean and covariance of the data."""
     n_samples, n_features = samples.shape
     mean = column_means(samples)
     normals = normals.reshape(n_clusters, min(n_samples, n_features))
-    # One row has no spread; SciPy divides by zero there.
+    # A single row has no variance; SciPy divides by zero here.
     freedom = max(n_samples - 1, 1)
     if n_features > n_samples:
         return in_row_space(samples.rows(slice(None)) - mean, freedom, normals) + mean
@@ -44,7 +44,7 @@ def place(samples: Samples, n_clusters: int, integers: np.ndarray, normals: np.n
 
 
 def scatter_matrix(samples: Samples, mean: np.ndarray) -> np.ndarray:
-    """Return the sum of the products of centered columns, its upper triangle."""
+    """Return the upper triangle of the scatter matrix, the sums of products of centered columns."""
     n_features = samples.shape[1]
     chunk_rows, n_chunks = _plan.scatter_chunks(samples.shape)
     scatters = np.zeros((n_chunks, n_features, n_features))
@@ -58,7 +58,7 @@ def scatter_matrix(samples: Samples, mean: np.ndarray) -> np.ndarray:
         if samples.X is not None:
             add(samples.X, mean, (chunk_rows, first, first + step), scatters)
             continue
-        # The same rows of every chunk, each chunk shorter.
+        # The same share of every chunk, so that the order of summation stays the same.
         ends = [min((c + 1) * chunk_rows, c * chunk_rows + first + step) for c in range(n_chunks)]
         parts = [slice(c * chunk_rows + first, end) for c, end in enumerate(ends)]
         add(samples.converted(*parts), mean, (min(step, chunk_rows - first), 0, step), scatters)
@@ -69,7 +69,7 @@ def scatter_matrix(samples: Samples, mean: np.ndarray) -> np.ndarray:
 
 
 def in_row_space(centered: np.ndarray, freedom: int, normals: np.ndarray) -> np.ndarray:
-    """Return centers around zero where the rows are fewer than the features: of the span of the rows."""
+    """Return centers around zero, in the span of the rows, for fewer rows than features."""
     if not np.isfinite(centered).all():
         return np.full((len(normals), centered.shape[1]), np.nan)
     _, scales, rows = np.linalg.svd(centered, full_matrices=False)

@@ -1,4 +1,4 @@
-"""'++': each next row with a probability proportional to its D to the nearest pick.
+"""'++': each further row is picked with a probability proportional to D to its nearest pick.
 
 References
 ----------
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._engine.structs.seeds import (
     GROUP_LANES,
@@ -28,28 +29,28 @@ from numbakmeans._numba.entries import Entry
 
 LEAVES_OF = Entry("numbakmeans._engine.kernels.pairwise", "leaves_of")
 PICK_ROWS = Driver("numbakmeans._engine.kernels.plus_plus", "pick_rows")
-#: Makes the picks for many problems that lie one after the other.
+#: The picks for many problems, whose rows are concatenated.
 PICK_EACH = Driver("numbakmeans._engine.kernels.plus_plus", "pick_each")
 
 
 def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the first row, and a uniform number for each other one."""
+    """Draw the first row, and a uniform number for each further one."""
     integers = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
     return integers(n_samples, size=1, dtype=np.int64), rng.uniform(size=n_clusters - 1)
 
 
 def leaves_of(n_samples: int) -> Leaves:
-    """Return the leaves of all rows, their sums unknown."""
+    """Return the leaves of the pairwise-summation tree over all rows, their sums uninitialized."""
     starts, depths = np.empty((2, leaves_at_most(n_samples)), np.int64)
     n_leaves = LEAVES_OF(n_samples, starts, depths)
     return Leaves(starts[: n_leaves + 1], depths[:n_leaves], np.empty(n_leaves))
 
 
 def quantization_step(samples: Samples) -> tuple[np.ndarray, float]:
-    """Return origin and scale of sketches, from some of the rows; scale 0 where there is nothing to gain.
+    """Return origin and scale of the quantization, estimated from some rows; scale 0 if it is not applicable.
 
-    The steps reach twice as far as 99 of 100 values of the widest feature: the few that lie further out
-    have a large error instead, where they would make that of all the others large.
+    The range is twice that of 99 % of the values of the widest feature. The few values outside get a large
+    error; a range that includes them would make the error of all others large.
     """
     if not samples.finite or samples.shape[1] > MAX_FEATURES:
         return np.zeros(samples.shape[1]), 0.0
@@ -60,12 +61,12 @@ def quantization_step(samples: Samples) -> tuple[np.ndarray, float]:
         nth = len(rows) * 99 // 100
         wide, widest = np.partition(distances, nth, axis=0)[nth].max(), distances.max()
         scale = (min(2.0 * wide, widest) if wide else widest) / STEPS
-    # The rows are in the order of the caller's array, and so one of them may be no contiguous array.
+    # `rows` has the memory order of the caller's array, so a single row need not be contiguous.
     return np.ascontiguousarray(origin), float(scale) if 1e-140 <= scale <= 1e140 else 0.0
 
 
 def quantized_rows(samples: Samples, n_clusters: int, leaves: Leaves) -> QuantizedRows | None:
-    """Return room for the sketches of as many leaves as memory allows; None where they would not pay."""
+    """Return buffers for quantized rows of as many leaves as memory allows; None if they would not pay."""
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
     n_leaves, n_features = len(leaves.depths), samples.shape[1]
     n_quantized = _plan.quantized_leaves(samples.shape, n_clusters, n_leaves, lanes, samples.memory)
@@ -88,7 +89,7 @@ def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.nda
     work = _plan.pick_work(samples.size)
     plan = _plan.sweep(samples.shape, work=work)
     pick = PICK_ROWS.on(plan.parallel)
-    work += _plan.PICK_STARTING if plan.parallel else 0
+    work += at.COST_PICK_THREADS if plan.parallel else 0
     step = _plan.per_call(work) if samples.X is not None else 1
     for p in range(1, n_clusters, step):
         center[:n_features] = samples.rows(picks[p - 1])

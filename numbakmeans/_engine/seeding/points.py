@@ -1,4 +1,4 @@
-"""'points': k different rows."""
+"""'points': k distinct rows, drawn at random."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from numbakmeans._numba.bitgen import addresses
 from numbakmeans._numba.entries import Entry
 
 CHOOSE_EACH = Entry("numbakmeans._engine.kernels.sampling", "choose_each")
-#: Those whose functions compiled code may call: NumPy's own, which run no Python.
+#: Bit generators that compiled code may draw from: NumPy's own, which run no Python code.
 BIT_GENERATORS = {getattr(np.random, name) for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")}
 
 _NO_REALS = np.empty(0)
 
 
 def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows."""
+    """Draw the indices of the rows."""
     return rng.choice(n_samples, n_clusters, replace=False), _NO_REALS
 
 
 def draw_each(generators: Sequence[np.random.Generator], sizes: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the rows that `draw` draws from each of many generators, (n_problems, n_clusters).
 
-    generators : all of one kind, as `Generator.spawn` makes them; sizes : (n_problems,), int64
+    generators : all of one type, as from `Generator.spawn`
+    sizes : (n_problems,), int64, rows of each problem
     """
     if type(generators[0]) is np.random.Generator and type(generators[0].bit_generator) in BIT_GENERATORS:
         chosen = np.empty((len(generators), n_clusters), np.int64)

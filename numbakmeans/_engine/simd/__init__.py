@@ -1,7 +1,7 @@
-"""Vector values inside nopython code: intrinsics that emit the inner loops of distance passes whole.
+"""Explicit vector code for nopython kernels: intrinsics that emit the inner loops of distance passes whole.
 
-vectors  what the target's vectors can do, and operations on them
-tiles    the register tile whose rows are found one by one, wherever they lie
+vectors  the vector capabilities of the target, and operations on vectors
+tiles    the register tile, which gathers rows from anywhere in memory
 lanes    tiles whose lanes are rows
 """
 

@@ -1,6 +1,6 @@
-"""Tiles whose lanes are rows: rows lie side by side, and what is found of each stays in its lane.
+"""Tiles whose lanes are rows: rows are stored side by side, and the results for a row stay in its lane.
 
-They are emitted as the tile of `tiles` is.
+They are emitted in the same way as the tile of `tiles`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numbakmeans._numba.entries import DISABLED
 
 @intrinsic
 def lane_rows(typingctx: Any, X: Any) -> Any:
-    """Rows that lie side by side in a tile of `score_lanes`, for the dtype of X."""
+    """Return the number of rows in a tile of `score_lanes`, for the dtype of X."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile = lane_tile_of(target_of(context), X.dtype.bitwidth // 8)
@@ -28,16 +28,16 @@ def lane_rows(typingctx: Any, X: Any) -> Any:
     return types.int64(X), codegen
 
 
-#: Rows and features that `transpose_rows` turns at a time, at most.
+#: Side of the largest square of rows and features that `transpose_rows` transposes at once.
 SQUARE = 8
 
 
 @intrinsic
 def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
-    """Write rows side by side: row chosen[first + r] becomes lane r of a block.
+    """Transpose rows into a block: row chosen[first + r] becomes lane r.
 
     rows : (n_rows, at least n_features); chosen : (at least first + lane rows,), int64
-    block : OUT (n_features, lane rows), of the same dtype
+    block : OUT (n_features, lane rows), of the dtype of rows
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -54,7 +54,10 @@ def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: An
             return builder.gep(rows_, [builder.mul(number, stride)])
 
         def exchange(vectors: list[Any], step: int) -> list[Any]:
-            """Swap, between rows t and t + step, the lanes in which the one is ahead of the other."""
+            """Run one stage of the transposition.
+
+            Swap the upper lanes (bit `step` set) of row t with the lower lanes of row t + step.
+            """
             low = [t if not t & step else t - step + size for t in range(size)]
             high = [t + step if not t & step else t + size for t in range(size)]
             transposed = list(vectors)
@@ -83,7 +86,7 @@ def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: An
                 n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
                 with cgutils.for_range(builder, n_squares) as transposed:
                     schedule(pointers, builder.mul(transposed.index, I64(size)), lane)
-                # The last features, with some that are done where they do not fill a square.
+                # The last features; overlaps the previous square if the features do not fill whole squares.
                 schedule(pointers, builder.sub(n_features, I64(size)), lane)
             with few_features, cgutils.for_range(builder, I64(width)) as lane:
                 row = row_at(lane.index)
@@ -106,14 +109,15 @@ def score_lanes(
     span: Any,
     found: Any,
 ) -> Any:
-    """Score one panel of centers for rows that lie side by side, and find the best two of each.
+    """Score one panel of centers for rows stored side by side, and find the best two scores of each.
 
-    Scores are those of `score_tile`. There a row is found in memory wherever it lies, and what its vector of
-    scores holds has to be brought together lane by lane; here each lane is a row, for which rows have to be
-    turned first, and must all want the panel.
+    The scores are those of `score_tile`. That tile gathers its rows from anywhere in memory, but has to
+    reduce each row's vector of scores across lanes. Here each lane is a row, and no such reduction is needed;
+    but the rows have to be transposed first, and all of them must need the panel.
 
     block : (n_features, lane rows); panels, half_norms, panel : as in `score_tile`
-    span : how many columns of the panel hold centers, int64, where the others may count, too; and `first`
+    span : (number of leading panel columns that hold centers, `first`), int64; columns after the centers may
+    be scored, too
     found : as in `score_tile`, OUT (at least first + lane rows,)
     """
 
@@ -175,13 +179,13 @@ def score_lanes(
 def compare_panels(
     typingctx: Any, best: Any, second: Any, errors: Any, norms: Any, n_rows: Any, found: Any
 ) -> Any:
-    """Find the smallest upper end of the scores of each row, and the smallest lower end of all its others.
+    """Find the smallest upper bound on the scores of each row, and the smallest lower bound on its others.
 
     best, second : (n_panels, lanes of rows), from `score_tile` or `score_lanes`; errors : (n_panels, 3), from
-    `certify.error_bounds`; norms : (lanes of rows,), float64; n_rows : how many rows count, int64
-    found : OUT (3, lanes of rows), float64: the upper end, the panel where it is, and the lower end
+    `certify.error_bound`; norms : (lanes of rows,), float64; n_rows : number of rows that count, int64
+    found : OUT (3, lanes of rows), float64: the upper bound, the panel that attains it, and the lower bound
 
-    Lanes of rows are n_rows, filled up to whole vectors of float64.
+    Lanes of rows are n_rows, padded to whole vectors of float64.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -231,12 +235,13 @@ def compare_panels(
     return types.void(best, second, errors, norms, n_rows, found), codegen
 
 
-#: Vectors of lanes that `nearest_lanes` holds in registers: with their labels, half of what AVX-512 has.
+#: Vectors of rows that `nearest_lanes` keeps in registers; with their labels, they take half of the registers
+#: of AVX-512.
 LANE_VECTORS = 4
 
 
 def _lanes_at_once(typingctx: Any, X: Any) -> Any:
-    """Lanes that `nearest_lanes` handles at once: blocks are multiples of it."""
+    """Return the number of lanes that `nearest_lanes` handles at once; block widths are multiples of it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return I64(LANE_VECTORS * target_of(context).vector_bytes // 8)
@@ -247,11 +252,11 @@ def _lanes_at_once(typingctx: Any, X: Any) -> Any:
 def _nearest_lanes(
     typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any
 ) -> Any:
-    """Write the nearest of some centers for each lane of a block, every distance by the definition.
+    """Write the nearest of some centers for each lane of a block, by reference distances.
 
     block : (n_features, lanes), float32 or float64, finite; centers : (n_clusters, padded features), float64
     candidates : (at least n_candidates,), int64, in ascending order; n_candidates : int64, at least 1
-    labels : OUT (lanes,), int64; the first candidate where no distance is finite
+    labels : OUT (lanes,), int64; the first candidate if no distance is finite
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -324,7 +329,7 @@ nearest_lanes: Any = _nearest_plainly if DISABLED else intrinsic(_nearest_lanes)
 
 @intrinsic
 def lowest_bit(typingctx: Any, word: Any) -> Any:
-    """Which bit of an int64 that is not 0 is the lowest that is set, from 0."""
+    """Return the index, from 0, of the lowest set bit of a nonzero int64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -332,21 +337,21 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-#: Lanes that `changed_lanes` compares.
+#: Number of lanes that `changed_lanes` compares.
 CHANGED_LANES = 64
 
 
 @intrinsic
 def changed_lanes(typingctx: Any, labels: Any, first: Any, new_labels: Any, lane: Any) -> Any:
-    """Return a bit for each of `CHANGED_LANES` lanes, the lowest for the first: is its label another one.
+    """Return a mask of the `CHANGED_LANES` lanes whose label has changed; the lowest bit is the first lane.
 
-    labels : (n_samples,), int32, from `first` on; new_labels : (lanes,), int64, from `lane` on
+    labels : (n_samples,), int32, read from `first` on; new_labels : (lanes,), int64, read from `lane` on
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = Arrays(builder, args)
         old_, new_ = arrays.data(0, 2)
-        # Sixteen lanes at a time: what is wider, LLVM takes long to split.
+        # Sixteen lanes at a time: LLVM takes long to split wider vectors.
         narrow, wide = (ir.VectorType(kind, 16) for kind in (I32, I64))
 
         def load(pointer: Any, start: Any, t: int, kind: Any) -> Any:
@@ -370,11 +375,11 @@ def near_lanes(typingctx: Any, block: Any, point: Any, limits: Any, hits: Any) -
 
     block : (n_features, lanes), int8, lanes a multiple of 16; point : (n_features,), float32
     limits : (lanes,), float32
-    hits : OUT (lanes // 16,), int64, a bit for each lane, the lowest for the first
+    hits : OUT (lanes // 16,), int64, one bit per lane, the lowest for the first
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        # Sixteen lanes whatever the target: LLVM splits what is wider than its vectors.
+        # Sixteen lanes on every target: LLVM splits vectors that are wider than its own.
         v = Vectors(context, builder, types.float32, lanes=16)
         bytes_kind = ir.VectorType(ir.IntType(8), 16)
         arrays = Arrays(builder, args)

@@ -1,7 +1,7 @@
-"""The register tile whose rows are found one by one, wherever they lie.
+"""The register tile that gathers its rows from anywhere in memory.
 
-An `intrinsic` emits it whole: Python loops, while the code is generated, over rows and vectors, around one
-emitted loop over the features. The sums live in stack slots, which LLVM promotes to registers.
+An `intrinsic` emits it whole: Python loops over rows and vectors at code-generation time, around one emitted
+loop over the features. The sums are stack variables, which LLVM promotes to registers.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from numbakmeans._engine.simd.vectors import I64, Arrays, Tile, Vectors, flatten
 
 @intrinsic
 def tile_rows(typingctx: Any, X: Any) -> Any:
-    """Rows of the register tile for the dtype of X."""
+    """Return the number of rows of the register tile for the dtype of X."""
     return _constant(X, lambda tile: tile.rows)
 
 
 @intrinsic
 def tile_columns(typingctx: Any, X: Any) -> Any:
-    """Columns (centers) of the register tile for the dtype of X: the width of a panel."""
+    """Return the number of columns (centers) of the register tile for the dtype of X: a panel's width."""
     return _constant(X, lambda tile: tile.vectors * tile.lanes)
 
 
 @intrinsic
 def tile_lanes(typingctx: Any, X: Any) -> Any:
-    """Lanes that the results of a tile take: its rows, filled up to whole vectors."""
+    """Return the number of lanes of a tile's results: its rows, padded to whole vectors."""
     return _constant(X, lambda tile: -(-tile.rows // tile.lanes) * tile.lanes)
 
 
@@ -43,17 +43,17 @@ def _constant(X: Any, of: Callable[[Tile], int]) -> Any:
     return types.int64(X), codegen
 
 
-#: What a row has in a tournament: a vector of scores, and whatever goes with them.
+#: The entry of a row in a tournament: a vector of scores, and any vectors that go with it.
 Entry = tuple[Any, ...]
 
 
 def _tournament(v: Vectors, rows: list[Entry], meet: Callable[[Entry, Entry], Entry]) -> Entry:
-    """Return an entry with a lane for each row: what is left of it after its lanes have met each other.
+    """Reduce the entries of rows to one with a lane for each row, by a tournament among each row's lanes.
 
     rows : as many as a vector has lanes
 
-    Pairs of vectors meet, half of the lanes of one against the other half, and the two results share a
-    vector, until each lane holds what is left of a row.
+    In each round, the two halves of every row's lanes meet, and the results of two vectors are merged into
+    one, until each lane holds the result of a row.
     """
     builder, lanes = v.builder, v.tile.lanes
     if len(rows) == 1:
@@ -73,7 +73,7 @@ def _tournament(v: Vectors, rows: list[Entry], meet: Callable[[Entry, Entry], En
 
 
 def _best_two(v: Vectors, rows: list[list[Any]]) -> Entry:
-    """Return three vectors with a lane for each row: its best score, the next, the column of the best.
+    """Return three vectors with a lane for each row: its best score, the next, and the column of the best.
 
     rows : as many as a vector has lanes, each a list of vectors of scores
     """
@@ -99,9 +99,9 @@ def _best_two(v: Vectors, rows: list[list[Any]]) -> Entry:
 def _products(
     v: Vectors, rows: Any, chosen: Any, first: Any, panel: Any, n_features: Any, begin: list[Any]
 ) -> dict[tuple[int, int], Any]:
-    """Emit the products of the rows of a tile with a panel, added to `begin`; return where they are.
+    """Emit the products of the rows of a tile with a panel, added to `begin`; return pointers to the sums.
 
-    rows, chosen, panel : pointers; begin : as many vectors as the panel has side by side; the other arguments
+    rows, chosen, panel : pointers; begin : as many vectors as a line of the panel has; the other arguments
     are those of `score_tile`
     """
     builder, (n_rows, _, lanes) = v.builder, v.tile
@@ -128,7 +128,7 @@ def _products(
 def product_tile(
     typingctx: Any, rows: Any, chosen: Any, first: Any, panels: Any, panel: Any, out: Any
 ) -> Any:
-    """Add the products of the rows of a tile with the columns of a panel to what is there.
+    """Add the products of the rows of a tile with the columns of a panel to out.
 
     rows, chosen, first, panels, panel : as in `score_tile`; out : INOUT (at least tile rows, columns)
     """
@@ -152,9 +152,9 @@ def product_tile(
 
 
 def _scores(v: Vectors, arrays: Arrays, args: Any, n_vectors: int) -> dict[tuple[int, int], Any]:
-    """Emit the scores of the rows of a tile and a panel so many vectors wide; return where they are.
+    """Emit the scores of the rows of a tile for a panel that is n_vectors wide; return pointers to them.
 
-    args : those of an intrinsic that begins as `score_tile` does
+    args : those of an intrinsic whose first arguments are those of `score_tile`
     """
     builder, lanes = v.builder, v.tile.lanes
     rows, chosen, panels, norms = arrays.data(0, 1, 3, 4)
@@ -176,15 +176,15 @@ def score_tile(
     panel: Any,
     found: Any,
 ) -> Any:
-    """Score one panel of centers for the rows of a tile, and find the best two of each row.
+    """Score one panel of centers for the rows of a tile, and find the best two scores of each row.
 
     The score of row x and center c is |c|**2 / 2 - x.c; panels hold -c.
 
-    rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, which rows make the tile
+    rows : (n_rows, n_features); chosen : (at least first + tile rows,), int64, indices of the tile's rows
     panels : (n_panels, n_features, columns), tile columns or half of them; half_norms : (n_panels, columns)
-    panel : its number, int64
-    found : three tables, OUT (at least first + tile lanes,), of which from `first` on: the smallest score of
-    each row of the tile; the next one; and the column of the smallest, int32
+    panel : index of the panel, int64
+    found : three tables, OUT (at least first + tile lanes,), written from `first` on: the smallest score of
+    each row of the tile; the next smallest; and the column of the smallest, int32
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -197,7 +197,7 @@ def score_tile(
         def emit(n_vectors: int) -> None:
             sums = _scores(v, arrays, args, n_vectors)
             for group in range(0, n_rows, lanes):
-                # The last group is filled up with its first row.
+                # The last group is padded with its first row.
                 group_rows = [r if r < n_rows else group for r in range(group, group + lanes)]
                 scores = [[builder.load(sums[r, j]) for j in range(n_vectors)] for r in group_rows]
                 for output, value in zip(outputs, _best_two(v, scores), strict=True):
@@ -227,11 +227,11 @@ def near_tile(
 ) -> Any:
     """Mark the centers of one panel whose scores are below a limit, for the rows of a tile.
 
-    Scores, and the arguments up to panel, are those of `score_tile`; panels have as many columns as the tile.
+    The scores, and the arguments up to panel, are those of `score_tile`; panels are as wide as the tile.
 
-    found : three tables, of which from `first` on: (at least first + tile rows,), of the dtype of rows, the
-    limit of each row; OUT, likewise, int64, a bit for each column, the lowest for the first; and OUT (at
-    least first + tile lanes,), of the dtype of rows, the smallest score that is not below
+    found : three tables, used from `first` on: (at least first + tile rows,), of the dtype of rows, the limit
+    of each row; OUT, of the same shape, int64, one bit per column, the lowest for the first; and OUT (at
+    least first + tile lanes,), of the dtype of rows, the smallest score that is not below the limit
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -249,7 +249,7 @@ def near_tile(
             word, above = I64(0), infinite
             for j in range(n_vectors):
                 score = builder.load(sums[r, j])
-                # A score that is not a number is below: what is not known is open.
+                # A NaN counts as below: a center whose score is unknown must not be ruled out.
                 below = builder.fcmp_unordered("<", score, limit)
                 bits = builder.zext(builder.bitcast(below, ir.IntType(lanes)), I64)
                 word = builder.or_(word, builder.shl(bits, I64(j * lanes)))
@@ -257,7 +257,7 @@ def near_tile(
             builder.store(word, builder.gep(hits_, [place]))
             entries.append((above,))
         for group in range(0, n_rows, lanes):
-            # The last group is filled up with its first row.
+            # The last group is padded with its first row.
             group_rows = [entries[r if r < n_rows else group] for r in range(group, group + lanes)]
             (left,) = _tournament(v, group_rows, lambda x, y: (v.smaller(x[0], y[0]),))
             v.store(left, least_, builder.add(args[2], I64(group)))
@@ -266,7 +266,7 @@ def near_tile(
     return types.void(rows, chosen, first, panels, half_norms, panel, found), codegen
 
 
-#: Centers whose distances to a row are found at once: as many sums as hide the latency of an addition.
+#: Number of centers whose distances to a row are computed at once, to hide the latency of the additions.
 PAIRS_AT_ONCE = 4
 
 
@@ -274,11 +274,11 @@ PAIRS_AT_ONCE = 4
 def pair_sq_dists(
     typingctx: Any, row: Any, centers: Any, candidates: Any, n_candidates: Any, sq_dists: Any
 ) -> Any:
-    """Write the squared distances between a row and some centers, summed in any order.
+    """Write the squared distances between a row and some centers, summed in an unspecified order.
 
     row : (n_features,); centers : (n_clusters, n_features), of the same dtype
-    candidates : (at least n_candidates, filled up to a multiple of PAIRS_AT_ONCE,), int64, which centers
-    sq_dists : OUT (likewise,), of the dtype of row
+    candidates : (n_candidates or more, padded to a multiple of PAIRS_AT_ONCE,), int64, indices of centers
+    sq_dists : OUT (padded likewise,), of the dtype of row
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What the vectors of the target can do, and the operations on them that the tiles are made of.
+"""The vector capabilities of the target, and the vector operations that the tiles are made of.
 
-What the target can do is asked of LLVM itself, by compiling a vector operation for the very machine that
-Numba compiles for and reading the assembly: names and feature strings alone mislead.
+The capabilities are probed: LLVM compiles a vector operation for the machine that Numba compiles for, and
+the assembly is inspected. CPU names and feature strings alone are misleading.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 class Target(NamedTuple):
-    """What the vectors of a machine can do."""
+    """The vector capabilities of a machine: bytes of a vector, and whether it has fused multiply-add."""
 
     vector_bytes: int
     fused: bool
 
 
 class Tile(NamedTuple):
-    """Rows and vectors of a register tile, and elements of a vector."""
+    """Rows and vectors of a register tile, and elements (lanes) of a vector."""
 
     rows: int
     vectors: int
@@ -35,7 +35,7 @@ class Tile(NamedTuple):
 
 
 class LaneTile(NamedTuple):
-    """Columns (centers) of a tile of rows side by side, vectors of rows, and elements of a vector."""
+    """Columns (centers) of a tile of rows side by side, vectors of rows, and elements (lanes) of a vector."""
 
     columns: int
     vectors: int
@@ -44,7 +44,7 @@ class LaneTile(NamedTuple):
 
 @functools.cache
 def _probe(machine: Any) -> Target:
-    """Return what LLVM makes of a fused multiply-add of 16 floats on a target machine."""
+    """Return the capabilities that show in the code for a multiply-add of 16 floats on a target machine."""
     module = ir.Module()
     vector = ir.VectorType(ir.FloatType(), 16)
     function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "probe")
@@ -60,29 +60,30 @@ def _probe(machine: Any) -> Target:
     builder.ret(builder.call(fma, fused.args))
     assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
     vector_bytes = 64 if "zmm" in multiply else 32 if "ymm" in multiply else 16
-    # Where the hardware cannot, LLVM calls a function of libm for each element.
+    # Without hardware support, LLVM calls a libm function for each element.
     return Target(vector_bytes, "fmaf" not in assembly)
 
 
 def _allow_wide_vectors(function: ir.Function) -> None:
-    """Ask for 512-bit code also on CPUs where LLVM prefers 256."""
+    """Request 512-bit code even on CPUs for which LLVM prefers 256-bit vectors."""
     for name in ("prefer-vector-width", "min-legal-vector-width"):
-        # llvmlite knows only attributes without a value.
+        # llvmlite accepts only attributes without a value.
         set.add(function.attributes, f'"{name}"="512"')
 
 
 def _align_stack(function: ir.Function) -> None:
-    """Let vectors that do not fit into registers lie on lines of the cache.
+    """Align vectors that are spilled to the stack to cache lines.
 
-    LLVM decides too late which do not fit, and leaves the stack aligned to 16 bytes: a tile then took up to a
-    quarter more time, depending on where the stack of the process began. What is inlined loses the attribute.
+    LLVM decides too late which vectors to spill, and leaves the stack aligned to 16 bytes. A tile then took
+    up to a quarter more time, depending on where the stack of the process began. An inlined function would
+    lose the attribute, hence `noinline`.
     """
     set.add(function.attributes, '"stackrealign"')
     function.attributes.add("noinline")
 
 
 def target_of(context: Any) -> Target:
-    """Return what the machine that a Numba context compiles for can do."""
+    """Return the vector capabilities of the machine that a Numba context compiles for."""
     return _probe(context.codegen()._tm)
 
 
@@ -93,7 +94,7 @@ def tile_of(target: Target, itemsize: int) -> Tile:
 
 
 def lane_tile_of(target: Target, itemsize: int) -> LaneTile:
-    """Return the tile for rows side by side: 24 sums in registers, 12 or 6, and never wider than a panel."""
+    """Return the tile for rows side by side: 24, 12 or 6 sums in registers, and never wider than a panel."""
     lanes = target.vector_bytes // itemsize
     return LaneTile(min(8 if target.vector_bytes == 64 else 4, lanes), 3, lanes)
 
@@ -116,7 +117,7 @@ class Vectors:
     def load(self, pointer: Any, offset: Any, vector: Any) -> Any:
         address = self.builder.gep(pointer, [offset])
         address = self.builder.bitcast(address, vector.as_pointer())
-        # Aligned as the elements are: arrays promise no more.
+        # Only the alignment of the elements: arrays guarantee no more.
         return self.builder.load(
             address, align=vector.element.width // 8 if vector is self.integers else self.itemsize
         )
@@ -133,17 +134,17 @@ class Vectors:
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x * y + z, in one rounding where the target can."""
+        """Return x * y + z, rounded once if the target supports it."""
         if not self.target.fused:
             return self.builder.fadd(self.builder.fmul(x, y), z)
         return self.builder.call(self._intrinsic("llvm.fma", 3), [x, y, z])
 
     def smaller(self, x: Any, y: Any) -> Any:
-        """The smaller of x and y, which is y where x is NaN."""
+        """Return the smaller of x and y, or y where x is NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
 
     def total(self, x: Any) -> Any:
-        """The sum of all lanes of x."""
+        """Return the sum of all lanes of x."""
         lanes = x.type.count
         while lanes > 1:
             lanes //= 2
@@ -159,7 +160,7 @@ class Vectors:
 
 
 def flattened(builder: Any, signature: Any, args: Any) -> list[Any]:
-    """Return the arguments of an intrinsic, the members of a tuple each for itself."""
+    """Return the arguments of an intrinsic as a flat list, with tuples expanded into their members."""
     values: list[Any] = []
     for kind, value in zip(signature.args, args, strict=True):
         members = cgutils.unpack_tuple(builder, value) if isinstance(kind, types.BaseTuple) else [value]
@@ -168,13 +169,13 @@ def flattened(builder: Any, signature: Any, args: Any) -> list[Any]:
 
 
 class Arrays:
-    """The arguments of an intrinsic that are tables, by their position."""
+    """The arguments of an intrinsic that are tables, by position."""
 
     def __init__(self, builder: Any, values: Any) -> None:
         self.builder, self.values = builder, values
 
     def data(self, *positions: int) -> list[Any]:
-        """Pointers to their first elements."""
+        """Return pointers to the first elements of the tables at some positions."""
         return [data_of(self.builder, self.values[p]) for p in positions]
 
     def size(self, position: int, axis: int) -> Any:

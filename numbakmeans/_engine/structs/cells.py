@@ -1,4 +1,4 @@
-"""What kernels of spatial blocks and their callers agree on: how arguments belong together."""
+"""Data structures shared by the kernels of spatial blocks and their callers."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from numbakmeans._engine.structs.sums import Sums
 
-#: Owner of a block whose rows have different labels, and of one whose rows are in no table yet.
+#: Label of a block whose rows have different labels, and of one whose rows no accumulator holds yet.
 MIXED, UNASSIGNED = -1, -2
 
 
 class CellGrid(NamedTuple):
     """A grid over the rows (`cells`).
 
-    origin, steps, limits : (n_features,), float64, where it starts, cells for one unit, and its last cell
-    bits : (n_features, cells of a side), int32, what a feature adds to the number of the cell
+    origin, steps, limits : (n_features,), float64: the lower end, cells per unit, and index of the last cell
+    bits : (n_features, cells per side), int32, the contribution of each feature to the number of a cell
     """
 
     origin: np.ndarray
@@ -24,7 +24,7 @@ class CellGrid(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """All blocks, and of each its bounding box and the exact sums of its rows (`cells`).
+    """All blocks, with the bounding box and the exact sums of the rows of each (`cells`).
 
     starts, widths : (n_blocks + 1,), int64, where the rows and the lanes of each block begin
     data : (widths of all blocks * n_features,), the lanes; lows, highs : (n_blocks, n_features), float64
@@ -40,9 +40,9 @@ class Blocks(NamedTuple):
 
 
 class Book(NamedTuple):
-    """The centers of a pass.
+    """The code book (centers) of a pass.
 
-    table : (n_features, n_clusters), float64, their features side by side
+    table : (n_features, n_clusters), float64, the centers transposed
     points : (n_clusters, at least n_features), float64
     """
 
@@ -51,11 +51,11 @@ class Book(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """What a pass over blocks brings up to date.
+    """The state that a pass over blocks updates.
 
-    block_labels : INOUT (n_blocks,), int32, the label of all rows of a block, or `MIXED` or `UNASSIGNED`
-    labels : INOUT (n_samples,), int32, of the rows in their new order; not looked at in an owned block
-    tables : INOUT, the exact sums of all slots
+    block_labels : INOUT (n_blocks,), int32, the common label of a block's rows, or `MIXED` or `UNASSIGNED`
+    labels : INOUT (n_samples,), int32, of the sorted rows; not read where the block has a label
+    tables : INOUT, the exact sums of all tasks
     """
 
     block_labels: np.ndarray

@@ -1,6 +1,6 @@
-"""What Python hands to kernels in groups: arrays and numbers that belong together.
+"""Named tuples of arrays and numbers that Python passes to the kernels of a pass.
 
-Kernels see the arrays as tables. Nothing here imports Numba, as Python has to be able to make them without.
+Kernels see the arrays as tables. Nothing here imports Numba, so that these tuples can be built without it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import numpy as np
 
 from numbakmeans._engine.plan import Costs
 
-#: Features whose products with directions are summed before they are added to those of others (`projections`).
+#: Features whose products with a direction are summed before they are added to the total (`projections`).
 CHUNK = 128
 
 
 class Transform(NamedTuple):
-    """The origin (n_features,) and the scale of what the tile sees.
+    """The common origin (n_features,) and scale that rows and centers are shifted and scaled by for the tile.
 
-    identity : the origin is zero and the scale 1, so that the tile can see the data as it is
+    identity : whether the origin is zero and the scale 1, so that the tile can read the data in place
     """
 
     origin: np.ndarray
@@ -27,10 +27,10 @@ class Transform(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Which center stands where in the panels of the tile.
+    """The positions of the centers in the panels of the tile.
 
-    members : (n_panels * columns,), int64, -1 for none, which come last; groups : (n_panels,), int64, the
-    group of each panel
+    members : (n_panels * columns,), int64, the center in each column, -1 for padding, which comes last
+    groups : (n_panels,), int64, the group of each panel
     """
 
     members: np.ndarray
@@ -38,9 +38,10 @@ class Places(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Centers as the tile wants them.
+    """Centers in the form that the tile reads.
 
-    distinct : (n_clusters,), bool, which centers can win; members, groups : as in `Places`
+    distinct : (n_clusters,), bool, False for duplicates, which are never nearest
+    members, groups : as in `Places`
     panels, half_norms : from `pack.pack_panel`; errors : (n_panels, 3), from `certify.error_bound`
     """
 
@@ -53,9 +54,9 @@ class Packed(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How rows and centers are laid out where all rows want all centers.
+    """The layout of rows and centers where every row is scored against all centers.
 
-    block_rows : rows of a block; transposes : are they scored side by side (`certify.score_all`)?
+    block_rows : rows per block; transposes : whether rows are transposed to be scored (`certify.score_all`)
     """
 
     block_rows: int
@@ -65,10 +66,10 @@ class Layout(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """What a pass without bounds keeps of every row.
+    """What a pass without bounds keeps for every row.
 
     labels : (n_samples,), int32, -1 before the first pass
-    norms : (n_samples,), float64, of the rows in the frame, written in the first pass
+    norms : (n_samples,), float64, of the transformed rows, written in the first pass
     """
 
     labels: np.ndarray
@@ -76,11 +77,12 @@ class Assigned(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows, and what is kept of each from pass to pass.
+    """The rows, and what is kept for each from pass to pass.
 
     X : (n_samples, n_features), finite; labels, norms : as in `Assigned`
-    upper : (n_samples,), float32, bounds on the distances to their centers (`bounds`)
-    lower : (n_blocks, n_groups, block_rows), float32, on those to all others of each group
+    upper : (n_samples,), float32, upper bounds on the distances to their own centers (`bounds`)
+    lower : (n_blocks, n_groups, block_rows), float32, lower bounds on the distances to all other centers of
+    each group
     """
 
     X: np.ndarray
@@ -91,11 +93,12 @@ class Rows(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How a pass with bounds goes about it.
+    """How a pass with bounds proceeds.
 
-    transposes : are rows that want all centers to be scored side by side (`certify.score_all`)?
-    n_before : how many passes were made before; block by block takes its turn to be asked first
-    expected : what asking is expected to cost, in all; costs : `plan.Costs`
+    transposes : whether rows are transposed where they are scored against all centers (`certify.score_all`)
+    n_before : the number of previous passes, which rotates the order of the blocks: each is checked first in
+    turn
+    expected : the expected cost of checking bounds, per row and in total; costs : `plan.Costs`
     """
 
     transposes: bool
@@ -105,9 +108,10 @@ class Schedule(NamedTuple):
 
 
 class FastCenters(NamedTuple):
-    """Centers that are scored for all rows.
+    """Fast-moving centers, which are scored for all rows.
 
-    places : (n_clusters,), int64, where each center is among them, -1 for the others; packed : these alone
+    places : (n_clusters,), int64, the index of each center among them, -1 for the others
+    packed : these centers alone
     """
 
     places: np.ndarray
@@ -115,10 +119,11 @@ class FastCenters(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """Directions, and what they make heads with.
+    """The directions that projections are computed with.
 
-    chunks : (n_chunks, n_panels, CHUNK, columns), float32, for rows
-    panels : (n_panels, n_features, columns), float64, for centers; row_loss, center_loss : e, for one unit
+    chunks : (n_chunks, n_panels, CHUNK, columns), float32, the directions for rows
+    panels : (n_panels, n_features, columns), float64, the directions for centers
+    row_loss, center_loss : the error e of projections per unit of norm, for rows and for centers
     """
 
     chunks: np.ndarray
@@ -128,12 +133,12 @@ class Basis(NamedTuple):
 
 
 class Projections(NamedTuple):
-    """The heads of all rows, and those of the centers as the tile wants them.
+    """The projections of all rows, and those of the centers in the form that the tile reads.
 
-    rows : (n_samples, n_directions + 1), float32
-    loss : e of rows, for one unit; packed : of the centers' heads; panel_errors : (n_panels,), the largest slack of
-    each panel
-    centers : (n_clusters, n_features), float32, the centers themselves in the frame; norms : (n_clusters,)
+    rows : (n_samples, n_directions + 1), float32; loss : the error e of rows, per unit of norm
+    packed : the projections of the centers
+    panel_errors : (n_panels,), the largest projection error in each panel
+    centers : (n_clusters, n_features), float32, the transformed centers themselves; norms : (n_clusters,)
     """
 
     rows: np.ndarray
@@ -145,12 +150,12 @@ class Projections(NamedTuple):
 
 
 class Clusters(NamedTuple):
-    """The centers of a pass with bounds, and how they are grouped.
+    """The centers of a pass with bounds, and their groups.
 
-    points : (n_clusters, padded features), finite; moved : (n_clusters,), how far each moved since the pass
-    before, from `bounds.follow_centers`
+    points : (n_clusters, padded features), finite
+    moved : (n_clusters,), how far each center moved since the previous pass, from `bounds.follow_centers`
     groups : (n_clusters,), the group of each center
-    projections, fast : None in a pass without
+    projections, fast : None in passes that do not use them
     """
 
     points: np.ndarray

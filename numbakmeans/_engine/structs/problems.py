@@ -1,4 +1,4 @@
-"""What the kernels of small problems and their callers agree on: how arguments belong together."""
+"""Data structures shared by the kernels of small problems and their callers."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,10 @@ import numpy as np
 
 
 class Options(NamedTuple):
-    """How passes are made: are means rounded to float32, how many passes at most, and whether to stop after
-    one that leaves a cluster empty.
+    """Options of the passes.
+
+    single : whether means are rounded to float32; max_iter : maximum number of passes
+    stop_on_empty : whether to stop after a pass that leaves a cluster empty
     """
 
     single: bool
@@ -16,10 +18,10 @@ class Options(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What passes bring up to date.
+    """The state that passes update.
 
     centers : (n_clusters, at least n_features), float64
-    labels : (n_samples,), int32, -1 at first, or those of an earlier call that this one goes on with
+    labels : (n_samples,), int32, -1 at first, or the labels of an earlier call that this one continues
     """
 
     centers: np.ndarray
@@ -27,10 +29,10 @@ class Answer(NamedTuple):
 
 
 class Problems(NamedTuple):
-    """Many problems, one after the other.
+    """Many problems, concatenated.
 
-    X : the rows of all; starts : (n_problems + 1,), int64, where each begins
-    center_starts : (n_problems + 1,), int64, where the centers of each begin
+    X : the rows of all; starts : (n_problems + 1,), int64, where the rows of each problem begin
+    center_starts : (n_problems + 1,), int64, where the centers of each problem begin
     answer : INOUT `Answer`, the centers and labels of all
     empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_hard` of each
     """

@@ -1,28 +1,28 @@
-"""What kernels of starting centers and their callers agree on: sizes, and how arguments belong together."""
+"""Sizes and data structures shared by the kernels of starting centers and their callers."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-#: Rows of a leaf of NumPy's pairwise sum, at most.
+#: Maximum number of rows in a leaf of NumPy's pairwise-summation tree.
 LEAF_ROWS = 128
-#: Features up to which the limits of sketches hold as stated.
+#: Number of features up to which the limits of quantized rows are proved.
 MAX_FEATURES = 1 << 22
-#: Lanes of a sketched leaf are a multiple of it: what `near_lanes` marks in one word.
+#: Lanes that `near_lanes` marks in one word: the lanes of a quantized leaf are a multiple of it.
 GROUP_LANES = 16
-#: Bytes of a sketch span this many steps on each side of the origin.
+#: Quantized values span this many steps on each side of the origin.
 STEPS = 127
 
 
 def leaves_at_most(n: int) -> int:
-    """Return how many entries `pairwise.leaves_of` may need for n elements."""
+    """Return the number of entries that `pairwise.leaves_of` may need for n elements."""
     return n // (LEAF_ROWS // 4) + 2
 
 
 class Leaves(NamedTuple):
-    """The leaves of all rows (`pairwise`), and the sum of D of each.
+    """The leaves of all rows (`pairwise`), and the sum of D over each.
 
-    starts : (n_leaves + 1,), int64, the first row of each, and n_samples; depths : (n_leaves,), int64
+    starts : (n_leaves + 1,), int64, the first row of each, then n_samples; depths : (n_leaves,), int64
     sums : INOUT (n_leaves,), float64
     """
 
@@ -35,8 +35,8 @@ class QuantizedRows(NamedTuple):
     """The rows of the first leaves, quantized (`quantization`).
 
     origin : (n_features,), float64; scale : float64, above 0
-    steps : INOUT (n_sketched, n_features, lanes), int8
-    errors, limits : INOUT (n_sketched, lanes), float32, zeros before the first pick
+    steps : INOUT (n_quantized, n_features, lanes), int8
+    errors, limits : INOUT (n_quantized, lanes), float32, zeros before the first pick
     """
 
     origin: np.ndarray
@@ -47,9 +47,9 @@ class QuantizedRows(NamedTuple):
 
 
 class Picking(NamedTuple):
-    """How far '++' has come.
+    """The progress of '++'.
 
-    picks : INOUT (n_clusters,), int64, the rows that are picked; uniforms : (n_clusters - 1,), float64
+    picks : INOUT (n_clusters,), int64, the rows picked so far; uniforms : (n_clusters - 1,), float64
     center : INOUT (padded features,), float64, the last pick
     sq_dists : INOUT (n_samples,), float64, D to the nearest pick, infinities before the first
     """
@@ -61,7 +61,7 @@ class Picking(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What one call does: picks [first, last), from leaves [first_leaf, last_leaf)."""
+    """The work of one call: picks [first, last), over leaves [first_leaf, last_leaf)."""
 
     leaves: Leaves
     first_leaf: int

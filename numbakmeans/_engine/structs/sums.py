@@ -1,4 +1,4 @@
-"""What the kernels of exact sums agree on with their callers."""
+"""Data structures shared by the kernels of exact sums and their callers."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 class Ranges(NamedTuple):
-    """What the exact sums of rows need to know of their columns.
+    """The column ranges that the exact sums of rows depend on.
 
-    ends : (n_features,), int64, the exponent at which the bin of each column's largest magnitude ends
-    (`bins`); n_parts : parts that hold all values (`sums`); finite : whether all values are finite
+    ends : (n_features,), int64, the end exponent of the bin of each column's largest magnitude (`bins`)
+    n_parts : number of parts that hold all values (`sums`); finite : whether all values are finite
     """
 
     ends: np.ndarray
@@ -18,10 +18,10 @@ class Ranges(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """Where the parts of exact sums lie (`kernels.sums`).
+    """The bins of the parts of exact sums (`kernels.sums`).
 
-    exponents : (n_parts, n_features), int64; constants : (n_parts, n_features), float64, which split off a
-    part; scales : (n_features,), float64, of the first part
+    exponents : (n_parts, n_features), int64; constants : (n_parts, n_features), float64, to split parts
+    scales : (n_features,), float64, applied to the first part
     """
 
     exponents: np.ndarray
@@ -30,11 +30,12 @@ class Bins(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Exact sums of all clusters (`kernels.sums`), and their means as far as `means.means` has found them.
+    """Exact sums of all clusters (`kernels.sums`), and which of their means are still to be computed.
 
-    sums : (n_slots, n_clusters + padding, n_parts or more, n_features), int64
-    counts : (n_slots, n_clusters + padding), int64
-    sizes : (n_clusters,), int64; hard : (n_clusters, n_features), bool, which means are still to be found
+    sums : (n_tasks, n_clusters + padding, n_parts or more, n_features), int64
+    counts : (n_tasks, n_clusters + padding), int64
+    sizes : (n_clusters,), int64
+    hard : (n_clusters, n_features), bool, marks the means that `means.means` could not certify
     """
 
     bins: Bins
@@ -45,7 +46,7 @@ class Sums(NamedTuple):
 
 
 class TaskSums(NamedTuple):
-    """The exact sums of one slot, and what it takes to add a row.
+    """The exact sums of one task, and what is needed to add a row.
 
     sums : INOUT (n_clusters + padding, n_parts or more, n_features), int64
     counts : INOUT (n_clusters + padding,), int64; rest : workspace (n_features,), float64

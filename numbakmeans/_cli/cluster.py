@@ -1,0 +1,198 @@
+"""``numbakmeans cluster``: rows of a file in, labels, centroids and a picture out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numbakmeans._cli.console import UsageError, bar, count, progress, require_threads, say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from numbakmeans._cli.files import Table
+    from numbakmeans._engine.fit import FitResult
+    from numbakmeans._engine.samples import Samples
+
+MAX_LISTED_CLUSTERS = 12
+MAX_LISTED_COLUMNS = 8
+
+
+def cluster(arguments: argparse.Namespace) -> None:
+    if arguments.file is None and arguments.array is not None:
+        raise UsageError("--array needs a FILE")
+    if arguments.file is not None and arguments.k is None:
+        raise UsageError("-k is required with a FILE")
+    from numbakmeans._cli import files as _files
+
+    try:
+        _cluster_files(arguments, _files)
+    except _files.FileError as error:
+        raise UsageError(str(error)) from error
+
+
+def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
+    outputs = _outputs(arguments)
+    plot = None if arguments.plot is None else _plotting(arguments.plot)
+    _files.require_writable(outputs, arguments.file)
+    require_threads()
+
+    if arguments.file is None:
+        table = _files.shipped(arguments.columns)
+    else:
+        table = _files.read(arguments.file, array=arguments.array, columns=arguments.columns)
+    n_clusters = 2 if arguments.k is None else arguments.k
+    samples = _as_samples(table, arguments.dtype)
+    if arguments.minit == "points" and n_clusters > len(samples):
+        raise UsageError(f"--minit points: {n_clusters} clusters (-k), but only {len(samples)} rows")
+    if plot is not None and float(max(samples.array.max(), -samples.array.min())) > plot.LARGEST:
+        raise UsageError(f"--plot cannot draw values beyond {plot.LARGEST:g}")
+
+    result, seed, seconds = _run(samples, n_clusters, arguments)
+
+    if outputs:
+        with _files.whole(outputs) as files:
+            if arguments.output is not None:
+                _files.write_labels(files[0], result.labels, arguments.format)
+                _files.write_centers(files[1], result.centers, table.names, arguments.format)
+            if plot is not None:
+                figure = plot.draw(samples.array, result, table.heads, table.picture)
+                plot.save(figure, files[-1], arguments.plot.suffix)
+    say(_summary(arguments, table, samples, result, seed, seconds, outputs))
+
+
+def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    """Return the files to write: labels and centroids if asked for, then the plot if asked for."""
+    outputs = []
+    if arguments.output is not None:
+        prefix = Path(arguments.output)
+        if prefix.name in ("", "..") or arguments.output.endswith(("/", os.sep)):
+            raise UsageError(
+                f"--output: {arguments.output!r} is a folder; add the beginning of a file's name"
+            )
+        for what in ("labels", "centroids"):
+            outputs.append(prefix.parent / f"{prefix.name}.{what}.{arguments.format}")
+    if arguments.plot is not None:
+        outputs.append(arguments.plot)
+    return outputs
+
+
+def _plotting(path: Path) -> Any:
+    try:
+        from numbakmeans._cli import plot as _plot
+    except ImportError as error:
+        raise UsageError(f"for --plot, install the package matplotlib ({error})") from error
+    if path.suffix.lower() not in _plot.formats():
+        known = ", ".join(_plot.formats())
+        raise UsageError(f"--plot: the name must end in one of {known}, got {str(path)!r}")
+    return _plot
+
+
+def _as_samples(table: Table, dtype: str | None) -> Samples:
+    """Return the rows in the dtype asked for, checked to be finite."""
+    import numpy as np
+
+    from numbakmeans._arguments import not_finite
+    from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_working
+
+    try:
+        rows = as_working(table.values, "the input")
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    if len(rows) >= MAX_SAMPLES:
+        raise UsageError(f"the input has {len(rows)} rows; fewer than {MAX_SAMPLES} are supported")
+    if dtype is not None:
+        with np.errstate(over="ignore"):
+            rows = np.require(rows, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    samples = Samples(rows)
+    if not samples.finite:
+        row, column = next(not_finite(rows))
+        value = table.values[row, column]
+        why = f"does not fit into {dtype}" if np.isfinite(value) else "cannot be clustered"
+        raise UsageError(f"{value} {why} ({table.heads[column]}, row {row}, counted from 0)")
+    return samples
+
+
+def _run(samples: Samples, n_clusters: int, arguments: argparse.Namespace) -> tuple[FitResult, int, float]:
+    """Return the result, the seed it can be had with again, and the seconds taken."""
+    import numpy as np
+
+    from numbakmeans._engine.fit import as_result, iterate, seed
+
+    seed_used = arguments.seed
+    if seed_used is None:
+        seed_used = np.random.SeedSequence().entropy
+    began = time.perf_counter()
+    with progress() as show:
+        show(f"choosing {n_clusters} centers")
+        with np.errstate(all="ignore"):
+            start = seed(samples, n_clusters, arguments.minit, np.random.default_rng(seed_used))
+        if not np.isfinite(start).all():
+            raise UsageError(f"the data are too large for --minit {arguments.minit}: a center overflows")
+        passes = iterate(
+            samples,
+            start,
+            arguments.iter,
+            progress=lambda n, moved: show(f"{bar(n, arguments.iter)} {moved} rows moved"),
+        )
+        result = as_result(samples, passes)
+    return result, seed_used, time.perf_counter() - began
+
+
+def _summary(
+    arguments: argparse.Namespace,
+    table: Table,
+    samples: Samples,
+    result: FitResult,
+    seed: int,
+    seconds: float,
+    outputs: Sequence[Path],
+) -> str:
+    from numbakmeans._numba.runtime import threads
+
+    n_rows, n_columns = samples.shape
+    source = "Old Faithful (comes with the package)" if arguments.file is None else str(arguments.file)
+    shape = f"{count(n_rows, 'row')} of {count(n_columns, 'column')}, {samples.dtype}"
+    if table.picture is not None:
+        height, width = table.picture
+        shape = f"{width} x {height} pixels, {shape}"
+    end = "converged" if result.converged else "not converged (--iter allows more)"
+    lines = [
+        f"input     {source}: {shape}",
+        f"start     --minit {arguments.minit} --seed {seed}",
+        f"passes    {result.n_iter}, {end}",
+        f"inertia   {result.inertia!r}",
+        f"time      {seconds:.3g} s, {count(threads(), 'thread')}",
+    ]
+    if result.n_empty:
+        lines.append(f"empty     {count(result.n_empty, 'cluster')} of {len(result.centers)} without a row")
+    lines += [f"written   {path}" for path in outputs]
+    lines += ["", *_cluster_lines(result, table.heads)]
+    return "\n".join(lines) + "\n"
+
+
+def _cluster_lines(result: FitResult, heads: Sequence[str]) -> list[str]:
+    """Return the sizes of the clusters beside their centroids, in columns."""
+    import numpy as np
+
+    n_clusters, n_columns = result.centers.shape
+    columns = range(min(n_columns, MAX_LISTED_COLUMNS))
+    sizes: np.ndarray = np.bincount(result.labels, minlength=n_clusters)
+    rows = [["cluster", "rows", *(heads[c] for c in columns)]]
+    for j in range(min(n_clusters, MAX_LISTED_CLUSTERS)):
+        rows.append([str(j), str(sizes[j]), *(f"{result.centers[j, c]:.6g}" for c in columns)])
+    if n_columns > MAX_LISTED_COLUMNS:
+        for row in rows:
+            row.append("...")
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    if n_clusters > MAX_LISTED_CLUSTERS:
+        lines.append(f"... and {n_clusters - MAX_LISTED_CLUSTERS} more")
+    return lines
+
+
+# --- warmup
