@@ -17,7 +17,7 @@ import numpy as np
 
 from numbakmeans import _scipy
 from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.samples import Samples, labelled_means, working_dtype
+from numbakmeans._engine.samples import Samples, labeled_means, working_dtype
 from numbakmeans._numba import runtime
 from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK
 
@@ -63,7 +63,7 @@ def update_arrays(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> tup
         status = BAD_LABEL
     if status != OK or samples is None:
         return status, None
-    means, sizes = labelled_means(samples, labels.astype(np.int32), len(centers))
+    means, sizes = labeled_means(samples, labels.astype(np.int32), len(centers))
     empty = sizes == 0
     means[empty] = centers[empty].astype(means.dtype)
     return OK, (means, sizes)

@@ -533,8 +533,8 @@ def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, solver
     right = iterate(Samples(X), X[10 : 10 + n_clusters], 1, algorithm="lloyd")
     assert got.centers.tobytes() == right.centers.tobytes()
     # Problems of a batch, and those of nopython code, are decided in compiled code.
-    kept = keeps_parts(n_features, n_clusters, Samples(X).ranges.n_parts)
-    assert kept == (solvers == ["SOLVE_KEPT"]) or np.isnan(value)
+    with_parts = keeps_parts(n_features, n_clusters, Samples(X).ranges.n_parts)
+    assert with_parts == (solvers == ["SOLVE_KEPT"]) or np.isnan(value)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])

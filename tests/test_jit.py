@@ -26,7 +26,7 @@ MODULES = [
 NAMED = {f"{module.__name__}.{name}": value for module in MODULES for name, value in vars(module).items()}
 KERNELS = {name: value for name, value in NAMED.items() if isinstance(value, Kernel)}
 #: Functions whose result only widens a bound, so that their sums may be reordered.
-BOUNDING = {"square_norm", "norm_of", "about_sq_dist", "orthonormalize", "off_orthonormal"}
+BOUNDING = {"square_norm", "norm_of", "approx_sq_dist", "orthonormalize", "off_orthonormal"}
 #: The home of kernels, and that of the one parallel loop.
 HOMES = ["compiler.py", "parallel.py"]
 

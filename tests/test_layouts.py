@@ -12,7 +12,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.fit import nearest, seed
-from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._engine.samples import Samples, labeled_means
 
 DTYPES = [np.float32, np.float64]
 ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].whole]
@@ -78,8 +78,8 @@ def test_many_slabs_and_threads(dtype, slabs, threads):
     labels, sq_dists = nearest(Samples(X), centers)
     for ours, right in zip(nearest(samples, centers), (labels, sq_dists), strict=True):
         assert ours.tobytes() == right.tobytes()
-    means, sizes = labelled_means(samples, labels, len(centers))
-    right_means, right_sizes = labelled_means(Samples(X), labels, len(centers))
+    means, sizes = labeled_means(samples, labels, len(centers))
+    right_means, right_sizes = labeled_means(Samples(X), labels, len(centers))
     assert means.tobytes() == right_means.tobytes()
     assert sizes.tolist() == right_sizes.tolist()
 

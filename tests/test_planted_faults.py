@@ -162,8 +162,8 @@ FAULTS = {
     ),
     "bounds of centers that had a twin": (
         "_engine/kernels/bounds.py",
-        "np.inf if duplicates[g] else NOTHING",
-        "NOTHING",
+        "np.inf if duplicates[g] else MIN_BOUND",
+        "MIN_BOUND",
         "yinyang",
         "float32",
     ),
@@ -211,15 +211,15 @@ FAULTS = {
     ),
     "means that are left as a kernel leaves them": (
         "_engine/samples.py",
-        "        mend_means(tables, single, centers)\n",
-        "        tables.hard[:] = False\n",
+        "        recompute_means(tables, single, centers)\n",
+        "        tables.uncertain[:] = False\n",
         "lloyd",
         "float64",
     ),
     "means of few rows that are left as a kernel leaves them": (
         "_engine/algorithms/small.py",
-        "mend_rows(X, labels, single, centers, tables.hard)",
-        "tables.hard[:] = False",
+        "recompute_means_of_rows(X, labels, single, centers, tables.uncertain)",
+        "tables.uncertain[:] = False",
         "small",
         "float64",
     ),
@@ -321,8 +321,8 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
 OTHER_FAULTS = {
     "bounds not widened for rounding": (
         "_engine/kernels/bounds.py",
-        "WIDEN, NOTHING = 2.0**-19,",
-        "WIDEN, NOTHING = 0.0,",
+        "WIDEN, MIN_BOUND = 2.0**-19,",
+        "WIDEN, MIN_BOUND = 0.0,",
         "test_algorithms.py::test_bounds_hold_in_every_pass",
         "assert n_broken == 0",
     ),

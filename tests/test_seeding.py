@@ -104,9 +104,9 @@ def all_sq_dists(X, picks):
     for p, pick in enumerate(picks):
         center[:n_features] = X[pick]
         near = scale > 0 and p > 0 and bool(quantization.scale_point(center, origin, scale, point))
-        approach = plus_plus.Approach(center, point, sq_dists, p == 0, near)
+        last_pick = plus_plus.LastPick(center, point, sq_dists, p == 0, near)
         job = Job(leaves, 0, n_leaves, p, p + 1)
-        plus_plus.approach_task(0, 1, samples.X, job, quantized, approach)
+        plus_plus.lower_task(0, 1, samples.X, job, quantized, last_pick)
     return sq_dists, leaves.sums
 
 

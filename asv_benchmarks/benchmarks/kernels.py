@@ -7,7 +7,7 @@ import numpy as np
 
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine.algorithms import ALGORITHMS
-from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._engine.samples import Samples, labeled_means
 
 from .data import REAL_SIZES
 
@@ -81,7 +81,7 @@ class Parts:
         return Samples(self.X).bins
 
     def time_means(self, data, dtype):
-        labelled_means(self.samples, self.labels, len(self.start))
+        labeled_means(self.samples, self.labels, len(self.start))
 
 
 class Ranges:

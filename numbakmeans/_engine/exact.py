@@ -32,20 +32,22 @@ def exact_sum(values: np.ndarray) -> tuple[int, int]:
     return sum(part << shift for part, shift in zip(whole.tolist(), shifts, strict=True)), lowest
 
 
-def mend_rows(X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray, hard: np.ndarray) -> None:
+def recompute_means_of_rows(
+    X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray, uncertain: np.ndarray
+) -> None:
     """Write the means marked as hard, of finite labeled rows, and clear the marks; X : float64."""
-    for j, f in np.argwhere(hard).tolist():
+    for j, f in np.argwhere(uncertain).tolist():
         column = X[labels == j, f]
         total, exponent = exact_sum(column)
         centers[j, f] = quotient(total << max(exponent, 0), len(column) << max(-exponent, 0), single)
-    hard[:] = False
+    uncertain[:] = False
 
 
-def mend_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
+def recompute_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
     """Write the means that `kernels.means` has marked as hard, and clear the marks."""
-    exponents, sums, counts, hard = tables.bins.exponents, tables.sums, tables.counts, tables.hard
+    exponents, sums, counts, uncertain = tables.bins.exponents, tables.sums, tables.counts, tables.uncertain
     n_parts, lasts = len(exponents), exponents[-1].tolist()
-    for j, f in np.argwhere(hard).tolist():
+    for j, f in np.argwhere(uncertain).tolist():
         column = sums[:, j, :, f].sum(0).tolist()
         size, last = int(counts[:, j].sum()), lasts[f]
         parts, specials = column[:n_parts], column[n_parts:]
@@ -55,4 +57,4 @@ def mend_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
             continue
         total = sum(part << int(exponents[p, f] - last) for p, part in enumerate(parts))
         centers[j, f] = quotient(total << max(last, 0), size << max(-last, 0), single)
-    hard[:] = False
+    uncertain[:] = False

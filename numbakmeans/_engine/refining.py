@@ -12,7 +12,7 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import exact_average, nearest, roots
-from numbakmeans._engine.samples import Samples, labelled_means
+from numbakmeans._engine.samples import Samples, labeled_means
 from numbakmeans._numba.entries import Entry
 
 _MATRIX = ("d", 2)
@@ -44,7 +44,7 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
     while True:
         codes, sq_dists = nearest(samples, book)
         distortion = exact_average(roots(sq_dists, single))
-        means, sizes = labelled_means(samples, codes, len(book))
+        means, sizes = labeled_means(samples, codes, len(book))
         book, single = means[sizes > 0], samples.single
         with np.errstate(invalid="ignore"):  # inf - inf is NaN, which stops the passes
             change = abs(previous - distortion)

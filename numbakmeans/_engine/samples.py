@@ -27,14 +27,14 @@ from numbakmeans._engine.bins import (
     SPECIALS,
     part_exponent,
 )
-from numbakmeans._engine.exact import mend_means
+from numbakmeans._engine.exact import recompute_means
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import group
 
 SURVEY = Driver("numbakmeans._engine.kernels.ranges", "survey")
-ADD_LABELLED = Driver("numbakmeans._engine.kernels.sums", "add_labelled")
+ADD_LABELED = Driver("numbakmeans._engine.kernels.sums", "add_labeled")
 MEANS = Driver("numbakmeans._engine.kernels.means", "means")
 
 #: More rows than this could overflow the exact sums (`kernels.sums`).
@@ -286,16 +286,16 @@ def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarr
     plan = _plan.sweep((n_clusters, samples.shape[1]), work=1000 * n_clusters * samples.shape[1])
     run = MEANS.on(plan.parallel)
     if run(tables, single, plan.chunk_rows, centers):
-        mend_means(tables, single, centers)
+        recompute_means(tables, single, centers)
 
 
-def labelled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+def labeled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the exact mean of the rows of each label, rounded once to the working dtype, and their number.
 
     The mean of no rows is 0.
     """
     n_features = samples.shape[1]
-    tables = _labelled_sums(samples, labels, n_clusters)
+    tables = _labeled_sums(samples, labels, n_clusters)
     centers = np.zeros((n_clusters, padded(n_features)))
     update_means(samples, tables, samples.single, centers)
     return centers[:, :n_features].astype(samples.dtype), tables.sizes
@@ -306,7 +306,7 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 
     divisor : divisor of the sums; the number of rows if None
     """
-    tables = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1)
+    tables = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1)
     if divisor is not None:
         tables.counts[:, 0] = 0
         tables.counts[0, 0] = divisor
@@ -317,15 +317,15 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 
 def exact_total(samples: Samples) -> int:
     """Return the exact sum of all values, which must be finite, in units of 2**LOWEST."""
-    sums = _labelled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
+    sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
     pairs = zip(sums, samples.bins[0].tolist(), strict=True)
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
 
 
-def _labelled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
+def _labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     tables = samples.tables(n_clusters, plan.n_tasks)
-    run = ADD_LABELLED.on(plan.parallel)
+    run = ADD_LABELED.on(plan.parallel)
     for rows, X in samples.slabs() if not samples.few else [(slice(None), samples.wide)]:
         run(X, labels[rows], plan.chunk_rows, tables)
     return tables

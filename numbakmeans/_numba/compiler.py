@@ -273,8 +273,8 @@ def _emit_entry(context: Any, module: Any, compiled: Any, kinds: list[Any], symb
     for at, (part, kind) in enumerate(zip(parts, result_kinds, strict=False)):
         wanted = types.float64 if isinstance(kind, types.Float) else types.int64
         value = context.cast(builder, part, kind, wanted)
-        slot = builder.bitcast(builder.gep(found, [I64(at)]), value.type.as_pointer())
-        builder.store(value, slot)
+        place = builder.bitcast(builder.gep(found, [I64(at)]), value.type.as_pointer())
+        builder.store(value, place)
     builder.ret(I64(0))
     return letters
 

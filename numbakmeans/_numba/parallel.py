@@ -71,7 +71,7 @@ def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
     layout : type of the struct: the arguments, n_sums sums, and the status of a failed task, 0 if none failed
     """
     # Not inlined: one copy of the kernel serves both executors.
-    task = ir.Function(module, TASK, module.get_unique_name(f"{compiled.fndesc.mangled_name}.slot"))
+    task = ir.Function(module, TASK, module.get_unique_name(f"{compiled.fndesc.mangled_name}.task"))
     task.linkage = "internal"
     task.attributes.add("noinline")
     builder = ir.IRBuilder(task.append_basic_block())
@@ -95,16 +95,16 @@ def _task_function(context: Any, module: Any, compiled: Any, layout: Any, n_sums
     return task
 
 
-def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, args: Any) -> Any:
+def _parallel_for(typingctx: Any, executor: Any, n_tasks: Any, task_kernel: Any, args: Any) -> Any:
     """Call ``slot_kernel(task, arena, *args)`` for each task; return the sum of its results.
 
-    loop : the executor, passed on from the driver's caller; n_tasks : int64
-    slot_kernel : a kernel that returns nothing, an int64, or a tuple of int64; args : tuple
+    executor : the executor, passed on from the driver's caller; n_tasks : int64
+    task_kernel : a kernel that returns nothing, an int64, or a tuple of int64; args : tuple
 
     Returns the status of a failed task (out of memory) if there is one.
     """
     arg_types = (types.int64, ARENA, *(types.unliteral(kind) for kind in args))
-    result = slot_kernel.get_call_type(typingctx, arg_types, {}).return_type
+    result = task_kernel.get_call_type(typingctx, arg_types, {}).return_type
     several = isinstance(result, types.BaseTuple)
     summands = tuple(result) if several else (result,) * (result != types.none)
     if any(types.unliteral(kind) != types.int64 for kind in summands):
@@ -112,7 +112,7 @@ def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, arg
     total = types.UniTuple(types.int64, len(summands)) if several else types.unliteral(result)
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        compiled = slot_kernel.dispatcher.overloads[arg_types]
+        compiled = task_kernel.dispatcher.overloads[arg_types]
         context.active_code_library.add_linking_library(compiled.library)
         parts = [
             context.cast(builder, value, kind, wanted)
@@ -126,13 +126,13 @@ def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, arg
         for place, part in zip(places, parts, strict=True):
             builder.store(part, place)
         task = _task_function(context, builder.module, compiled, struct.type.pointee, len(summands))
-        loop, address = values[0], builder.ptrtoint(struct, I64)
+        executor, address = values[0], builder.ptrtoint(struct, I64)
         count = context.cast(builder, values[1], signature.args[1], types.int64)
-        with builder.if_else(builder.icmp_unsigned("==", loop, I64(SERIAL_LOOP))) as (alone, shared):
+        with builder.if_else(builder.icmp_unsigned("==", executor, I64(SERIAL_LOOP))) as (alone, shared):
             with alone, cgutils.for_range(builder, count) as turn:
                 builder.call(task, [address, turn.index])
             with shared:
-                threads = builder.inttoptr(loop, LOOP.as_pointer())
+                threads = builder.inttoptr(executor, LOOP.as_pointer())
                 builder.call(threads, [count, builder.ptrtoint(task, I64), address])
         *sums, failure = map(builder.load, places[-1 - len(summands) :])
         with cgutils.if_unlikely(builder, builder.icmp_unsigned("!=", failure, I32(0))):
@@ -141,13 +141,13 @@ def _parallel_for(typingctx: Any, loop: Any, n_tasks: Any, slot_kernel: Any, arg
             return context.make_tuple(builder, total, sums)
         return sums[0] if sums else context.get_dummy_value()
 
-    return total(types.int64, n_tasks, slot_kernel, args), codegen
+    return total(types.int64, n_tasks, task_kernel, args), codegen
 
 
 def _parallel_for_plainly(
-    loop: int, n_tasks: int, slot_kernel: Callable[..., Any], args: tuple[Any, ...]
+    executor: int, n_tasks: int, task_kernel: Callable[..., Any], args: tuple[Any, ...]
 ) -> Any:
-    results = [slot_kernel(task, None, *args) for task in range(n_tasks)]
+    results = [task_kernel(task, None, *args) for task in range(n_tasks)]
     if not isinstance(results[0], tuple):
         return None if results[0] is None else sum(results)
     return tuple(map(sum, zip(*results, strict=True)))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.exact import mend_means, mend_rows, quotient
+from numbakmeans._engine.exact import quotient, recompute_means, recompute_means_of_rows
 from numbakmeans._engine.kernels import means
-from numbakmeans._engine.samples import MEANS, Samples, column_means, labelled_means
+from numbakmeans._engine.samples import MEANS, Samples, column_means, labeled_means
 from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.compiler import kernel
 
@@ -69,7 +69,7 @@ def test_means_do_not_depend_on_threads(dtype, widened, threads, monkeypatch):
     rng = np.random.default_rng(5)
     X = (rng.normal(size=(9001, 3)) * 10.0 ** rng.integers(-8, 8, size=(9001, 1))).astype(dtype)
     labels = rng.integers(0, 5, len(X)).astype(np.int32)
-    found, sizes = labelled_means(Samples(X), labels, 6)
+    found, sizes = labeled_means(Samples(X), labels, 6)
     expected = oracle.update(X, labels, np.zeros((6, 3)))
     assert found.tobytes() == expected.tobytes()
     assert sizes.tolist() == np.bincount(labels, minlength=6).tolist()
@@ -232,20 +232,20 @@ def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
 
 
 def tables_of(sums, counts, exponents, centers):
-    sizes, hard = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
+    sizes, uncertain = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
     bins = Bins(exponents, np.empty(exponents.shape), np.empty(centers.shape[1]))
-    return Sums(bins, sums, counts, sizes, hard)
+    return Sums(bins, sums, counts, sizes, uncertain)
 
 
 def mended(sums, counts, exponents, single, centers):
-    """Return the means that kernels and `mend_means` find together, and how many were hard."""
+    """Return the means that kernels and `recompute_means` find together, and how many were hard."""
     tables, found = tables_of(sums, counts, exponents, centers), centers.copy()
-    n_hard = MEANS.on(False)(tables, single, 2, found)
-    assert tables.hard.sum() == n_hard
+    n_uncertain = MEANS.on(False)(tables, single, 2, found)
+    assert tables.uncertain.sum() == n_uncertain
     assert np.array_equal(tables.sizes, counts.sum(0))
-    mend_means(tables, single, found)
-    assert not tables.hard.any()
-    return found, n_hard
+    recompute_means(tables, single, found)
+    assert not tables.uncertain.any()
+    return found, n_uncertain
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -276,13 +276,13 @@ def test_means_of_rows_are_right(dtype, data):
     rows = data.draw(st.lists(st.tuples(values, values, st.integers(0, 2)), min_size=1, max_size=30))
     X, labels = np.array([row[:2] for row in rows]), np.array([row[2] for row in rows], np.int32)
     # Clusters without rows have no hard means, and what is not hard is left alone.
-    hard = np.isin([0, 1, 2], labels)[:, None] & np.array([True, False])
+    uncertain = np.isin([0, 1, 2], labels)[:, None] & np.array([True, False])
     centers, right = np.full((3, 2), 0.25), np.full((3, 2), 0.25)
     for j in np.unique(labels):
         right[j, 0] = oracle.exact_mean(X[labels == j, 0], dtype)
-    mend_rows(X, labels, dtype is np.float32, centers, hard)
+    recompute_means_of_rows(X, labels, dtype is np.float32, centers, uncertain)
     assert centers.tobytes() == right.tobytes()
-    assert not hard.any()
+    assert not uncertain.any()
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -293,12 +293,12 @@ def test_hard_means_are_mended(single):
     counts = np.array([[count for _, count in CAREFUL]])
     right = np.array(right_means(CAREFUL, GAP_EXPONENTS, dtype), np.float64)
     centers = np.zeros((len(CAREFUL), 1))
-    found, n_hard = mended(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, centers)
+    found, n_uncertain = mended(tables, counts, np.array(GAP_EXPONENTS)[:, None], single, centers)
     assert found[:, 0].tobytes() == right.tobytes()
-    assert 0 < n_hard < len(CAREFUL)
+    assert 0 < n_uncertain < len(CAREFUL)
     unmended = tables_of(tables, counts, np.array(GAP_EXPONENTS)[:, None], centers)
     MEANS.on(False)(unmended, single, 2, centers)
-    assert (centers[unmended.hard] != right[unmended.hard[:, 0]]).any()
+    assert (centers[unmended.uncertain] != right[unmended.uncertain[:, 0]]).any()
 
 
 @pytest.mark.parametrize(
@@ -315,14 +315,14 @@ def test_hard_means_are_mended(single):
 def test_means_over_nan_and_infinities(counts, mean):
     """The rows that count them say that the parts, which hold nonsense, do not matter."""
     tables = np.array([[[[5], *([count] for count in counts)]]], np.int64)
-    found, n_hard = mended(tables, np.array([[2]]), np.array([[0]]), False, np.zeros((1, 1)))
-    assert n_hard == any(counts)
+    found, n_uncertain = mended(tables, np.array([[2]]), np.array([[0]]), False, np.zeros((1, 1)))
+    assert n_uncertain == any(counts)
     np.testing.assert_equal(found[0, 0], mean)
 
 
 def test_an_empty_cluster_keeps_its_center():
-    found, n_hard = mended(
+    found, n_uncertain = mended(
         np.zeros((1, 2, 1, 1), np.int64), np.array([[0, 1]]), np.array([[0]]), False, np.array([[3.3], [7.0]])
     )
     assert found.ravel().tolist() == [3.3, 0.0]
-    assert n_hard == 0
+    assert n_uncertain == 0

@@ -14,12 +14,12 @@ from numba.core import event
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from numbakmeans._numba.arena import LINE, empty, lend, mark, release, zeros
+from numbakmeans._numba.arena import CHUNK, LINE, empty, lend, mark, release, zeros
 from numbakmeans._numba.callers_arrays import read_rows
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.parallel import parallel_for
-from numbakmeans._numba.tables import CHUNK, data_of, flat, table_at
+from numbakmeans._numba.tables import data_of, flat, table_at
 
 pytestmark = pytest.mark.skipif(DISABLED, reason="in plain Python they are NumPy's arrays")
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Advance, Algorithm
-from numbakmeans._engine.exact import mend_rows
+from numbakmeans._engine.exact import recompute_means_of_rows
 from numbakmeans._engine.structs.problems import Answer, Options
 from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.entries import Entry
@@ -23,8 +23,8 @@ _MATRIX = ("d", 2)
 _REST = ((Options, "?", "q", "?"), (Answer, _MATRIX, ("i", 1)), (tuple, ("l", 1), ("?", 2)))
 #: With the parts of the rows kept between passes, and without.
 SOLVE_KEPT, SOLVE = (
-    Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *kept, *_REST))
-    for kept in (("?", None), (None, "?"))
+    Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *with_parts, *_REST))
+    for with_parts in (("?", None), (None, "?"))
 )
 _NO_BINS = Bins(np.empty((0, 0), np.int64), np.empty((0, 0)), np.empty(0))
 _NO_SUMS = _NO_BINS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
@@ -43,21 +43,21 @@ class Small(Algorithm):
 
     def tables(self, n_clusters: int) -> Sums:
         """Return only the arrays that the kernel writes: its sums are internal."""
-        hard = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
-        return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), hard)
+        uncertain = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
+        return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), uncertain)
 
     def advance(
         self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
     ) -> Advance:
         X, single = self.samples.wide, self.samples.single
-        options, found = Options(single, n_passes, stop_on_empty), (tables.sizes, tables.hard)
+        options, found = Options(single, n_passes, stop_on_empty), (tables.sizes, tables.uncertain)
         rest = (options, Answer(centers, labels), found)
         n_iter = 0
         if _plan.keeps_parts(self.samples.shape[1], len(centers)):
-            n_iter, moved, n_empty, ever_empty, n_hard = SOLVE_KEPT(X, True, None, *rest)
+            n_iter, moved, n_empty, ever_empty, n_uncertain = SOLVE_KEPT(X, True, None, *rest)
         if n_iter == 0:
-            n_iter, moved, n_empty, ever_empty, n_hard = SOLVE(X, None, True, *rest)
-        if n_hard:
-            mend_rows(X, labels, single, centers, tables.hard)
+            n_iter, moved, n_empty, ever_empty, n_uncertain = SOLVE(X, None, True, *rest)
+        if n_uncertain:
+            recompute_means_of_rows(X, labels, single, centers, tables.uncertain)
         n_decided = n_iter * len(labels)
         return Advance(n_iter, moved, n_empty, ever_empty, n_decided, n_decided * len(centers))

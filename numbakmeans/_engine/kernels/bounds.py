@@ -12,7 +12,7 @@ relative error below (d + 4) 2**-53, scores an error below E (`certify`), square
 error below 2**-21 (2**-50 in float64), and values stored as float32 one of 2**-24; `WIDEN` covers all of
 these with a margin. The same margin keeps the rounding of reference distances from reversing an order that
 the bounds prove. The tiniest scores are multiples of 2**-149, too coarse for the squares of bounds below
-2**-65: lower bounds up to `NOTHING` are replaced by 0.
+2**-65: lower bounds up to `MIN_BOUND` are replaced by 0.
 
 References
 ----------
@@ -23,14 +23,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.kernels.reference import about_sq_dist
+from numbakmeans._engine.kernels.reference import approx_sq_dist
 from numbakmeans._engine.structs.passes import FastCenters, Packed, Projections, Transform
 from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
 
 #: The relative margin by which bounds are widened, and the value up to which lower bounds become 0.
-WIDEN, NOTHING = 2.0**-19, 2.0**-60
+WIDEN, MIN_BOUND = 2.0**-19, 2.0**-60
 
 
 class Drifts(NamedTuple):
@@ -76,10 +76,10 @@ def rows_of(b, rows):
 def safe_root(square):
     """Return the square root of a lower bound on a square, rounded down.
 
-    The root is 0 where a float32 cannot represent it accurately (see `NOTHING`).
+    The root is 0 where a float32 cannot represent it accurately (see `MIN_BOUND`).
     """
     root = np.sqrt(maximum(square, 0.0)) * (1.0 - WIDEN)
-    return root if root > NOTHING else 0.0
+    return root if root > MIN_BOUND else 0.0
 
 
 @kernel
@@ -89,7 +89,7 @@ def follow_centers(centers, before, scale, moved):
     before : INOUT (n_clusters, padded features), overwritten with centers; moved : OUT (n_clusters,), float64
     """
     for j in range(len(centers)):
-        moved[j] = np.sqrt(about_sq_dist(centers, j, before, j)) * scale * (1.0 + WIDEN)
+        moved[j] = np.sqrt(approx_sq_dist(centers, j, before, j)) * scale * (1.0 + WIDEN)
         before[j] = centers[j]
 
 
@@ -115,7 +115,7 @@ def drifts_of(moved, groups, n_groups, distinct, fast, arena):
 
 
 @kernel
-def pick_rows(b, block, centers, rows, to_fast, arena):
+def select_rows(b, block, centers, rows, to_fast, arena):
     """Tile. Update the bounds of the rows of block b, and select undecided rows and their groups.
 
     block : INOUT `certify.Block`, its selected rows and group mask written
@@ -130,7 +130,7 @@ def pick_rows(b, block, centers, rows, to_fast, arena):
     drifts, points, scale = centers.drifts, centers.points, centers.transform.scale
     X, labels, upper, lower = rows.X, rows.labels, rows.upper, rows.lower[b]
     n_groups = len(drifts.largest)
-    shrink, tiny = np.float32(1.0 - WIDEN), np.float32(NOTHING)
+    shrink, tiny = np.float32(1.0 - WIDEN), np.float32(MIN_BOUND)
     marked = mark(arena)
     nearest = empty(arena, stop - start, np.float32)
     nearest[:] = np.inf
@@ -149,7 +149,7 @@ def pick_rows(b, block, centers, rows, to_fast, arena):
         own = np.int64(labels[i])
         bound = (upper[i] + drifts.moved[own]) * (1.0 + WIDEN)
         if not bound < nearest[i - start]:
-            bound = np.sqrt(about_sq_dist(X, i, points, own)) * scale * (1.0 + WIDEN)
+            bound = np.sqrt(approx_sq_dist(X, i, points, own)) * scale * (1.0 + WIDEN)
             n_measured += 1
             if not bound < nearest[i - start]:
                 selected[n_selected] = i
@@ -169,10 +169,10 @@ def keep_undecided(selected, n_selected, groups, labels, group_mask):
 
     Returns
     -------
-    n_kept, n_needs : the rows kept, and their pairs of row and group to score
+    n_kept, n_wanted_pairs : the rows kept, and their pairs of row and group to score
     """
     n_groups = group_mask.shape[0]
-    n_kept, n_needs = 0, 0
+    n_kept, n_wanted_pairs = 0, 0
     for t in range(n_selected):
         wanted = False
         for g in range(n_groups):
@@ -181,10 +181,10 @@ def keep_undecided(selected, n_selected, groups, labels, group_mask):
             group_mask[groups[labels[selected[t]]], t] = True
             for g in range(n_groups):
                 group_mask[g, n_kept] = group_mask[g, t]
-                n_needs += 1 if group_mask[g, t] else 0
+                n_wanted_pairs += 1 if group_mask[g, t] else 0
             selected[n_kept] = selected[t]
             n_kept += 1
-    return n_kept, n_needs
+    return n_kept, n_wanted_pairs
 
 
 @kernel
@@ -220,7 +220,7 @@ def bound_rows(b, block, n_selected, centers, rows):
             n_wanted += group_mask[g, t]
         if n_wanted == 0:
             continue
-        nothing = np.inf if duplicates[g] else NOTHING
+        nothing = np.inf if duplicates[g] else MIN_BOUND
         least[:] = np.inf
         for q in range(first, p):
             own, e0, e1, e2 = float(q), errors[q, 0], errors[q, 1], errors[q, 2]
@@ -242,7 +242,7 @@ def bound_rows(b, block, n_selected, centers, rows):
 
 
 @kernel
-def count_needs(group_mask, n_selected):
+def count_wanted(group_mask, n_selected):
     """Return the number of undecided pairs of row and group."""
     total = 0
     for g in range(group_mask.shape[0]):

@@ -34,7 +34,7 @@ def is_small(n_samples, n_features, n_clusters):
 
 
 @kernel
-def is_apart(array, address, n_bytes):
+def is_disjoint(array, address, n_bytes):
     """Return whether an array shares no byte with the n_bytes bytes at address."""
     low, _, n_rows, n_columns, row_stride, column_stride = array
     high = low + 8
@@ -46,9 +46,9 @@ def is_apart(array, address, n_bytes):
 
 
 @kernel
-def lend_beside(arena, work, X, centers):
+def lend_unless_overlapping(arena, work, X, centers):
     """Lend the caller's workspace, (address, bytes), to the arena unless an input overlaps it."""
-    if is_apart(X, work[0], work[1]) and is_apart(centers, work[0], work[1]):
+    if is_disjoint(X, work[0], work[1]) and is_disjoint(centers, work[0], work[1]):
         lend(arena, work[0], work[1])
 
 
@@ -112,7 +112,7 @@ def fit(X, centers, max_iter, single, work, out, arena):
     declined = (np.nan, 0, False, 0, DECLINED)
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or max_iter < 1:
         return declined
-    lend_beside(arena, work, X, centers)
+    lend_unless_overlapping(arena, work, X, centers)
     rows, book = rows_at(X, arena), padded_rows_at(centers, arena)
     if not all_finite(rows) or not all_finite(book):
         return declined
@@ -121,11 +121,11 @@ def fit(X, centers, max_iter, single, work, out, arena):
     own[:] = -1
     tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, False)
     done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
-    n_iter, moved, n_empty, _, n_hard = done
+    n_iter, moved, n_empty, _, n_uncertain = done
     sq_dists = empty(arena, (n_samples, 1), np.float64)
     label_sq_dists_chunk(rows, book, own, 0, n_samples, flat(sq_dists))
     inertia, certain = exact_quotient(sq_dists, 1, False, arena)
-    if n_hard != 0 or not certain:
+    if n_uncertain != 0 or not certain:
         return declined
     write_rows(book, n_features, single, found)
     return inertia, n_iter, moved == 0, n_empty, OK
@@ -139,7 +139,7 @@ def nearest(X, centers, work, labels, sq_dists, arena):
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features:
         return DECLINED
-    lend_beside(arena, work, X, centers)
+    lend_unless_overlapping(arena, work, X, centers)
     rows, book = rows_at(X, arena), padded_rows_at(centers, arena)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
@@ -158,8 +158,8 @@ def update(X, labels, centers, single, work, out, arena):
     n_samples, n_features, n_clusters = X[2], X[3], centers[2]
     if not is_small(n_samples, n_features, n_clusters) or centers[3] != n_features or labels[2] != n_samples:
         return DECLINED
-    if is_apart(labels, work[0], work[1]):
-        lend_beside(arena, work, X, centers)
+    if is_disjoint(labels, work[0], work[1]):
+        lend_unless_overlapping(arena, work, X, centers)
     rows, book, given = rows_at(X, arena), rows_at(centers, arena), rows_at(labels, arena)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
@@ -206,7 +206,7 @@ def points(X, n_clusters, single, source, work, found, arena):
     n_samples = X[2]
     if not 1 <= n_clusters <= n_samples:
         return BAD_COUNT
-    lend_beside(arena, work, X, X)
+    lend_unless_overlapping(arena, work, X, X)
     picks = empty(arena, n_clusters, np.int64)
     choose_without_replacement(source[0], n_samples, n_clusters, picks, arena)
     address, code, _, n_columns, row_stride, column_stride = X
@@ -240,7 +240,7 @@ def plus_plus(X, n_clusters, single, source, work, found, arena):
         return BAD_COUNT
     if n_samples * n_features > MAX_SMALL_VALUES:
         return DECLINED
-    lend_beside(arena, work, X, X)
+    lend_unless_overlapping(arena, work, X, X)
     rows = rows_at(X, arena)
     if not all_finite(rows):
         return NOT_FINITE
@@ -290,8 +290,8 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
     own[:] = -1
     tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, stop_on_empty)
     done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
-    _, _, _, ever_empty, n_hard = done
-    if ever_empty or n_hard != 0:
+    _, _, _, ever_empty, n_uncertain = done
+    if ever_empty or n_uncertain != 0:
         return DECLINED if start == GIVEN else DRAWN
     write_rows(book, n_features, single, found)
     return OK

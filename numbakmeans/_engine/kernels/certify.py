@@ -40,7 +40,7 @@ from numbakmeans._engine.kernels.pack import (
     row_numbers,
     score_buffers,
 )
-from numbakmeans._engine.kernels.reference import about_sq_dist, sq_dist_to
+from numbakmeans._engine.kernels.reference import approx_sq_dist, sq_dist_to
 from numbakmeans._engine.simd import (
     compare_panels,
     lane_rows,
@@ -260,7 +260,7 @@ def decide(X, block, t, points, packed, scale, candidates):
         for c in range(width):
             j, total = packed.members[p * width + c], np.inf
             if j >= 0 and packed.distinct[j] and (c == columns[p, t] or not only_best):
-                total = about_sq_dist(X, i, points, j)
+                total = approx_sq_dist(X, i, points, j)
             near[n_undecided * width + c] = total
             if total < nearest:
                 nearest, next_nearest = total, nearest

@@ -84,7 +84,7 @@ def find_candidates(lows, highs, table, n_centers, work, found):
     return n_found
 
 
-class Target(NamedTuple):
+class Destination(NamedTuple):
     """State for moving rows between accumulators: the exact sums of a task, and a workspace for a row.
 
     row : workspace (1, n_features), of the dtype of the blocks
@@ -95,14 +95,14 @@ class Target(NamedTuple):
 
 
 @kernel
-def relabel_block(block, size, new_labels, target, labels):
+def relabel_block(block, size, new_labels, destination, labels):
     """Tile. Move the rows of a block to the accumulators of their new labels; return how many changed.
 
     This is `sums.relabel` for rows stored side by side: a row that moves is copied out first.
 
     new_labels : (at least size,), int64; labels : INOUT (size,), int32, all -1 in the first pass
     """
-    (bins, sums, counts, rest), row = target
+    (bins, sums, counts, rest), row = destination
     fresh, moved = labels[0] < 0, 0
     for r in range(size):
         new, old = new_labels[r], labels[r]
@@ -136,7 +136,7 @@ def relabel_whole_block(size, block_label, label, totals, mine):
 
 
 @kernel
-def label_block(block, size, block_label, new_labels, target, labels):
+def label_block(block, size, block_label, new_labels, destination, labels):
     """Tile. Give the rows of a block their new labels; return the block's label and how many rows changed.
 
     new_labels : (lanes,), int64; labels : INOUT (size,), int32, not read where the block has a label
@@ -149,7 +149,7 @@ def label_block(block, size, block_label, new_labels, target, labels):
         differ |= new_labels[r] ^ new_labels[0]
     moved = 0
     if changed != 0:
-        moved = relabel_block(block, size, new_labels, target, labels)
+        moved = relabel_block(block, size, new_labels, destination, labels)
     return (MIXED if differ != 0 else new_labels[0]), moved
 
 
@@ -167,7 +167,7 @@ def box_of(first, last, blocks, arena):
 
 
 @kernel
-def filtered_chunk(first, last, blocks, book, target, assignment, arena):
+def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
     """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`."""
     starts, widths, data, lows, highs, totals = blocks
     (block_labels, labels, _), (table, centers) = assignment, book
@@ -196,16 +196,18 @@ def filtered_chunk(first, last, blocks, book, target, assignment, arena):
         row_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
         if n_candidates > 1:
             nearest_lanes(block, centers, found, n_candidates, new_labels)
-            block_labels[b], n_moved = label_block(block, size, block_label, new_labels, target, row_labels)
+            block_labels[b], n_moved = label_block(
+                block, size, block_label, new_labels, destination, row_labels
+            )
             moved += n_moved
             n_decided += size
             n_pairs += size * n_candidates
             continue
         if block_label == MIXED:
             new_labels[:] = label
-            moved += relabel_block(block, size, new_labels, target, row_labels)
+            moved += relabel_block(block, size, new_labels, destination, row_labels)
         else:
-            moved += relabel_whole_block(size, block_label, label, totals[b], target.mine)
+            moved += relabel_whole_block(size, block_label, label, totals[b], destination.mine)
         block_labels[b] = label
     return moved, n_decided, n_pairs
 
@@ -216,12 +218,12 @@ def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
     bins, sums, counts, _, _ = assignment.tables
     n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(sums)
     row, rest = empty(arena, (1, n_features), blocks.data.dtype), empty(arena, n_features, np.float64)
-    target = Target(TaskSums(bins, sums[task], counts[task], rest), row)
+    destination = Destination(TaskSums(bins, sums[task], counts[task], rest), row)
     moved, n_decided, n_pairs = 0, 0, 0
     for first in range(task * chunk_blocks, n_blocks, n_tasks * chunk_blocks):
         marked = mark(arena)
         last = minimum(first + chunk_blocks, n_blocks)
-        done = filtered_chunk(first, last, blocks, book, target, assignment, arena)
+        done = filtered_chunk(first, last, blocks, book, destination, assignment, arena)
         moved, n_decided, n_pairs = moved + done[0], n_decided + done[1], n_pairs + done[2]
         release(arena, marked)
     return moved, n_decided, n_pairs

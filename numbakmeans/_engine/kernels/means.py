@@ -2,7 +2,7 @@
 
 Nearly all means are computed side by side in double-double arithmetic, and certified: by an error bound, or
 because no operation was rounded. The few others, and means over NaN or infinities, are marked as hard and
-left to `exact.mend_means`.
+left to `exact.recompute_means`.
 
 References
 ----------
@@ -116,9 +116,9 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
 
     Returns
     -------
-    n_hard : number of means marked as hard
+    n_uncertain : number of means marked as hard
     """
-    bins, sums, counts, sizes, hard = tables
+    bins, sums, counts, sizes, uncertain = tables
     exponents, n_tasks = bins.exponents, sums.shape[0]
     start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
     n_parts, n_features = exponents.shape
@@ -129,7 +129,7 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
     for p in range(n_parts):
         for t in range(width):
             work[5 + p, t] = power_of_two(exponents[p, t % n_features])
-    n_hard = 0
+    n_uncertain = 0
     for first in range(start, stop, at_once):
         last = minimum(first + at_once, stop)
         for j in range(first, last):
@@ -153,13 +153,13 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
                 if sizes[j] == 0:
                     mean = np.float64(np.float32(centers[j, f])) if single else centers[j, f]
                 else:
-                    hard[j, f] = work[1, here + f] == 0.0
+                    uncertain[j, f] = work[1, here + f] == 0.0
                     for p in range(n_parts, sums.shape[2]):
                         for s in range(n_tasks):
-                            hard[j, f] |= sums[s, j, p, f] != 0
-                    n_hard += 1 if hard[j, f] else 0
+                            uncertain[j, f] |= sums[s, j, p, f] != 0
+                    n_uncertain += 1 if uncertain[j, f] else 0
                 centers[j, f] = mean
-    return n_hard
+    return n_uncertain
 
 
 @kernel
@@ -172,7 +172,7 @@ def means(executor, tables, single, chunk_rows, centers):
 
     Returns
     -------
-    n_hard : number of means marked as hard, which are still to be computed
+    n_uncertain : number of means marked as hard, which are still to be computed
     """
     n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
     return parallel_for(executor, n_chunks, means_chunk, (tables, single, chunk_rows, centers))

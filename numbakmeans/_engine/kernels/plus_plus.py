@@ -78,8 +78,8 @@ def pick_row(sq_dists, starts, leaf_sums, total, uniform):
     return row if row >= 0 else scan_pick(sq_dists, total, uniform)
 
 
-class Approach(NamedTuple):
-    """The last pick, in the form in which `approach_task` compares rows with it.
+class LastPick(NamedTuple):
+    """The last pick, in the form in which `lower_task` compares rows with it.
 
     center : (padded features,), float64; point : (n_features,), float32, compared with quantized rows
     sq_dists : INOUT (n_samples,), D to the nearest pick
@@ -95,7 +95,7 @@ class Approach(NamedTuple):
 
 
 @kernel
-def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
+def lower_leaf(block, center, start, stop, lane_dists, sq_dists):
     """Tile. Lower D of all rows of a leaf, packed into block, to the distance from one more center."""
     sq_dist_tile(block, center, lane_dists)
     for i in range(start, stop):
@@ -104,7 +104,7 @@ def approach_leaf(block, center, start, stop, lane_dists, sq_dists):
 
 
 @kernel
-def approach_rows(X, start, rows, n_rows, center, lane_dists):
+def distances_of_rows(X, start, rows, n_rows, center, lane_dists):
     """Tile. Compute D between some rows of a leaf and one center.
 
     Four rows are processed at a time to hide the latency of the additions, each of which depends on the last.
@@ -125,18 +125,18 @@ def approach_rows(X, start, rows, n_rows, center, lane_dists):
 
 
 @kernel
-def approach_near(X, begin, leaf, approach, quantized, sq_dists, arena):
+def lower_near(X, begin, leaf, last_pick, quantized, sq_dists, arena):
     """Tile. Lower D of those rows of a leaf that their quantized rows do not rule out; return their number.
 
-    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as in `approach_task`
+    begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as in `lower_task`
     """
     errors, limits = quantized.errors[leaf], quantized.limits[leaf]
     marked = mark(arena)
     hits = empty(arena, len(limits) // GROUP_LANES, np.int64)
     rows, lane_dists = empty(arena, LEAF_ROWS, np.int64), empty(arena, LEAF_ROWS, np.float64)
-    n_near = near_rows(quantized.steps[leaf], approach.point, limits, hits, rows)
+    n_near = near_rows(quantized.steps[leaf], last_pick.point, limits, hits, rows)
     if n_near > 0:
-        approach_rows(X, begin, rows, n_near, approach.center, lane_dists)
+        distances_of_rows(X, begin, rows, n_near, last_pick.center, lane_dists)
         for t in range(n_near):
             r, sq_dist = rows[t], lane_dists[t]
             if sq_dist < sq_dists[r]:
@@ -150,7 +150,7 @@ def approach_near(X, begin, leaf, approach, quantized, sq_dists, arena):
 def requantize(block, leaf, first, quantized, sq_dists, arena):
     """Tile. Quantize the rows of a leaf at the first pick, and compute the limits of all its rows.
 
-    block : the rows of the leaf, packed; sq_dists : of its rows; others as in `approach_task`
+    block : the rows of the leaf, packed; sq_dists : of its rows; others as in `lower_task`
     """
     origin, scale, errors = quantized.origin, quantized.scale, quantized.errors[leaf]
     if first:
@@ -161,14 +161,14 @@ def requantize(block, leaf, first, quantized, sq_dists, arena):
 
 
 @kernel
-def approach_task(task, arena, n_tasks, X, job, quantized, approach):
+def lower_task(task, arena, n_tasks, X, job, quantized, last_pick):
     """Task. Lower D of the rows of some leaves to the distance from one more center, and sum up the leaves.
 
-    approach : INOUT `Approach`; others as in `pick_rows`
+    last_pick : INOUT `LastPick`; others as in `pick_rows`
     """
-    leaves, sq_dists = job.leaves, approach.sq_dists
+    leaves, sq_dists = job.leaves, last_pick.sq_dists
     starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
-    center, begin = approach.center, starts[job.first_leaf]
+    center, begin = last_pick.center, starts[job.first_leaf]
     block = zeros(arena, (len(center), LEAF_ROWS), np.float64)
     lane_dists = empty(arena, LEAF_ROWS, np.float64)
     first_leaf = job.first_leaf + task * n_leaves // n_tasks
@@ -177,16 +177,16 @@ def approach_task(task, arena, n_tasks, X, job, quantized, approach):
         start, stop = starts[leaf], starts[leaf + 1]
         whole = True
         if quantized is not None:
-            whole = not approach.near or leaf >= len(quantized.steps)
+            whole = not last_pick.near or leaf >= len(quantized.steps)
             if not whole:
                 own = sq_dists[start:stop]
-                if approach_near(X, start - begin, leaf, approach, quantized, own, arena) == 0:
+                if lower_near(X, start - begin, leaf, last_pick, quantized, own, arena) == 0:
                     continue
         if whole:
             pack_block(X, start - begin, stop - begin, block)
-            approach_leaf(block, center, start, stop, lane_dists, sq_dists)
+            lower_leaf(block, center, start, stop, lane_dists, sq_dists)
             if quantized is not None and leaf < len(quantized.steps):
-                requantize(block, leaf, approach.first, quantized, sq_dists[start:stop], arena)
+                requantize(block, leaf, last_pick.first, quantized, sq_dists[start:stop], arena)
         leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
 
 
@@ -208,8 +208,8 @@ def pick_rows(executor, n_tasks, X, job, quantized, picking, arena):
         near = False
         if quantized is not None and p > 1:
             near = scale_point(center, quantized.origin, quantized.scale, point)
-        approach = Approach(center, point, sq_dists, p == 1, near)
-        parallel_for(executor, n_tasks, approach_task, (n_tasks, X, job, quantized, approach))
+        last_pick = LastPick(center, point, sq_dists, p == 1, near)
+        parallel_for(executor, n_tasks, lower_task, (n_tasks, X, job, quantized, last_pick))
         if job.last_leaf == len(leaves.depths):
             total = sum_leaves(leaves.sums, leaves.depths, arena)
             picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
@@ -239,7 +239,7 @@ def pick_all(X, first, uniforms, picks, arena):
         for f in range(n_features):
             center[f] = X[picks[p - 1], f]
         # Called directly: `parallel_for` would allocate a new arena for each pick.
-        approach_task(0, arena, 1, X, job, None, Approach(center, point, sq_dists, p == 1, False))
+        lower_task(0, arena, 1, X, job, None, LastPick(center, point, sq_dists, p == 1, False))
         total = sum_leaves(leaves.sums, leaves.depths, arena)
         picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
         release(arena, before)

@@ -33,7 +33,7 @@ from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
 
 #: Squared norm up to which a vector is too short to give a direction.
-SHORTEST = 2.0**-200
+MIN_SQUARE_NORM = 2.0**-200
 
 
 @bounding_kernel
@@ -52,7 +52,7 @@ def orthonormalize(vectors):
                     vectors[t, f] -= along * vectors[s, f]
         square = square_norm(vectors, t)
         # In float64: the reciprocal of a short length overflows float32.
-        factor = 1.0 / np.sqrt(square) if square > maximum(1e-6 * before, SHORTEST) else 0.0
+        factor = 1.0 / np.sqrt(square) if square > maximum(1e-6 * before, MIN_SQUARE_NORM) else 0.0
         for f in range(n_features):
             vectors[t, f] *= factor
 

@@ -2,7 +2,7 @@
 
 A row x is quantized to a vector q of int8 with x = origin + scale * (q + e), and an upper bound E on |e|. The
 same transform maps the new pick c to a float32 vector t with c = origin + scale * (t + e'), where |e'| is at
-most `SLACK` * sqrt(n_features): see `scale_point`. The true distance then satisfies
+most `POINT_ERROR` * sqrt(n_features): see `scale_point`. The true distance then satisfies
 
     |x - c| / scale  >=  |q - t| - E - |e'|
 
@@ -39,21 +39,21 @@ from numbakmeans._numba.scalars import minimum
 
 #: Largest root mean square of the values of t, and the rounding error of such a value in float32.
 REACH = 1024.0
-SLACK = REACH * 2.0**-23
+POINT_ERROR = REACH * 2.0**-23
 
 
 @kernel
-def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
+def quantize_leaf(block, n_rows, origin, scale, quantized, errors, arena):
     """Tile. Quantize the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
 
-    quantized_row : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds E
+    quantized : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds E
 
     Any q is valid, because its error is measured: x - origin - scale * q, in float64. If x is within range of
     the steps, the computed error is off by less than 2**-44 scale per feature; if x lies beyond, by another
     2**-50 of its own size. More than that is added. An error that overflows is +inf, and such a row is never
     skipped.
     """
-    n_features, marked = quantized_row.shape[0], mark(arena)
+    n_features, marked = quantized.shape[0], mark(arena)
     squares = zeros(arena, n_rows, np.float64)
     most, steps, shift = np.float64(STEPS), 1.0 / scale, 1.5 * 2.0**52
     for f in range(n_features):
@@ -66,7 +66,7 @@ def quantize_leaf(block, n_rows, origin, scale, quantized_row, errors, arena):
             q = q if q > -most else -most
             # Adding and subtracting 1.5 * 2**52 rounds to an integer.
             q = (q + shift) - shift
-            quantized_row[f, r] = np.int8(q)
+            quantized[f, r] = np.int8(q)
             e = offset - q * scale
             squares[r] += e * e
     for r in range(n_rows):
@@ -81,7 +81,7 @@ def scale_point(center, origin, scale, point):
 
     center : (at least n_features,), float64, the pick
     point : OUT (n_features,), float32. Each value is off by a factor within 1 +- 2**-24 (1 + 2**-27): two
-    operations in float64 and the rounding to float32. So |e'| is below SLACK * sqrt(n_features).
+    operations in float64 and the rounding to float32. So |e'| is below POINT_ERROR * sqrt(n_features).
     """
     square = 0.0
     for f in range(len(point)):
@@ -99,18 +99,18 @@ def limit_of(sq_dist, error, scale, n_features):
     """
     if sq_dist == 0.0:
         return np.float32(0.0)
-    length = np.sqrt(sq_dist) / scale + error + SLACK * np.sqrt(n_features)
+    length = np.sqrt(sq_dist) / scale + error + POINT_ERROR * np.sqrt(n_features)
     return np.float32(length * length * (1.0 + (n_features + 16) * 2.0**-23))
 
 
 @kernel
-def near_rows(quantized_row, point, limits, hits, rows):
+def near_rows(quantized, point, limits, hits, rows):
     """Tile. List the rows of a leaf that are below their limits, in order; return their number.
 
-    quantized_row : (n_features, lanes); limits : (lanes,), 0 beyond the last row
+    quantized : (n_features, lanes); limits : (lanes,), 0 beyond the last row
     hits : workspace (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
     """
-    near_lanes(quantized_row, point, limits, hits)
+    near_lanes(quantized, point, limits, hits)
     n_near, n_words = 0, 64 // GROUP_LANES
     for first in range(0, len(hits), n_words):
         hit = np.int64(0)

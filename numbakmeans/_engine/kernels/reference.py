@@ -136,7 +136,7 @@ def sq_dist_to(X, i, centers, j):
 
 
 @bounding_kernel
-def about_sq_dist(X, i, centers, j):
+def approx_sq_dist(X, i, centers, j):
     """Return D(i, j) up to rounding: the terms are summed in any order."""
     sq_dist = 0.0
     for f in range(X.shape[1]):

@@ -67,21 +67,21 @@ def bins_of(ranges, arena):
 
 
 @kernel
-def pack_rows(X, kept, bins, arena):
-    """Return all rows as `Blocks`; kept : None if their parts are not stored."""
+def pack_rows(X, with_parts, bins, arena):
+    """Return all rows as `Blocks`; with_parts : None if their parts are not stored."""
     n_samples, n_features = X.shape
     step = lanes_at_once(X)
     n_blocks = (n_samples + MAX_SMALL_BLOCK_ROWS - 1) // MAX_SMALL_BLOCK_ROWS
     # Blocks of equal size, because a lane without a row costs as much as any other.
     block_rows = ((n_samples + n_blocks - 1) // n_blocks + step - 1) // step * step
     lanes = zeros(arena, (n_blocks, n_features, block_rows), np.float64)
-    n_kept = 0 if kept is None else n_blocks
+    n_kept = 0 if with_parts is None else n_blocks
     parts = empty(arena, (n_kept, len(bins.constants), n_features, block_rows), np.int64)
     rest = empty(arena, block_rows, np.float64)
     for b in range(n_blocks):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, n_samples)
         pack_block(X, start, stop, lanes[b])
-        if kept is not None:
+        if with_parts is not None:
             split_lanes(lanes[b], stop - start, bins, rest, parts[b])
     return Blocks(lanes, parts)
 
@@ -107,14 +107,14 @@ def work_for(blocks, n_clusters, tables, arena):
 
 
 @kernel
-def relabel_block(X, b, kept, unkept, blocks, labels, work):
+def relabel_block(X, b, with_parts, without_parts, blocks, labels, work):
     """Move the rows of block b to the accumulators of their new labels; return how many moved."""
     block_rows = blocks.lanes.shape[2]
     start, stop = b * block_rows, minimum((b + 1) * block_rows, len(X))
     new_labels, mine, moved = work.new_labels, work.mine, 0
-    if unkept is not None:
+    if without_parts is not None:
         moved = relabel(X, start, stop, new_labels, labels, mine)
-    if kept is not None:
+    if with_parts is not None:
         if labels[start] < 0:
             moved = label_lanes(blocks.parts[b], start, stop, new_labels, labels, mine)
         else:
@@ -123,17 +123,17 @@ def relabel_block(X, b, kept, unkept, blocks, labels, work):
 
 
 @kernel
-def assign_all(X, kept, unkept, blocks, centers, labels, work):
+def assign_all(X, with_parts, without_parts, blocks, centers, labels, work):
     """Assign every row to its nearest center, and move it between accumulators; return how many moved."""
     moved = 0
     for b in range(len(blocks.lanes)):
         nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels)
-        moved += relabel_block(X, b, kept, unkept, blocks, labels, work)
+        moved += relabel_block(X, b, with_parts, without_parts, blocks, labels, work)
     return moved
 
 
 @kernel
-def sum_again(X, kept, unkept, blocks, labels, work):
+def sum_again(X, with_parts, without_parts, blocks, labels, work):
     """Sum up the rows by the labels that an earlier call left."""
     block_rows = blocks.lanes.shape[2]
     for b in range(len(blocks.lanes)):
@@ -141,46 +141,47 @@ def sum_again(X, kept, unkept, blocks, labels, work):
         for i in range(start, stop):
             work.new_labels[i - start] = labels[i]
             labels[i] = -1
-        relabel_block(X, b, kept, unkept, blocks, labels, work)
+        relabel_block(X, b, with_parts, without_parts, blocks, labels, work)
 
 
 @kernel
-def make_passes(X, kept, unkept, options, answer, tables, arena):
+def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     """Make up to max_iter passes over few rows, stopping at a fixed point.
 
     Parameters
     ----------
     X : (n_samples, n_features), float64
-    kept, unkept : whether the parts of the rows are stored (`keeps_parts`), or not; one of the two is True
-    and the other None, and the branch of None is not compiled
+    with_parts, without_parts : whether the parts of rows are stored (`keeps_parts`), or not; one of the two
+    is True and the other None, and the branch of None is not compiled
     options : `structs.problems.Options`; answer : INOUT `Answer`
     tables : INOUT `Sums` of one task, zeros at first
 
     Returns
     -------
     n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, for this call
-    n_hard : number of means still to be computed (`means`); if there are any, the call ends with their pass
+    n_uncertain : number of means still to be computed (`means`); if there are any, the call ends with their
+    pass
     """
     single, max_iter, stop_on_empty = options
     centers, labels = answer
     n_clusters = len(centers)
     marked = mark(arena)
-    blocks = pack_rows(X, kept, tables.bins, arena)
+    blocks = pack_rows(X, with_parts, tables.bins, arena)
     work = work_for(blocks, n_clusters, tables, arena)
     if labels[0] >= 0:
-        sum_again(X, kept, unkept, blocks, labels, work)
-    n_iter, moved, n_empty, ever_empty, n_hard = 0, -1, 0, False, 0
-    while n_iter < max_iter and moved != 0 and n_hard == 0 and not (stop_on_empty and ever_empty):
+        sum_again(X, with_parts, without_parts, blocks, labels, work)
+    n_iter, moved, n_empty, ever_empty, n_uncertain = 0, -1, 0, False, 0
+    while n_iter < max_iter and moved != 0 and n_uncertain == 0 and not (stop_on_empty and ever_empty):
         n_iter += 1
-        moved = assign_all(X, kept, unkept, blocks, centers, labels, work)
+        moved = assign_all(X, with_parts, without_parts, blocks, centers, labels, work)
         if moved != 0:
-            n_hard = means_chunk(0, arena, tables, single, n_clusters, centers)
+            n_uncertain = means_chunk(0, arena, tables, single, n_clusters, centers)
         n_empty = 0
         for j in range(n_clusters):
             n_empty += 1 if tables.sizes[j] == 0 else 0
         ever_empty = ever_empty or n_empty > 0
     release(arena, marked)
-    return n_iter, moved, n_empty, ever_empty, n_hard
+    return n_iter, moved, n_empty, ever_empty, n_uncertain
 
 
 @kernel
@@ -216,24 +217,24 @@ def sums_for(ranges, n_clusters, arena):
 
 
 @kernel
-def solve(X, kept, unkept, options, answer, found, arena):
+def solve(X, with_parts, without_parts, options, answer, found, arena):
     """Make up to max_iter passes over few finite rows: `make_passes`, for Python.
 
     found : OUT, sizes and hard, as in `Sums`
 
     Returns
     -------
-    n_iter, moved, n_empty, ever_empty, n_hard : as in `make_passes`; no pass is made if parts are to be
+    n_iter, moved, n_empty, ever_empty, n_uncertain : as in `make_passes`; no pass is made if parts are to be
     stored but the range of the values needs too many of them
     """
     ranges = ranges_of(X, arena)
     # Nested, because only a condition on the argument alone keeps Numba from compiling the body.
-    if kept is not None:  # noqa: SIM102
+    if with_parts is not None:  # noqa: SIM102
         if ranges.n_parts > MAX_LANE_SUMS_PARTS:
             return 0, -1, 0, False, 0
     own = sums_for(ranges, len(answer.centers), arena)
     tables = Sums(own.bins, own.sums, own.counts, *found)
-    return make_passes(X, kept, unkept, options, answer, tables, arena)
+    return make_passes(X, with_parts, without_parts, options, answer, tables, arena)
 
 
 @kernel
@@ -279,21 +280,21 @@ def exact_quotient(values, divisor, single, arena):
     for i in range(len(values)):
         add_row(values, i, tables.bins, rest, tables.sums[0, 0])
     tables.counts[0, 0] = divisor
-    n_hard = means_chunk(0, arena, tables, single, 1, quotient)
+    n_uncertain = means_chunk(0, arena, tables, single, 1, quotient)
     release(arena, marked)
-    return quotient[0, 0], n_hard == 0
+    return quotient[0, 0], n_uncertain == 0
 
 
 @kernel
 def drop_empty(centers, n_codes, sizes):
     """Move those of the first n_codes centers that have rows to the front; return their number."""
-    kept = 0
+    n_kept = 0
     for j in range(n_codes):
         if sizes[j] > 0:
             for f in range(centers.shape[1]):
-                centers[kept, f] = centers[j, f]
-            kept += 1
-    return kept
+                centers[n_kept, f] = centers[j, f]
+            n_kept += 1
+    return n_kept
 
 
 @kernel
@@ -331,8 +332,8 @@ def refine(X, first_single, single, thresh, max_iter, centers, arena):
             add_row(X, i, tables.bins, work.mine.rest, work.mine.sums[j])
             work.mine.counts[j] += 1
         distortion, certain = exact_quotient(dists, n_samples, rounds, arena)
-        n_hard = means_chunk(0, arena, tables, single, n_codes, centers)
-        if n_hard > 0 or not certain:
+        n_uncertain = means_chunk(0, arena, tables, single, n_codes, centers)
+        if n_uncertain > 0 or not certain:
             return n_codes, distortion, False
         n_codes = drop_empty(centers, n_codes, tables.sizes)
         release(arena, marked)

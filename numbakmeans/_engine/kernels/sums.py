@@ -258,8 +258,8 @@ def relabel_lanes(parts, start, stop, new_labels, labels, mine):
 
 
 @kernel
-def add_labelled_task(task, arena, X, labels, chunk_rows, tables):
-    """Task. Add the rows of every n-th chunk to the task's accumulators; see `add_labelled`."""
+def add_labeled_task(task, arena, X, labels, chunk_rows, tables):
+    """Task. Add the rows of every n-th chunk to the task's accumulators; see `add_labeled`."""
     n_samples, n_tasks = X.shape[0], len(tables.sums)
     sums, counts, rest = tables.sums[task], tables.counts[task], empty(arena, X.shape[1], np.float64)
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
@@ -269,6 +269,6 @@ def add_labelled_task(task, arena, X, labels, chunk_rows, tables):
 
 
 @kernel
-def add_labelled(executor, X, labels, chunk_rows, tables):
+def add_labeled(executor, X, labels, chunk_rows, tables):
     """Add every row to the sums of its label; labels : (n_samples,), int32; tables : INOUT `Sums`."""
-    parallel_for(executor, len(tables.sums), add_labelled_task, (X, labels, chunk_rows, tables))
+    parallel_for(executor, len(tables.sums), add_labeled_task, (X, labels, chunk_rows, tables))

@@ -11,11 +11,11 @@ import numpy as np
 from numbakmeans._engine.kernels.bounds import (
     Centers,
     bound_rows,
-    count_needs,
+    count_wanted,
     drifts_of,
     keep_undecided,
-    pick_rows,
     rows_of,
+    select_rows,
 )
 from numbakmeans._engine.kernels.certify import (
     Block,
@@ -88,7 +88,7 @@ def check_bounds(b, centers, rows, fast, work, arena):
         bound_fast(b, block, fast, centers.transform, rows, work.to_fast, arena)
         work.counts[PAIRED] += n_fast * n_rows
         work.totals[SPENT] += n_fast / len(centers.points) * n_rows
-    n_selected, n_measured = pick_rows(b, block, centers, rows, work.to_fast, arena)
+    n_selected, n_measured = select_rows(b, block, centers, rows, work.to_fast, arena)
     work.counts[CHECKED] += n_rows
     work.totals[SPENT] += (
         costs.checking * n_rows + costs.measuring * n_measured + costs.undecided * n_selected
@@ -138,7 +138,7 @@ def label_undecided(b, n_selected, centers, rows, projections, work, arena):
         return label_by_scores(b, n_selected, centers, rows, work, arena)
     block, costs = work.block, work.schedule.costs
     n_groups, n_clusters = len(block.group_mask), len(centers.points)
-    n_undecided = count_needs(block.group_mask, n_selected)
+    n_undecided = count_wanted(block.group_mask, n_selected)
     marked = mark(arena)
     pairs = pair_buffers(projections, rows.lower.shape[2], arena)
     find_pairs(b, block, n_selected, projections, centers.drifts.duplicates, rows, pairs)

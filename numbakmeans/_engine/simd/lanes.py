@@ -68,7 +68,7 @@ def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: An
                         transposed[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
             return transposed
 
-        def schedule(pointers: list[Any], feature: Any, lane: Any) -> None:
+        def transpose_square(pointers: list[Any], feature: Any, lane: Any) -> None:
             vectors = [v.load(pointer, feature, v.vector) for pointer in pointers]
             step = 1
             while step < size:
@@ -84,10 +84,10 @@ def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: An
                 lane = builder.mul(group.index, I64(size))
                 pointers = [row_at(builder.add(lane, I64(t))) for t in range(size)]
                 n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
-                with cgutils.for_range(builder, n_squares) as transposed:
-                    schedule(pointers, builder.mul(transposed.index, I64(size)), lane)
+                with cgutils.for_range(builder, n_squares) as square:
+                    transpose_square(pointers, builder.mul(square.index, I64(size)), lane)
                 # The last features; overlaps the previous square if the features do not fill whole squares.
-                schedule(pointers, builder.sub(n_features, I64(size)), lane)
+                transpose_square(pointers, builder.sub(n_features, I64(size)), lane)
             with few_features, cgutils.for_range(builder, I64(width)) as lane:
                 row = row_at(lane.index)
                 with cgutils.for_range(builder, n_features) as feature:

@@ -34,7 +34,7 @@ class Problems(NamedTuple):
     X : the rows of all; starts : (n_problems + 1,), int64, where the rows of each problem begin
     center_starts : (n_problems + 1,), int64, where the centers of each problem begin
     answer : INOUT `Answer`, the centers and labels of all
-    empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_hard` of each
+    empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_uncertain` of each
     """
 
     X: np.ndarray

@@ -35,14 +35,14 @@ class Sums(NamedTuple):
     sums : (n_tasks, n_clusters + padding, n_parts or more, n_features), int64
     counts : (n_tasks, n_clusters + padding), int64
     sizes : (n_clusters,), int64
-    hard : (n_clusters, n_features), bool, marks the means that `means.means` could not certify
+    uncertain : (n_clusters, n_features), bool, marks the means that `means.means` could not certify
     """
 
     bins: Bins
     sums: np.ndarray
     counts: np.ndarray
     sizes: np.ndarray
-    hard: np.ndarray
+    uncertain: np.ndarray
 
 
 class TaskSums(NamedTuple):
