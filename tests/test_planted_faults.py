@@ -112,17 +112,17 @@ FAULTS = {
         "float32",
     ),
     "the nearest target forgotten": (
-        "_engine/kernels/fast.py",
+        "_engine/kernels/fast_centers.py",
         "other = second[p, r] if columns[p, r] + p * width == own else best[p, r]",
         "other = second[p, r]",
-        "yinyang, fast",
+        "yinyang, fast centers",
         "float32",
     ),
     "a group whose fast are forgotten": (
         "_engine/kernels/bounds.py",
         "np.float32(0.0 if drifts.has_fast[g] else np.inf)",
         "np.float32(np.inf)",
-        "yinyang, fast",
+        "yinyang, fast centers",
         "float32",
     ),
     "projections that are too far apart": (
