@@ -1,6 +1,7 @@
 """Run sweeps, all of them by default: ``python -m tuning [--list] [--quick] [NAME ...]``."""
 
 import argparse
+import os
 import warnings
 
 from tuning.runner import measure, thin
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{name:22}{', '.join(SWEEPS[name].thresholds)}")
         return
     warnings.simplefilter("ignore")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.5:
+        print(f"the machine is not idle (load {load:.1f}): times are not reliable")
     wrong: list[str] = []
     for name in names:
         sweep = SWEEPS[name]

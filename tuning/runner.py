@@ -71,6 +71,10 @@ def losses(times: Sequence[dict[Any, float]]) -> dict[Any, float]:
     return {key: mean / min(means.values()) - 1.0 for key, mean in means.items()}
 
 
+def shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 class Finding(NamedTuple):
     """What the times say about some thresholds, as lines to print."""
 
@@ -98,10 +102,12 @@ class Sweep:
     def findings(self, measure: Measure) -> Iterator[Finding]:
         for threshold, others in self.tries.items():
             present = getattr(at, threshold)
-            times = list(self._times(threshold, dict.fromkeys((*others, present)), measure))
+            times = list(self._times(threshold, sorted({*others, present}), measure))
             lost = losses(times)
-            lines = [f"{v!s:>24} {loss:+7.1%}{' (present)' * (v == present)}" for v, loss in lost.items()]
-            flat = ", ".join(str(value) for value, loss in lost.items() if loss <= FLAT)
+            lines = [
+                f"{shown(v):>24} {loss:+7.1%}{' (present)' * (v == present)}" for v, loss in lost.items()
+            ]
+            flat = ", ".join(shown(value) for value, loss in lost.items() if loss <= FLAT)
             lines.append(f"the present value loses {lost[present]:.1%}; flat: {flat}")
             yield Finding((threshold,), lines, lost[present] > WRONG)
 
@@ -141,7 +147,7 @@ class Choice:
             if (loss := each[chosen] / each[best] - 1.0) > WRONG:
                 lines.append(f"{chosen} loses {loss:.0%} to {best} on {case}")
         lost = losses(times)
-        lines += [f"{option!s:>24} {loss:+7.1%}" for option, loss in lost.items()]
+        lines += [f"{shown(option):>24} {loss:+7.1%}" for option, loss in lost.items()]
         yield Finding(self.thresholds, lines, lost["the plan"] > WRONG)
 
 

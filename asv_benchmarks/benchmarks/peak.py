@@ -88,7 +88,7 @@ class Peak:
         passes = ALGORITHMS["certified"](samples, self.plan, samples.transform(centers))
         tables = samples.tables(len(start), self.plan.n_tasks)
         labels = np.full(len(X), -1, np.int32)
-        self.run = lambda: passes.run(centers, labels, tables.sums, tables.counts)
+        self.run = lambda: passes.run(centers, labels, tables)
         self.run()
 
     def track_share_of_peak(self, dtype):
