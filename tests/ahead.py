@@ -1,12 +1,15 @@
-"""Results that tests wait for, made two at a time: processes that mostly compile, on one core each."""
+"""Compute results ahead of the tests that wait for them, two at a time.
+
+They come from processes that mostly compile, on one core each.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
 
 def run_ahead(request, function, *names):
-    """Begin function(*values) for the values that the collected tests of this file give to some parameters.
+    """Run function(*values) in the background for the parameter values of the collected tests of this file.
 
-    Yields what returns the result for some values; for the body of a fixture of module scope.
+    Yield a function that returns the result for given values; for a module-scoped fixture (`yield from`).
     """
     items = [
         item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")

@@ -1,4 +1,4 @@
-"""Every kind of answer, as hashes: a program that other settings of threads and layers run.
+"""Hash every kind of answer: a program that tests run under various threading layers and thread counts.
 
 ``python answers.py LAYER THREADS`` prints a JSON object: case -> hash of all its results.
 """
@@ -19,7 +19,7 @@ def digest(*arrays):
 
 
 def matrix_cases():
-    """Return the cases that the oracle answers too: name -> (X, starting centers, passes)."""
+    """Return the cases that the oracle can answer, too: name -> (X, starting centers, passes)."""
     cases = {}
     for dtype in (np.float32, np.float64):
         for name, (X, centers) in ugly.cases(dtype).items():
@@ -29,7 +29,7 @@ def matrix_cases():
 
 
 def answers():
-    """Return the library's answers."""
+    """Return the hashes of the library's answers, by name."""
     from numbakmeans import fit, kmeans, kmeans2, vq, whiten
     from numbakmeans._engine import plan as _plan
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-# Before Numba is imported: more threads than cores, so that slots outnumber what the machine has.
+# Before Numba is imported: more threads than most machines have cores, so that tasks outnumber the cores.
 os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 
 import numba
@@ -19,7 +19,7 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
-#: Files that take long, and begin first where files run side by side: the last to end shall be a short one.
+#: Slow files, which start first where files run in parallel, so that the last one to finish is a short one.
 LONG = (
     "test_settings.py",
     "test_planted_faults.py",
@@ -31,10 +31,10 @@ LONG = (
 
 
 def pytest_configure(config):
-    # What a script starts in the background ignores Ctrl-C, and so would all programs that tests interrupt.
+    # A process that a script starts in the background ignores SIGINT, and so would the programs it starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Of pytest-xdist: in the order of collection, not by the number of tests in a file.
+    # pytest-xdist: keep the order of collection instead of sorting by the number of tests in a file.
     config.option.loadscopereorder = False
 
 
@@ -44,13 +44,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def bounds_checked(monkeypatch):
-    """Ask bounds of all rows (`ways.ask_all`): a plan that users never have, for tests of what bounds do."""
+    """Check the bounds of all rows (`ways.ask_all`): a plan that users never get, to test the bounds."""
     ways.ask_all(monkeypatch.setattr)
 
 
 @pytest.fixture(params=[1, 3, 8])
 def threads(request, monkeypatch):
-    """Run with this many threads, in parallel kernels whatever the size (but for one thread)."""
+    """Run with this many threads; with more than one, kernels are parallel whatever the size."""
     before = numba.get_num_threads()
     numba.set_num_threads(request.param)
     monkeypatch.setattr(at, "MIN_PARALLEL_STEPS", 0)

@@ -1,8 +1,7 @@
-"""Programs that call doors from a user's compiled code, each in a process of its own: ``python doors.py
-NAME``.
+"""Call doors from a user's compiled code, each program in its own process: ``python doors.py NAME``.
 
-`users.py`, which tests write beside their caches, holds the user's functions (`USERS`). Each program prints
-what it found, as JSON.
+The tests write `users.py`, the user's functions (`USERS`), next to their caches. Each program prints its
+findings as JSON.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ import warnings
 
 import numpy as np
 
-#: The user's module: without USERS_COMPILES nothing in it imports us, as Numba's cache holds all of it.
+#: The user's module. Without USERS_COMPILES it does not import us: Numba's cache holds all of its code.
 USERS = """
 import os
 import numpy as np
@@ -75,14 +74,14 @@ def stack(shape, n_problems=40):
 
 
 def right(data, k):
-    """Return what `many` should."""
+    """Return the labels that `many` should return."""
     from numbakmeans import kmeans2
 
     return np.array([11 * kmeans2(X, X[:k], 7)[1] for X in data])
 
 
 def called():
-    """Everything, here and in a prange whose threads all come at once; on stacks of few rows, and of many."""
+    """Call everything, here and in a prange whose threads all call at once; with few rows and with many."""
     from users import clustered, drawn, labelled, many, whitened
 
     imported = "numbakmeans._nopython" in sys.modules
@@ -115,7 +114,7 @@ def called():
 
 
 def same(results, expected):
-    """Are the parts of several results equal?"""
+    """Return whether the parts of several results are equal."""
     for ours, rights in zip(results, expected, strict=True):
         if isinstance(rights, np.ndarray):
             ours, rights = (ours,), (rights,)
@@ -144,8 +143,8 @@ def in_child(call):
 
 
 def forked():
-    """A child calls functions whose doors are resolved, and others; after threads have run; while others
-    resolve.
+    """Call functions in children whose doors are resolved or not, also after threads have run, and while
+    another thread resolves a door.
     """
     from users import clustered, labelled, many
 
@@ -182,7 +181,7 @@ def nested():
 
 
 def answers():
-    """What a user's functions return, or raise, where they are not answered."""
+    """Return what a user's functions return or raise where the package cannot answer."""
     if os.environ.get("USERS_LOSE"):
         sys.modules["numbakmeans"] = None
     from users import clustered, drawn, labelled, whitened
@@ -208,7 +207,7 @@ def answers():
 
 
 def interrupted_compiling():
-    """Ctrl-C, or none, while the kernel behind a door is compiled; and afterwards."""
+    """Interrupt, or not, while the kernel behind a door is compiled; and call again afterwards."""
     from numbakmeans._numba import compiler
 
     compile_entry, interrupting = compiler.compile_entry, False
@@ -232,7 +231,7 @@ def interrupted_compiling():
         interrupting = bool(os.environ.get("USERS_INTERRUPT"))
         try:
             call(X, 5)
-            time.sleep(0.05)  # a moment later where Python code of Numba's is run after ours
+            time.sleep(0.05)  # the interrupt comes a moment later where Numba's Python code runs after ours
             found.append("returned")
         except KeyboardInterrupt:
             found.append("interrupted")
@@ -240,7 +239,7 @@ def interrupted_compiling():
 
 
 def interrupted_running():
-    """Ctrl-C while Python runs the passes for compiled code; how long it takes to be answered."""
+    """Interrupt while Python runs the passes for compiled code; return how long it takes to respond."""
     from numba import njit
 
     from numbakmeans import jit, kmeans2
@@ -273,7 +272,7 @@ def interrupted_running():
 
 
 def failing():
-    """What becomes of exceptions in Python's part."""
+    """Return what becomes of exceptions raised in the Python part of a call."""
     from numba import njit
 
     from numbakmeans import _nopython, _scipy, jit, kmeans2
@@ -327,7 +326,7 @@ def failing():
 
 
 def leaks():
-    """Return how much more than Numba itself calls leave behind that succeed, and that fail."""
+    """Return what calls leave behind: those that succeed, and those that fail, compared with Numba's own."""
     import gc
 
     from numba import njit
@@ -373,7 +372,7 @@ def leaks():
     warnings.simplefilter("ignore")
 
     def left(call, X, n_iter):
-        """Return what five calls leave behind, after the first ones."""
+        """Return what five more calls leave behind after the first five."""
         rng, labels = np.random.default_rng(0), np.arange(len(X)) % 3
 
         def calls():
@@ -397,7 +396,7 @@ def leaks():
     for shape in (SMALL, LARGE):
         X = stack(shape, 1)[0]
         found += [left(call, X, 2) for call in (everything, given, drawn)]
-        found.append(left(drawn, np.ones(shape), 2))  # empty clusters: a kernel has drawn, and Python goes on
+        found.append(left(drawn, np.ones(shape), 2))  # empty clusters: a kernel draws, and Python takes over
     fails = []
     for shape in (SMALL, LARGE):
         X = stack(shape, 1)[0]
@@ -406,15 +405,15 @@ def leaks():
     control = left(numbas_own, X, 0)
 
     def holding(call):
-        """Return how many arrays the variables hold that an exception shows."""
+        """Return how many arrays and tuples are held by the frames in the traceback of an exception."""
         try:
             call()
         except ValueError as error:
-            transform, n_arrays = error.__traceback__.tb_next.tb_next, 0  # of this function, and of the call
-            while transform is not None:
-                held = transform.tb_frame.f_locals.values()
+            traceback, n_arrays = error.__traceback__.tb_next.tb_next, 0  # skip this function and the lambda
+            while traceback is not None:
+                held = traceback.tb_frame.f_locals.values()
                 n_arrays += sum(isinstance(each, np.ndarray | tuple) for each in held)
-                transform = transform.tb_next
+                traceback = transform.tb_next
             return n_arrays
 
     nothing = holding(lambda: given(X, 3, None, None, 0)), holding(lambda: kmeans2(X, X[:3], 0)) > 0

@@ -1,8 +1,8 @@
 """Compare algorithms with the oracle on ugly data, with faults planted in a copy of the package.
 
 ``python faulty.py float32`` reads a JSON list of [name, file, code, code with the fault, algorithm] from
-standard input, and writes for each a line [name, the case that differs first, or null]. A fault is planted in
-a forked child, which loads anew what imports from that file, directly or not: the rest stays compiled.
+standard input, and writes a line [name, first case that differs, or null] for each. A fault is planted in a
+forked child, which reloads the modules that import that file, directly or not; the rest stays compiled.
 """
 
 import ast
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def imported_by(path):
-    """Return the names of the loaded modules that a file may import."""
+    """Return the names of the modules that a file may import."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -37,7 +37,7 @@ def imported_by(path):
 
 
 def forget(file):
-    """Forget the module of a file of the package, and all modules that it is imported by."""
+    """Unload the module of a file of the package, and all modules that import it, directly or not."""
     paths = {name: Path(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
     imported = {
         name: imported_by(path)
@@ -47,7 +47,7 @@ def forget(file):
     old = {".".join([PACKAGE.name, *Path(file).with_suffix("").parts])}
     while more := {name for name in imported if imported[name] & old} - old:
         old |= more
-    # What holds the code of their kernels is no module that imports them.
+    # Entries hold the compiled code of these modules' kernels, and may outlive the modules.
     for each in gc.get_objects():
         if isinstance(each, Entry) and each.module in old:
             each.bound.clear()
@@ -59,25 +59,25 @@ def forget(file):
 
 
 def first_difference(algorithm, cases):
-    """Return the name of the first case in which the algorithm's results are not the expected ones."""
+    """Return the name of the first case in which the algorithm's results differ from the expected ones."""
     import_module("ways").ask_all()
     differences = import_module("test_algorithms").differences
     return next((name for name, case in cases.items() if differences(*case, algorithm)), None)
 
 
 def tell(name, file, algorithm, cases):
-    """Write what differs first, with the module of a file loaded anew."""
+    """Write the first case that differs, after the module of a file has been reloaded."""
     forget(file)
     print(json.dumps([name, first_difference(algorithm, cases)]), flush=True)
 
 
 def plant(name, file, old, new, algorithm, cases):
-    """Write what a forked child finds with a fault."""
+    """Plant a fault, and let a forked child write what it finds."""
     path = PACKAGE / file
     sound = path.read_text()
     assert old in sound
     path.write_text(sound.replace(old, new))
-    # One that fails, writes its traceback instead of a line.
+    # A child that fails writes its traceback instead of a line.
     child = get_context("fork").Process(target=tell, args=(name, file, algorithm, cases))
     child.start()
     child.join()

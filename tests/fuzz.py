@@ -1,9 +1,9 @@
-"""Throw odd input at everything public: ``python tests/fuzz.py --cases 100000 --seed 0``.
+"""Fuzz everything public: ``python tests/fuzz.py --cases 100000 --seed 0``.
 
-Three targets: the functions of the package, the file readers of the command line, and its arguments. Each
-runs in a process of its own, with checked bounds of tables in all kernels and a limit on its memory.
-Only documented exceptions may come up, results must be sound, inputs unchanged. With the package `atheris`
-the cases follow coverage; without it they are drawn blindly. Exit code 0: nothing was found.
+There are three targets: the functions of the package, the file readers of the command line, and its
+arguments. Each runs in its own process, with bounds checking in all kernels and limited memory. Only
+documented exceptions may be raised, results must be valid, and inputs unchanged. With the package `atheris`
+the cases are guided by coverage; without it they are random. Exit code 0: nothing was found.
 """
 
 import argparse
@@ -21,18 +21,18 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-#: Of the cases, how many go to each target.
+#: The share of the cases that goes to each target.
 SHARES = {"face": 0.6, "files": 0.35, "arguments": 0.05}
 MEMORY = 8 << 30
 SECONDS = 1200
 LENGTH = 256
-#: Modules with functions that are compiled, too, and must stay as they are; the others are watched.
+#: Modules whose functions are also compiled, and must not be instrumented; and those that are.
 COMPILED = ("_engine.bins", "_engine.structs.seeds")
 WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.files", "_cli.main", "_cli.cluster")
 
 
 class Source:
-    """Decisions, read from bytes; zeros once they are used up."""
+    """A source of decisions, read from bytes; zeros once they are used up."""
 
     def __init__(self, content):
         self._content, self._at = content, 0
@@ -99,7 +99,7 @@ def setup_face():
         return X
 
     def book(source, X):
-        """Return centers that fit to X, most of the time."""
+        """Return centers that match X, most of the time."""
         if source.maybe(4) or not isinstance(X, np.ndarray) or X.ndim == 0:
             return array(source)
         return X[: 1 + source.below(4)]
@@ -111,7 +111,7 @@ def setup_face():
         return 1 + source.below(6)
 
     def clusters(source, X):
-        """Return centers or a number of clusters, but none with which a case takes long."""
+        """Return centers or a number of clusters, but none so large that a case takes long."""
         k = book(source, X) if source.maybe(3) else count(source)
         try:
             number = float(np.asarray(k).item())
@@ -173,7 +173,7 @@ def setup_face():
     def vq(source, X):
         codes = book(source, X)
         labels, dists = numbakmeans.vq(X, codes, **options(source, generator=False))
-        check(dists, labels, max(1, np.size(codes)))  # rows of no features are all alike
+        check(dists, labels, max(1, np.size(codes)))  # rows without features are all alike
 
     def whiten(source, X):
         found = numbakmeans.whiten(X, **options(source, generator=False))
@@ -267,11 +267,11 @@ def setup_files():
         except _files.FileError as error:
             require_message(error)
         except MemoryError:
-            return  # a header that promises more than there is room for; the command line says so
+            return  # a header that claims more than fits into memory; the command line reports that
         else:
             assert table.values.ndim == 2
             assert table.values.size > 0
-            assert len(table.projections) == table.values.shape[1]
+            assert len(table.headings) == table.values.shape[1]
         finally:
             path.unlink()
 
@@ -324,11 +324,11 @@ def setup_arguments():
 SETUPS = {"face": setup_face, "files": setup_files, "arguments": setup_arguments}
 
 
-# --- Faults to be found
+# --- Faults that the fuzzer must find
 
 
 def plant_infinite():
-    """A number of clusters that is infinite is let through."""
+    """Accept an infinite number of clusters."""
     from numbakmeans import _arguments, _scipy
 
     class Math:
@@ -338,7 +338,7 @@ def plant_infinite():
 
 
 def plant_reader():
-    """What a damaged file raises in its reader reaches the caller."""
+    """Let exceptions that a damaged file raises in its reader reach the caller."""
     from numbakmeans._cli import files as _files
 
     @contextmanager
@@ -349,7 +349,7 @@ def plant_reader():
 
 
 def plant_padding():
-    """Centers are not padded to what the kernels add at once: memory is read past the end."""
+    """Do not pad centers to the features that kernels add at once, so that they read past the end."""
     from numbakmeans._engine import fit as _fit
 
     _fit.padded = lambda n_features: n_features
@@ -383,7 +383,7 @@ def run_one(target, cases, seed, fault, blind):
     run = SETUPS[target]()
     draw = random.Random(seed)
     if not blind:
-        # From nothing, in order of length, a few thousand cases would all be too short to mean much.
+        # From an empty corpus, a few thousand cases of growing length would all be too short to be useful.
         start = Path(tempfile.mkdtemp())
         for case in range(cases // 4):
             (start / f"{case}").write_bytes(draw.randbytes(draw.randrange(LENGTH)))

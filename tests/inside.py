@@ -1,7 +1,7 @@
-"""Calls from nopython code, of every form and in every situation, compared with the calls from Python.
+"""Compare calls from nopython code, of every form and in every situation, with calls from Python.
 
-``python inside.py LAYER [PASSES]`` prints a JSON list of the differences. PASSES, 3 unless given, are those
-of the calls from Python: another number is the negative control.
+``python inside.py LAYER [PASSES]`` prints a JSON list of the situations that differ. PASSES, 3 by default, is
+the number of passes of the calls from Python: any other number is the negative control.
 """
 
 import json
@@ -18,12 +18,11 @@ from numbakmeans import kmeans, kmeans2, vq, whiten
 N_PROBLEMS = 6
 
 
-# Each form has something of its own: what is given by name, by place or left out, strings that stand here or
-# come at run time, a number or an array, 1-D or 2-D, the dtype, the layout. Without the GIL, for which two
-# threads would wait in turns.
+# The calls differ in form: arguments by name, by position or left out, literal or run-time strings, a number
+# or an array, 1-D or 2-D, dtype, layout. Without the GIL, on which two threads would take turns.
 @njit(cache=True, nogil=True)
 def given(single, double, whole, minit, missing, n_passes):
-    """Return what the functions make of starts that are given; single is read-only and in Fortran order."""
+    """Return the results for given starts; single is read-only and in Fortran order."""
     places = kmeans2(single, single[:4], n_passes, 1e-5, "matrix", "warn", True)
     names = kmeans2(iter=n_passes, missing=missing, data=double[::2], k=double[:3], minit=minit)
     integers = kmeans2(whole, double[:4].T[:3].T, n_passes, check_finite=False)
@@ -43,7 +42,7 @@ def given(single, double, whole, minit, missing, n_passes):
 
 @njit(cache=True, nogil=True)
 def drawn(single, double, whole, minit, missing, n_passes, rng):
-    """Return what they make of starts that they draw."""
+    """Return the results for starts that the functions draw."""
     plus = kmeans2(single, 4, n_passes, minit="++", rng=rng)
     points = kmeans2(double.T[::-1].T, 3, n_passes, minit="points", missing="warn", rng=rng)
     normals = kmeans2(whole, 2, n_passes, rng=rng)
@@ -57,7 +56,7 @@ def drawn(single, double, whole, minit, missing, n_passes, rng):
 
 @njit(cache=True, nogil=True)
 def in_a_row(results):
-    """Return all values of some arrays, float64."""
+    """Return all values of some arrays in one array, float64."""
     size = 0
     for part in literal_unroll(results):
         size += part.size
@@ -71,11 +70,11 @@ def in_a_row(results):
 
 @njit(cache=True, parallel=True)
 def in_parallel(singles, doubles, wholes, methods, n_passes, rng):
-    """Return what both do outside of a prange, and what they do inside of one, `drawn` with one problem.
+    """Return the results of both functions outside a prange and inside one.
 
-    A generator must not be used by two threads at once.
+    Inside, only one problem is given to `drawn`: two threads must not use a generator at once.
 
-    methods : strings that are handed on, as from Python: others would compile both once more
+    methods : run-time strings, as from Python; literals would compile both functions again
     """
     minit, start, missing = methods
     here = given(singles[0], doubles[0], wholes[0], minit, missing, n_passes)
@@ -93,7 +92,7 @@ def digests(results):
 
 
 def forked(call):
-    """Return whether call() is true in a child."""
+    """Return whether call() is true in a forked child."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -133,7 +132,7 @@ def main(layer, n_passes):
             )
             and row.tobytes() == right_row.tobytes(),
             "from two threads": all(pool.map(same, range(20))),
-            # After a parallel region of the parent's.
+            # The parent has run a parallel region before.
             "in a forked child": forked(same),
         }
     print(json.dumps([situation for situation, fine in situations.items() if not fine]))

@@ -1,12 +1,12 @@
-"""How much memory a call takes beyond the process and its arguments: run by `test_memory.py`.
+"""Measure how much memory a call takes on top of the process and its arguments; run by `test_memory.py`.
 
     python tests/memory.py CALL GIVEN [CONTROL]
 
-Prints the bytes taken, the bytes allowed (32 a row, 64 MB, and 48 for each value of the centroids and thread;
-for pruning a quarter of the data more), and the bytes that a copy of the data in the working dtype would be.
-Controls: ``whole``, data of any size is copied whole; ``mask``, the finite check takes a byte for each value.
-Linux alone. Where the data is mapped from a file, the process cannot have more than what is allowed: the data
-is several times larger.
+Prints the bytes taken, the bytes allowed (32 per row, 64 MB, and 48 per value of the centers and thread; for
+pruning another quarter of the data), and the size of a copy of the data in the working dtype. Controls:
+``whole``, data of any size is copied whole; ``mask``, the finite check takes a byte per value. Linux only.
+Where the data is mapped from a file, the process cannot get more than what is allowed, and the data is
+several times larger.
 """
 
 import resource
@@ -24,7 +24,7 @@ from numbakmeans._engine.samples import Samples
 
 N_CLUSTERS, MANY = 32, 512
 SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5), "few features": (2_000_000, 4)}
-#: Calls that keep nothing to prune by.
+#: Calls that keep no data for pruning.
 PLAIN = ("random", "vq", "whiten")
 CALLS = {
     "points": lambda X: kmeans2(X, N_CLUSTERS, iter=3, minit="points", rng=0),
@@ -55,15 +55,15 @@ def status(field):
 
 
 def taken(call):
-    """Return the bytes of memory that call() had at its peak, above what the process had before."""
+    """Return the peak memory of call() in bytes, above what the process had before."""
     before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     call()
     return status("VmHWM") - before
 
 
 def data(given, n_samples, n_features):
-    """Return rows as 'shape, layout dtype' says; not all different, but quickly made."""
+    """Return rows of the given 'layout dtype'; a repeated block, which is quick to make."""
     layout, dtype = given.split()
     block = np.random.default_rng(0).integers(0, 99, size=(1000, n_features)).astype(dtype)
     if layout == "mapped":
@@ -101,7 +101,7 @@ def main(name, given, control=""):
     if name == "whiten":  # the result
         allowed += X.size * working
     if given.startswith("mapped"):
-        X.max()  # pages of the file count as the process's own
+        X.max()  # load the pages of the file, which count as the process's own
         resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + allowed, resource.RLIM_INFINITY))
     made.clear()
     print(taken(lambda: call(X)), allowed, X.size * working)

@@ -1,6 +1,6 @@
-"""The definition of every result, in plain NumPy and fractions. Imports nothing of the package.
+"""The definition of every result, in plain NumPy and fractions; imports nothing from the package.
 
-Slow and obvious. Every path of the library must give these bits.
+Slow and obvious. Every code path of the library must give these bits.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def sq_dists(X, centers):
-    """D(i, j): the sum over features, in order, of (float64(x) - float64(c))**2; a NaN counts as +inf."""
+    """Return D(i, j), the sum of (float64(x) - float64(c))**2 over features, in order; NaN becomes +inf."""
     with np.errstate(all="ignore"):
         D = np.zeros((len(X), len(centers)))
         for f in range(X.shape[1]):
@@ -20,13 +20,13 @@ def sq_dists(X, centers):
 
 
 def assign(X, centers):
-    """Labels (the lowest index wins ties; 0 without a finite distance) and D to the nearest center."""
+    """Return labels (the lowest index wins ties; 0 without a finite distance) and D to the nearest center."""
     D = sq_dists(X, centers)
     return D.argmin(1).astype(np.int32), D.min(1)
 
 
 def round_fraction(value, dtype):
-    """A Fraction rounded once to dtype, to nearest, ties to even, keeping the sign of what underflows."""
+    """Round a Fraction once to dtype, to nearest, ties to even; the sign survives underflow."""
     if value == 0:
         return dtype(0.0)
     digits, lowest = (24, -149) if dtype is np.float32 else (53, -1074)
@@ -40,7 +40,7 @@ def round_fraction(value, dtype):
 
 
 def exact_mean(values, dtype, divisor=None):
-    """The exact sum over divisor (the number of values), rounded once; NaN and infinities as in IEEE."""
+    """Return the exact sum over divisor (default: the number of values), rounded once; NaN, inf as IEEE."""
     values = [float(v) for v in values]
     special = {v for v in values if not np.isfinite(v)}
     if any(np.isnan(v) for v in special) or len(special) == 2:
@@ -51,7 +51,7 @@ def exact_mean(values, dtype, divisor=None):
 
 
 def update(X, labels, centers):
-    """The exact mean of each cluster; an empty one keeps its center, rounded once to the dtype of X."""
+    """Return the exact mean of each cluster; empty ones keep their center, rounded once to the dtype of X."""
     new = centers.astype(X.dtype)
     for j in np.unique(labels):
         new[j] = [exact_mean(X[labels == j, f], X.dtype.type) for f in range(X.shape[1])]
@@ -59,7 +59,7 @@ def update(X, labels, centers):
 
 
 def kmeans2(X, centers, n_iter):
-    """SciPy's loop, all n_iter passes: centers, labels, and the number of empty clusters in each pass."""
+    """Run SciPy's loop for n_iter passes; return centers, labels, and the empty clusters of each pass."""
     empties = []
     for _ in range(n_iter):
         labels, _ = assign(X, centers)
@@ -69,17 +69,17 @@ def kmeans2(X, centers, n_iter):
 
 
 def root(sq_dist, dtype):
-    """sqrt of a float64, rounded once to dtype."""
+    """Return the square root of a float64, rounded once to dtype."""
     if not np.isfinite(sq_dist):
         return dtype(sq_dist)
-    # To 1200 fractional bits; what is cut off stands as half a unit of the last of them.
+    # To 1200 fractional bits; a truncated remainder counts as half a unit in the last place.
     scaled = Fraction(float(sq_dist)) * 4**1200
     down = math.isqrt(int(scaled))
     return round_fraction(Fraction(2 * down + (down**2 != scaled), 2 * 2**1200), dtype)
 
 
 def plus_plus(X, first, uniforms):
-    """The rows that '++' picks: the first whose running sum of D / total reaches the uniform."""
+    """Return the rows that '++' picks: the first whose running sum of D / total reaches the uniform."""
     picks, D = [first], np.inf
     for uniform in uniforms:
         D = np.minimum(D, sq_dists(X, X[picks[-1:]])[:, 0])

@@ -1,4 +1,4 @@
-"""A program that must die: it reads one element past an array that ends at a protected page."""
+"""A program that must crash: it reads one element past an array that ends at a protected page."""
 
 import numpy as np
 from test_simd import before_a_protected_page

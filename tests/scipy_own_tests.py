@@ -10,7 +10,7 @@ from scipy._lib._array_api import xp_capabilities_table
 
 import numbakmeans
 
-# A fault to plant, for the negative control of the test that uses this plugin.
+# Whether to plant a fault, for the negative control of the test that uses this plugin.
 FAULT = os.environ.get("PLANT_FAULT_IN_VQ_TESTS")
 
 

@@ -1,10 +1,10 @@
-"""What `scipy.cluster.vq` is made of, and its tests: from SciPy 1.18 on it is a package."""
+"""Locate the private functions and the tests of `scipy.cluster.vq`, which is a package since SciPy 1.18."""
 
 import importlib
 
 from scipy.cluster import vq
 
 PACKAGE = hasattr(vq, "__path__")
-#: The module that has its private functions.
+#: The module with its private functions.
 inside = importlib.import_module("scipy.cluster.vq._vq_impl") if PACKAGE else vq
 TESTS = "scipy.cluster.vq.tests.test_vq" if PACKAGE else "scipy.cluster.tests.test_vq"

@@ -1,7 +1,7 @@
-"""Mixed calls for a long time: ``python tests/soak.py --minutes 30``.
+"""Make mixed calls for a long time: ``python tests/soak.py --minutes 30``.
 
-Every answer must equal the first of its kind, and neither memory nor threads nor open files may grow.
-Exit code 0: all of that held. Linux.
+Every answer must equal the first of its kind, and memory, threads and open files must not grow. Exit code 0:
+all of that held. Linux only.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-#: Growth that counts as flat: pages come and go by some hundred kilobytes.
+#: Growth that counts as none: resident memory fluctuates by some hundred kilobytes.
 SLACK = 8 << 20
-#: Share of the time after which everything has been used once, and the process has its final size.
+#: Share of the time after which everything has been used once and the process has its final size.
 WARM = 0.3
 
 
@@ -74,7 +74,7 @@ def sizes():
 
 
 def leaking(fault):
-    """Return what to do after each call for a fault to be found; see ``--fault``."""
+    """Return what to do after each call to plant a fault; see ``--fault``."""
     kept = []
     wait = threading.Event()
     return {
@@ -113,7 +113,7 @@ def main():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, names))
         while (share := (time.monotonic() - began) / (60 * options.minutes)) < 1 and not wrong:
-            # Sometimes alone, sometimes from four threads.
+            # Sometimes from one thread, sometimes from four.
             some = draw.choices(names, k=8)
             list(pool.map(ask, some) if draw.random() < 0.5 else map(ask, some))
             done += 8

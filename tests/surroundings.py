@@ -1,4 +1,4 @@
-"""What processes that tests start find around them."""
+"""The environment of the processes that tests start."""
 
 import os
 import sys
@@ -10,14 +10,14 @@ HERE = Path(__file__).parent
 
 
 def under(layer, users_cache=None, **more):
-    """Return the environment of a process under a threading layer, which can import tests and package.
+    """Return the environment of a process under a threading layer that can import tests and package.
 
-    users_cache : folder where Numba keeps the functions with ``cache=True``; ours stay where they are
+    users_cache : folder where Numba caches functions with ``cache=True``; our own cache stays where it is
     """
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "NUMBA_THREADING_LAYER": layer, **more}
     if layer == "tbb":
-        # The wheel of tbb keeps its library where the loader does not look.
+        # The tbb wheel installs its library where the loader does not look.
         libraries = str(Path(sys.prefix) / "lib")
         environment["LD_LIBRARY_PATH"] = os.pathsep.join([libraries, os.environ.get("LD_LIBRARY_PATH", "")])
     if users_cache:

@@ -1,4 +1,4 @@
-"""Every algorithm in the table gives the oracle's bits, pass by pass, on ugly data, for any threads."""
+"""Every algorithm gives the oracle's bits, pass by pass, on ugly data, for any number of threads."""
 
 from fractions import Fraction
 
@@ -21,12 +21,12 @@ from numbakmeans._numba.entries import DISABLED
 
 DTYPES = [np.float32, np.float64]
 PASSES = 4
-#: Tests of what bounds, heads and movers do; without it, of what the plan makes of them.
+#: For tests of bounds, projections and fast centers themselves; without it, the plan decides on them.
 checking = pytest.mark.usefixtures("bounds_checked")
 
 
 def expected_passes(X, centers):
-    """Return centers, labels, empty clusters after each number of passes, and the pass that moved nothing."""
+    """Return centers, labels and empty clusters after each pass, and the first pass that moved no row."""
     passes, empties, before, still = [], [], None, None
     with np.errstate(all="ignore"):
         for n_iter in range(1, PASSES + 1):
@@ -40,7 +40,7 @@ def expected_passes(X, centers):
 
 
 def differences(X, centers, expected, way):
-    """Return which results of each number of passes are not the oracle's."""
+    """Return which results differ from the oracle's, for each number of passes."""
     wrong = []
     for n_iter, (right_centers, right_labels, empties, still) in enumerate(expected, start=1):
         got = ways.iterate(Samples(X), centers, n_iter, way)
@@ -70,7 +70,7 @@ LARGER = ["wide enough", "many rows and features"]
 
 @pytest.fixture(scope="module")
 def answers():
-    """The oracle's answers, computed once for all threads and algorithms."""
+    """Return a function that gives the oracle's answers, computed once for all threads and algorithms."""
     known = {}
 
     def answer(name, dtype):
@@ -90,10 +90,10 @@ def test_ugly_data(name, dtype, way, threads, answers):
 
 
 def differences_of_fit(X, centers, expected):
-    """Return which results of `fit`, by the plan that users have, are not the oracle's."""
+    """Return which results of `fit`, with the plan that users get, differ from the oracle's."""
     wrong = []
     for n_iter, (right_centers, right_labels, empties, still) in enumerate(expected, start=1):
-        # NaN and infinities are among the data; what their squared distances add up to is another test's.
+        # Some data holds NaN and infinities; the inertia of such data is tested elsewhere.
         got = fit(X, centers, max_iter=n_iter, check_finite=False)
         told = (got.n_iter, got.converged, got.n_empty)
         if not np.array_equal(got.labels, right_labels):
@@ -107,7 +107,7 @@ def differences_of_fit(X, centers, expected):
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """The algorithms that the plan chooses, and that then run."""
+    """Record the algorithms that the plan chooses."""
     keys, choose = [], _plan.algorithm
     monkeypatch.setattr(_plan, "algorithm", lambda *given: keys.append(choose(*given)) or keys[-1])
     return keys
@@ -123,8 +123,8 @@ def test_ugly_data_as_users_fit_it(name, dtype, answers, chosen):
     assert len(chosen) == PASSES
 
 
-def test_a_fit_that_differs_is_noticed(answers):
-    """The negative control: one bit of a center, a label, a pass more."""
+def test_a_different_fit_is_detected(answers):
+    """The negative control: other bits in a center, other labels, one empty cluster more."""
     X, centers = case("normal", np.float64)
     expected = answers("normal", np.float64)
     for change in (
@@ -138,8 +138,8 @@ def test_a_fit_that_differs_is_noticed(answers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*NAMES, *LARGER])
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if "yinyang" in way])
-def test_ugly_data_by_the_costs_of_bounds_as_they_are(name, dtype, way, answers):
-    """None of it is so large that the plan itself would choose bounds."""
+def test_ugly_data_with_real_costs_of_bounds(name, dtype, way, answers):
+    """None of it is large enough for the plan itself to choose bounds."""
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
@@ -182,7 +182,7 @@ def test_nearest_centers_of_ugly_data(name, dtype, way, threads):
     ("shift", "scale", "identity"),
     [(0, 1, True), (0, 1e-3, True), (9, 1, False), (0, 1e-9, False), (0, 1e9, False)],
 )
-def test_rows_around_zero_are_scored_as_they_are(shift, scale, identity):
+def test_rows_near_zero_are_not_transformed(shift, scale, identity):
     X = (np.random.default_rng(0).normal(size=(300, 20)) + shift) * scale
     transform = Samples(X).transform(pad_centers(X[:40]))
     assert transform.identity == identity
@@ -190,7 +190,7 @@ def test_rows_around_zero_are_scored_as_they_are(shift, scale, identity):
 
 
 def broken_bounds(X, centers, n_passes, spoil=1.0):
-    """Return how many bounds do not hold, and whether heads were used, and movers."""
+    """Return how many bounds do not hold, and whether projections and fast centers were used."""
     samples = Samples(X)
     wide = pad_centers(centers)
     plan = _plan.sweep(X.shape, X.size * len(centers))
@@ -227,15 +227,15 @@ def test_bounds_hold_in_every_pass(name, dtype, way):
         n_broken, projections_used, fast_used = broken_bounds(X, centers, 6)
         assert n_broken == 0
         assert projections_used == (way == "yinyang" and X.shape[1] >= at.MIN_PROJECTION_FEATURES)
-        # Nothing moves where each row has a center.
+        # Nothing moves where every row is a center.
         assert fast_used == (way == "yinyang, fast centers" and len(centers) < len(X))
-        # The negative control: they are not so loose that a tenth more would still hold.
+        # The negative control: the bounds are tight, and do not hold if they are made a tenth tighter.
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 @pytest.mark.parametrize("n_lowering", [0, 5, 12])
-def test_shares_that_bounds_will_leave_open(step, n_lowering):
+def test_predicted_shares_left_open(step, n_lowering):
     rng = np.random.default_rng(step)
     X = rng.normal(size=(50, 8))
     algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), NO_TRANSFORM)
@@ -253,7 +253,7 @@ def test_shares_that_bounds_will_leave_open(step, n_lowering):
 
 @checking
 @pytest.mark.parametrize("sound", [True, False])
-def test_directions_that_are_no_numbers_give_no_projections(sound, monkeypatch):
+def test_nan_directions_give_no_projections(sound, monkeypatch):
     X, centers = case("many panels", np.float32)
     factor, directions = np.float32(1.0 if sound else np.nan), yinyang.directions
     monkeypatch.setattr(
@@ -270,8 +270,8 @@ def test_directions_that_are_no_numbers_give_no_projections(sound, monkeypatch):
 
 @checking
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_that_are_no_numbers_any_more_keep_a_label(dtype):
-    """Their heads are near to everything, to what fills up the last panel, too."""
+def test_rows_that_become_nan_keep_a_valid_label(dtype):
+    """Their projections are near everything, even the padding of the last panel."""
     X, centers = case("many panels", dtype)
     samples, wide = Samples(X.copy()), pad_centers(centers)
     algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
@@ -316,8 +316,8 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
 @checking
 @pytest.mark.parametrize(("checking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("transposes", [False, True])
-def test_bounds_that_are_not_asked(checking, kept, transposes, monkeypatch, threads):
-    """They are asked as long as that pays; what is asked is right."""
+def test_unchecked_bounds(checking, kept, transposes, monkeypatch, threads):
+    """Bounds are checked only as long as that pays; results are right either way."""
     monkeypatch.setattr(
         _plan, "costs", lambda *_: ways.FREE._replace(checked=1.0, checking=checking, kept=kept)
     )
@@ -338,7 +338,7 @@ def test_bounds_that_are_not_asked(checking, kept, transposes, monkeypatch, thre
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [16, 70])
 def test_long_runs_agree(dtype, n_features, threads):
-    """To the fixed point, with many panels; bounds live long."""
+    """To the fixed point, with many panels; bounds survive many passes."""
     rng = np.random.default_rng(n_features)
     means = rng.normal(size=(40, n_features)) * 2
     X = (means[rng.integers(40, size=3000)] + rng.normal(size=(3000, n_features))).astype(dtype)
@@ -352,7 +352,7 @@ def test_long_runs_agree(dtype, n_features, threads):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_few_rows_need_the_definition(dtype):
+def test_few_rows_need_the_reference_distance(dtype):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 40)).astype(dtype)
     certified = iterate(Samples(X), X[:50], 3, algorithm="certified")
@@ -362,7 +362,7 @@ def test_few_rows_need_the_definition(dtype):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Give a slot few rows at a time, but for `small`, whose blocks are compiled in."""
+    """Give a task few rows at a time, except in `small`, whose block size is compiled in."""
     monkeypatch.setattr(at, "MAX_CHUNK_ROWS", 64)
     monkeypatch.setattr(at, "MAX_PACKED_BYTES", 0)
     monkeypatch.setattr(at, "SPATIAL_CHUNK_BLOCKS", 1)
@@ -418,7 +418,7 @@ def test_blocks_of_every_width(way, monkeypatch):
 
 
 def test_a_fused_multiply_add_would_be_noticed():
-    """Rows half way between two centers: how each operation is rounded decides."""
+    """For rows halfway between two centers, the rounding of each operation decides."""
     rng = np.random.default_rng(3)
     n_fused_differ = 0
     for x in rng.normal(size=(500, 1, 3)):
@@ -437,7 +437,7 @@ def test_a_fused_multiply_add_would_be_noticed():
 
 
 class TieForTheHigher:
-    """A row of the first pass that lies as near to another center is given that one's label."""
+    """In the first pass, a row that is tied between centers gets the highest label."""
 
     def finish(self, labels):
         super().finish(labels)
@@ -451,7 +451,7 @@ class TieForTheHigher:
 
 
 class LastCenterLeftOut:
-    """The last center stands where the first one does, in all passes, and so has no rows."""
+    """In all passes the last center is a duplicate of the first one, and so gets no rows."""
 
     def passes_per_call(self, _n_clusters):
         return 1
@@ -478,9 +478,9 @@ class MeanOffByOneBit:
 @pytest.mark.parametrize("fault", [TieForTheHigher, LastCenterLeftOut, MeanOffByOneBit])
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_planted_faults_are_found(way, fault, monkeypatch):
-    """The negative control of `differences`: what a faulty algorithm leaves is noticed."""
+    """The negative control of `differences`: the results of a faulty algorithm differ."""
     X, centers = ugly.cases(np.float64)["ties on a grid"]
-    # The last of them shall have rows.
+    # Distinct, so that the last one has rows.
     centers = np.unique(centers, axis=0)[:7]
     expected = expected_passes(X, centers)
     assert differences(X, centers, expected, way) == []
@@ -502,7 +502,7 @@ def test_the_tile_reads_every_feature_and_lane():
 
 @kernel
 def n_blocks(X, ranges, arena):
-    """Return how many blocks `small` packs rows in."""
+    """Return the number of blocks into which `small` packs the rows."""
     bins = bins_of(ranges, arena)
     return len(pack_rows(X, None, bins, arena).lanes)
 
@@ -513,12 +513,12 @@ def n_blocks(X, ranges, arena):
         (8, 20, 1.0, ["SOLVE"] if DISABLED else ["SOLVE_KEPT"]),
         (9, 20, 1.0, ["SOLVE"]),
         (8, 21, 1.0, ["SOLVE"]),
-        # Of values that span so much there are dozens of parts, which only the kernel finds out.
+        # Values of such a range have dozens of parts, which only the kernel finds out.
         (8, 20, 1e300, ["SOLVE"] if DISABLED else ["SOLVE_KEPT", "SOLVE"]),
         (8, 20, np.nan, []),
     ],
 )
-def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, solvers, monkeypatch):
+def test_few_parts_are_kept(n_features, n_clusters, value, solvers, monkeypatch):
     X = np.random.default_rng(0).normal(size=(300, n_features))
     X[7, 0] = value
     called = []
@@ -532,14 +532,14 @@ def test_parts_are_kept_where_they_are_few(n_features, n_clusters, value, solver
     assert called == solvers
     right = iterate(Samples(X), X[10 : 10 + n_clusters], 1, algorithm="lloyd")
     assert got.centers.tobytes() == right.centers.tobytes()
-    # Problems of a batch, and those of nopython code, are decided in compiled code.
+    # For problems of a batch and of nopython code, compiled code decides: with the same result.
     with_parts = keeps_parts(n_features, n_clusters, Samples(X).ranges.n_parts)
     assert with_parts == (solvers == ["SOLVE_KEPT"]) or np.isnan(value)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])
 def test_small_passes_in_several_calls(stop_on_empty, monkeypatch):
-    """The last block is not full; a cluster that is empty stays so, also in a call that moves no row."""
+    """The last block is not full; an empty cluster stays empty, even in a call that moves no row."""
     X = np.random.default_rng(0).normal(size=(601, 3))
     starts = {"full": X[:9], "empty": np.append(X[:8], [[1e9] * 3], 0)}
     for centers in starts.values():

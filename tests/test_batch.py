@@ -1,4 +1,4 @@
-"""Many problems in one call: each has the bits of a call of its own."""
+"""Many problems in one call: each gives the bits of a call of its own."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def stack(dtype=np.float64, shape=(23, 60, 4)):
 
 
 def same(ours, right):
-    """Are two results of the same dtype, shape and bits?"""
+    """Return whether two results have the same dtypes, shapes and bits."""
     pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(ours, right, strict=True)]
     return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
 
@@ -34,7 +34,7 @@ def one_by_one(data, k, rng=None, **options):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("minit", METHODS)
-def test_each_is_as_if_alone(dtype, minit, threads):
+def test_each_problem_matches_its_own_call(dtype, minit, threads):
     data = stack(dtype)
     centroids, labels = kmeans2_batch(data, 5, minit=minit, rng=3)
     assert (centroids.shape, centroids.dtype) == ((23, 5, 4), dtype)
@@ -128,7 +128,7 @@ def test_large_problems_and_many_calls(monkeypatch):
     assert same(kmeans2_batch(data, 5, minit="points", rng=3), right)
 
 
-def test_the_generator_is_asked_for_children_once():
+def test_the_generator_spawns_children_once():
     rng = np.random.default_rng(4)
     kmeans2_batch(stack(), 2, minit="points", rng=rng)
     assert rng.bit_generator.seed_seq.n_children_spawned == 23
@@ -199,17 +199,17 @@ def test_a_generator_that_cannot_spawn():
 
 
 class Backwards(np.random.Generator):
-    """One that draws in its own way."""
+    """A generator that draws in its own way."""
 
     def choice(self, *args, **kwargs):
         return super().choice(*args, **kwargs)[::-1]
 
 
-def test_a_generator_of_the_users_own_kind_is_asked_itself():
+def test_a_generator_subclass_makes_its_own_draws():
     data = stack()
     ours, right = (Backwards(np.random.PCG64(3)) for _ in range(2))
     centroids, labels = kmeans2_batch(data, 5, minit="points", rng=ours)
     for b, child in enumerate(right.spawn(len(data))):
         assert same((centroids[b], labels[b]), kmeans2(data[b], 5, minit="points", rng=child))
-    # The control: NumPy's own draw in another order.
+    # The control: NumPy's own draw gives another order.
     assert not same((centroids, labels), kmeans2_batch(data, 5, minit="points", rng=3))

@@ -1,4 +1,4 @@
-"""The code cache: used when sound, replaced when not, and never in the way."""
+"""The code cache: entries are used if valid, replaced if not, and failures never stop a call."""
 
 import ast
 import errno
@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def compiled(value=1.0, function=None):
-    """Compile (or load) a function as a new process would, call it, and return hits and misses."""
+    """Compile or load a kernel as a new process would, call it, and return hits and misses."""
     entry = Entry(__name__, "add_one", function or add_one)
     compiling, n_loaded, misses = compiler.compile_entry, _cache.loaded, []
     compiler.compile_entry = lambda *arguments: misses.append(1) or compiling(*arguments)
@@ -95,7 +95,7 @@ def test_an_entry_for_other_arguments_is_refused(folder):
     (integer,) = folder.iterdir()
     compiled(1.0)
     (double,) = set(folder.iterdir()) - {integer}
-    # What a race between processes did to Numba's own cache: one signature's code under another's name.
+    # As a race between processes did in Numba's own cache: one signature's code under another's name.
     double.write_bytes(integer.read_bytes())
     assert compiled(1.0) == (0, 1)
     assert "foreign" in _cache.trouble
@@ -162,7 +162,7 @@ def test_an_interrupted_write_leaves_nothing(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["stamp_of", "_machine", "_settings"])
-def test_what_goes_wrong_with_a_name_is_trouble_and_no_error(folder, name, monkeypatch):
+def test_a_failure_to_name_an_entry_is_trouble_not_an_error(folder, name, monkeypatch):
     def fail(*_):
         raise RuntimeError("of all things")
 
@@ -172,11 +172,11 @@ def test_what_goes_wrong_with_a_name_is_trouble_and_no_error(folder, name, monke
     assert list(folder.iterdir()) == []
 
 
-# --- What code is made of
+# --- The sources of compiled code
 
 
 def imported(path):
-    """Return the names of ours that a file imports, at any place, as Python's own parser sees them."""
+    """Return the modules and names of the package that a file imports anywhere, by Python's own parser."""
     names = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -238,12 +238,12 @@ def result(*arguments, **more):
 
 @pytest.fixture
 def copied(tmp_path):
-    """A copy of the package, to be edited."""
+    """Return a copy of the package that tests may edit."""
     shutil.copytree(PACKAGE, tmp_path / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "numbakmeans"
 
 
-def test_code_stays_valid_after_edits_elsewhere_alone(copied, tmp_path):
+def test_code_stays_valid_after_edits_elsewhere(copied, tmp_path):
     def again():
         return result(tmp_path / "cache", root=tmp_path)
 
@@ -262,7 +262,7 @@ def test_code_stays_valid_after_edits_elsewhere_alone(copied, tmp_path):
     ):
         edit(*place)
         assert again()[:2] == [n_kernels, 0], place
-    edit("_engine", "kernels", "reference.py")  # one kernel is made of it, and one is not
+    edit("_engine", "kernels", "reference.py")  # one kernel depends on it, and one does not
     loaded, stored, _, _ = again()
     assert 0 < loaded < n_kernels
     assert loaded + stored == n_kernels
@@ -270,18 +270,18 @@ def test_code_stays_valid_after_edits_elsewhere_alone(copied, tmp_path):
     assert again()[:2] == [0, n_kernels]
 
 
-def test_code_of_sources_that_change_meanwhile_is_not_kept(copied, tmp_path):
-    """A module that was imported before an edit is none that its file would make."""
+def test_code_of_sources_edited_meanwhile_is_not_kept(copied, tmp_path):
+    """A module that was imported before an edit does not match its file any more."""
     here = {"root": tmp_path}
     loaded, stored, lost, trouble = result(tmp_path / "cache", SMALL_CALL, "change", **here)
     assert loaded == 0
-    assert stored > 0  # what is not made of it
+    assert stored > 0  # code that does not depend on it
     assert lost > 0
-    assert "canonical has changed since this process began" in trouble
+    assert "reference has changed since this process began" in trouble
     assert result(tmp_path / "cache", **here) == [stored, lost, 0, ""]
 
 
-def test_a_process_knows_what_changed_since_it_began(folder, monkeypatch):
+def test_source_times_are_compared_with_the_process_start(folder, monkeypatch):
     monkeypatch.setattr(_cache, "BEGAN", time.time() + 60)
     assert compiled() == (0, 1)
     assert compiled() == (1, 0)
@@ -300,7 +300,7 @@ def step(x):
 
 
 def test_constants_are_not_confused(tmp_path):
-    """Two modules of one name, with one function, that differ in a constant."""
+    """Two modules of the same name, with the same function, differ in a constant."""
     program = "import json, constant; from numbakmeans._numba import cache\n"
     program += "print(json.dumps([constant.step(1), cache.loaded, cache.stored]))"
     found = []
@@ -314,7 +314,7 @@ def test_constants_are_not_confused(tmp_path):
     assert found == [[2, 0, 1], [11, 0, 1], [2, 1, 0], [11, 1, 0]]
 
 
-def test_kernels_made_in_functions_are_neither_confused_nor_kept(folder):
+def test_kernels_defined_in_functions_are_neither_confused_nor_kept(folder):
     def make(step):
         @kernel
         def add(x):
@@ -326,12 +326,12 @@ def test_kernels_made_in_functions_are_neither_confused_nor_kept(folder):
     assert [one(1), ten(1), one(1.0), ten(1.0), make(100)(1)] == [2, 11, 2.0, 11.0, 101]
     assert kernel(lambda x: x - 1)(1) == 0
     assert list(folder.iterdir()) == []
-    # The control: with a home, they are kept.
+    # The control: a kernel of a module is kept.
     compiled()
     assert len(list(folder.iterdir())) == 1
 
 
-def test_what_a_module_has_been_given_instead_is_not_kept(folder, monkeypatch):
+def test_a_substituted_kernel_is_not_kept(folder, monkeypatch):
     @kernel
     def another(x):
         return 1 + x
@@ -351,7 +351,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("name", "text", "value"), SETTINGS)
 def test_settings_of_numba_are_part_of_the_name(folder, name, text, value, monkeypatch):
-    """The same for a program that sets them, and for the environment of one that has not imported Numba."""
+    """Settings made by a program, and by the environment if Numba is not imported, give the same name."""
     for each, _, _ in SETTINGS:
         monkeypatch.delenv(f"NUMBA_{each}", raising=False)
     for each, unless in (("OPT", 3), ("BOUNDSCHECK", None)):
@@ -365,7 +365,7 @@ def test_settings_of_numba_are_part_of_the_name(folder, name, text, value, monke
     assert key() == set_by_program != plain
 
 
-def test_numbas_file_of_settings_counts(tmp_path):
+def test_numbas_settings_file_is_part_of_the_name(tmp_path):
     pytest.importorskip("yaml")
     program = """
 import json, sys
@@ -412,7 +412,7 @@ def test_the_environment_variable(setting, expected, tmp_path, monkeypatch):
 
 
 def test_no_home_folder(tmp_path, monkeypatch):
-    """What is kept with the package is found all the same."""
+    """Code that is kept with the package is still found."""
 
     def homeless():
         raise RuntimeError("Could not determine home directory.")
@@ -437,7 +437,7 @@ def test_no_home_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_code_of_earlier_states_goes_from_the_packages_own_folder(inside, tmp_path, monkeypatch):
+def test_stale_code_is_removed_from_the_packages_own_folder(inside, tmp_path, monkeypatch):
     module = "numbakmeans._engine.kernels.pack"
     monkeypatch.setattr(_cache, "folders", lambda: (tmp_path,))
     now = _cache.key_of(module, "geometry", (("d", 2),))
@@ -470,7 +470,7 @@ SOMEBODY = 12345
 
 @pytest.fixture
 def shared(tmp_path, monkeypatch):
-    """A folder two levels down, with one entry in it."""
+    """Yield a cache folder with one entry, whose parent folder tests may change, too."""
     place = tmp_path / "above" / "cache"
     monkeypatch.setattr(_cache, "folders", lambda: (place,))
     monkeypatch.setattr(_cache, "trouble", "")
@@ -500,7 +500,7 @@ WAYS_IN = [pytest.param(give_away, marks=as_root), open_to_group, open_to_all]
 
 @posix
 @pytest.mark.parametrize("open_up", WAYS_IN)
-def test_a_file_that_others_could_write_is_not_loaded_but_replaced(shared, open_up):
+def test_a_file_others_can_write_is_replaced_not_loaded(shared, open_up):
     (entry,) = shared.iterdir()
     open_up(entry)
     assert "1 of them not used, as other users could write to them" in _entries(shared)
@@ -513,7 +513,7 @@ def test_a_file_that_others_could_write_is_not_loaded_but_replaced(shared, open_
 @posix
 @pytest.mark.parametrize("open_up", WAYS_IN)
 @pytest.mark.parametrize("above", [False, True])
-def test_a_folder_that_others_could_write_to_is_left_alone(shared, open_up, above):
+def test_a_folder_others_can_write_is_left_alone(shared, open_up, above):
     place = shared.parent if above else shared
     open_up(place)
     before = {path: path.read_bytes() for path in shared.iterdir()}
@@ -527,7 +527,7 @@ def test_a_folder_that_others_could_write_to_is_left_alone(shared, open_up, abov
 
 
 @posix
-def test_a_sticky_folder_above_serves(shared):
+def test_a_sticky_parent_folder_is_accepted(shared):
     shared.parent.chmod(0o1777)  # as /tmp is
     assert compiled() == (1, 0)
     shared.chmod(0o1777)
@@ -537,7 +537,7 @@ def test_a_sticky_folder_above_serves(shared):
 
 @as_root
 def test_the_owner_of_the_package_is_trusted(shared, monkeypatch):
-    """An installation for many users: whoever made it could change the sources, too."""
+    """In an installation for many users, its owner could change the sources as well."""
     (entry,) = shared.iterdir()
     for path in (shared, entry):
         give_away(path)
@@ -549,8 +549,8 @@ def test_the_owner_of_the_package_is_trusted(shared, monkeypatch):
 
 
 @posix
-def test_what_lies_above_the_package_is_as_safe_as_its_sources(shared, monkeypatch):
-    """With a umask of 002, `site-packages` is writable for a group; so is `__pycache__`."""
+def test_folders_above_the_package_are_trusted_like_its_sources(shared, monkeypatch):
+    """With a umask of 002, `site-packages` is writable by a group, and so is `__pycache__`."""
     open_to_group(shared.parent)
     assert compiled() == (0, 1)
     monkeypatch.setattr(_cache, "PACKAGE", shared.parent)
@@ -564,7 +564,7 @@ def test_what_lies_above_the_package_is_as_safe_as_its_sources(shared, monkeypat
 @posix
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
 def test_the_umask_changes_nothing(umask, tmp_path, monkeypatch):
-    """An image is built by one user, and run by another; and nobody else may write what they load."""
+    """An image may be built by one user and run by another, but others must not write what they load."""
     places = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
     monkeypatch.setattr(_cache, "folders", lambda: (places[-1],))
     monkeypatch.setattr(_cache, "trouble", "")
@@ -606,7 +606,7 @@ dir(numbakmeans)
 print([name for name in ('numba', 'numpy', 'scipy') if name in sys.modules])
 """
     assert start("off", program).communicate()[0].strip() == "[]"
-    # The first use of a name still compiles nothing, and needs no Numba for that.
+    # The first use of a name still compiles nothing, and does not need Numba.
     program = """
 import sys
 from numbakmeans import kmeans2
@@ -639,7 +639,7 @@ if "large" in sys.argv:
 
 
 def test_small_calls_need_no_numba_once_they_are_compiled(folder):
-    """Nor masked arrays, for those who have none. The controls: compiling does, and so do threads."""
+    """Nor `numpy.ma`, unless the caller uses it. The controls: compiling needs Numba, and so do threads."""
     cache = _cache.folders()[0]
     first, second = (start(cache, SMALL_CALLS).communicate()[0].split() for _ in range(2))
     by_numpy = first[2]
@@ -649,7 +649,7 @@ def test_small_calls_need_no_numba_once_they_are_compiled(folder):
     assert output == ["False", "False", by_numpy, "True"]
 
 
-def test_masked_arrays_are_not_imported_for_those_who_have_none():
+def test_masked_arrays_are_not_imported_needlessly():
     program = """
 import sys
 import numpy as np

@@ -1,4 +1,4 @@
-"""Calls of compiled code of a user's, in every situation: each has a process of its own (`doors`)."""
+"""Calls from a user's compiled code, in every situation, each in a process of its own (`doors`)."""
 
 import json
 import os
@@ -17,7 +17,7 @@ OK, UNAVAILABLE = 0, 5
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """Return a folder with the user's module, and what Numba and we have kept of it."""
+    """Return a folder with the user's module, and the code that Numba and we have cached for it."""
     folder = tmp_path_factory.mktemp("doors")
     (folder / "users.py").write_text(doors.USERS)
     assert run(folder, "omp", "called", USERS_COMPILES="1")["loaded"] == [0] * 5
@@ -63,12 +63,12 @@ FINE = {
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_users_cached_function_in_a_process_that_has_not_imported_us(compiled, layer):
-    # The control is how it was compiled: nothing was loaded then.
+    # The control: when it was compiled, nothing was loaded.
     assert run(compiled, layer, "called") == FINE
 
 
 @pytest.mark.parametrize("state", ["off", "damaged", "not a folder", "empty"])
-def test_whatever_our_cache_holds(compiled, tmp_path, state):
+def test_any_state_of_our_cache(compiled, tmp_path, state):
     kept = tmp_path / "kept"
     if state == "not a folder":
         kept.write_text("a file")
@@ -97,14 +97,14 @@ def test_after_a_fork(compiled, layer):
     }
 
 
-@pytest.mark.parametrize("layer", ["omp", "tbb"])  # workqueue has no parallel loops in parallel loops
-def test_parallel_loops_in_parallel_loops(compiled, layer):
-    # The control: of other data.
+@pytest.mark.parametrize("layer", ["omp", "tbb"])  # workqueue does not support nested parallel loops
+def test_nested_parallel_loops(compiled, layer):
+    # The control: other data.
     assert run(compiled, layer, "nested", USERS_COMPILES="1") == [True, False]
 
 
 def copy_of_the_package(folder, **constants):
-    """Return a folder with a copy of the package, some constants of its `doors` changed."""
+    """Return a folder with a copy of the package in which some constants of `doors` are changed."""
     shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "numbakmeans" / "_numba" / "doors.py"
     source = path.read_text()
@@ -155,18 +155,18 @@ def test_an_interrupt_while_python_runs_the_passes(tmp_path):
     assert max(seconds) < 2
 
 
-def test_an_exception_in_pythons_part(tmp_path):
+def test_an_exception_in_the_python_part(tmp_path):
     found, shown = run(tmp_path, "omp", "failing")
     assert found == [[UNAVAILABLE, True, True, [-7, -7]]] * 4 + [[OK, doors.LARGE[0], True]]
-    # What was not foreseen, and no status tells, does not go unseen.
+    # Unexpected exceptions, which have no status, are shown.
     assert shown == ["ValueError", "SystemExit"]
 
 
-def test_nothing_is_left_of_a_call(tmp_path):
+def test_a_call_leaks_nothing(tmp_path):
     left, as_numba_itself, control, held = run(tmp_path, "omp", "leaks")
     assert left == [[0] * 6] * 8
-    # Numba forgets to give back what a function holds that is left with an exception: no more than that.
+    # Numba leaks what a function holds when an exception leaves it; we leak no more than that.
     assert as_numba_itself == [True] * 4
     assert any(control)
-    # Nor does an exception keep views of the caller's memory; one of a call from Python does.
+    # Nor does an exception keep views of the caller's memory alive; that of a call from Python does.
     assert held == [0, True]

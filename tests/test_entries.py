@@ -1,4 +1,4 @@
-"""Kernels as Python calls them: which arguments they take, how results come back, what is no entry."""
+"""Kernels called from Python: which arguments they take, how they return results, and what is refused."""
 
 import decimal
 import fractions
@@ -34,7 +34,7 @@ def total(X):
 
 @kernel
 def echo(an_integer, a_number, a_truth, pair, nothing, values):
-    """Return numbers of each kind, out of arguments of each kind."""
+    """Return numbers of each kind, taken from arguments of each kind."""
     if nothing is not None:
         return 0, 0.0, False, 0.0, 0
     return an_integer, a_number, a_truth, pair.first[1] + pair.second, values[1][0]
@@ -78,8 +78,8 @@ def values_of(array, wanted):
 # --- Arguments
 
 
-def test_a_group_is_what_it_is_made_of():
-    """The same machine code, found without looking at its members again, which may change their values."""
+def test_a_group_is_passed_as_its_members():
+    """It has the machine code of its members, whose kinds are looked up once and whose values may change."""
     values = (1, (7,))
     pair = Pair(np.array([0.0, 0.5]), 0.25)
     given = group(pair)
@@ -109,8 +109,8 @@ def test_only_aligned_arrays_in_c_order_are_taken(name, dtype, place):
 
 
 @compiled_only
-def test_what_is_refused_would_be_read_wrong():
-    """The negative control: behind the back of `kind_of`, other numbers come out."""
+def test_refused_arrays_would_be_misread():
+    """The negative control: past `kind_of`, the result is wrong."""
     X = np.random.default_rng(0).normal(size=(5, 3))
     right = total(X)
     bound = total.entry.bind((("d", 2),))
@@ -147,7 +147,7 @@ def test_foreign_types_are_refused(value, place):
 
 @compiled_only
 @pytest.mark.parametrize("dtype", [object, "U3", "M8[s]", [("a", "f8")]])
-def test_arrays_of_anything_else_are_not_compiled_for(dtype):
+def test_arrays_of_other_dtypes_are_not_compiled_for(dtype):
     with pytest.raises((TypeError, NumbaError, NotImplementedError)):
         total(np.empty((2, 2), dtype))
 
@@ -209,11 +209,11 @@ def optimized(name):
 
 @compiled_only
 def test_code_that_refers_to_others_is_refused():
-    """LLVM ends the process that loads a reference which it finds nowhere."""
+    """LLVM aborts the process when it loads an unresolved reference."""
     for name in ("numba_gil_ensure", "NRT_MemInfo_alloc", "no_such_function", "PyErr_Clear"):
         with pytest.raises(TypeError, match=f"entry refers to {name}"):
             optimized(name)
-    # The control: of the C library there are some.
+    # The control: some functions of the C library are allowed.
     for name in sorted(compiler.LIBRARY - {"memset", "memcpy", "memmove", "sqrt"}):
         assert optimized(name).startswith(b"\\x7fELF") or optimized(name)
 
@@ -225,8 +225,8 @@ def test_a_kernel_that_needs_numba_is_refused():
 
 
 @compiled_only
-def test_constants_do_not_make_code_of_their_own():
-    """Numba would compile a kernel anew for every constant that another calls it with."""
+def test_constants_do_not_specialize_kernels():
+    """Numba would compile a kernel again for every constant that another kernel calls it with."""
 
     @kernel
     def part(x):
@@ -256,10 +256,10 @@ def bounding_caller(x, y):
 
 
 @compiled_only
-def test_options_do_not_come_from_the_caller():
-    """A kernel that rounds as it is written does so also for one whose sums may be rounded in any order."""
-    # First: what is compiled already, for whoever it was, stays as it is.
+def test_options_are_not_inherited_from_the_caller():
+    """A kernel that rounds as written does so even if called by one whose sums may be reordered."""
+    # The caller comes first: code that is compiled already would not be compiled again for it.
     assert bounding_caller(1e16, 1.0) == 0.0
     assert rest(1e16, 1.0) == 0.0
-    # The negative control: that one's own sums are.
+    # The negative control: the sums of a bounding kernel are reordered.
     assert bounding_rest(1e16, 1.0) == 1.0

@@ -32,7 +32,7 @@ def code_blocks(page):
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
 
 
-def test_the_code_for_nopython_runs():
+def test_the_nopython_examples_run():
     blocks = code_blocks(NOPYTHON)
     assert len(blocks) == 4
     for block in blocks:
@@ -40,7 +40,7 @@ def test_the_code_for_nopython_runs():
         exec(block, {})
 
 
-def test_the_readmes_code_runs():
+def test_the_readme_examples_run():
     blocks = code_blocks(README)
     assert len(blocks) == 3
     names = {}

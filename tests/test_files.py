@@ -57,7 +57,7 @@ def test_csv(text, names, values):
     assert table.values.shape == np.shape(values)
 
 
-def test_csv_keeps_nan_and_infinities_for_the_check_of_the_caller():
+def test_csv_keeps_nan_and_infinities_for_the_callers_check():
     np.testing.assert_array_equal(from_text("nan,inf\n1,-inf\n").values, [[np.nan, np.inf], [1, -np.inf]])
 
 
@@ -87,7 +87,7 @@ def test_csv_names_the_line_that_is_wrong(text, message):
     assert str(caught.value) == message
 
 
-def test_csv_finds_the_wrong_line_behind_many():
+def test_csv_finds_the_wrong_line_after_many():
     lines = ["1,2"] * 120_000
     lines[110_000] = "1,x"
     with pytest.raises(FileError, match=r"line 110001: not a number in column 1 .*'x'"):
@@ -113,7 +113,7 @@ def test_csv_without_a_header_whose_last_column_is_text_loses_no_row():
 
 
 @given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats()))
-def test_csv_gives_the_very_bits_that_were_printed(values):
+def test_csv_preserves_every_bit(values):
     text = "\n".join(",".join(map(repr, row)) for row in values.tolist())
     np.testing.assert_array_equal(from_text(text).values, values, strict=True)
 
@@ -171,14 +171,14 @@ def test_long_lists_of_names_are_cut():
         pick_columns("e", 30, [f"n{c}" for c in range(30)])
 
 
-def test_projections():
+def test_column_headings():
     values = np.zeros((1, 2))
-    assert Table(values).projections == ["column 0", "column 1"]
-    assert Table(values, ("a", "b"), columns=(3, 1)).projections == ["a", "b"]
-    assert Table(values, columns=(3, 1)).projections == ["column 3", "column 1"]
+    assert Table(values).headings == ["column 0", "column 1"]
+    assert Table(values, ("a", "b"), columns=(3, 1)).headings == ["a", "b"]
+    assert Table(values, columns=(3, 1)).headings == ["column 3", "column 1"]
 
 
-# --- Arrays of NumPy
+# --- NumPy arrays
 
 
 def test_npy(tmp_path):
@@ -192,7 +192,7 @@ def test_npy(tmp_path):
     np.testing.assert_array_equal(read(path).values, [[0], [1], [2]])
     np.save(path, np.arange(6.0).reshape(2, 3))
     table = read(path, columns="2,0")
-    assert table.projections == ["column 2", "column 0"]
+    assert table.headings == ["column 2", "column 0"]
     np.testing.assert_array_equal(table.values, [[2, 0], [5, 3]])
 
 
@@ -259,7 +259,7 @@ def test_garbage_is_one_error_that_names_the_file(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.csv.gz", "a.png"])
-def test_a_file_cut_off_is_an_error(tmp_path, name):
+def test_a_truncated_file_is_an_error(tmp_path, name):
     path = tmp_path / name
     values = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     if name == "a.npy":
@@ -276,7 +276,7 @@ def test_a_file_cut_off_is_an_error(tmp_path, name):
         read(path)
 
 
-def test_files_that_are_not_there_or_of_no_known_kind(tmp_path):
+def test_missing_files_and_unknown_kinds(tmp_path):
     with pytest.raises(FileError, match=r"none\.csv: No such file or directory"):
         read(tmp_path / "none.csv")
     with pytest.raises(FileError, match=r"unknown kind of file; the name must end in one of \.npy, "):
@@ -335,7 +335,7 @@ def test_picture_of_other_modes(tmp_path, pixels):
     np.testing.assert_array_equal(read(path).values, np.asarray(palette.convert("RGB")).reshape(-1, 3))
 
 
-def test_sixteen_bits_a_channel_are_refused(tmp_path):
+def test_sixteen_bits_per_channel_are_refused(tmp_path):
     Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(FileError, match="more than 8 bits a channel"):
         read(tmp_path / "a.png")
@@ -356,7 +356,7 @@ def test_without_pillow(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read(saved(tmp_path / "a.csv", "1,2")).values, [[1, 2]])
 
 
-# --- Out
+# --- Output
 
 
 def test_whole_files_appear_at_the_end(tmp_path):
@@ -372,7 +372,7 @@ def test_whole_files_appear_at_the_end(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_whole_files_can_be_read_by_whom_the_user_allows(tmp_path):
+def test_whole_files_respect_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         with whole([tmp_path / "a"]) as files:

@@ -1,4 +1,4 @@
-"""fit: what it reports belongs together."""
+"""fit: its results are consistent."""
 
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from numbakmeans import FitResult, fit
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("max_iter", [1, 2, 50])
-def test_everything_belongs_to_the_same_result(dtype, max_iter, threads):
+def test_results_are_consistent(dtype, max_iter, threads):
     X, centers = ugly.cases(dtype)["normal"]
     result = fit(X, centers, max_iter=max_iter)
     right_centers, right_labels, empties = oracle.kmeans2(X, centers, max_iter)
@@ -35,10 +35,10 @@ def test_a_converged_fit_is_a_fixed_point():
     assert again.centers.tobytes() == result.centers.tobytes()
 
 
-def test_it_stops_only_where_nothing_moves():
+def test_it_stops_only_when_nothing_moves():
     X, centers = ugly.cases(np.float64)["normal"]
     n_iter = fit(X, centers).n_iter
-    # The last pass found the labels of the one before it, and that one those of no other.
+    # The last pass found the labels of the pass before it, which had changed some.
     labels = [oracle.kmeans2(X, centers, n)[1] for n in (n_iter - 2, n_iter - 1, n_iter)]
     assert not np.array_equal(labels[0], labels[1])
     assert np.array_equal(labels[1], labels[2])
@@ -79,7 +79,7 @@ def test_bad_input(kwargs, error, words):
         fit(**arguments)
 
 
-def test_progress_is_told_each_pass_and_may_end_the_fit():
+def test_progress_is_called_after_each_pass_and_may_end_the_fit():
     X = np.random.default_rng(0).normal(size=(200, 2))
     told = []
     result = fit(X, X[:5], progress=lambda *state: told.append(state))

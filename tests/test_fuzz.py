@@ -1,4 +1,4 @@
-"""A small run of the fuzzer, and that it finds each planted fault. The long run is a command."""
+"""A short run of the fuzzer, which also finds each planted fault. The long run is a command."""
 
 import subprocess
 import sys

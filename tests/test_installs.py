@@ -1,6 +1,6 @@
-"""Where compiled code is kept, in real installations that are read-only, full, damaged, copied or raced for.
+"""The code cache in real installations that are read-only, full, damaged, copied or used concurrently.
 
-Each situation is a process of its own; each control takes the guard away and must end differently.
+Each situation has a process of its own; each control removes the guard and must end differently.
 """
 
 import compileall
@@ -21,10 +21,10 @@ import numbakmeans
 from numbakmeans._numba import cache as _cache
 
 PACKAGE = Path(numbakmeans.__file__).parent
-#: Seconds after which a process counts as hanging, and one that compiles everything.
+#: Seconds after which a process counts as hanging; and a process that compiles everything.
 LIMIT, WARMUP_LIMIT = 240, 1200
 
-#: Prints results, what was stored, and what went wrong. Small data: serial kernels alone are compiled.
+#: Prints results, the entries stored and lost, and what went wrong. Small data: only serial kernels compile.
 PROGRAM = """
 import json, sys
 import numpy as np
@@ -39,7 +39,7 @@ call = {"vq": lambda: vq(X, X[:2]), "++": lambda: kmeans2(X, 3, minit="++", rng=
 found = [[array.tolist() for array in call[kind]()] for kind in sys.argv[2].split(",")]
 print(json.dumps([found, _cache.stored, _cache.lost, _cache.trouble]))
 """
-#: Processes race for the same signatures, and for different ones.
+#: Processes that race for the same signatures and for different ones.
 EIGHT = [("float32", "vq"), ("float64", "vq")] * 4
 
 
@@ -52,7 +52,7 @@ def start(*arguments, root=PACKAGE.parent, program=PROGRAM, before=(), **more):
 
 
 def finish(process):
-    """Return what a process printed; None and its error where it failed."""
+    """Return what a process printed, and no error; or None and its standard error if it failed."""
     out, err = process.communicate(timeout=LIMIT)
     return (json.loads(out), "") if process.returncode == 0 else (None, err)
 
@@ -69,7 +69,7 @@ def expected():
 
 
 def copy(folder, edit=lambda text: text):
-    """Return a folder with a copy of the package, each source edited."""
+    """Copy the package to a folder, edit each source, and return the parent folder."""
     shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in folder.rglob("*.py"):
         path.write_text(edit(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -77,7 +77,7 @@ def copy(folder, edit=lambda text: text):
 
 
 def mounted(command, *arguments):
-    """Return the beginning of a command line that runs in a file system of its own."""
+    """Return the beginning of a command line that runs in a mount namespace of its own."""
     return ("unshare", "-rm", "sh", "-ec", f'{command}; shift 2; exec "$@"', "sh", *arguments)
 
 
@@ -116,7 +116,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
     found, error = finish(start("float64", "vq", "intolerant", **surroundings))
     assert found is None
     assert "Read-only file system" in error
-    # What Numba's own constructor of a cache does here.
+    # What the constructor of Numba's own cache does here.
     numbas = PROGRAM.replace(
         "X = np",
         "from numba.core.caching import CompileResultCacheImpl\n"
@@ -171,7 +171,7 @@ def test_damaged_stale_and_foreign_files(tmp_path, expected):
     assert "damaged" in error or "foreign" in error
 
 
-#: The control: files named by the function alone, as if kinds of arguments were not told apart.
+#: The control: files are named by the function alone, as if the kinds of arguments did not matter.
 COLLIDING = PROGRAM.replace(
     "X = np",
     """
@@ -227,11 +227,11 @@ assert numba.threading_layer() == "workqueue"
 print(json.dumps(right))
 """
 
-#: The command line of the copy, and nopython code that calls it, where there is no other.
-SERIAL_LOOP = """
+#: The command line of the copy, and nopython code that calls it, where the original cannot be imported.
+VENDORED = """
 import io, json, sys, warnings
 from contextlib import redirect_stdout
-warnings.simplefilter("ignore")  # of Numba, where the other is installed all the same
+warnings.simplefilter("ignore")  # from Numba, if the original is installed after all
 sys.modules["numbakmeans"] = None
 from acme._vendor.numbakmeans._cli.main import main
 with redirect_stdout(io.StringIO()) as out:
@@ -246,7 +246,7 @@ print(json.dumps([code, "eruptions" in out.getvalue(), *fitted(np.arange(20.0).r
 
 
 def test_a_vendored_copy_beside_the_installed_one(tmp_path):
-    """Vendoring tools rewrite the imports; both copies work at once, and kernels take turns."""
+    """Vendoring tools rewrite the imports; both copies work at once, with one kernel lock."""
     vendor = copy(
         tmp_path / "acme" / "_vendor" / "numbakmeans",
         lambda text: re.sub(r"^(\s*from) numbakmeans\b", r"\1 acme._vendor.numbakmeans", text, flags=re.M),
@@ -261,7 +261,7 @@ def test_a_vendored_copy_beside_the_installed_one(tmp_path):
         "NUMBA_NUM_THREADS": "4",
     }
     assert run(**here) is True
-    assert run(root=tmp_path, program=SERIAL_LOOP) == [0, True, 0, 0]
+    assert run(root=tmp_path, program=VENDORED) == [0, True, 0, 0]
     process = start("own locks", **here)
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGABRT
@@ -272,14 +272,14 @@ def another_version(text):
     return text.replace("block[f, i - start] = X[i, f]", "block[f, i - start] = -X[i, f]")
 
 
-#: The control: without a stamp of their sources versions are not told apart.
+#: The control: without a hash of their sources, versions are not distinguished.
 ONE_STAMP = PROGRAM.replace(
     "X = np", "_cache.stamp_of = lambda _: 'same'\n_cache._require_unchanged = lambda _: None\nX = np"
 )
 
 
 def test_two_versions_share_a_cache_folder(tmp_path, expected):
-    """A function that another file defines differs: neither version gets the other's machine code."""
+    """They differ in a function from another file: neither gets the other's machine code."""
     other = copy(tmp_path / "other" / "numbakmeans", another_version)
     shared = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "cache")}
     mine, edited = run("float64", "vq", **shared), run("float64", "vq", root=other, **shared)
@@ -291,7 +291,7 @@ def test_two_versions_share_a_cache_folder(tmp_path, expected):
 
 
 def test_two_versions_without_sources_share_a_cache_folder(tmp_path, expected):
-    """Nothing tells them apart: they keep no machine code."""
+    """Nothing distinguishes them, so they cache no machine code."""
 
     def install(name, edit=lambda text: text):
         site = copy(tmp_path / name / "numbakmeans", edit)
@@ -312,7 +312,7 @@ def test_two_versions_without_sources_share_a_cache_folder(tmp_path, expected):
 
 # --- warmup
 
-#: Every kind of call on both sides of every threshold; prints what was compiled for it.
+#: Every kind of call on both sides of every threshold; prints how much was compiled for them.
 EVERYTHING = """
 import json, sys, warnings
 import numpy as np
@@ -381,7 +381,7 @@ print(json.dumps([_cache.stored, _cache.lost, _cache.trouble]))
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(PACKAGE.parent),
-    # On one core, as images are built.
+    # One thread, as on machines that build images.
     "NUMBA_NUM_THREADS": "1",
 }
 WARMUP = [sys.executable, "-m", "numbakmeans", "warmup"]
@@ -389,7 +389,7 @@ DONE = r"compiled +(\d+) functions? in .* s, by (\d+) process(?:es)?\nthere alre
 
 
 def warm_up(folder, *arguments):
-    """Return how many functions were compiled, by how many processes, and how many were there already."""
+    """Return the numbers of functions compiled, of processes, of functions there already, and now cached."""
     environment = {**ENVIRONMENT, "NUMBAKMEANS_CACHE_DIR": str(folder)}
     command = [*WARMUP, *arguments]
     done = subprocess.run(
@@ -404,7 +404,7 @@ def warm_up(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def warmed(tmp_path_factory):
-    """A folder that `warmup` has filled, and what it said."""
+    """Return a folder that `warmup` has filled, and the numbers it reported."""
     folder = tmp_path_factory.mktemp("warm") / "cache"
     return folder, warm_up(folder, "--jobs", "3")
 
@@ -422,7 +422,7 @@ def test_warmup_leaves_nothing_to_compile(warmed, tmp_path):
     shutil.copytree(warmed[0], copy)
     here = {"program": EVERYTHING, "NUMBA_NUM_THREADS": "4", "NUMBAKMEANS_CACHE_DIR": str(copy)}
     assert run(**here) == [0, 0, ""]
-    # The control: a function less is noticed, for both dtypes, and one that a single call needs.
+    # The control: missing functions are noticed, one of both dtypes, and one that a single call needs.
     for name in ("lloyd.lloyd_pass", "projections.orthonormalize"):
         for entry in copy.glob(f"_engine.kernels.{name}-*"):
             entry.unlink()
@@ -440,7 +440,7 @@ def test_warmup_reaches_every_kernel_that_python_calls(warmed):
     def called(entry):
         return f"{entry.module.removeprefix('numbakmeans.')}.{entry.name}"
 
-    # Those that a kernel's module has of its own are parts, or called by tests alone.
+    # Entries that belong to a kernel object are parts of others, or are only called by tests.
     entries = [each for each in gc.get_objects() if isinstance(each, Entry) and each._kernel is None]
     wanted = {called(entry) for entry in entries if entry.module.startswith("numbakmeans.")}
     wanted |= {f"_engine.kernels.callers.{name}" for name, door in DOORS.items() if door.kinds}
@@ -450,9 +450,9 @@ def test_warmup_reaches_every_kernel_that_python_calls(warmed):
 
 
 def interrupted_warmup(folder, number):
-    """Begin a warmup in a folder, and send it a signal once it has compiled something; return its end.
+    """Start a warmup in a folder, and send it a signal once it has compiled something.
 
-    Also returns the processes that it had begun.
+    Return how it ended (exit code and output), and the processes that it had started.
     """
     environment = {**ENVIRONMENT, "NUMBAKMEANS_CACHE_DIR": str(folder)}
     command = [*WARMUP, "--jobs", "2"]
@@ -478,7 +478,7 @@ def test_an_interrupted_warmup_leaves_no_process_and_only_whole_files(number, tm
     assert len(children) == 2
     limit = time.monotonic() + 10
     while any(Path(f"/proc/{child}").exists() for child in children):
-        # Of one that is killed, they learn when they next hear nothing.
+        # If the parent is killed, they only notice at their next read from it.
         assert number == signal.SIGKILL
         assert time.monotonic() < limit
         time.sleep(0.1)
@@ -500,7 +500,7 @@ def test_an_interrupted_warmup_leaves_no_process_and_only_whole_files(number, tm
         ("NUMBAKMEANS_CACHE_DIR", "/dev/null/cache", "compiled code could not be kept: NotADirectoryError:"),
     ],
 )
-def test_warmup_says_what_is_in_its_way(setting, value, words):
+def test_warmup_says_why_it_cannot_run(setting, value, words):
     environment = {**ENVIRONMENT, setting: value}
     result = subprocess.run(WARMUP, env=environment, capture_output=True, text=True, timeout=LIMIT)
     assert (result.returncode, result.stdout) == (2, "")
@@ -516,7 +516,7 @@ def test_warmup_says_what_is_in_its_way(setting, value, words):
         ('print(\'{"groups": ["a"]}\', flush=True); print(\'{"failed": "OSError: why"}\')', "OSError: why"),
     ],
 )
-def test_warmup_whose_processes_fail_fails(program, words, capsys, monkeypatch):
+def test_warmup_fails_if_its_processes_fail(program, words, capsys, monkeypatch):
     from numbakmeans._cli import warmup as _warmup
     from numbakmeans._cli.main import main
 

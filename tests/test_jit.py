@@ -1,4 +1,4 @@
-"""Compiler options: one home, nothing inherited, no signature too many."""
+"""Compiler options: stated in one place, not inherited, and no needless signatures."""
 
 import importlib
 import os
@@ -25,9 +25,9 @@ MODULES = [
 ]
 NAMED = {f"{module.__name__}.{name}": value for module in MODULES for name, value in vars(module).items()}
 KERNELS = {name: value for name, value in NAMED.items() if isinstance(value, Kernel)}
-#: Functions whose result only widens a bound, so that their sums may be reordered.
+#: Functions whose results are only used in bounds, so that their sums may be reordered.
 BOUNDING = {"square_norm", "norm_of", "approx_sq_dist", "orthonormalize", "off_orthonormal"}
-#: The home of kernels, and that of the one parallel loop.
+#: The files that define kernels and the one parallel loop.
 HOMES = ["compiler.py", "parallel.py"]
 
 
@@ -70,7 +70,7 @@ def is_nan(x):
     return x != x
 
 
-def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
+def test_a_called_kernel_is_a_part_of_its_caller():
     part = kernel(is_nan)
 
     @kernel
@@ -80,13 +80,13 @@ def test_a_kernel_that_a_kernel_calls_is_a_part_of_it():
     assert whole(np.nan) is True
     (compiled,) = part.dispatcher.overloads.values()
     assert isinstance(compiled.entry_point, compiler._PartEntry)
-    # Called by itself, it is compiled for good, and what it is a part of stays.
+    # Called by itself it is compiled as an entry, and its caller stays as it is.
     assert part.entry.bound == {}
     assert (part(np.nan), part(1.0), whole(1.0)) == (True, False, False)
     assert len(part.entry.bound) == len(part.dispatcher.overloads) == 1
 
 
-def test_a_failure_inside_of_a_part_is_raised():
+def test_a_failure_inside_a_part_is_raised():
     @kernel
     def part(n, arena):
         table = empty(arena, n, np.float64)
@@ -109,7 +109,7 @@ def n_values(X):
 
 
 def test_kernels_have_one_signature_for_each_working_dtype():
-    """Layouts, dtypes and read-only flags must not make the kernels compile again."""
+    """Layouts, dtypes and read-only flags must not trigger another compilation."""
     from numbakmeans import kmeans2
     from numbakmeans._engine.algorithms import ALGORITHMS
     from numbakmeans._engine.samples import SURVEY
@@ -123,7 +123,7 @@ def test_kernels_have_one_signature_for_each_working_dtype():
         for start in (X[:3], X[:2].astype(np.float32), np.asfortranarray(X[:4])):
             kmeans2(data, start, iter=2, minit="matrix", missing="warn")
     assert [set(driver.bound) for driver in drivers] == known
-    # The negative control: another dtype, or number of dimensions, handed over as it is, makes a signature.
+    # The negative control: another dtype or number of dimensions, passed as it is, adds a signature.
     for X in (np.empty(4), np.empty(4, np.float32), np.empty((4, 1))):
         assert n_values(X) == 4
     assert len(n_values.entry.bound) == 3

@@ -1,4 +1,4 @@
-"""Any dtype and layout gives the bits of its values in the working dtype, also where it is not copied."""
+"""Any dtype and layout gives the bits of its values in the working dtype, even if it is not copied."""
 
 import tracemalloc
 
@@ -20,7 +20,7 @@ ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].w
 
 @pytest.fixture
 def slabs(monkeypatch):
-    """Slabs as small as can be, for all that is not used as it is."""
+    """Make slabs as small as possible, for all data that is not used in place."""
     monkeypatch.setattr(at, "MAX_COPY_BYTES", 0)
     monkeypatch.setattr(at, "MAX_SLAB_BYTES", 0)
 
@@ -42,7 +42,7 @@ LAYOUTS = {
 
 
 def passes(samples, centers, way):
-    """Centers, labels, and how it ended, as bytes and numbers."""
+    """Return centers and labels as bytes, and how the passes ended."""
     made = ways.iterate(samples, centers, 3, way)
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
@@ -94,7 +94,7 @@ def test_seeding_in_slabs(dtype, method, slabs, threads):
 
 
 def whole_face(X):
-    """What every public function makes of X, 300 rows."""
+    """Return the results of every public function for X, 300 rows."""
     centroid, label = kmeans2(X, 4, minit="++", rng=1)
     code, dist = vq(X, X[:5])
     book, distortion = kmeans(X, 3, iter=2, rng=1)
@@ -148,7 +148,7 @@ def test_data_from_a_file(given, tmp_path, slabs):
 
 @pytest.mark.parametrize("place", [(0, 1), (60_000, 9)])
 @pytest.mark.parametrize("call", [lambda X: kmeans2(X, 3), lambda X: kmeans2_batch(X[None], 3)])
-def test_a_bad_value_is_named_in_little_memory(call, place, monkeypatch):
+def test_a_bad_value_is_found_in_little_memory(call, place, monkeypatch):
     """The rows may be a file larger than memory."""
     monkeypatch.setattr(at, "MAX_SLAB_BYTES", 2**16)
     X = np.zeros((100_000, 10))
@@ -160,11 +160,11 @@ def test_a_bad_value_is_named_in_little_memory(call, place, monkeypatch):
             call(X)
         taken.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert taken[1] < X.size // 4  # a mask of all takes X.size
+    assert taken[1] < X.size // 4  # a mask of all values takes X.size bytes
 
 
-def test_a_slab_that_is_passed_by_is_noticed(slabs, monkeypatch):
-    """The control: slabs that leave out a row each."""
+def test_skipped_rows_of_slabs_are_detected(slabs, monkeypatch):
+    """The control: each slab leaves out one row."""
     X, centers = ugly.wide_enough(np.float64)
     array, right = np.asfortranarray(X), passes(Samples(X), centers, "certified")
     assert passes(Samples(array), centers, "certified") == right

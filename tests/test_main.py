@@ -32,7 +32,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(numbakmeans.__file__).parent
 
 @pytest.fixture
 def run(capsys, tmp_path, monkeypatch):
-    """Run a command in an empty folder, and return exit code, standard output and standard error."""
+    """Return a function that runs a command in an empty folder: exit code, standard output and error."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
@@ -44,7 +44,7 @@ def run(capsys, tmp_path, monkeypatch):
 
 @pytest.fixture
 def fails(run):
-    """Run a command that must fail, and return its message."""
+    """Return a function that runs a command that must fail, and returns its message."""
 
     def call(*arguments):
         before = set(Path.cwd().iterdir())
@@ -64,7 +64,7 @@ def rows():
 
 
 def fields(out):
-    """Return the lines above the table of clusters by their first word."""
+    """Return the lines above the table of clusters, keyed by their first word."""
     return dict(line.split(maxsplit=1) for line in out.split("\n\n")[0].splitlines())
 
 
@@ -119,7 +119,7 @@ def test_summary_agrees_with_the_library(run, rows):
     assert [cells[2:] for cells in listed(out)[1:]] == [[f"{x:.6g}" for x in c] for c in result.centers]
 
 
-def test_the_seed_that_is_printed_gives_the_same_again(run, rows):
+def test_the_printed_seed_reproduces_the_run(run, rows):
     np.save("data.npy", rows)
     _, out, _ = run("cluster", "data.npy", "-k", 9, "--iter", 1, "--output", "first")
     seed = re.search(r"--seed (\d+)", out)[1]
@@ -168,7 +168,7 @@ def test_many_clusters_and_columns_are_cut(run):
     assert [cells[0] for cells in table[1:]] == [*map(str, range(12)), "... and 8 more"]
 
 
-def test_empty_clusters_are_told(run):
+def test_empty_clusters_are_reported(run):
     np.save("data.npy", np.array([[1.0], [1.0], [5.0]]))
     code, out, _ = run("cluster", "data.npy", "-k", 4, "--seed", 0)
     assert code == 0
@@ -213,7 +213,7 @@ def test_huge_values_are_clustered_without_warnings(run, values):
 # --- Errors
 
 
-def test_errors_of_usage(fails, rows):
+def test_usage_errors(fails, rows):
     np.save("data.npy", rows)
     assert fails() == "the following arguments are required: {cluster,warmup,info}"
     assert "invalid choice: 'frobnicate'" in fails("frobnicate")
@@ -233,7 +233,7 @@ def test_errors_of_usage(fails, rows):
     assert fails("cluster", "--columns", "7") == "--columns: no column 7; there are 2, counted from 0"
 
 
-def test_errors_of_the_input(fails):
+def test_input_errors(fails):
     assert fails("cluster", "none.csv", "-k", 2) == "none.csv: No such file or directory"
     Path("bad.csv").write_text("x,y\n1,2\n3,abc\n")
     message = "bad.csv, line 3: not a number in column 1 (counted from 0): 'abc'"
@@ -267,7 +267,7 @@ def test_too_many_rows(fails, monkeypatch):
 
 @pytest.fixture
 def idle(monkeypatch):
-    """Fail if the clustering starts."""
+    """Fail if clustering starts."""
     monkeypatch.setattr(command, "_run", lambda *_arguments: pytest.fail("the clustering was started"))
 
 
@@ -336,7 +336,7 @@ def test_a_full_disk(fails, monkeypatch):
         (OSError("strange"), "strange"),
     ],
 )
-def test_errors_of_the_machine(fails, monkeypatch, error, message):
+def test_system_errors(fails, monkeypatch, error, message):
     def shipped(columns):
         raise error
 
@@ -344,7 +344,7 @@ def test_errors_of_the_machine(fails, monkeypatch, error, message):
     assert fails("cluster") == message
 
 
-def test_our_own_mistakes_are_not_hidden(run, monkeypatch):
+def test_our_own_bugs_are_not_hidden(run, monkeypatch):
     monkeypatch.setattr(command, "_run", lambda *_arguments: {}["mistake"])
     with pytest.raises(KeyError, match="mistake"):
         run("cluster")
@@ -388,7 +388,7 @@ def test_ctrl_c_during_the_passes(tmp_path):
     while True:
         try:
             piece = os.read(ours, 4096)
-        except OSError:  # how Linux says that nobody has the terminal open any more
+        except OSError:  # on Linux, no process has the terminal open any more
             break
         if not piece:
             break
@@ -423,13 +423,13 @@ def test_progress_is_one_line_that_is_cleared(run, monkeypatch):
     assert [len(match[2]) for match in passes] == [n // 5 for n in range(1, n_passes + 1)]
     assert passes[0][3] == "272"
     assert passes[-1][3] == "0"
-    # Each state covers the one before; the last is blank.
+    # Each state covers the previous one; the last is blank.
     widths = [len(state) for state in states[1:-1]]
     assert widths == sorted(widths)
     assert states[-2].strip() == states[-1] == ""
 
 
-def test_progress_is_limited_in_time(run, monkeypatch):
+def test_progress_is_rate_limited(run, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(console, "PROGRESS_EVERY", 1e9)
@@ -450,7 +450,7 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("cluster",), ("--help",), ("--version",)])
-def test_a_closed_pipe_is_no_traceback(arguments, unbuffered):
+def test_a_closed_pipe_gives_no_traceback(arguments, unbuffered):
     environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
     reading, writing = os.pipe()
     os.close(reading)

@@ -1,4 +1,4 @@
-"""Beside its arguments and results a call takes 32 bytes a row and 64 MB, and where it prunes some more."""
+"""A call takes 32 bytes per row and 64 MB besides its arguments and results, and some more to prune."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def test_memory_of_a_call(call, given):
 @pytest.mark.parametrize(
     ("call", "given"), [("fit", "few features, C float32"), ("fit, many", "wide, C float32")]
 )
-def test_memory_of_pruning_and_without(call, given, monkeypatch):
+def test_memory_with_and_without_pruning(call, given, monkeypatch):
     freely, allowed, _ = figures(call, given)
     assert freely <= allowed
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
@@ -68,7 +68,7 @@ def test_a_copy_would_be_noticed():
     ("call", "given", "control"),
     [("points", "wide, mapped float16", "whole"), ("vq", "wide, mapped float32", "mask")],
 )
-def test_a_copy_of_mapped_data_would_not_find_the_memory(call, given, control):
+def test_a_copy_of_mapped_data_would_not_fit(call, given, control):
     done = memory(call, given, control)
     assert done.returncode != 0
     assert "MemoryError" in done.stderr

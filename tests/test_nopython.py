@@ -1,4 +1,4 @@
-"""The building blocks inside of a user's own compiled code: the bits of the Python functions."""
+"""The building blocks inside a user's own compiled code: they give the bits of the Python functions."""
 
 import json
 import subprocess
@@ -20,8 +20,8 @@ INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint3
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Return the names of the doors that Python has answered at."""
+def answered_by_python(monkeypatch):
+    """Return a list that collects the names of the doors behind which Python answers a call."""
     names = []
     for name in ("fit", "nearest", "update", "points", "plus_plus"):
         answer = getattr(_nopython, name)
@@ -97,7 +97,7 @@ def test_fit(name, dtype):
 
 
 def test_the_callers_options_do_not_leak():
-    """Sums reordered or fused, division that raises: none of it reaches the building blocks."""
+    """Reordered or fused sums and raising divisions do not reach the building blocks."""
     X, centers = ugly.cases(np.float64)["ties but for one bit"]
     assert bits(*users_careless_fit(X, centers, 3)) == bits(*users_fit(X, centers, 3))
 
@@ -133,7 +133,7 @@ LARGE = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", LARGE)
-def test_what_is_large_is_done_by_python(name, dtype, asked):
+def test_large_problems_are_solved_by_python(name, dtype, answered_by_python):
     n_samples, n_features, n_clusters = LARGE[name]
     rng = np.random.default_rng(3)
     X = (rng.normal(size=(n_samples, n_features)) + rng.integers(-5, 5, size=(n_samples, 1))).astype(dtype)
@@ -144,24 +144,24 @@ def test_what_is_large_is_done_by_python(name, dtype, asked):
     assert bits(*users_nearest(X, centers)[:2]) == bits(labels, sq_dists)
     found = users_update(X, labels, centers)
     assert bits(found.centers) == bits(jit.fit(X, centers, 1).centers)
-    assert asked == ["fit", "nearest", "update"]
+    assert answered_by_python == ["fit", "nearest", "update"]
     # The control: few rows are not.
     users_fit(X[:50], centers[:3], 3)
-    assert asked == ["fit", "nearest", "update"]
+    assert answered_by_python == ["fit", "nearest", "update"]
 
 
-def test_starts_of_large_data_are_found_by_python(asked):
+def test_starts_of_large_data_are_found_by_python(answered_by_python):
     X = np.random.default_rng(0).normal(size=(40_000, 4))
     ours, right = np.random.default_rng(5), np.random.default_rng(5)
     points, plus_plus = users_starts(X, 7, ours)
     assert np.array_equal(points, seed(Samples(X), 7, "points", right))
     assert np.array_equal(plus_plus, seed(Samples(X), 7, "++", right))
     assert ours.bit_generator.state == right.bit_generator.state
-    assert asked == ["plus_plus"]
+    assert answered_by_python == ["plus_plus"]
 
 
 def layouts(X):
-    """Return ways in which the rows of an array may lie, of which Numba makes different types."""
+    """Return the rows of an array in various memory layouts, for which Numba has different types."""
     record = np.zeros(X.shape, [("first", np.int8), ("value", X.dtype)])
     record["value"] = X
     locked = X.copy()
@@ -194,7 +194,7 @@ def assert_blocks(X, centers):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_layouts(dtype):
-    for n_samples in (60, 12_000):  # of which Python does the second
+    for n_samples in (60, 12_000):  # Python solves the second one
         X = (50 * np.random.default_rng(0).normal(size=(n_samples, 4))).astype(dtype)
         for array in layouts(X).values():
             assert_blocks(array, array[:3])
@@ -209,21 +209,21 @@ def test_dtypes(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_labels_of_any_integers(dtype):
+def test_labels_of_any_integer_dtype(dtype):
     X = np.random.default_rng(0).normal(size=(60, 3))
     labels = (np.arange(60) % 2).astype(dtype)
     assert bits(*users_update(X, labels, X[:2])) == bits(*jit.update(X, labels, X[:2]))
 
 
-def test_labels_that_no_float_holds():
+def test_labels_that_no_float_represents():
     labels = np.array([0, 2**63 + 1, 1], np.uint64)
     assert users_update(np.ones((3, 1)), labels, np.ones((2, 1))).status == jit.BAD_LABEL
     assert users_update(np.ones((3, 1)), labels[::2], np.ones((2, 1))).status == jit.BAD_SHAPE
 
 
 def every_block(X, labels, centers, rng):
-    """Return what the building blocks make of an array."""
-    # More points than rows: NaN, which there is no integer for.
+    """Return the results of the building blocks for an array."""
+    # More points than rows: NaN, which no integer represents.
     starts = jit.points(X, 4, rng), jit.points(X, 99, rng), jit.plus_plus(X, 4, rng)
     return jit.fit(X, centers, 3), jit.nearest(X, centers), jit.update(X, labels, centers), starts
 
@@ -245,7 +245,7 @@ def every_parallel_block(X, labels, centers, rng):
     ],
     ids=["int32", "bool", "with threads", "from njit", "from njit, with threads"],
 )
-def test_integers_are_worked_on_in_float64(call, dtype):
+def test_integers_are_processed_in_float64(call, dtype):
     X = np.random.default_rng(0).integers(0, 5, size=(60, 3)).astype(dtype)
     labels = np.arange(60) % 4
 
@@ -348,7 +348,7 @@ def test_all_threads_give_the_same_bits(name, dtype, threads):
     assert (found[0].status == jit.OK) == (name != "not finite")
 
 
-def test_inside_of_a_prange(threads):
+def test_inside_a_prange(threads):
     data = np.random.default_rng(1).normal(size=(40, 50, 3))
     data[7, 3, 1] = np.nan
     labels, inertias, status = many_fits(data, data[:, :4])
@@ -398,7 +398,7 @@ import ctypes
 import json
 import llvmlite.binding as llvm
 
-# Machine code of ours finds this one where it wants the C library's.
+# Our machine code calls this function instead of the C library's.
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
 taken = []
@@ -451,17 +451,17 @@ print(json.dumps(found))
 """
 
 
-def test_a_workspace_takes_the_place_of_the_heap():
+def test_a_workspace_replaces_the_heap():
     result = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     for shape, n_words, loop, seeds in json.loads(result.stdout):
-        # The control: what does not suffice is of no use, and then each call takes a chunk or more.
+        # The control: a workspace that is too small is not used, and each call takes a chunk or more.
         assert (loop, seeds) == (0, 0) if n_words > 4 else loop >= 9 and seeds >= 6, shape
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_was_made_with_a_workspace_can_be_handed_on(dtype):
-    """Results are arrays of their own: a later call with the same workspace leaves them alone."""
+def test_results_made_with_a_workspace_can_be_passed_on(dtype):
+    """Results own their memory: a later call with the same workspace leaves them alone."""
 
     @njit
     def chain(X, centers, work):
@@ -549,7 +549,7 @@ def test_bad_input_gives_a_status(name):
     ("labels", "status"),
     [([0, 1, 2], jit.OK), ([0, 1, 3], jit.BAD_LABEL), ([-1, 0, 0], jit.BAD_LABEL), ([0, 0], jit.BAD_SHAPE)],
 )
-def test_labels_that_no_center_has(labels, status):
+def test_labels_out_of_range(labels, status):
     found = users_update(np.arange(6.0).reshape(3, 2), np.array(labels), np.zeros((3, 2)))
     assert found.status == status
     assert np.isnan(found.centers).all() == (status != jit.OK)

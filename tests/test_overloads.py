@@ -1,4 +1,4 @@
-"""The four names of `scipy.cluster.vq` inside nopython code: the bits, errors and warnings of Python."""
+"""The functions of `scipy.cluster.vq` in nopython code: the bits, errors and warnings of Python."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from numbakmeans import ClusterError, _nopython, jit, kmeans, kmeans2, vq, white
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
-# Few, as each compiles for some seconds.
+# Few, as each takes some seconds to compile.
 FORMS = {
     "float64": X,
     "float32, Fortran order": np.asfortranarray(X.astype(np.float32)),
@@ -31,7 +31,7 @@ FORMS = {
 FORMS["int64, strided, read-only"].flags.writeable = False
 
 
-# Without the GIL, for which two threads would wait in turns.
+# Without the GIL, on which two threads would take turns.
 @njit(nogil=True)
 def clusters(data, k, n_iter, minit, missing):
     return kmeans2(data, k, n_iter, minit=minit, missing=missing)
@@ -165,7 +165,7 @@ def test_kmeans(form):
     data = FORMS[form]
     book, distortion = refined(data, data[:6], 1e-5)
     right, right_distortion = kmeans(data, data[:6])
-    # Numba hands a float32 number over as a Python float.
+    # Numba returns a float32 number as a Python float.
     assert (bits([book]), distortion) == (bits([right]), float(right_distortion))
     ours, rights = np.random.default_rng(4), np.random.default_rng(4)
     book, distortion = drawn_codes(data, 5, ours)
@@ -203,7 +203,7 @@ def run_inside(cache, layer, *passes):
 
 
 def test_every_situation_under_every_layer(tmp_path):
-    """One compiles, and the others find its code in Numba's cache."""
+    """The first layer compiles, and the others find its code in Numba's cache."""
     for layer in ("omp", "workqueue", "tbb"):
         assert run_inside(tmp_path, layer) == []
     # The negative control: compared with fewer passes, every situation differs.
@@ -300,7 +300,7 @@ def of_strings(data):
         (of_strings, "minit must be a string in nopython code"),
     ],
 )
-def test_what_the_types_forbid_is_said_at_compilation(function, words):
+def test_type_errors_are_raised_at_compilation(function, words):
     with pytest.raises(TypingError, match=words):
         function(X)
 
@@ -339,7 +339,7 @@ def calls_leaky(x):
 def test_the_callers_options_do_not_leak():
     with pytest.raises(ValueError, match="infs or NaNs"):
         careless(np.full((2, 2), np.nan), np.ones((1, 2)))
-    # The negative control: an overload that states nothing inherits fastmath, and NaN is no NaN any more.
+    # The negative control: an overload that states no options inherits fastmath, and misses NaN.
     assert not calls_leaky(np.nan)
 
 
@@ -370,11 +370,11 @@ def compilations(call, *arguments):
     return sum(each.is_start for _, each in recorder.buffer)
 
 
-def test_calls_in_a_users_code_compile_nothing_beside_it():
+def test_calls_compile_nothing_but_the_users_function():
     locked = X.copy()
     locked.flags.writeable = False
     rng = np.random.default_rng(0)
-    for data in (X, locked):  # what the kernels are is known by then
+    for data in (X, locked):  # so that the kernels are compiled already
         clusters(data, X[:2], 2, "matrix", "warn")
         drawn_clusters(data, 2, "points", rng)
         jit.fit(data, data[:2], 5)
@@ -382,12 +382,12 @@ def test_calls_in_a_users_code_compile_nothing_beside_it():
         warnings.simplefilter("ignore", UserWarning)
         assert compilations(two_counts, X, rng) == 1
         assert compilations(two_fits, locked) == 1
-    # The negative control: Numba compiles a function of the user's, for each number anew.
+    # The negative control: Numba compiles a user's function again for each literal number.
     assert compilations(two_plain, X) == 3
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def answered_by_python(monkeypatch):
     """Return a list that grows by one for each call that Python answers."""
     calls = []
 
@@ -401,7 +401,7 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize("form", [*FORMS, "bool", "one row"])
-def test_few_rows_are_answered_without_python(form, asked):
+def test_few_rows_are_answered_without_python(form, answered_by_python):
     data = {**FORMS, "bool": X > 0.4, "one row": X[:1]}[form]
     k = min(4, len(data))
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
@@ -415,26 +415,26 @@ def test_few_rows_are_answered_without_python(form, asked):
         start = data[: k + 1]
         if form != "bool" and start.size != 1:
             assert bits(by_default(data, start, 5, True)) == bits(kmeans2(data, start, 5))
-    assert asked == []
-    # The control: a start that the kernel does not know.
+    assert answered_by_python == []
+    # The control: a start that the kernel does not support.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         drawn_clusters(data, k, "points", ours)
-    assert len(asked) == 1
+    assert len(answered_by_python) == 1
 
 
 @pytest.mark.parametrize(
     ("n_samples", "n_features", "k"),
     [(3000, 40, 50), (20_000, 2, 3), (200, 100, 100), (60, 3, 61), (1, 1, 1)],
 )
-def test_others_are_answered_by_python_with_the_same_draws(n_samples, n_features, k, asked):
+def test_other_problems_are_answered_by_python(n_samples, n_features, k, answered_by_python):
     data = np.random.default_rng(1).normal(size=(n_samples, n_features)).astype(np.float32)
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert bits(by_picks(data, k, 3, True, ours)) == bits(kmeans2(data, k, 3, minit="++", rng=right))
         assert same_state(ours, right)
-        assert len(asked) == (n_samples > 1)
+        assert len(answered_by_python) == (n_samples > 1)
         start = data[:k]
         if start.size > 1:
             assert bits(by_default(data, start, 3, True)) == bits(kmeans2(data, start, 3))
@@ -443,7 +443,7 @@ def test_others_are_answered_by_python_with_the_same_draws(n_samples, n_features
                 by_default(data, np.ones_like(start), 3, True)
 
 
-def test_an_empty_cluster_after_a_kernel_has_drawn(asked):
+def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
     data = np.repeat([[1.0, 2.0], [3.0, 4.0]], 20, axis=0)
     for call in (by_points_with_a_warning, by_picks):
         ours, right = np.random.default_rng(4), np.random.default_rng(4)
@@ -462,11 +462,11 @@ def test_an_empty_cluster_after_a_kernel_has_drawn(asked):
         kmeans2(data, 5, 3, minit="points", missing="raise", rng=right)
     assert str(ours_error.value) == str(right_error.value)
     assert same_state(ours, right)
-    assert len(asked) == 3
+    assert len(answered_by_python) == 3
 
 
 @pytest.mark.parametrize("name", ugly.not_finite(np.float64))
-def test_unchecked_data(name, asked):
+def test_unchecked_data(name, answered_by_python):
     data, centers = ugly.not_finite(np.float64)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -478,7 +478,7 @@ def test_unchecked_data(name, asked):
             found = call(data, 3, 3, False, ours)
             assert bits(found) == bits(kmeans2(data, 3, 3, minit=minit, check_finite=False, rng=right))
             assert same_state(ours, right)
-    assert len(asked) >= 1
+    assert len(answered_by_python) >= 1
     if not np.isfinite(data).all():
         with pytest.raises(ValueError, match="infs or NaNs"):
             by_picks(data, 3, 3, True, ours)
@@ -487,7 +487,7 @@ def test_unchecked_data(name, asked):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_ugly_data_with_starts_that_are_drawn(name, dtype):
+def test_ugly_data_with_random_starts(name, dtype):
     data, centers = ugly.cases(dtype)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -505,10 +505,10 @@ def careless_clusters(data, centers):
 
 
 @pytest.mark.parametrize("name", ["offset 1e8", "ties on a grid", "odd widths"])
-def test_a_kernel_knows_nothing_of_the_callers_options(name, asked):
+def test_kernels_ignore_the_callers_options(name, answered_by_python):
     data, centers = ugly.cases(np.float64)[name]
     assert bits(careless_clusters(data, centers)) == bits(kmeans2(data, centers, 3))
-    assert asked == []
+    assert answered_by_python == []
 
 
 SCIPY = """
@@ -598,7 +598,7 @@ for call in (scipys, ours):
 def test_an_empty_cluster_raises_the_error_of_the_module_that_was_called(tmp_path):
     (tmp_path / "users.py").write_text(EMPTY)
     command = [sys.executable, tmp_path / "users.py"]
-    # The second time from Numba's cache.
+    # The second time, the code comes from Numba's cache.
     for _ in range(2):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
@@ -613,7 +613,7 @@ def test_scipys_own_names_need_the_hook():
     result = run(SCIPY.format(before=off, after=""))
     assert result.returncode == 1
     assert "kmeans2" in result.stderr
-    # Importing the building blocks registers the names, too: where no entry point is installed.
+    # Importing the building blocks registers the names, too, for when no entry point is installed.
     result = run(SCIPY.format(before=off, after="import numbakmeans.jit"))
     assert result.returncode == 0, result.stderr
 
@@ -642,11 +642,11 @@ context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == HOOK
 """
 
 
-def test_a_name_that_the_module_had_not_loaded_before():
+def test_a_lazily_loaded_name():
     result = run(LAZY)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "[0, 1, 1, 1]\n"
-    # The control: without our second look Numba does not find what the first one made us load.
+    # The control: Numba must look twice, as its first look only makes us load the name.
     result = run(DEAF + LAZY)
     assert result.returncode != 0
     assert "Unknown attribute 'vq'" in result.stderr

@@ -1,4 +1,4 @@
-"""The only parallel loop: every slot once, with threads and without, sums and failures brought back."""
+"""The only parallel loop: every task runs once, with and without threads; sums and failures are returned."""
 
 import ctypes
 
@@ -59,7 +59,7 @@ def allocate(executor, size):
 
 @kernel
 def own_arena_task(task, arena, n_own_blocks, found):
-    """Write one's number to many tables, and count those that hold another in the end."""
+    """Write the task's number to many tables, and count the values that differ from it in the end."""
     tables = zeros(arena, (n_own_blocks, 100), np.int64)
     for turn in range(n_own_blocks):
         tables[turn] = task
@@ -91,7 +91,7 @@ def floats(executor):
 
 @kernel
 def twice(executor, out, step):
-    """Spread two kinds of slots, one of them twice."""
+    """Run two kinds of tasks, one of them twice."""
     parallel_for(executor, len(out), count_task, (out, step))
     parallel_for(executor, len(out), count_task, (out, step))
     return parallel_for(executor, len(out), number_task, ())
@@ -104,7 +104,7 @@ COUNT, ADD_NUMBERS, COPY, ALLOCATE, USE_ROOMS, FLOATS, TWICE = (
 
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("n_tasks", [1, 2, 3, 64, 1000])
-def test_every_slot_is_called_once(n_tasks, parallel, threads):
+def test_every_task_is_called_once(n_tasks, parallel, threads):
     out = np.zeros(n_tasks, np.int64)
     assert COUNT.on(parallel)(out, 5) == (n_tasks * (n_tasks - 1) // 2, 5 * n_tasks)
     assert (out == 5).all()
@@ -117,12 +117,12 @@ def test_every_slot_is_called_once(n_tasks, parallel, threads):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_no_slots(parallel):
+def test_no_tasks(parallel):
     assert COUNT.on(parallel)(np.zeros(0, np.int64), 5) == (0, 0)
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_tuples_within_tuples_and_no_result(parallel):
+def test_nested_tuples_and_no_result(parallel):
     out, wide = np.full(9, np.nan), np.arange(9.0)
     assert COPY.on(parallel)(out, wide, True) is None
     assert np.array_equal(out, wide)
@@ -131,7 +131,7 @@ def test_tuples_within_tuples_and_no_result(parallel):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_a_slot_that_cannot_allocate_is_heard(parallel):
+def test_a_failed_allocation_in_a_task_is_raised(parallel):
     assert ALLOCATE.on(parallel)(7) == 10
     for size in (1 << 44, 1 << 59, -1):
         with pytest.raises(MemoryError):
@@ -140,19 +140,19 @@ def test_a_slot_that_cannot_allocate_is_heard(parallel):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_every_slot_has_memory_of_its_own(parallel, threads):
+def test_every_task_has_memory_of_its_own(parallel, threads):
     found = np.zeros(50, np.int64)
     assert USE_ROOMS.on(parallel)(50, 300, found) == 0
     assert found.all()
 
 
-def test_results_are_whole_numbers():
+def test_results_must_be_integers():
     with pytest.raises(TypingError, match="an int64 or a tuple of them, not float64"):
         FLOATS.on(False)()
 
 
 def test_a_driver_is_compiled_once_and_without_threads_of_its_own(monkeypatch):
-    # Made here, and so kept in no cache.
+    # Defined here, and so not cached.
     fresh, modules = kernel(count.py_func), []
     fresh.py_func.__qualname__, driver = "<locals>.count", Driver(__name__, "count", fresh)
     optimize = compiler.optimize
@@ -168,12 +168,12 @@ def test_a_driver_is_compiled_once_and_without_threads_of_its_own(monkeypatch):
     assert names.count("count") == 1
     assert len(driver.bound) == len(modules) == 1
     assert "numba_parallel_for" not in modules[0]
-    # The negative control: the loop that has them.
+    # The negative control: the parallel loop has them.
     assert b"numba_parallel_for" in parallel.compile_loop().object_file
 
 
 def test_the_loop_is_the_same_code_each_time_it_is_compiled():
-    """The file that the cache holds depends on no address, nor on what Numba did before."""
+    """The cached file depends neither on addresses nor on what Numba did before."""
     code = parallel.compile_loop()
     assert code.results == "q"
     assert code.symbol.encode() in code.object_file
@@ -188,7 +188,7 @@ TASK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
 
 @pytest.fixture
 def executor(monkeypatch):
-    """Let a Python function be the loop that threads share."""
+    """Return a function that replaces the parallel loop with a Python function."""
 
     def use(function):
         use.kept = LOOP(function)
@@ -198,7 +198,7 @@ def executor(monkeypatch):
 
 
 def test_threads_are_really_used(executor):
-    """A loop that is handed over is called: one that does nothing leaves the slots undone."""
+    """The parallel loop is called: one that does nothing leaves the tasks undone."""
     out = np.zeros(4, np.int64)
     executor(lambda _n, _function, _arguments: 0)
     assert COUNT.on(True)(out, 1) == (0, 0)
@@ -206,7 +206,7 @@ def test_threads_are_really_used(executor):
     assert COUNT.on(False)(out, 1) == (6, 4)
 
 
-def test_slots_may_be_called_in_any_order(executor):
+def test_tasks_may_be_called_in_any_order(executor):
     called = []
 
     def backwards(n_tasks, function, arguments):

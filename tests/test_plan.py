@@ -1,4 +1,4 @@
-"""Plans: sizes and thresholds."""
+"""The plan: sizes and thresholds."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_any_shape(n_samples, n_features, work, threads):
     assert 1 <= plan.n_lanes <= plan.chunk_rows <= at.MAX_CHUNK_ROWS
     assert plan.n_lanes % 16 == 0
     assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= at.MAX_LANES_BYTES
-    # Every thread has a chunk, where there are rows enough.
+    # Every thread has a chunk if there are enough rows.
     if n_samples >= 16 * threads:
         assert -(-n_samples // plan.chunk_rows) >= plan.n_tasks or n_samples < 32 * threads
 
@@ -38,7 +38,7 @@ def test_chunks_of_the_covariance_cover_the_rows(shape):
     assert n_chunks == 1 or n_chunks * shape[1] ** 2 * 8 <= at.MAX_SCATTER_BYTES
 
 
-def test_calls_of_the_seeding_are_bounded():
+def test_calls_of_seeding_are_bounded():
     assert _plan.per_call(10**9 * 50) == 1
     assert 1 < _plan.per_call(10_000) <= at.MAX_CALL_STEPS / 10_000
     # A pick costs something, however few the rows.
@@ -55,7 +55,7 @@ def test_few_rows_do_not_start_threads_for_each_pick(monkeypatch):
 
 
 def test_calls_of_passes_are_bounded():
-    """What a pass takes is not less than its distances, nor nothing, however small it is."""
+    """A pass counts at least as much as its distances, and at least something, however small it is."""
     assert _plan.pass_work(9999, 1, 1000) >= 9999 * 1000
     assert _plan.per_call(_plan.pass_work(1, 1, 1)) <= 10**6
     assert _plan.per_call(_plan.pass_work(10, 1, 5_000_000)) <= 2
@@ -69,7 +69,7 @@ def test_long_problems_of_a_batch_have_their_own_calls(n_samples, n_clusters, ma
     assert _plan.alone(n_samples, _plan.problem_work(n_samples, 1, n_clusters, max_iter)) == alone
 
 
-def test_many_tiny_problems_are_many_calls():
+def test_many_tiny_problems_are_split_into_calls():
     ends = np.cumsum(_plan.problem_work(np.ones(10**5, int), 1, 1, 1))
     assert 1000 < np.searchsorted(ends, at.MAX_CALL_STEPS) < 20_000
 
@@ -79,7 +79,7 @@ def test_many_tiny_problems_are_many_calls():
     [
         ((150, 4), 3, 10, "small"),
         ((20_000, 2), 16, 10, "filtering"),
-        # One thread, where several would not pay.
+        # One thread, as several would not pay.
         ((10_000, 2), 16, 1, "small"),
         ((20_000, 2), 16, 1, "lloyd"),
         ((1_000_000, 2), 2, 1, "lloyd"),
@@ -103,7 +103,7 @@ def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
 
 
 @pytest.mark.parametrize(("itemsize", "max_iter"), [(4, 20), (8, 10)])
-def test_bounds_want_more_passes_where_scores_cost_less(itemsize, max_iter):
+def test_bounds_need_more_passes_where_scores_cost_less(itemsize, max_iter):
     shape = 20_000, 32
     _, memory = _plan.intake(shape, itemsize, itemsize, ready=True)
     assert _plan.algorithm(shape, 64, itemsize, max_iter, memory) == "yinyang"
@@ -114,12 +114,12 @@ def test_bounds_want_more_passes_where_scores_cost_less(itemsize, max_iter):
 @pytest.mark.parametrize("n_features", [8, 64, 400])
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("n_panels", [1, 7, 1000])
-def test_bounds_take_a_quarter_of_the_data_at_most(n_samples, n_features, itemsize, n_panels):
+def test_bounds_take_at_most_a_quarter_of_the_data(n_samples, n_features, itemsize, n_panels):
     _, memory = _plan.intake((n_samples, n_features), itemsize, itemsize, ready=True)
     shape = (n_samples, n_features)
     n_groups, n_directions = _plan.bounds(shape, 32 * n_panels, n_panels, 300, memory)
     assert 1 <= n_groups <= n_panels
-    # The upper bound, the norm and the length of the rest come with the heads.
+    # The upper bound; with projections, also these, the residual norm and the norm.
     row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
     assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + at.MAX_SPARE_BYTES
 
@@ -130,21 +130,21 @@ def test_blocks_of_rows_fill_their_lanes(shape, at_once):
     rows, share = _plan.block_rows(shape, 4, 9, 2, at_once), -(-shape[0] // 2)
     assert 1 <= rows <= min(at.MAX_CHUNK_ROWS, share)
     assert rows % at_once == 0 or rows == share
-    # As many as fit, and not fewer than lie side by side.
+    # As many as fit, but at least as many as fill the lanes.
     row_bytes = shape[1] * 4 + 9 * 12
     assert rows * row_bytes <= at.MAX_PACKED_BYTES or rows <= at_once
     assert rows == share or (rows + at_once) * row_bytes > at.MAX_PACKED_BYTES or rows + at_once > 512
 
 
-def test_many_clusters_are_worth_transposing_rows():
+def test_rows_are_transposed_for_many_clusters():
     assert not _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS - 1, 4)
     assert _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS, 4)
     assert not _plan.transposes(at.MAX_TRANSPOSED_FEATURES * 100 + 1, 100, 4)
     assert _plan.transposes(at.MAX_TRANSPOSED_BYTES // 8, 2, 8)
 
 
-def test_bounds_pay_the_less_the_cheaper_all_scores_are(monkeypatch):
-    """Rows that are left open are scored one by one."""
+def test_bounds_pay_less_where_all_scores_are_cheaper(monkeypatch):
+    """Undecided rows are scored without the transposed layout."""
     some = _plan.Bounds(10, 0)
     assert 0 < _plan.costs(384, 1000, 4, some).checking < 0.1
     assert _plan.costs(16, 10, 4, some).checking > 1
@@ -161,7 +161,7 @@ def test_bounds_are_kept_where_they_are_cheap_or_likely_to_pay():
     dear = _plan.costs(16, 100, 4, _plan.Bounds(4, 0))
     assert _plan.costs(64, 256, 4, _plan.Bounds(8, 0)).kept == np.inf
     assert 1 < dear.kept < 1.5
-    # What is expected falls from pass to pass, down to what asking costs, and so bounds are kept again.
+    # The expected cost decays from pass to pass, down to that of checking, and so bounds are kept again.
     expected = [3.0]
     while expected[-1] > dear.kept:
         expected.append(_plan.next_cost(expected[-1], dear))
@@ -187,9 +187,7 @@ def test_projections_are_tried_where_a_pass_takes_long(monkeypatch):
         ((100_000, 800), 100, 300, 100),
     ],
 )
-def test_a_trial_of_projections_is_small_beside_the_passes(
-    shape, n_clusters, max_iter, expected, monkeypatch
-):
+def test_a_trial_of_projections_costs_little(shape, n_clusters, max_iter, expected, monkeypatch):
     _, memory = _plan.intake(shape, 4, 4, ready=True)
     assert _plan.bounds(shape, n_clusters, 4, max_iter, memory).n_directions == expected
 
@@ -205,7 +203,7 @@ def test_projections_pay_where_they_leave_little_open():
     costs = _plan.costs(384, 1000, 4, _plan.Bounds(10, 96))
     assert _plan.projection_cost(96, costs, 1000, 1.0, 0.01) < at.MAX_PROJECTION_COST
     assert _plan.projection_cost(96, costs, 1000, 1.0, 0.3) > 1
-    # Making them is dear where there are few centers; and where bounds suffice, nothing can pay.
+    # Making them does not pay for few centers; and where bounds suffice, nothing can pay.
     assert _plan.projection_cost(96, costs, 50, 1.0, 0.01) > _plan.projection_cost(96, costs, 1000, 1.0, 0.01)
     assert _plan.projection_cost(96, costs, 1000, 0.0, 0.0) == np.inf
 
@@ -219,7 +217,7 @@ def test_sizes_of_projections():
 
 @pytest.mark.parametrize(("data", "expected"), [("few directions", True), ("all directions", False)])
 def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
-    # As if the passes took long.
+    # As if the passes took a long time.
     monkeypatch.setattr(at, "MIN_PROJECTION_STEPS", 0)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 200)).astype(np.float32)
@@ -237,13 +235,13 @@ def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
         assert not len(algorithm.projections) or expected
         update_means(samples, tables, samples.single, centers)
     assert (len(algorithm.projections) > 0) == expected
-    # Where they do not pay, good directions are not even looked for.
+    # Where they do not pay, the best directions are not even computed.
     assert len(looked) == expected
 
 
 @pytest.mark.parametrize("spread", [0.1, 10.0])
-def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
-    """Before the second pass, among clusters that lie apart, and in noise."""
+def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
+    """Before the second pass, for well-separated clusters and for noise."""
     rng = np.random.default_rng(0)
     means = rng.normal(size=(64, 40))
     X = means[rng.integers(64, size=6000)] + rng.normal(size=(6000, 40)) * spread
@@ -261,7 +259,7 @@ def test_some_rows_tell_whether_bounds_pay(spread, monkeypatch):
 
 @pytest.mark.parametrize("pays", [at.MAX_FAST_COST, 0.0])
 def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
-    """Some centers begin in the wrong place, among many that stay where they are."""
+    """Some centers start in the wrong place, among many that hardly move."""
     monkeypatch.setattr(at, "MIN_FAST_STEPS", 0)
     monkeypatch.setattr(at, "MAX_FAST_COST", pays)
     found, foresee = [], yinyang.Yinyang._foresee
@@ -279,7 +277,7 @@ def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
     assert any(len(some) for some in found) == (pays > 0)
 
 
-def test_passes_ask_the_plan_for_bounds(monkeypatch):
+def test_passes_take_the_costs_of_bounds_from_the_plan(monkeypatch):
     checked, costs = [], _plan.costs
 
     def ask(*shape):
@@ -296,7 +294,7 @@ def test_passes_ask_the_plan_for_bounds(monkeypatch):
     assert all(bounds.n_groups > 1 for *_, bounds in checked)
 
 
-def test_scores_pay_later_where_no_sums_are_asked_for():
+def test_scores_pay_later_without_sums():
     assert _plan.scored((10**6, 8), 16, 4)
     assert not _plan.nearest_scored((10**6, 8), 16, 4)
     assert _plan.nearest_scored((10**6, 8), 64, 4)

@@ -34,7 +34,7 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
-    "a fused operation in the definition": (
+    "a fused operation in the reference distance": (
         "_numba/compiler.py",
         '"fastmath": False',
         '"fastmath": {"contract"}',
@@ -48,7 +48,7 @@ FAULTS = {
         "certified",
         "float32",
     ),
-    "candidates beside the best forgotten": (
+    "candidates other than the best forgotten": (
         "_engine/kernels/certify.py",
         "        error = error_of(packed.errors, p, norm)\n        if best",
         "        error = -error_of(packed.errors, p, norm)\n        if best",
@@ -76,7 +76,7 @@ FAULTS = {
         "certified",
         "float32",
     ),
-    "an order that rounding may turn": (
+    "an order that rounding may reverse": (
         "_engine/kernels/certify.py",
         "reach = smallest * (1.0 + (X.shape[1] + 4) * 2.0**-50) + X.shape[1] * 2.0**-1070",
         "reach = smallest",
@@ -104,21 +104,21 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
-    "distances by the definition that are too large for a bound": (
+    "reference distances that are too large for a bound": (
         "_engine/kernels/certify.py",
         "(next_nearest * scale * scale - norm * norm) + error",
         "(next_nearest * scale * scale) + error",
         "yinyang",
         "float32",
     ),
-    "the nearest target forgotten": (
+    "the nearest fast center forgotten": (
         "_engine/kernels/fast_centers.py",
         "other = second[p, r] if columns[p, r] + p * width == own else best[p, r]",
         "other = second[p, r]",
         "yinyang, fast centers",
         "float32",
     ),
-    "a group whose fast are forgotten": (
+    "a group whose fast centers are forgotten": (
         "_engine/kernels/bounds.py",
         "np.float32(0.0 if drifts.has_fast[g] else np.inf)",
         "np.float32(np.inf)",
@@ -139,7 +139,7 @@ FAULTS = {
         "yinyang",
         "float32",
     ),
-    "a center taken for nearer than its rivals by rounding": (
+    "a center that rounding makes nearer than its rivals": (
         "_engine/kernels/pairs.py",
         "off = root * loss + 2.0**-22 * (norms[i] + projections.norms[j]) + TINY",
         "off = 0.0",
@@ -160,7 +160,7 @@ FAULTS = {
         "yinyang, transposed",
         "float32",
     ),
-    "bounds of centers that had a twin": (
+    "bounds of centers that had a duplicate": (
         "_engine/kernels/bounds.py",
         "np.inf if duplicates[g] else MIN_BOUND",
         "MIN_BOUND",
@@ -174,7 +174,7 @@ FAULTS = {
         "filtering",
         "float64",
     ),
-    "a block moved with a row too few": (
+    "a block moved without one of its rows": (
         "_engine/kernels/cells.py",
         "add_lanes(block, len(rows),",
         "add_lanes(block, len(rows) - 1,",
@@ -209,14 +209,14 @@ FAULTS = {
         "small",
         "float64",
     ),
-    "means that are left as a kernel leaves them": (
+    "uncertain means that are not recomputed": (
         "_engine/samples.py",
         "        recompute_means(tables, single, centers)\n",
         "        tables.uncertain[:] = False\n",
         "lloyd",
         "float64",
     ),
-    "means of few rows that are left as a kernel leaves them": (
+    "uncertain means of few rows that are not recomputed": (
         "_engine/algorithms/small.py",
         "recompute_means_of_rows(X, labels, single, centers, tables.uncertain)",
         "tables.uncertain[:] = False",
@@ -226,7 +226,7 @@ FAULTS = {
 }
 
 
-#: Planting it changes nothing, but loads and compiles all that a fault there would.
+#: Planting it changes nothing, but reloads and compiles everything that a fault there would.
 NO_FAULT = "no fault"
 
 
@@ -246,11 +246,11 @@ def run(folder, *command, input=None, **more):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
-        # What was compiled without a fault must not be loaded for one, of ours or of Python's.
+        # Code compiled without a fault, ours or Python's, must not be loaded for a faulty copy.
         "NUMBAKMEANS_CACHE_DIR": "off",
         "PYTHONDONTWRITEBYTECODE": "1",
         "NUMBA_NUM_THREADS": "1",
-        # Compiling is most of the work: a fifth less of it.
+        # Compiling is most of the work, and takes a fifth less time this way.
         "NUMBA_OPT": "1",
         **more,
     }
@@ -260,9 +260,9 @@ def run(folder, *command, input=None, **more):
 
 @pytest.fixture(scope="module")
 def differences(request, tmp_path_factory):
-    """What differs from the oracle, by fault, and by algorithm without one."""
+    """Yield a function that returns the differences from the oracle, by fault and by faultless algorithm."""
 
-    # Here, not in the threads: the first two to ask pytest for a folder at once may get one that is no path.
+    # Not in the threads: the first two that ask pytest for a folder at once may not get a path.
     copies = tmp_path_factory.mktemp("copies")
 
     def compare(dtype):
@@ -290,7 +290,7 @@ def test_without_a_fault_nothing_differs(algorithm, dtype, differences):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_loaded_anew_differs_in_nothing(dtype, differences):
+def test_reloading_changes_nothing(dtype, differences):
     found, errors = differences(dtype)
     assert found.get(NO_FAULT, "not compared") is None, errors
 
@@ -302,7 +302,7 @@ def test_what_is_loaded_anew_differs_in_nothing(dtype, differences):
         (
             "lanes.py",
             "{} as feature:\n                line",
-            "test_rows_side_by_side_stay_within_the_buffers",
+            "test_transposed_rows_stay_within_the_buffers",
         ),
     ],
 )
@@ -317,7 +317,7 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
 
 
-#: Faults that the oracle does not show: file, code, code with the fault, the test that fails, and how.
+#: Faults that the oracle does not reveal: file, code, code with the fault, the test that fails, and how.
 OTHER_FAULTS = {
     "bounds not widened for rounding": (
         "_engine/kernels/bounds.py",
@@ -330,14 +330,14 @@ OTHER_FAULTS = {
         "_engine/simd/vectors.py",
         '"stackrealign"',
         '"no-realign-stack"',
-        "test_simd.py::test_vectors_that_leave_the_registers_lie_on_lines",
+        "test_simd.py::test_spilled_vectors_are_aligned",
         "assert stack_is_aligned",
     ),
     "options that come from the caller": (
         "_numba/compiler.py",
         '    "fastmath": False,\n',
         "",
-        "test_entries.py::test_options_do_not_come_from_the_caller",
+        "test_entries.py::test_options_are_not_inherited_from_the_caller",
         "assert bounding_caller(1e16, 1.0) == 0.0",
     ),
 }
@@ -365,7 +365,7 @@ def many(data, start):
         label[b] = kmeans2(data[b], start, 3)[1]
     return label
 
-# So large that threads would share each call, which is Python's then.
+# So large that Python answers each call, and would use threads.
 data = np.random.default_rng(0).normal(size=(6, 9000, 8))
 many(data, data[0, :50].copy())
 """
@@ -378,7 +378,7 @@ def test_a_call_that_nests_parallel_regions_dies(guard, code, tmp_path, monkeypa
     line = "    {}\n        return tuple(map(_returned, _run(_Words(words))))"
     copy_with(tmp_path, "_nopython.py", line.format("with runtime.one_thread():"), line.format(guard))
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
-    # Not optimised: Numba does that five times for a parallel function and all that it calls.
+    # Not optimized: Numba optimizes a parallel function and all that it calls five times.
     result = run(tmp_path, "-c", PRANGE, NUMBA_NUM_THREADS="4", NUMBA_OPT="0")
     assert result.returncode == code, result.stderr
     assert ("Concurrent access has been detected" in result.stderr) == (code != 0)

@@ -23,7 +23,7 @@ def png(figure):
 
 
 def has_color(pixels, color):
-    """Whether some pixels have about this color."""
+    """Return whether some pixels have about this color."""
     return (abs(pixels.astype(int) - np.rint(255 * np.asarray(colors.to_rgb(color)))).max(2) <= 2).sum() > 20
 
 
@@ -83,7 +83,7 @@ def test_histogram_counts_every_row_once(rows, whole_numbers):
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 50), (50, 1)])
-def test_picture_beside_itself_in_few_colors(shape):
+def test_picture_next_to_itself_in_few_colors(shape):
     pixels = np.random.default_rng(2).integers(0, 256, (*shape, 3), dtype=np.uint8)
     rows = pixels.reshape(-1, 3).astype(np.float64)
     result = clustered(rows, 3)
@@ -96,7 +96,7 @@ def test_picture_beside_itself_in_few_colors(shape):
     assert png(figure).size
 
 
-def test_colors_of_empty_clusters_outside_of_the_range_are_cut():
+def test_colors_out_of_range_are_clipped():
     result = FitResult(np.array([[0.4, 0.6, 300.0], [-5.0, 0, 0]]), np.zeros(1, np.int32), 0.0, 1, True, 1)
     figure = _plot.draw(np.zeros((1, 3)), result, ["red", "green", "blue"], (1, 1))
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), [[[0, 1, 255]]])
@@ -110,11 +110,11 @@ def test_each_cluster_has_a_color_of_its_own(rows, k):
     assert len(figure.legends) == (k <= _plot.MAX_NAMED)
 
 
-def test_names_are_no_formulas_and_may_have_any_letter(rows):
-    projections = [r"$\frac$", "\u5927\u5c0f", "z"]
-    figure = _plot.draw(rows, clustered(rows, 2), projections)
+def test_names_are_not_formulas_and_may_have_any_letter(rows):
+    headings = [r"$\frac$", "\u5927\u5c0f", "z"]
+    figure = _plot.draw(rows, clustered(rows, 2), headings)
     assert png(figure).size
-    assert figure.axes[0].get_xlabel() == projections[0]
+    assert figure.axes[0].get_xlabel() == headings[0]
 
 
 @pytest.mark.parametrize("scale", [0.0, 5e-324, 1e-300, 1e99])

@@ -1,4 +1,4 @@
-"""Every algorithm, in place and in slabs, on data that hypothesis makes up: the oracle's bits."""
+"""Every algorithm, in place and in slabs, gives the oracle's bits on data that hypothesis generates."""
 
 import numba
 import numpy as np
@@ -16,9 +16,9 @@ from numbakmeans._engine.samples import Samples
 
 @st.composite
 def problems(draw):
-    """Rows, starting centers, passes, threads, and are bounds asked of all rows, or where it seems to pay?
+    """Draw rows, starting centers, passes, threads, and whether bounds are checked even if it does not pay.
 
-    Noise, blobs, ties, at any scale and offset.
+    The rows are noise, blobs or ties, at any scale and offset.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n_samples, n_features = draw(st.integers(1, 400)), draw(st.integers(1, 60))
@@ -45,7 +45,7 @@ def problems(draw):
 
 
 def differences(X, centers, n_iter, right):
-    """Return the ways whose centers, labels or empty clusters differ from the right ones."""
+    """Return the ways whose centers, labels or numbers of empty clusters differ from the right ones."""
     right_centers, right_labels, empties = right
     wrong = []
     for way in ways.WAYS:

@@ -1,4 +1,4 @@
-"""The same bits on real data: digits, and the pixels of two photographs."""
+"""All algorithms give the same bits on real data: digits, and the pixels of two photographs."""
 
 import numpy as np
 import oracle
@@ -18,7 +18,7 @@ DATA = {
 
 
 def problem(name, dtype):
-    """Return all rows of some data, and starting centers."""
+    """Return the rows of a data set, and starting centers."""
     X = DATA[name]().astype(dtype)
     distinct = np.unique(X, axis=0)
     return X, distinct[np.random.default_rng(0).choice(len(distinct), 40, replace=False)]
@@ -44,8 +44,8 @@ def test_every_algorithm_gives_the_same_bits(name, dtype, threads):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("way", ["fit", "yinyang"])
-def test_the_plan_that_users_have_gives_the_same_bits(name, dtype, way):
-    """Whatever it chooses; and bounds by their real cost, which it would choose for more of such data."""
+def test_the_plan_that_users_get_gives_the_same_bits(name, dtype, way):
+    """Whatever it chooses; and bounds at their real cost, which it would choose for more rows."""
     X, centers = problem(name, dtype)
     right = iterate(Samples(X), centers, 8, algorithm="lloyd")
     got = fit(X, centers, max_iter=8) if way == "fit" else ways.iterate(Samples(X), centers, 8, way)
@@ -56,7 +56,7 @@ def test_the_plan_that_users_have_gives_the_same_bits(name, dtype, way):
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_less_than_a_hundredth_of_the_rows_needs_the_definition(name):
+def test_less_than_a_hundredth_of_the_rows_needs_the_reference_distance(name):
     X = DATA[name]().astype(np.float32)
     centers = np.unique(X, axis=0)[::97][:100]
     passes = iterate(Samples(X), centers, 10, algorithm="certified")

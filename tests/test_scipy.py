@@ -1,4 +1,4 @@
-"""The SciPy face: signatures, dtypes, layouts, generators, warnings, errors."""
+"""The functions of `scipy.cluster.vq`: signatures, dtypes, layouts, generators, warnings, errors."""
 
 import copy
 import inspect
@@ -93,7 +93,7 @@ def test_other_dtypes_are_converted(name, dtype, working):
     ],
     ids=lambda value: str(value.dtype) + type(value).__name__,
 )
-def test_what_is_no_array_of_real_numbers(name, value):
+def test_arrays_of_other_than_real_numbers_are_refused(name, value):
     with pytest.raises(TypeError, match=r"^(data|obs) "):
         call(name, value)
 
@@ -159,7 +159,7 @@ def test_which_generator(name):
     # A RandomState given as rng becomes a Generator on its bit generator.
     assert same(run(rng=legacy(3)), run(rng=np.random.Generator(legacy(3)._bit_generator)))
     assert same(run(seed=np.random.default_rng(3)), run(rng=3))
-    # Neither given, or an old None: the global RandomState.
+    # Neither is given, or seed is None: the global RandomState.
     results = []
     for kwargs in ({}, {"seed": None}, {"seed": np.random}):
         np.random.seed(5)
@@ -192,7 +192,7 @@ def test_forms_of_a_count(minit, k):
 
 @pytest.mark.parametrize("minit", ["random", "points", "++"])
 @pytest.mark.parametrize("k", [3.7, np.float64(3.2), [3.5]])
-def test_a_count_that_is_not_whole(minit, k):
+def test_a_fractional_count(minit, k):
     with pytest.warns(UserWarning, match="k was not an integer, was converted.") as seen:
         got = kmeans2(DATA, k, minit=minit, rng=1)
     assert seen[0].filename == __file__
@@ -215,7 +215,7 @@ def test_more_clusters_than_rows(minit):
     assert np.isfinite(centroid).all()
 
 
-def test_one_warning_a_call_that_points_at_the_caller():
+def test_one_warning_per_call_points_at_the_caller():
     X, centers = ugly.cases(np.float64)["empty clusters"]
     with pytest.warns(UserWarning, match="One of the clusters is empty") as seen:
         kmeans2(X, centers, iter=10)
@@ -328,17 +328,17 @@ def test_float32_far_from_the_origin(offset):
     right = oracle.assign(X, book)[0]
     assert np.array_equal(vq(X, book)[0], right)
     assert np.array_equal(kmeans2(X, book, iter=1)[1], right)
-    # The negative control: this data is hard.
+    # The negative control: SciPy gets many labels of this data wrong.
     assert (scipy.cluster.vq.vq(X, book)[0] != right).mean() > 0.1
 
 
-# --- vq, kmeans and whiten by their definitions
+# --- vq, kmeans and whiten match their definitions
 
 
 @pytest.mark.parametrize(
     "dtypes", [("f4", "f4"), ("f4", "f8"), ("f8", "f4"), ("f8", "f8"), ("i4", "f4"), ("f2", "f4")]
 )
-def test_vq_by_the_definition(dtypes):
+def test_vq_matches_the_definition(dtypes):
     X, book = (DATA * 4).astype(dtypes[0]), (DATA[:5] * 4).astype(dtypes[1])
     code, dist = vq(X, book)
     codes, sq_dists = oracle.assign(X, book)
@@ -359,7 +359,7 @@ def test_vq_of_nothing():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_kmeans_by_the_definition(dtype):
+def test_kmeans_matches_the_definition(dtype):
     X, book = DATA.astype(dtype), np.vstack([DATA[:4], [[50.0] * 3]]).astype(dtype)
     got_book, got = kmeans(X, book, thresh=1e-3)
     previous = np.inf
@@ -377,7 +377,7 @@ def test_kmeans_by_the_definition(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_whiten_by_the_definition(dtype):
+def test_whiten_matches_the_definition(dtype):
     X = np.column_stack([DATA, DATA[:, 0] * 1e-20 + 1e4, np.arange(60)]).astype(dtype)
     wide = X.astype(np.float64)
     deviations = []
@@ -507,7 +507,7 @@ def test_bad_input(function, kwargs, error, words):
 
 @pytest.mark.parametrize("function", GOOD)
 def test_the_good_input_is_good(function):
-    """The negative control of the test above: what it varies from raises nothing."""
+    """The negative control of the test above: the arguments that it varies raise nothing."""
     assert len(function(**GOOD[function])) > 0
 
 

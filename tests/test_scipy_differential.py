@@ -1,4 +1,4 @@
-"""Thousands of random cases beside SciPy itself: same generator state, same start, same labels."""
+"""Thousands of random cases compared with SciPy itself: generator state, start and labels."""
 
 import copy
 import os
@@ -24,7 +24,7 @@ METHODS = {"random": inside._krandinit, "points": inside._kpoints, "++": inside.
 
 
 def random_case(number):
-    """Return data, k, minit, and how the generator is given."""
+    """Return data, k, minit, and the argument that gives the generator."""
     rng = np.random.default_rng(number)
     n = int(rng.integers(1, 501))
     d = int(rng.integers(1, 41))
@@ -45,7 +45,7 @@ def random_case(number):
 
 
 def state_of(given):
-    """Return the state of the generator that was handed in, if one was."""
+    """Return the state of the generator that was passed, if one was."""
     value = next(iter(given.values()))
     if isinstance(value, np.random.Generator):
         return value.bit_generator.state
@@ -60,7 +60,7 @@ def generator_of(given):
 
 
 def rounding_of_scipy(x, centers):
-    """Return a bound on the error of SciPy's squared distances, which expands |x|² - 2xc + |c|²."""
+    """Return a bound on the error of SciPy's squared distances, which it expands to |x|² - 2xc + |c|²."""
     size = float(np.abs(x).sum() ** 2 + max(np.abs(c).sum() ** 2 for c in centers))
     return Fraction((len(x) + 8) * 4 * np.finfo(np.float64).eps * size)
 
@@ -94,7 +94,7 @@ def compare_passes(data, start, n_passes=4):
 
 
 def compare_case(number):
-    """Return what was compared of one case: 'start', 'refused', 'singular', and how many labels differed."""
+    """Return what one case compared ('start', 'refused' or 'singular'), and how many labels differed."""
     data, k, minit, given = random_case(number)
     ours_given, scipys_given = copy.deepcopy(given), copy.deepcopy(given)
     rows = data.reshape(len(data), -1)
@@ -136,7 +136,7 @@ def test_random_cases():
         kind, different = compare_case(number)
         kinds[kind] += 1
         n_different += different
-    # The comparison compares something, and labels differ as seldom as rounding can make them.
+    # Most cases compare the start, and labels differ as rarely as expected from rounding.
     assert kinds["start"] > 0.9 * N_CASES
     assert n_different <= 20
 
@@ -151,7 +151,7 @@ def test_a_wrong_label_is_not_excused():
     assert gap > rounding_of_scipy(data[50], book)
 
 
-def test_kmeans_beside_scipys():
+def test_kmeans_matches_scipys():
     for number in range(60):
         rng = np.random.default_rng(number)
         data = rng.normal(size=(int(rng.integers(20, 200)), int(rng.integers(1, 12))))
@@ -179,7 +179,7 @@ def run_scipys_tests(**environment):
     )
 
 
-#: Tests of SciPy's that fail on purpose. None: what the README's table improves on, they do not assert.
+#: SciPy's tests that fail on purpose. None: they assert nothing of what the README lists as different.
 EXCEPTIONS: list[str] = []
 
 

@@ -1,4 +1,4 @@
-"""Starting centers: the oracle's picks, SciPy's streams, no dependence on threads."""
+"""Starting centers: the oracle's picks, SciPy's random streams, independence of threads."""
 
 import itertools
 from pathlib import Path
@@ -22,9 +22,9 @@ from numbakmeans._engine.seeding import plus_plus as seeding
 from numbakmeans._engine.structs.seeds import GROUP_LANES, Job, QuantizedRows
 
 
-@pytest.fixture(params=["quantized", "no sketches"])
+@pytest.fixture(params=["quantized", "not quantized"])
 def quantized(request, monkeypatch):
-    """Use sketches whatever the number of picks, or none."""
+    """Quantize rows whatever the number of picks, or never."""
     monkeypatch.setattr(at, "MIN_QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
     monkeypatch.setattr(at, "MIN_QUANTIZED_TERMS", 0)
     monkeypatch.setattr(at, "MIN_QUANTIZED_STEPS", 0)
@@ -59,7 +59,7 @@ def test_plus_plus_at_the_edges_of_the_draw(edge, quantized, threads):
 
 
 def test_some_data_leaves_the_last_running_sum_below_one():
-    """The branch that the test above is about exists."""
+    """The branch that the test above exercises is reachable."""
     rng = np.random.default_rng(0)
     sums = [np.cumsum(D / D.sum())[-1] for D in rng.random((50, 257))]
     assert min(sums) < np.nextafter(1, 0)
@@ -76,7 +76,7 @@ def test_plus_plus_over_many_leaves(dtype, quantized, threads):
     assert pick_case(X, 5, np.random.default_rng(8).random(6).tolist())
 
 
-def test_more_features_than_the_limit_holds_for_are_not_sketched(monkeypatch):
+def test_too_many_features_are_not_quantized(monkeypatch):
     samples = Samples(np.random.default_rng(0).normal(size=(300, 5)))
     assert seeding.quantization_step(samples)[1] > 0
     monkeypatch.setattr(seeding, "MAX_FEATURES", 4)
@@ -89,12 +89,12 @@ def test_fewer_distinct_rows_than_picks(quantized, threads):
 
 
 def all_sq_dists(X, picks):
-    """D after all these picks, as '++' leaves it by way of the sketches, and the sums of the leaves."""
+    """Return D after all these picks, as '++' updates it with quantized rows, and the sums of the leaves."""
     samples, leaves = Samples(X), seeding.leaves_of(len(X))
     origin, scale = seeding.quantization_step(samples)
     n_leaves, (n_samples, n_features) = len(leaves.depths), X.shape
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
-    # Where there is no scale, leaves that are all without a sketch.
+    # Without a scale, no leaf is quantized.
     n_quantized = n_leaves if scale > 0 else 0
     steps = np.empty((n_quantized, n_features, lanes), np.int8)
     errors, limits = np.zeros((2, n_quantized, lanes), np.float32)
@@ -112,8 +112,8 @@ def all_sq_dists(X, picks):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_sketches_pass_by_no_row_that_changes(name, dtype):
-    """Every D, and so every sum of a leaf, not just the picks that they lead to."""
+def test_quantization_skips_no_row_that_changes(name, dtype):
+    """Every D, and so the sum of every leaf, is right, not only the resulting picks."""
     X, _ = ugly.cases(dtype)[name]
     picks = np.random.default_rng(9).integers(len(X), size=40)
     sq_dists, leaf_sums = all_sq_dists(X, picks)
@@ -124,7 +124,10 @@ def test_sketches_pass_by_no_row_that_changes(name, dtype):
 
 
 def near_marks(X, c, sq_dists, forget=0.0):
-    """Which rows of one leaf their sketches do not rule out for row c; `forget` that share of the errors."""
+    """Return which rows of one leaf quantization does not rule out for row c.
+
+    forget : the share of the quantization errors that is left out
+    """
     origin, scale = seeding.quantization_step(Samples(X))
     n, d = X.shape
     lanes = -(-n // GROUP_LANES) * GROUP_LANES
@@ -146,7 +149,7 @@ def quantized_case(number, n, d, dtype):
     rng = np.random.default_rng(number)
     X = (rng.normal(size=(n, d)) * 10.0 ** rng.integers(-3, 4, size=d) + rng.normal() * 1e3).astype(dtype)
     if number % 3 == 0:
-        # Some far out, beyond the last step.
+        # Some outliers, beyond the last quantization step.
         X[rng.integers(n, size=3)] *= 50
     c = int(rng.integers(n))
     X.flags.writeable = False
@@ -162,8 +165,8 @@ def test_a_row_that_comes_nearer_by_one_bit_is_near(n, d, dtype):
         assert not near_marks(X, c, np.zeros(n)).any()
 
 
-def test_without_their_errors_rows_are_passed_by():
-    """The negative control, and what sketches are good for: D half of the new one is ruled out."""
+def test_without_quantization_errors_rows_are_skipped():
+    """The negative control; and quantization is useful: rows whose D is half the new one are ruled out."""
     X, c, D = quantized_case(1, 100, 40, np.float64)
     assert near_marks(X, c, np.nextafter(D, np.inf)).all()
     assert near_marks(X, c, np.nextafter(D, np.inf), forget=1.0).sum() < 80
@@ -179,7 +182,7 @@ def test_without_their_errors_rows_are_passed_by():
     ],
     ids=["no error", "a limit too low", "rows forgotten"],
 )
-def test_a_fault_in_the_sketches_is_found(change, tmp_path):
+def test_a_fault_in_the_quantization_is_found(change, tmp_path):
     copy_with(tmp_path, "_engine/kernels/quantization.py", *change)
     test = f"{Path(__file__)}::test_a_row_that_comes_nearer_by_one_bit_is_near"
     result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
@@ -188,7 +191,7 @@ def test_a_fault_in_the_sketches_is_found(change, tmp_path):
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf])
-def test_data_that_is_not_finite_has_no_sketches(special):
+def test_data_that_is_not_finite_is_not_quantized(special):
     X = np.random.default_rng(1).normal(size=(50, 3))
     X[7, 1] = special
     assert seeding.quantization_step(Samples(X))[1] == 0
@@ -237,13 +240,13 @@ def test_the_certain_pick_is_the_scanned_one(number, n):
         assert plus_plus.pick_row(D, starts, sums, total, uniform) == scanned
 
 
-def test_most_picks_are_certain_and_limits_are_not():
+def test_most_picks_are_certain_but_limits_are_not():
     D = np.random.default_rng(6).random(5000)
     starts, sums, total = leaf_sums_of(D)
     running = np.cumsum(D / total)
     middles = (running[:-1] + running[1:]) / 2
     assert all(plus_plus.certain_pick(D, starts, sums, total, u) == i + 1 for i, u in enumerate(middles))
-    # The negative control: on a limit the sum by leaves may be off by one row, and says so.
+    # The negative control: on a limit, the sum by leaves may be off by one row, and reports it.
     assert all(plus_plus.certain_pick(D, starts, sums, total, u) == -1 for u in running[:100])
 
 

@@ -1,4 +1,4 @@
-"""The same bits for any number of threads and any threading layer, in processes of their own."""
+"""The same bits for any number of threads, threading layer and processor, each in its own process."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from numbakmeans._engine.simd import vectors
 HERE = Path(__file__).parent
 
 
-#: Processors to compile for: name and features for Numba; no feature names mean the name's own set.
+#: Processors to compile for: name and features for Numba; empty features mean the processor's own.
 TARGETS = {
     "native": {},
     "512-bit vectors": {"NUMBA_CPU_NAME": "x86-64-v4", "NUMBA_CPU_FEATURES": ""},
@@ -37,7 +37,7 @@ def run(layer, threads, expected_layer=None, **more):
 
 @pytest.fixture(scope="module")
 def expected():
-    """The oracle's answers, and one thread's for what the oracle does not know as a whole."""
+    """Return the oracle's answers, and those of one thread for calls that the oracle does not cover."""
     result = run("workqueue", 1)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
@@ -62,7 +62,7 @@ def test_one_answer(layer, threads, expected):
 
 @pytest.fixture(scope="module")
 def on_target(request):
-    """One run for each number of threads; the first compiles for all."""
+    """Yield a function that returns the runs on a target by number of threads; the first one compiles."""
 
     def all_threads(target):
         counts = [1, 2, 3, 8] if supported(target) and not like_native(target) else []
@@ -96,7 +96,7 @@ print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "
 
 
 def registers(**environment):
-    """Return how often the tiles name each kind of register, and fused operations."""
+    """Return how often the code of the tiles uses each kind of register, and fused operations."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
@@ -117,7 +117,7 @@ def registers(**environment):
         ("SSE, not fused", ["xmm"], ["ymm", "zmm", "vfmadd"]),
     ],
 )
-def test_the_code_is_the_targets(processor, present, absent):
+def test_the_code_is_for_the_target(processor, present, absent):
     require(processor)
     counts = registers(**TARGETS[processor])
     assert [word for word in present if counts[word] < 20] == []
@@ -133,13 +133,13 @@ def test_a_processors_name_alone_keeps_the_hosts_features():
 
 
 def supported(target):
-    """Whether this machine has the instructions of a target."""
+    """Return whether this machine has the instructions of a target."""
     needs = {"512-bit vectors": "avx512f", "AVX2": "avx2", "SSE, not fused": "sse4.2"}.get(target)
     return needs is None or llvm.get_host_cpu_features().get(needs, False)
 
 
 def vectors_of(processor, features):
-    """Return what the vectors of a processor can do, as our tiles find it out."""
+    """Return the vector capabilities of a processor, as the tiles probe them."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=processor, features=features)
@@ -147,13 +147,13 @@ def vectors_of(processor, features):
 
 
 def like_native(target):
-    """Whether the vectors of a target are those that every other test uses on this machine."""
+    """Return whether a target's vectors are those that all other tests use on this machine."""
     own = vectors_of(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     return vectors_of(TARGETS[target]["NUMBA_CPU_NAME"], TARGETS[target]["NUMBA_CPU_FEATURES"]) == own
 
 
 def test_targets_differ():
-    """At most one is like the machine, which would go untested if all were."""
+    """At most one is like this machine; if all were, nothing else would be tested."""
     others = [target for target in TARGETS if target != "native" and supported(target)]
     assert len({vectors_of(*TARGETS[target].values()) for target in others}) == len(others)
     assert sum(map(like_native, others)) <= 1
@@ -164,8 +164,8 @@ def require(target):
         pytest.skip(f"this machine has no {target}")
 
 
-def test_a_hash_sees_one_bit():
-    """The negative control: a single last bit, a dtype or a shape changes the hash."""
+def test_a_hash_depends_on_every_bit():
+    """The negative control: one last bit, the dtype or the shape changes the hash."""
     x = np.ones(5)
     changed = x.copy()
     changed[3] = np.nextafter(1, 2)

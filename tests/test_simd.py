@@ -1,4 +1,4 @@
-"""The register tile: scores, the best two, edges, and what it may read."""
+"""The register tiles: scores, the two best, edge cases, and which memory they may read."""
 
 import ctypes
 import mmap
@@ -111,7 +111,7 @@ def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_score_that_is_no_number_is_below_any_limit(dtype):
+def test_a_nan_score_is_below_any_limit(dtype):
     rows, chosen, panels, half_norms, least, *_ = buffers(dtype, 3, 1)
     fill(rows, chosen, panels, half_norms)
     half_norms[0, 1] = np.nan
@@ -137,7 +137,7 @@ def lane_rows(X):
 
 
 def lanes(dtype, n_features, n_panels, n_columns, allocate=np.empty, narrow=False):
-    """Return the arrays of `run_lanes` and its results for rows side by side."""
+    """Return the arrays of `run_lanes` and its results for transposed rows."""
     _, columns, _ = shape_of(np.empty((1, 1), dtype))
     columns = columns // 2 if narrow else columns
     width = lane_rows(np.empty(0, dtype))
@@ -159,7 +159,7 @@ def check_lanes(dtype, n_features, n_panels, narrow, allocate):
     assert np.array_equal(block, arrays[0][arrays[1]].T)
     scores = expected(*arrays)
     assert np.array_equal(np.stack([best, second], 2), np.sort(scores, axis=2)[:, :, :2])
-    # The first of equal ones.
+    # The first of equal scores wins.
     assert np.array_equal(columns, scores.argmin(2))
 
 
@@ -167,7 +167,7 @@ def check_lanes(dtype, n_features, n_panels, narrow, allocate):
 @pytest.mark.parametrize("n_features", [1, 2, 3, 8, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_scores_of_rows_side_by_side(dtype, n_features, n_panels, narrow):
+def test_scores_of_transposed_rows(dtype, n_features, n_panels, narrow):
     check_lanes(dtype, n_features, n_panels, narrow, np.empty)
 
 
@@ -175,7 +175,7 @@ def test_scores_of_rows_side_by_side(dtype, n_features, n_panels, narrow):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 8, 17])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_rows_side_by_side_stay_within_the_buffers(dtype, n_features, narrow):
+def test_transposed_rows_stay_within_the_buffers(dtype, n_features, narrow):
     check_lanes(dtype, n_features, 2, narrow, before_a_protected_page)
 
 
@@ -186,7 +186,7 @@ def test_columns_without_centers_are_left_out(dtype):
     for n_columns in range(columns + 1):
         *arrays, _, (best, second, numbers) = lanes(dtype, 3, 1, n_columns)
         scores = expected(*arrays)[0]
-        # A few more than asked for: as many as fill the registers.
+        # It may score a few more columns than asked for, to fill the registers.
         fitting = [
             n
             for n in range(n_columns, columns + 1)
@@ -204,7 +204,7 @@ def test_columns_without_centers_are_left_out(dtype):
 
 
 def allocator(page):
-    """Return what makes arrays: before a protected page, or anywhere."""
+    """Return a function that allocates arrays: right before a protected page, or anywhere."""
     if page and not hasattr(mmap, "MAP_PRIVATE"):
         pytest.skip("needs mprotect")
     return before_a_protected_page if page else np.empty
@@ -296,12 +296,12 @@ def assemblies():
 
 
 def stack_is_aligned(some, *args):
-    """Does a function of a kernel begin with the stack on a line of the cache, or half of one?"""
+    """Return whether a function of a kernel aligns the stack to a cache line, or to half of one."""
     return bool(re.search(r"and[lq]?\s+\$-(32|64), %[er]sp", assembly_of(some, *args)))
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
-def test_vectors_that_leave_the_registers_lie_on_lines():
+def test_spilled_vectors_are_aligned():
     arrays = buffers(np.float32, 3, 2)
     fill(*arrays[:4])
     if shape_of(arrays[0])[1] * 4 > 2 * 16:
@@ -323,9 +323,9 @@ def test_distances_of_some_pairs(dtype, n_features, page):
     row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
     row[:], centers[:] = rng.integers(-9, 9, size=row.shape), rng.integers(-9, 9, size=centers.shape)
     for n_candidates in (0, 1, 4, 7):
-        arena = -(-n_candidates // _simd.PAIRS_AT_ONCE) * _simd.PAIRS_AT_ONCE
-        candidates, sq_dists = allocate((arena,), np.int64), allocate((arena,), dtype)
-        candidates[:], sq_dists[:] = rng.integers(0, 20, size=arena), -1
+        size = -(-n_candidates // _simd.PAIRS_AT_ONCE) * _simd.PAIRS_AT_ONCE
+        candidates, sq_dists = allocate((size,), np.int64), allocate((size,), dtype)
+        candidates[:], sq_dists[:] = rng.integers(0, 20, size=size), -1
         find_sq_dists(row, centers, candidates, n_candidates, sq_dists)
         assert np.array_equal(sq_dists, ((row - centers[candidates]) ** 2).sum(1))
 
@@ -359,7 +359,7 @@ def changed(labels, first, new_labels, lane):
 
 
 @pytest.mark.parametrize("page", [False, True])
-def test_lanes_with_another_label(page):
+def test_lanes_with_changed_labels(page):
     allocate, n = allocator(page), _simd.CHANGED_LANES
     labels, new_labels = allocate((n + 3,), np.int32), allocate((n + 5,), np.int64)
     labels[:], new_labels[:] = 2**31 - 1, 2**31 - 1
@@ -407,12 +407,12 @@ def test_lanes_are_not_read_or_written_past_the_block(dtype, n_features):
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 def test_the_protected_page_is_protected():
-    """The negative control: one element further, the process dies."""
+    """The negative control: one element further, the process crashes."""
     here = Path(__file__).parent
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
-        # Where the suite runs with checked bounds, the program would raise IndexError instead.
+        # With bounds checking, as the suite may run, the program would raise IndexError instead.
         "NUMBA_BOUNDSCHECK": "0",
     }
     command = [sys.executable, str(here / "past_the_end.py")]

@@ -1,4 +1,4 @@
-"""Sizes near the limits of int32 and int64: arithmetic alone, nothing is allocated."""
+"""Sizes near the limits of int32 and int64: only arithmetic, nothing is allocated."""
 
 import numpy as np
 import pytest
@@ -23,10 +23,10 @@ LARGE = [
 
 def test_labels_and_sums_fit():
     assert np.iinfo(np.int32).max == MAX_CLUSTERS
-    # The largest sum of first parts of all rows stays below the limit of int64, with its sign.
+    # The largest sum of the first parts of all rows fits int64.
     for n, halved in ((MANY_ROWS - 1, False), (MAX_SAMPLES - 1, True)):
         assert n * 2 ** (8 - part_exponent(8, 0, halved)) < 2**63
-    # The negative control: whole bins of more rows would not fit.
+    # The negative control: with whole bins, the sum of more rows would not fit.
     assert MANY_ROWS * 2 ** (8 - part_exponent(8, 0, False)) >= 2**63
 
 
@@ -36,7 +36,7 @@ def test_plans(shape):
     plan = _plan.sweep(shape, work=n_samples * n_features * 100)
     assert 0 < plan.chunk_rows <= at.MAX_CHUNK_ROWS
     assert plan.n_tasks >= 1
-    # What the drivers compute with intp: chunks, their ends, slots times leaves.
+    # What the drivers compute in intp: numbers and ends of chunks, tasks times chunks.
     n_chunks = -(-n_samples // plan.chunk_rows)
     assert (n_chunks + 1) * plan.chunk_rows < 2**63
     assert n_chunks * plan.n_tasks < 2**63
@@ -67,7 +67,7 @@ def test_the_arithmetic_of_drivers_has_64_bits():
 
 @pytest.mark.parametrize("n", [2**31, 2**32 - 1, 2**32, 2**32 + 1, MAX_SAMPLES - 1])
 def test_rows_drawn_from_many(n):
-    """The same rows as NumPy's choice, beyond 32 bits, and the same state of the generator."""
+    """The same rows as NumPy's choice, beyond 32 bits, and the same generator state."""
     ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
     chosen = np.empty(7, np.int64)
     choose_without_replacement(*addresses([ours]).tolist(), n, 7, chosen)

@@ -1,4 +1,4 @@
-"""A short run of `soak.py`, and that it notices what it is there for. The long run is a command."""
+"""A short run of `soak.py`, which also finds each planted fault. The long run is a command."""
 
 import re
 import subprocess

@@ -1,6 +1,6 @@
-"""Programs with threads, pools, forks and Ctrl-C, each as a real process under each threading layer.
+"""Programs with threads, pools, forks and Ctrl-C, each in a real process under each threading layer.
 
-The package `situations` holds them; each must pass, and each must fail once its guard is taken away.
+They are in the package `situations`. Each must pass, and must fail once its guard is removed.
 """
 
 import os
@@ -12,7 +12,7 @@ from itertools import product
 import pytest
 from surroundings import under
 
-#: Seconds after which a situation counts as hanging, and one that may hang as its guard is gone.
+#: Seconds after which a situation counts as hanging; and one that may hang without its guard.
 LIMIT, SHORT_LIMIT = 240, 60
 LAYERS = ("omp", "workqueue", "tbb")
 SITUATIONS = (
@@ -64,7 +64,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     ],
 )
 def test_ctrl_c(situation):
-    # Under this layer there is a lock, too, that must be free afterwards.
+    # Under this layer there is also a lock, which must be free afterwards.
     code, output = run("workqueue", situation)
     assert code == 0, output
 
@@ -76,7 +76,7 @@ def test_inputs_that_change_meanwhile():
 
 @pytest.fixture(scope="module")
 def users_cache(tmp_path_factory):
-    """One layer compiles a user's function, and the others find its code."""
+    """Return the folder of Numba's cache, in which all layers find a user's function that one compiled."""
     return tmp_path_factory.mktemp("users")
 
 
@@ -88,9 +88,9 @@ def test_survives(situation, layer, users_cache):
     assert code == 0, output
 
 
-#: What memory that is freed twice ends with.
+#: Exit codes after memory has been freed twice.
 CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT}
-#: What happens without the guard: which exit codes there may be (None: it hangs), and a part of the output.
+#: What happens without the guard: possible exit codes (None: it hangs), and a part of the output.
 CONTROLS = {
     ("thread_pools", "workqueue", "kernel lock"): ({-signal.SIGABRT}, "Concurrent access has been detected"),
     ("other_pools", "workqueue", "kernel lock"): ({-signal.SIGABRT}, "Concurrent access has been detected"),
@@ -104,7 +104,7 @@ CONTROLS = {
     ("fork_while_compiling", "workqueue", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_starting", "workqueue", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
     ("fork_while_loading", "workqueue", "fork handlers"): ({1}, f"AssertionError: {-signal.SIGALRM}"),
-    # Threads that load at once; what LLVM does then is anybody's guess.
+    # Threads load at once; what LLVM does then is unpredictable.
     ("first_calls", "workqueue", "bind lock"): (CRASHES | {1}, ""),
     ("changing_input", "omp", "sound labels"): ({1}, "assert 0 <= labels.min() <= labels.max() < k"),
     ("interrupt_few_rows", "workqueue", "steps"): ({1}, "s after the signal"),
@@ -115,14 +115,14 @@ CONTROLS = {
 }
 
 
-#: How often a control is tried.
+#: The number of times that a control is tried.
 TIMES = 5
 
 
 @pytest.mark.parametrize(("situation", "layer", "guard"), CONTROLS)
 def test_dies_without_its_guard(situation, layer, guard):
     codes, words = CONTROLS[situation, layer, guard]
-    # What a race does without its guard is a matter of chance: once in a few times is enough.
+    # Without its guard a race fails only by chance: once in a few attempts is enough.
     for _ in range(TIMES):
         code, output = run(layer, situation, guard, limit=SHORT_LIMIT if None in codes else LIMIT)
         if code in codes:

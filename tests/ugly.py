@@ -4,7 +4,7 @@ import numpy as np
 
 
 def cases(dtype):
-    """Return the small cases; centers are rows, or float64 values between them."""
+    """Return the small cases; the centers are rows, or float64 values between rows."""
     rng = np.random.default_rng(20)
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     normal = rng.normal(size=(257, 6))
@@ -82,7 +82,7 @@ def cases(dtype):
 
 
 def left_behind(rng):
-    """Return rows half way between two centers, but for rounding, whose own center goes away after a pass."""
+    """Return rows halfway between two centers, up to rounding, whose own center moves away after one pass."""
     places, aside, away = rng.normal(size=(3, 30, 48))
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)
     away *= 3 / np.linalg.norm(away, axis=1, keepdims=True)
@@ -125,7 +125,7 @@ def wide_enough(dtype, n_samples=13_000):
 
 
 def many_rows_and_features(dtype):
-    """Return a case of many chunks and panels, whose rows have heads: (X, starting centers)."""
+    """Return a case of many chunks and panels, whose rows get projections: (X, starting centers)."""
     rng = np.random.default_rng(23)
     places = rng.normal(size=(110, 52))
     X = places[rng.integers(110, size=3000)] + rng.normal(size=(3000, 52)) * 0.8

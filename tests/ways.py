@@ -1,4 +1,4 @@
-"""Every way to the same bits: the algorithms of the table, and what they do where the plan thinks it pays."""
+"""Every way to the same bits: the algorithms of the table, and the variants that the plan may choose."""
 
 import contextlib
 import math
@@ -11,7 +11,7 @@ from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 
 WAYS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
-#: Bounds that cost nothing, so that all are kept and asked; and some that are now and then not worth it.
+#: Bounds that cost nothing, so that all are kept and checked; and bounds that do not always pay.
 FREE = _plan.Costs(
     *[math.inf] * 2, checking=0.0, measuring=0.0, undecided=0.0, groups=1.0, projections=0.0, pairs=0.0
 )
@@ -19,7 +19,7 @@ DEAR = FREE._replace(checked=1.0, kept=1.0, checking=0.2, undecided=0.2, groups=
 
 
 def ask_all(change=setattr):
-    """Ask bounds of all rows, and make heads, also where the data is so small that it does not pay.
+    """Check the bounds of all rows, and make projections, even where the data is too small for that to pay.
 
     change : called as `setattr`
     """
@@ -31,10 +31,10 @@ def ask_all(change=setattr):
 
 @contextlib.contextmanager
 def forced(way):
-    """Let the plan turn rows, or score as many movers as may be, always or never; yield the algorithm's key.
+    """Force the plan to transpose rows and score fast centers, always or never; yield the algorithm's key.
 
-    Rows are turned where bounds are not asked: with them goes a plan that does not always ask. Movers are
-    scored where there are no heads.
+    Rows are transposed where bounds are not checked, so that way comes with a plan that does not always check
+    them. Fast centers are scored where there are no projections.
     """
     algorithm, _, what = way.partition(", ")
     tried = what == "fast centers"
@@ -51,6 +51,6 @@ def forced(way):
 
 
 def iterate(samples, centers, max_iter, way):
-    """Make passes one way."""
+    """Iterate in one of the ways."""
     with forced(way) as algorithm:
         return _fit.iterate(samples, centers, max_iter, algorithm=algorithm)

@@ -60,7 +60,7 @@ def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
                 _files.write_labels(files[0], result.labels, arguments.format)
                 _files.write_centers(files[1], result.centers, table.names, arguments.format)
             if plot is not None:
-                figure = plot.draw(samples.array, result, table.heads, table.picture)
+                figure = plot.draw(samples.array, result, table.headings, table.picture)
                 plot.save(figure, files[-1], arguments.plot.suffix)
     say(_summary(arguments, table, samples, result, seed, seconds, outputs))
 
@@ -113,7 +113,7 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
         row, column = next(not_finite(rows))
         value = table.values[row, column]
         why = f"does not fit into {dtype}" if np.isfinite(value) else "cannot be clustered"
-        raise UsageError(f"{value} {why} ({table.heads[column]}, row {row}, counted from 0)")
+        raise UsageError(f"{value} {why} ({table.headings[column]}, row {row}, counted from 0)")
     return samples
 
 
@@ -171,18 +171,18 @@ def _summary(
     if result.n_empty:
         lines.append(f"empty     {count(result.n_empty, 'cluster')} of {len(result.centers)} without a row")
     lines += [f"written   {path}" for path in outputs]
-    lines += ["", *_cluster_lines(result, table.heads)]
+    lines += ["", *_cluster_lines(result, table.headings)]
     return "\n".join(lines) + "\n"
 
 
-def _cluster_lines(result: FitResult, heads: Sequence[str]) -> list[str]:
+def _cluster_lines(result: FitResult, headings: Sequence[str]) -> list[str]:
     """Return the sizes of the clusters beside their centroids, in columns."""
     import numpy as np
 
     n_clusters, n_columns = result.centers.shape
     columns = range(min(n_columns, MAX_LISTED_COLUMNS))
     sizes: np.ndarray = np.bincount(result.labels, minlength=n_clusters)
-    rows = [["cluster", "rows", *(heads[c] for c in columns)]]
+    rows = [["cluster", "rows", *(headings[c] for c in columns)]]
     for j in range(min(n_clusters, MAX_LISTED_CLUSTERS)):
         rows.append([str(j), str(sizes[j]), *(f"{result.centers[j, c]:.6g}" for c in columns)])
     if n_columns > MAX_LISTED_COLUMNS:

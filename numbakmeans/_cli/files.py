@@ -50,7 +50,7 @@ class Table(NamedTuple):
     columns: tuple[int, ...] | None = None
 
     @property
-    def heads(self) -> list[str]:
+    def headings(self) -> list[str]:
         """What to call the columns."""
         if self.names is not None:
             return list(self.names)

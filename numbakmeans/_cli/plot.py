@@ -29,13 +29,13 @@ def formats() -> list[str]:
 def draw(
     values: np.ndarray,
     result: FitResult,
-    heads: Sequence[str],
+    headings: Sequence[str],
     picture: tuple[int, int] | None = None,
 ) -> Figure:
     """Return a picture of a clustering.
 
     A scatter of the first two columns with the centers; a histogram of a single column; of a picture
-    (height, width), the same in the colors of the centers. heads : what to call the columns
+    (height, width), the same in the colors of the centers. headings : what to call the columns
     """
     if picture is not None:
         return _colors(values, result, picture)
@@ -47,8 +47,8 @@ def draw(
         axes.set_ylabel("rows")
     else:
         _scatter(axes, values, result)
-        axes.set_ylabel(heads[1], parse_math=False)
-    axes.set_xlabel(heads[0], parse_math=False)
+        axes.set_ylabel(headings[1], parse_math=False)
+    axes.set_xlabel(headings[0], parse_math=False)
     counts = ((len(result.centers), "cluster"), (len(values), "row"))
     axes.set_title(" of ".join(f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts))
     if len(result.centers) <= MAX_NAMED:

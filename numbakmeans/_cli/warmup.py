@@ -79,7 +79,7 @@ def _planned(**changes: Any) -> Iterator[None]:
             homes[name][name] = value
 
 
-#: What makes bounds keep heads of rows, score some centers for all rows, or neither.
+#: What makes the pass with bounds keep projections of rows, score some centers for all rows, or neither.
 BOUNDED: tuple[dict[str, Any], ...] = (
     {"MIN_PROJECTION_STEPS": 0, "MAX_PROJECTION_TRIAL": float("inf"), "projection_cost": lambda *_: 0.0},
     {
@@ -107,7 +107,8 @@ def tasks() -> list[Task]:
     from numbakmeans._scipy import kmeans, vq, whiten
 
     rng = np.random.default_rng(0)
-    # On both sides of what few values are, and of what sketches pay for; in few directions, for heads.
+    # On both sides of what few values are, and of what quantized rows pay for; in few directions, for
+    # projections.
     small, large = rng.normal(size=(80, 16)), rng.normal(size=(at.MAX_SMALL_VALUES // 8 + 1, 8))
     flat = large[:600] @ large[:8, :8].repeat(8, axis=1)
     found: list[Task] = []

@@ -1,4 +1,4 @@
-"""What bounds are lowered by."""
+"""The movements of centers, by which bounds are lowered."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from numbakmeans._engine.kernels import bounds
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**-30, 2.0**30])
-def test_centers_move_no_further_than_is_written(scale):
+def test_movements_are_upper_bounds(scale):
     rng = np.random.default_rng(0)
     before, centers = rng.normal(size=(2, 5, 8))
     centers[0] = before[0]

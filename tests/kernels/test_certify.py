@@ -1,4 +1,4 @@
-"""The bound on the error of the scores, against fractions."""
+"""The bound on the error of the scores, checked against fractions."""
 
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ from numbakmeans._numba.drivers import SERIAL_LOOP
 
 @kernel
 def score_panel(X, centers, places, transform, options, found, arena):
-    """Write the best score of each row in a panel of centers, and the figures of the bound on its error."""
+    """Write the best score of each row in a panel of centers, and the coefficients of its error bound."""
     (transposed, packs), (best, errors) = options, found
     packed = pack_centers(SERIAL_LOOP, 1, X, centers, transform, places, arena)
     block = block_buffers(X, len(X), 1, 1, transposed, packs, arena)
@@ -28,7 +28,7 @@ def score_panel(X, centers, places, transform, options, found, arena):
 
 
 def errors_over_bounds(dtype, X, centers, origin, scale, transposed):
-    """Return, for each row and center, the true error of the score over the bound on it."""
+    """Return the true error of the score of each row and center, divided by the bound on it."""
     columns = panel_columns(X.dtype, 100)
     wide = np.ascontiguousarray(centers.astype(np.float64))
     n_rows = len(X)
@@ -39,7 +39,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, transposed):
     best = np.empty((len(centers), n_rows))
     bounds = np.empty((len(centers), 3))
     for j in range(len(centers)):
-        # A panel for each center, which goes first, as equal ones may follow.
+        # One panel per center, which comes first, so that it is the one that is kept of duplicates.
         members = np.full(columns, -1)
         members[j % columns] = 0
         places = Places(members, np.zeros(1, np.int64))
@@ -92,5 +92,5 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, transposed):
     scale = 1.0 if kind == "as they are" else scale
     ratios = errors_over_bounds(dtype, X, centers, origin, scale, transposed)
     assert ratios.max() <= 1
-    # The negative control: a bound a thousand times smaller would be broken, where scores are rounded at all.
+    # The negative control: a bound smaller by 1000 would not hold, where scores are rounded at all.
     assert kind in ("mixed scales", "offset") or ratios.max() > 1e-3

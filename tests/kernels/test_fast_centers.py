@@ -1,4 +1,4 @@
-"""Bounds on the distances to some centers that are scored for all rows."""
+"""Bounds on the distances to the fast centers, which are scored for all rows."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ PLAN = _plan.sweep((1, 1), 1)
 
 @kernel
 def bound(transposed, fast, transform, rows, least, arena):
-    """Write the bounds of all rows, which are one block."""
+    """Write the bounds of all rows, in one block."""
     block = block_buffers(rows.X, len(rows.X), 4, 2, transposed, False, arena)
     bound_fast(0, block, fast, transform, rows, least, arena)
 
 
 def bounds(dtype, centers, transposed=False):
-    """Return where centers are among the movers, the bounds of some rows, and the true distances."""
+    """Return the places of centers among the fast ones, the bounds of some rows, and the true distances."""
     rng = np.random.default_rng(1)
     X = rng.normal(size=(90, centers.shape[1])).astype(dtype)
     labels = rng.integers(len(centers), size=len(X)).astype(np.int32)
@@ -46,7 +46,7 @@ def test_bounds_hold_and_are_tight(dtype, transposed):
     assert (least > 0.999 * distances).all()
 
 
-def test_of_fast_centers_one_of_which_equals_another_nothing_is_known():
+def test_duplicate_fast_centers_get_no_bounds():
     centers = np.random.default_rng(0).normal(size=(60, 6))
     centers[7] = centers[40]
     places, _, _ = bounds(np.float64, centers)

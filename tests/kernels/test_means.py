@@ -1,4 +1,4 @@
-"""Exact means, against fractions: how they are found side by side, and how the others are mended."""
+"""Exact means, checked against fractions: quick vectorized ones, and the recomputing of uncertain ones."""
 
 import inspect
 from fractions import Fraction
@@ -99,20 +99,20 @@ def right_means(cases, exponents, dtype):
 
 
 def wrong_means(cases, exponents, dtype, divide=means.quick_means):
-    """Return the places of the means that are called certain, but are not the true ones, rounded once."""
+    """Return the indices of means that are marked certain but are not the true means, rounded once."""
     found, certain = quick(cases, exponents, dtype is np.float32, divide)
     right = np.array(right_means(cases, exponents, dtype), np.float64)
     return np.flatnonzero(certain & (found.view(np.int64) != right.view(np.int64))).tolist()
 
 
 COUNTS = st.one_of(st.integers(1, 40), st.integers(1, 2**34))
-#: Parts as there are: of at most 50 bits, added up to 2**35 times; and the next ones, of a finer grid.
+#: Sums of parts as they occur: of at most 50 bits, added up to 2**35 times; lower parts have finer bins.
 PARTS = st.integers(-(2**62), 2**62)
 
 
 @st.composite
 def sums(draw):
-    """Exponents of some parts, and sums of them with their counts."""
+    """Draw the exponents of some parts, and sums of such parts with their counts."""
     n_parts, bits = draw(st.integers(1, 4)), draw(st.integers(27, 50))
     top = draw(st.one_of(st.integers(-200, 200), st.integers(-1074, 1023)))
     exponents = [max(top - p * bits, -1074) for p in range(n_parts)]
@@ -122,15 +122,15 @@ def sums(draw):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(sums())
-def test_what_is_certain_is_right(dtype, given):
+def test_certain_means_are_right(dtype, given):
     assert wrong_means(*given, dtype) == []
 
 
 @st.composite
 def near_ties(draw, dtype):
-    """A sum whose quotient is the middle of two neighbours, or nearly so, and its count.
+    """Draw a sum whose quotient is the midpoint of two neighboring floats, or nearly so, and its count.
 
-    The sum is given as three parts 45 bits apart: a middle times the count, and next to nothing.
+    The sum has three parts, 45 bits apart: the midpoint times the count, and a tiny remainder or none.
     """
     digits = 24 if dtype is np.float32 else 53
     odd = 2 * draw(st.integers(2 ** (digits - 1), 2**digits - 1)) + 1
@@ -141,17 +141,17 @@ def near_ties(draw, dtype):
     return [sign * high, sign * low, sign * more], count
 
 
-#: The third part goes on where the second one ends, or lies further down.
+#: The third part continues where the second one ends, or lies further down.
 TIE_EXPONENTS, GAP_EXPONENTS = [-30, -75, -120], [-30, -75, -140]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(st.data())
-def test_near_ties_are_right_or_hard(dtype, data):
-    """Even counts that are no powers of two are those of most ties; middles of two float32 are float64."""
+def test_near_ties_are_right_or_uncertain(dtype, data):
+    """Most ties come from even counts that are not powers of two; midpoints of two float32 are float64."""
     cases = data.draw(st.lists(near_ties(dtype), min_size=1, max_size=9))
     assert wrong_means(cases, TIE_EXPONENTS, dtype) == []
-    # What is exact is certain: many ties are, and would cost much time if all had to be mended.
+    # Exact quotients are certain: many ties are exact, and recomputing all of them would take long.
     _, certain = quick(cases, TIE_EXPONENTS, dtype is np.float32)
     exact = [more == 0 for (_, _, more), _ in cases]
     assert not (exact & ~certain).any()
@@ -163,12 +163,12 @@ def faulty(old, new):
     assert source.count(old) == 1
     names = {**vars(means), "kernel": lambda function: function}
     exec(source.replace(old, new), names)
-    # By this name it is looked for in no module, and kept in no cache.
+    # With this name it is not looked up in a module, and not cached.
     names["quick_means"].__qualname__ = "faulty.<locals>.quick_means"
     return kernel(names["quick_means"])
 
 
-#: Sums that want care: nearly ties, by less than a float64 tells, and parts that cancel.
+#: Sums that need care: near ties, by less than float64 resolves, and parts that cancel.
 CAREFUL = [
     *([[4, 0, more], 3] for more in (1, -1)),
     *(
@@ -191,7 +191,7 @@ CAREFUL = [
         (" and missing == 0.0", "", np.float64),
     ],
 )
-def test_a_wrong_certainty_is_noticed(old, new, dtype):
+def test_false_certainty_is_detected(old, new, dtype):
     """The negative control."""
     for wrong, divide in ((False, means.quick_means), (True, faulty(old, new))):
         places = [
@@ -202,7 +202,7 @@ def test_a_wrong_certainty_is_noticed(old, new, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_most_means_are_certain(dtype):
-    """Of ordinary data; else quick means would be for nothing."""
+    """Of ordinary data; otherwise quick means would be useless."""
     rng = np.random.default_rng(0)
     cases = [
         (parts.tolist(), int(count))
@@ -213,7 +213,7 @@ def test_most_means_are_certain(dtype):
     assert quick(cases, [-50, -100], dtype is np.float32)[1].mean() > 0.999
 
 
-# --- Mending
+# --- Recomputing uncertain means
 
 
 @given(st.integers(-(2**200), 2**200), st.integers(1, 2**200), st.booleans())
@@ -238,7 +238,7 @@ def tables_of(sums, counts, exponents, centers):
 
 
 def mended(sums, counts, exponents, single, centers):
-    """Return the means that kernels and `recompute_means` find together, and how many were hard."""
+    """Return the means that kernels and `recompute_means` find together, and how many were uncertain."""
     tables, found = tables_of(sums, counts, exponents, centers), centers.copy()
     n_uncertain = MEANS.on(False)(tables, single, 2, found)
     assert tables.uncertain.sum() == n_uncertain
@@ -250,8 +250,8 @@ def mended(sums, counts, exponents, single, centers):
 
 @pytest.mark.parametrize("single", [False, True])
 @given(sums(), st.integers(1, 3), st.randoms(use_true_random=False))
-def test_all_means_are_right_in_the_end(single, given, n_tasks, random):
-    """Whatever is certain; shared out over the tables of some slots."""
+def test_all_means_are_right_after_recomputing(single, given, n_tasks, random):
+    """Whether certain or not, with the sums split among the accumulators of some tasks."""
     cases, exponents = given
     dtype = np.float32 if single else np.float64
     tables = np.zeros((n_tasks, len(cases), len(exponents), 1), np.int64)
@@ -271,11 +271,11 @@ def test_all_means_are_right_in_the_end(single, given, n_tasks, random):
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(st.data())
 def test_means_of_rows_are_right(dtype, data):
-    """What mends the means of few rows, which are there still, adds up these."""
+    """The uncertain means of few rows are recomputed from the rows themselves."""
     values = st.floats(allow_nan=False, allow_infinity=False, width=32 if dtype is np.float32 else 64)
     rows = data.draw(st.lists(st.tuples(values, values, st.integers(0, 2)), min_size=1, max_size=30))
     X, labels = np.array([row[:2] for row in rows]), np.array([row[2] for row in rows], np.int32)
-    # Clusters without rows have no hard means, and what is not hard is left alone.
+    # Clusters without rows have no uncertain means, and certain means are left alone.
     uncertain = np.isin([0, 1, 2], labels)[:, None] & np.array([True, False])
     centers, right = np.full((3, 2), 0.25), np.full((3, 2), 0.25)
     for j in np.unique(labels):
@@ -286,8 +286,8 @@ def test_means_of_rows_are_right(dtype, data):
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_hard_means_are_mended(single):
-    """And without mending some would be wrong."""
+def test_uncertain_means_are_recomputed(single):
+    """Without recomputing, some would be wrong."""
     dtype = np.float32 if single else np.float64
     tables = np.array([parts for parts, _ in CAREFUL], np.int64)[None, :, :, None]
     counts = np.array([[count for _, count in CAREFUL]])
@@ -313,7 +313,7 @@ def test_hard_means_are_mended(single):
     ],
 )
 def test_means_over_nan_and_infinities(counts, mean):
-    """The rows that count them say that the parts, which hold nonsense, do not matter."""
+    """If any are counted, the parts, which are meaningless then, are ignored."""
     tables = np.array([[[[5], *([count] for count in counts)]]], np.int64)
     found, n_uncertain = mended(tables, np.array([[2]]), np.array([[0]]), False, np.zeros((1, 1)))
     assert n_uncertain == any(counts)

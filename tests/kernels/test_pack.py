@@ -1,4 +1,4 @@
-"""Packed rows and centers, and which centers can win."""
+"""Packed rows and centers, and the marking of duplicate centers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pairs that heads leave open: all that matter are among them, and what is said of the others holds."""
+"""Pairs that projections leave open: all relevant ones are among them, and bounds on the others hold."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ WIDTH = panels.tile_columns(np.dtype(np.float32))
 
 @kernel
 def hits_of(some_projections, duplicates, rows, hits, arena):
-    """Write which pairs are open, a bit for each center; hits : OUT (n_panels, rows), int64."""
+    """Write which pairs are open, one bit per center; hits : OUT (n_panels, rows), int64."""
     n_rows = len(rows.X)
     block = block_buffers(rows.X, n_rows, 1, len(duplicates), False, True, arena)
     block.group_mask[:] = True
@@ -32,7 +32,7 @@ def hits_of(some_projections, duplicates, rows, hits, arena):
 def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     """Return which pairs are open, the lower bounds of the groups, all distances, and upper bounds.
 
-    reach : upper bounds over the smallest distances; spoil : taken from what heads may be off
+    reach : upper bounds divided by the smallest distances; spoil : subtracted from the projection errors
     """
     n_samples, n_features = X.shape
     wide, transform = centers.astype(np.float64), Transform(np.zeros(n_features), 1.0, True)
@@ -80,13 +80,13 @@ def test_pairs_that_matter_are_open(dtype, n_features, reach):
         closed = np.where(is_open[:, of_group], np.inf, distances[:, of_group]).min(1)
         assert (lower[g] <= closed).all()
         assert (lower[g] > upper).all()
-    # The control: not everything is open, and bounds are not for nothing.
+    # The control: few pairs are open, and the bounds are not trivial.
     assert is_open.mean() < 0.3
     assert lower[np.isfinite(lower)].mean() > 0.5 * distances.min()
 
 
-def test_pairs_that_are_left_out_are_noticed():
-    """All of the spread lies along the directions: heads are the distances themselves, but for rounding."""
+def test_missing_pairs_are_detected():
+    """All variance lies along the directions: projections give the distances themselves, up to rounding."""
     rng = np.random.default_rng(0)
     centers = np.zeros((70, 200))
     centers[:, :60] = rng.normal(size=(70, 60))

@@ -1,4 +1,4 @@
-"""NumPy's pairwise sum, in pieces."""
+"""NumPy's pairwise sum, computed in pieces."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def pairwise(values):
     return sum_leaves(sums, depths)
 
 
-#: Older releases sum buffers of so many elements, one after the other.
+#: Older releases of NumPy add up buffers of this many elements, one after another.
 NUMPYS_BUFFER = 2**62 if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else 8192
 
 
@@ -33,7 +33,7 @@ def test_the_sum_is_numpys(n):
     assert pairwise(values) == values.sum()
 
 
-def test_a_plain_sum_is_not():
+def test_a_sequential_sum_is_not_numpys():
     """The negative control: the order of the additions shows."""
     values = np.random.default_rng(1).random(4099)
     assert values.cumsum()[-1] != values.sum()

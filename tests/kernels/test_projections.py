@@ -1,4 +1,4 @@
-"""Products of rows and vectors, and the directions that heads are taken along."""
+"""Products of rows and vectors, and the directions of the projections."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_products(n_rows, n_vectors, n_tasks, parallel):
 
 
 @pytest.mark.parametrize("n_tasks", [1, 3])
-def test_directions_are_those_of_most_spread(n_tasks):
+def test_directions_have_the_most_variance(n_tasks):
     rng = np.random.default_rng(0)
     spread = np.where(np.arange(30) < 4, 10.0, 0.1)
     points = (rng.normal(size=(500, 30)) * spread).astype(np.float32)

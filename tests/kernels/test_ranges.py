@@ -1,4 +1,4 @@
-"""What columns span, against NumPy."""
+"""The ranges of columns, checked against NumPy."""
 
 from fractions import Fraction
 
@@ -25,9 +25,7 @@ def survey(X):
 
 
 def check_parts(largest, finest, ends, n_parts):
-    """All values of each column lie in its parts, from the end of the first bin down, and there is none too
-    many.
-    """
+    """Check that the parts, from the end of the first bin down, hold all values, and none is superfluous."""
     wanted = 1
     for high, low, end in zip(largest.tolist(), finest.tolist(), ends.tolist(), strict=True):
         assert Fraction(high) < Fraction(2) ** end
@@ -40,7 +38,7 @@ def check_parts(largest, finest, ends, n_parts):
 
 
 def bin_end(exponent):
-    """Return where the bin of a value just below 2**exponent ends."""
+    """Return the end of the bin of a value just above 2**(exponent - 1)."""
     top = np.nextafter(np.ldexp(1.0, exponent - 1), np.inf)
     return int(Samples(np.array([[top]])).ranges.ends[0])
 
@@ -55,13 +53,13 @@ def test_bins_are_the_same_for_any_data(exponent, other):
 @pytest.mark.parametrize("halved", [False, True])
 @pytest.mark.parametrize("end", [-1067, -981, 8, 911, 954, 997, 1040])
 def test_parts_of_a_bin(end, halved):
-    """No sum overflows, no constant either, and halves end where whole bins do."""
+    """Neither sums nor constants overflow, and every end of a whole bin is one of a half bin."""
     exponents = [part_exponent(end, p, halved) for p in range(110)]
     assert exponents[-1] == -1074
     rows = 2**35 - 1 if halved else MANY_ROWS - 1
     tops = [min(end, 1024), *exponents]
     for p, exponent in enumerate(exponents):
-        # A first part may be as large as its bin, the others half of it, as they are rounded to nearest.
+        # A first part may be as large as its bin; the others at most half, as they are rounded to nearest.
         largest = 2 ** (tops[p] - exponent) // (2 if p else 1)
         assert rows * largest < 2**63
         shift = 128 if p == 0 and end > 997 else 0
@@ -99,7 +97,7 @@ def test_ranges_of_columns(dtype, n_features, threads):
     weights = [[finest_bit(abs(float(x))) if x else np.inf for x in row] for row in X]
     assert np.array_equal(finest, np.min(weights, axis=0))
     check_parts(largest, finest, ends, n_parts)
-    # What samples keep of it, whose rows are float64 where they are few.
+    # What Samples keep of it; their rows are widened to float64 if they are few.
     measured, ranges = Samples(X).measured
     assert np.array_equal(measured, largest)
     assert np.array_equal(ranges.ends, ends)
@@ -109,7 +107,7 @@ def test_ranges_of_columns(dtype, n_features, threads):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(30))
 def test_ranges_that_grow_row_by_row(dtype, seed):
-    """Multiples of powers of two around every limit: from denormals up to the largest of float32."""
+    """Multiples of powers of two around every limit, from denormals to the largest float32."""
     rng = np.random.default_rng(seed)
     n_samples, n_features = rng.integers(1, 400), rng.integers(1, 130)
     bits, lowest = rng.integers(1, 25), rng.integers(-149, 77)

@@ -1,4 +1,4 @@
-"""Distances and nearest centers by the definition, and correctly rounded roots."""
+"""Reference distances, nearest centers, and correctly rounded roots."""
 
 import numpy as np
 import oracle
@@ -17,7 +17,7 @@ from numbakmeans._engine.samples import Samples
 @pytest.mark.parametrize("n_samples", [1, 15, 127, 128, 129, 1500])
 @pytest.mark.parametrize("widened", [False, True])
 def test_labels_and_distances(dtype, n_features, n_samples, widened, threads, monkeypatch):
-    """Few rows are widened to float64, whatever they are: here others are, too, or none."""
+    """Few rows are widened to float64, whatever their dtype: here all rows are, or none."""
     monkeypatch.setattr(at, "MAX_SMALL_VALUES", 10**9 if widened else 0)
     rng = np.random.default_rng(n_features)
     X = rng.normal(size=(n_samples, n_features)).astype(dtype)
@@ -40,17 +40,17 @@ def test_roots_are_rounded_once(sq_dist):
 
 
 @given(st.floats(min_value=0, max_value=2.0**126, width=32), st.sampled_from([-1, 0, 1]))
-def test_roots_beside_the_middle_of_two_singles(x, side):
+def test_roots_near_the_midpoint_of_two_singles(x, side):
     x = np.float32(x)
     middle = (np.float64(x) + np.float64(np.nextafter(x, np.float32(np.inf)))) / 2
     sq_dist = middle**2 if side == 0 else np.nextafter(middle**2, np.inf * side)
     sq_dist = max(sq_dist, 0.0)
-    # As float64: NumPy would round the other side of a comparison to float32.
+    # As a Python float: NumPy would round the other side of a comparison with a float32.
     assert root_single(sq_dist) == float(oracle.root(sq_dist, np.float32))
 
 
 def test_rounding_the_double_root_again_would_be_wrong():
-    """The negative control of the tests above: they would notice the plain way."""
+    """The negative control of the tests above: they detect the naive way."""
     rng = np.random.default_rng(0)
     x = rng.random(1000).astype(np.float32)
     middle = (x.astype(np.float64) + np.nextafter(x, np.float32(2))) / 2

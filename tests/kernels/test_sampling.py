@@ -1,4 +1,4 @@
-"""Draws in compiled code: NumPy's values, and NumPy's state afterwards."""
+"""Draws in compiled code: the same values as NumPy's, and the same state afterwards."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from numbakmeans._numba.bitgen import addresses
 GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
 SIZES = [
     *[(1, 1), (2, 1), (2, 2), (5, 0), (10, 3), (100, 100), (1000, 7), (9_999, 9_999), (10_000, 500)],
-    # Around the population and the share at which NumPy shuffles a whole range.
+    # Around the population and the share from which NumPy shuffles a whole range.
     *[(10_000, 10_000), (10_001, 200), (10_001, 201), (10_050, 201), (10_050, 202), (20_000, 20_000)],
     # Bounds around 2**31, where a product no longer fits int64, and around 2**32, where NumPy changes to
     # 64-bit draws.
@@ -24,7 +24,7 @@ SIZES = [
 
 
 def pairs_of(bits, n):
-    """Generators, and others in the same states."""
+    """Return n generators for us, and n in the same states for NumPy."""
     ours, numpys = ([np.random.Generator(bits(seed)) for seed in range(n)] for _ in range(2))
     for seed, pair in enumerate(zip(ours, numpys, strict=True)):
         # A 32-bit draw leaves half of a 64-bit one in the generator's buffer.
@@ -53,7 +53,7 @@ def test_choices_of_many_generators(bits, population, size):
     for rows, one, other in zip(chosen, ours, numpys, strict=True):
         assert np.array_equal(rows, other.choice(population, size, replace=False))
         np.testing.assert_equal(one.bit_generator.state, other.bit_generator.state)
-    # The control: what one of them draws is not what another does.
+    # The control: different generators draw different rows.
     assert size < 5 or len(np.unique(chosen, axis=0)) > 1
 
 
@@ -70,8 +70,8 @@ def test_the_draws_of_plus_plus(bits, n):
 
 @pytest.mark.parametrize("bits", GENERATORS)
 @pytest.mark.parametrize("n", [3 * 2**30 + 1, 2**31 + 1, 2**32 - 5, 2**32 + 1, 3 * 2**59 + 1, 2**61 - 1])
-def test_what_is_drawn_again(bits, n):
-    """Where the range is no small part of what is drawn from, NumPy draws again, and so must we."""
+def test_rejected_draws_are_repeated(bits, n):
+    """If the range is large, NumPy rejects some draws and draws again, and so must we."""
     ours, numpys = np.random.Generator(bits(1)), np.random.Generator(bits(1))
     (address,) = addresses([ours])
     assert [below(address, n) for _ in range(200)] == [numpys.integers(n) for _ in range(200)]

@@ -1,4 +1,4 @@
-"""Exact sums, against fractions."""
+"""Exact sums, checked against fractions."""
 
 from collections import Counter
 from fractions import Fraction
@@ -22,7 +22,7 @@ def make_bins(ends, exponents, constants, scales):
 
 
 @given(st.lists(st.lists(ANY, min_size=3, max_size=3), min_size=1, max_size=8))
-def test_grids_of_kernels_are_those_of_python(rows):
+def test_bins_of_kernels_match_python(rows):
     samples = Samples(np.array(rows))
     wanted, found = samples.bins, tuple(map(np.empty_like, samples.bins))
     make_bins(samples.ranges.ends, *found)
@@ -31,7 +31,7 @@ def test_grids_of_kernels_are_those_of_python(rows):
 
 
 class ManySamples(Samples):
-    """Rows whose bins are cut in two, as if they were many."""
+    """Samples whose bins are halved, as for many rows."""
 
     many = True
 
@@ -39,7 +39,7 @@ class ManySamples(Samples):
 @pytest.mark.parametrize("kind", [Samples, ManySamples])
 @given(st.lists(ANY, min_size=1, max_size=12))
 @example([1.7e308, 5e-324, -1.7e308, 2.0**998, 2.0**971 + 1.0])
-def test_parts_leave_nothing_over(kind, values):
+def test_parts_add_up_to_the_value(kind, values):
     samples = kind(np.array(values).reshape(-1, 1))
     bins = samples.bins
     exponents = bins.exponents
@@ -59,7 +59,7 @@ def test_parts_leave_nothing_over(kind, values):
 
 
 @given(st.lists(st.tuples(ANY, ANY, st.integers(0, 3)), min_size=1, max_size=140))
-def test_lanes_are_labelled_as_rows_are(rows):
+def test_lanes_and_rows_are_relabeled_alike(rows):
     samples = Samples(np.array([row[:2] for row in rows]))
     new_labels = np.array([row[2] for row in rows])
     n_rows, bins = len(rows), samples.bins
@@ -84,7 +84,7 @@ def test_lanes_are_labelled_as_rows_are(rows):
 
 
 def sums_by_exponent(samples, labels):
-    """Return the parts of the sums of two clusters: by cluster, feature and exponent, without zeros."""
+    """Return the nonzero parts of the sums of two clusters, by cluster, feature and exponent."""
     bins = samples.bins
     exponents = bins.exponents
     table = np.zeros((2, *exponents.shape), np.int64)
@@ -94,8 +94,8 @@ def sums_by_exponent(samples, labels):
 
 
 @pytest.mark.parametrize("kind", [Samples, ManySamples])
-def test_tables_of_blocks_line_up(kind):
-    """Whatever their number of rows and their scale: parts of a whole are the sums of those of its blocks."""
+def test_accumulators_of_blocks_add_up(kind):
+    """For any number of rows and any scale, the parts of the whole are the sums of those of its blocks."""
     rng = np.random.default_rng(1)
     X = rng.normal(size=(300, 3)) * 10.0 ** rng.integers(-12, 12, (300, 3))
     X[200:] *= 1e30

@@ -1,4 +1,4 @@
-"""Tables: what kernels do with arrays, against NumPy; and the arena that temporary ones lie in."""
+"""Tables, the arrays of kernels, checked against NumPy; and the arena that holds temporary ones."""
 
 import contextlib
 import itertools
@@ -37,7 +37,7 @@ def address_of(typingctx, table):
     return types.int64(table), codegen
 
 
-# --- What kernels do with them
+# --- Operations of kernels
 
 
 @kernel
@@ -57,7 +57,7 @@ def test_shapes_and_sizes(dtype):
 
 @kernel
 def read_all(X, out):
-    """Read a table in each way that there is."""
+    """Read a table in every supported way."""
     for i in range(X.shape[0]):
         rows = X[i]
         for j in range(X.shape[1]):
@@ -93,7 +93,7 @@ def write_all(X, row, a, b):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_is_written_is_what_numpy_writes(dtype):
+def test_writes_match_numpy(dtype):
     row = np.arange(4).astype(dtype)
     X = np.zeros((10, 4), dtype)
     right = X.copy()
@@ -114,7 +114,7 @@ def bounds_of_slice(X, a, b, part):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", [(0, 5), (2, 4), (5, 5), (4, 5), (3, 9), (7, 9), (4, 2), (5, 2**62)])
-def test_slices_are_the_callers_rows_and_end_where_the_table_does(rows, dtype):
+def test_slices_are_views_clipped_to_the_table(rows, dtype):
     X = np.arange(15, dtype=dtype).reshape(5, 3)
     right, part = X[slice(*rows)].copy(), np.zeros((9, 3), dtype)
     assert bounds_of_slice(X, *rows, part) == len(right)
@@ -136,17 +136,17 @@ def test_slices_are_the_callers_rows_and_end_where_the_table_does(rows, dtype):
         lambda X: X[X > 0],
     ],
 )
-def test_what_tables_do_not_know_is_not_compiled(wrong):
+def test_unsupported_indexing_is_not_compiled(wrong):
     with pytest.raises(TypingError):
         kernel(wrong)(np.ones((3, 3)))
 
 
-# --- New ones
+# --- New tables
 
 
 @kernel
 def describe_new(n, found, arena):
-    """Write sizes, bytes of an element and addresses of new tables, and how many zeros are none."""
+    """Write the sizes, item sizes and addresses of new tables, and how many of their zeros are not zero."""
     for turn in range(2):
         marked = mark(arena)
         a, b = empty(arena, n, np.float32), empty(arena, (n, 0), np.float64)
@@ -166,7 +166,7 @@ def describe_new(n, found, arena):
         for t in range(e.size):
             n_others += 1 if flat(e)[t] != 0 else 0
         found[6, turn] = n_others
-        # What comes next time is not zeros already.
+        # So that the memory is not zero already the next time.
         a[:], c[:], d[:] = 7, 7, True
         e[0] = 7
         e[1] = 7
@@ -189,7 +189,7 @@ def size_of_new(n_rows, n_columns, arena):
 
 @pytest.mark.parametrize("n_columns", [0, 1])
 @pytest.mark.parametrize("n", [0, 1, 2**20])
-def test_even_nothing_can_be_had(n, n_columns):
+def test_tables_may_be_empty(n, n_columns):
     assert size_of_new(n, n_columns) == n * n_columns
 
 
@@ -197,7 +197,7 @@ def test_even_nothing_can_be_had(n, n_columns):
     "shape",
     [(-1, 1), (-(2**40), 1), (2**44, 1), (2**62, 1), (2**33, 2**33), (3, -1), (-1, -1), (2**63 - 1, 2)],
 )
-def test_what_there_is_no_memory_for_is_heard(shape):
+def test_a_failed_allocation_raises_memory_error(shape):
     with pytest.raises(MemoryError):
         size_of_new(*shape)
     # The next call works.
@@ -205,7 +205,7 @@ def test_what_there_is_no_memory_for_is_heard(shape):
 
 
 def compiled_by(func, *args):
-    """Return the names of all that Numba compiles when a function is called."""
+    """Return the names of the functions that Numba compiles for a call."""
     with event.install_recorder("numba:compile") as recorder:
         func(*args)
     return [e.data["dispatcher"].py_func.__qualname__ for _, e in recorder.buffer if e.is_start]
@@ -229,7 +229,7 @@ def test_a_new_table_compiles_nothing():
 
 @kernel
 def take_each(sizes, found, arena):
-    """Take tables of some bytes, all of them twice, releasing them between; write where they lie."""
+    """Take tables of some bytes twice, releasing all of them in between; write where they lie."""
     start = mark(arena)
     for turn in range(2):
         for t in range(len(sizes)):
@@ -240,7 +240,7 @@ def take_each(sizes, found, arena):
             other = empty(arena, sizes[t], np.uint8)
             other[:] = t
             found[turn, t, 0], found[turn, t, 1] = address_of(one), address_of(other)
-        # All of them are there still, and lie beside each other.
+        # All of them are still intact, and do not overlap.
         for t in range(len(sizes)):
             table = table_at(found[turn, t, 1], (sizes[t],), np.uint8)
             for i in range(len(table)):
@@ -259,7 +259,7 @@ def take_each(sizes, found, arena):
         [0, 0, 5, 0],
     ],
 )
-def test_what_is_released_is_taken_again(sizes):
+def test_released_memory_is_reused(sizes):
     found = np.zeros((2, len(sizes), 3), np.int64)
     take_each(np.array(sizes), found)
     assert not found[:, :, 2].any()
@@ -267,8 +267,8 @@ def test_what_is_released_is_taken_again(sizes):
     kept.sort()
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(kept))
     if sum(sizes) < CHUNK // 2:
-        # In one chunk: the same places, whether released one by one or all of them. (The first of an arena
-        # that has none yet is taken back with its chunk.)
+        # In one chunk: the same places, whether they are released one by one or all at once. (The first table
+        # of an empty arena is released together with its chunk.)
         assert np.array_equal(found[:, 1:, 0], found[:, 1:, 1])
 
 
@@ -283,21 +283,21 @@ def take_and_release(size, n_times, releases, arena):
 
 
 def peak_of(program):
-    """Return what the peak of memory is of a program, in kB."""
+    """Return the peak memory of a program, in kB."""
     program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_tables\n{program}"
-    # Not `ru_maxrss`, which begins as that of the process that starts another.
+    # Not `ru_maxrss`, which a process inherits from the one that starts it.
     program += "\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_goes_back():
+def test_memory_is_freed():
     take_and_release(1, 1, True)  # compiled here, loaded there
     call = "test_tables.take_and_release({}, {}, {})"
     released = peak_of(call.format(2**20, 300, True))
     assert released < peak_of(call.format(2**20, 1, True)) + 20_000
-    # With the end of the call, at the latest; and the control: not before.
+    # At the end of the call at the latest; and the control: not before.
     row_numbers = "for _ in range(100): " + call.format(2**20, 3, False)
     assert peak_of(row_numbers) < released + 20_000
     assert peak_of(call.format(2**20, 100, False)) > released + 200_000
@@ -319,12 +319,12 @@ def use_lent(lent, n_bytes, sizes, before, found, arena):
 
 
 def lent_places(n_bytes, sizes, before=False, offset=0):
-    """Return where tables of some bytes lie in lent memory, which are its first n_bytes, or do not lie."""
+    """Return which tables of some bytes lie in the lent memory, n_bytes of it."""
     memory = np.zeros(n_bytes + 1000, np.uint8)
     lent = memory[offset:]
     found = np.zeros((2, len(sizes)), np.int64)
     use_lent(lent, n_bytes, np.array(sizes), before, found)
-    # What lies behind is not touched.
+    # Memory beyond it is not touched.
     assert not lent[n_bytes:].any()
     assert not memory[:offset].any()
     inside = (found >= 0) & (found + np.array(sizes) <= n_bytes)
@@ -335,9 +335,9 @@ def lent_places(n_bytes, sizes, before=False, offset=0):
 
 
 @pytest.mark.parametrize("offset", [0, 1, 8, 63])
-def test_lent_memory_is_used_and_then_others(offset):
+def test_lent_memory_is_used_first(offset):
     assert lent_places(10_000, [100, 1000, 100], offset=offset) == [True] * 3
-    # What does not fit any more, lies elsewhere, and what comes then.
+    # A table that does not fit lies elsewhere, and so do all that follow.
     assert lent_places(10_000, [100, 9900, 100], offset=offset) == [True, False, False]
     assert lent_places(10_000, [20_000], offset=offset) == [False]
 
@@ -347,11 +347,11 @@ def test_lent_memory_that_is_too_small_is_left_alone(n_bytes):
     assert lent_places(n_bytes, [1, 1]) == [False, False]
 
 
-def test_an_arena_that_holds_something_borrows_nothing():
+def test_an_arena_in_use_borrows_nothing():
     assert lent_places(10_000, [100], before=True) == [False]
 
 
-# --- Arrays of callers
+# --- Callers' arrays
 
 
 @kernel
@@ -390,7 +390,7 @@ def test_rows_are_read_backwards():
     assert np.array_equal(rows, X[::-1])
 
 
-# --- Checked bounds
+# --- Bounds checking
 
 
 @kernel
@@ -433,8 +433,8 @@ ACCESSES = {
 
 
 def failures():
-    """Return which accesses beyond a table raise IndexError; those within are made, too."""
-    # Some more memory on each side, so that what is not checked does no harm.
+    """Return which accesses beyond a table raise IndexError; those within it are made, too."""
+    # Spare memory on both sides, so that unchecked accesses do no harm.
     X = np.zeros((30, 3))[10:20]
     found = []
     for name, access in ACCESSES.items():

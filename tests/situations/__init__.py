@@ -1,1 +1,1 @@
-"""Situations in which programs that use Numba die: a program that other processes run (`__main__`)."""
+"""Situations in which programs that use Numba crash or hang; `__main__` runs one in its own process."""

@@ -1,6 +1,6 @@
-"""Run one situation: ``python -m situations NAME [GUARD ...]``; 0 where every answer in it was right.
+"""Run one situation: ``python -m situations NAME [GUARD ...]``; exit code 0 if every answer was right.
 
-Guards that are named are taken away first: the negative controls, which must end otherwise.
+The named guards are removed first: these are the negative controls, which must end differently.
 """
 
 import ctypes
@@ -10,16 +10,16 @@ import sys
 from situations import forks, inputs, interrupts, threads
 from situations.guards import GUARDS
 
-ROOMS = (threads, forks, interrupts, inputs)
+MODULES = (threads, forks, interrupts, inputs)
 
 
 def main(name, *guards):
-    # Children die with this process, whatever happens to it.
+    # Kill this process when its parent dies, whatever the reason.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     for guard in guards:
         GUARDS[guard]()
-    situation = next(getattr(arena, name) for arena in ROOMS if hasattr(arena, name))
+    situation = next(getattr(module, name) for module in MODULES if hasattr(module, name))
     return 0 if situation() else 1
 
 

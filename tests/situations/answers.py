@@ -1,4 +1,4 @@
-"""What every situation needs: answers of the library, and children that tell how they ended."""
+"""What every situation needs: answers of the library, and forked children that report how they ended."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def data(dtype=np.float64):
 
 
 def answer(which=0):
-    """Return one answer of the library: several kinds, in float32 and float64."""
+    """Return one of several kinds of answers of the library, in float32 or float64."""
     from numbakmeans import fit, kmeans2, vq
 
     X = data(np.float32 if which % 2 else np.float64)
@@ -35,7 +35,7 @@ def same(found, expected):
 
 
 def require_parallel():
-    """Check that the situation is the one meant: several threads, and kernels that use them."""
+    """Check that the situation is the intended one: several threads, and kernels that use them."""
     import numba
 
     from numbakmeans._engine import plan as _plan
@@ -48,7 +48,7 @@ def require_parallel():
 
 
 def in_child(check, limit=CHILD):
-    """Fork, and return how the child ended: 0 where check() is true there, -n after signal n."""
+    """Fork, and return the child's exit code: 0 if check() is true there, -n after signal n."""
     pid = os.fork()
     if pid == 0:
         signal.alarm(limit)

@@ -1,4 +1,4 @@
-"""Forks: after use, in pools of processes, and beside threads that run, compile or start."""
+"""Forks: after use, in process pools, and while other threads run, compile, load or start."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ def is_serial():
 
 
 def fork_after_use():
-    """Children, and their children, of a process that has used threads; and the parent afterwards."""
+    """Fork children and grandchildren after threads have been used; then use the parent again."""
     expected = answer()
     require_parallel()
     layer = os.environ["NUMBA_THREADING_LAYER"]
@@ -38,7 +38,7 @@ def _pooled(which):
 
 
 def process_pools():
-    """Pools of forked processes (multiprocessing, concurrent.futures, joblib), spawn and forkserver."""
+    """Use process pools of multiprocessing, concurrent.futures and joblib; fork, spawn and forkserver."""
     import joblib
 
     expected = [answer(which) for which in range(2)]
@@ -50,7 +50,7 @@ def process_pools():
 
     ends = {}
     fork = multiprocessing.get_context("fork")
-    # First the one that tells of a child that died: others start a new one, again and again.
+    # First the pool that reports a dead child: the others would start new ones again and again.
     with ProcessPoolExecutor(2, mp_context=fork) as pool:
         ends["concurrent.futures"] = right(pool.map(_pooled, range(2)))
     with fork.Pool(2) as pool:
@@ -66,7 +66,7 @@ def process_pools():
 
 
 def fork_while_running():
-    """A server that forks while other threads are in the middle of kernels."""
+    """Fork while other threads are inside kernels, as a server might."""
     expected = [answer(which) for which in range(KINDS)]
     require_parallel()
     stop = threading.Event()
@@ -90,7 +90,7 @@ def fork_while_running():
 
 
 def fork_beside_short_kernels():
-    """Many forks beside threads that begin kernels all the time: one child in twenty would wait for ever."""
+    """Fork many times while threads keep starting kernels: one child in twenty would wait forever."""
     from numbakmeans import kmeans2
     from numbakmeans._engine import thresholds as at
 
@@ -123,7 +123,7 @@ def fork_beside_short_kernels():
 
 
 def fork_while_compiling():
-    """A fork while another thread compiles; the child has something to compile, too."""
+    """Fork while another thread compiles; the child compiles, too."""
     import numba
     from numba.core.compiler_lock import global_compiler_lock
 
@@ -139,7 +139,7 @@ def fork_while_compiling():
     def mine(x):
         return x + 1
 
-    # So that the fork is in the middle: the thread goes on holding the lock after that.
+    # The thread keeps holding the lock afterwards, so that the fork falls into the middle.
     began = threading.Event()
 
     def compile_other():
@@ -158,7 +158,7 @@ def fork_while_compiling():
 
 
 def fork_while_loading():
-    """A fork while another thread loads, or is about to import Numba for that; the child loads, too."""
+    """Fork while another thread loads code, or is about to import Numba for that; the child loads, too."""
     from numbakmeans._numba import entries, runtime
     from numbakmeans._numba.compiler import kernel
 
@@ -184,7 +184,7 @@ def fork_while_loading():
 
 
 def fork_while_starting():
-    """A fork while another thread chooses the threading layer."""
+    """Fork while another thread chooses the threading layer."""
     from numba.np.ufunc import parallel
 
     from numbakmeans._numba import runtime as _runtime

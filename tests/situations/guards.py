@@ -1,4 +1,4 @@
-"""Guards, to be taken away: the negative controls."""
+"""Remove guards, or plant a fault: the negative controls."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def without_keeping():
 
 
 def with_a_wild_label():
-    """Not a guard, but a fault: the label that a NaN would get without its rule."""
+    """Plant a fault: the label that a NaN would get without the rule for it."""
     from numbakmeans import _scipy
 
     nearest = _scipy.nearest

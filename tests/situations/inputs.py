@@ -1,4 +1,4 @@
-"""Inputs that change while they are read, or are bad where no exception comes out."""
+"""Inputs that change while they are read, or are bad where exceptions may be lost."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from situations.answers import data
 
 
 def changing_input():
-    """Another thread writes to the data while they are read: results mean nothing, but are whole."""
+    """Write to the data from another thread while it is read: results are meaningless, but well formed."""
     import ways
 
     from numbakmeans import fit, kmeans, kmeans2, vq, whiten
     from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.samples import Samples
 
-    # Slabs of what kernels cannot read as it is, and bounds and heads whatever they cost.
+    # Convert in slabs what kernels cannot read in place, and use bounds and projections whatever they cost.
     at.MAX_COPY_BYTES, at.MAX_SLAB_BYTES = 0, 1 << 18
     ways.ask_all()
     X, few = np.random.default_rng(0).normal(size=(20_000, 64)), data()[:20_000]
@@ -61,7 +61,7 @@ def changing_input():
 
 
 def errors_in_a_prange():
-    """A NaN in one of many problems: an error, not under workqueue, or nothing; the next call is right."""
+    """Solve problems, one with a NaN: an error (not under workqueue) or nothing; the next call is right."""
     from numba import njit, prange, threading_layer
 
     from numbakmeans import kmeans2

@@ -1,4 +1,4 @@
-"""Ctrl-C: in passes, in seeding and in compilations."""
+"""Ctrl-C during passes, seeding, compilation and loading."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from situations.answers import CHILD, answer, data, in_child, same
 
 
 def interrupted(call, after=0.4):
-    """Send SIGINT while call() runs, and check what it leaves; return the seconds it took to end."""
+    """Send SIGINT while call() runs, and check the state it leaves; return the seconds it took to end."""
     import numba
 
     from numbakmeans import vq
@@ -37,7 +37,7 @@ def interrupted(call, after=0.4):
         raise AssertionError("was done before it could be interrupted")
     timer.join()
     assert numba.get_num_threads() == 3
-    # Nothing is locked: another thread, and a forked child, can go on.
+    # Nothing stays locked: another thread and a forked child can go on.
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(lambda: (vq(X[:500], X[:9]), answer())).result(CHILD)
     assert same(found[0], expected)
@@ -63,7 +63,7 @@ def interrupt_passes():
 
 
 def interrupt_few_rows(in_batch=False):
-    """Passes that are so short that a call makes many, and go on for long."""
+    """Interrupt passes that are so short that one call makes many of them."""
     from numbakmeans import fit, kmeans2_batch
     from numbakmeans._engine import thresholds as at
 
@@ -78,7 +78,7 @@ def interrupt_few_rows(in_batch=False):
         else:
             fit(X, centers, max_iter=n_iter)
 
-    for n_iter in (1, 20):  # the second one, in a batch, makes calls of its own
+    for n_iter in (1, 20):  # with 20 passes, a problem of a batch gets its own calls
         solve(n_iter)
     return interrupted(lambda: solve(500)) < 2
 
@@ -88,7 +88,7 @@ def interrupt_batch():
 
 
 def interrupt_seeding():
-    """'++' with many clusters, and of few rows; covariance and factor of 'random' for many features."""
+    """Interrupt '++' with many clusters and with few rows, and the covariance and factor of 'random'."""
     from numbakmeans import kmeans2
 
     rng = np.random.default_rng(0)
@@ -114,22 +114,22 @@ def interrupt_seeding():
 
 
 def interrupt_compiling():
-    """In the middle of a compilation: in the callback in which LLVM hands over its code, and anywhere."""
+    """Interrupt a compilation in the callback in which LLVM hands over its code, and anywhere else."""
     from numba.core.codegen import CPUCodeLibrary
 
-    # Before the first compilation: the engine takes it then.
+    # Before the first compilation, in which the engine picks up the callback.
     return interrupted_compiling(CPUCodeLibrary, "_object_compiled_hook")
 
 
 def interrupt_linking():
-    """In the middle of a compilation: a module belongs to LLVM, and llvmlite is about to note it."""
+    """Interrupt a compilation when LLVM owns a module already, but llvmlite has not recorded it yet."""
     from llvmlite.binding import ModuleRef
 
     return interrupted_compiling(ModuleRef, "detach")
 
 
 def compile_loop():
-    """Compile the parallel loop as a process does that has not, and finds none in the cache."""
+    """Compile the parallel loop as a new process with an empty cache does."""
     import numba
 
     from numbakmeans._numba import cache, drivers, parallel
@@ -142,7 +142,7 @@ def compile_loop():
 
 
 def compile_sum():
-    """Compile a kernel, and load it."""
+    """Compile a kernel, load it, and call it."""
     from numbakmeans._numba.compiler import kernel
 
     @kernel
@@ -182,7 +182,7 @@ def interrupted_compiling(owner, name):
 
 
 def interrupt_loading():
-    """Again and again while code is loaded: a module belongs to LLVM, and llvmlite is about to note it."""
+    """Interrupt loading repeatedly, when LLVM owns a module already, but llvmlite has not recorded it yet."""
     from numbakmeans._numba import compiler, entries, loader
 
     code = compiler.compile_entry(_kernel_of_sums(), (("d", 1),))

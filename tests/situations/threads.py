@@ -1,4 +1,4 @@
-"""Python threads, asyncio, and the pools of other libraries, all at once."""
+"""Python threads, asyncio, and the thread pools of other libraries, all at once."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from situations.answers import CHILD, KINDS, answer, data, require_parallel, sam
 
 
 def thread_pools():
-    """Many Python threads and asyncio at once; nobody's number of threads changes."""
+    """Call from many Python threads and from asyncio; no caller's number of threads changes."""
     import numba
 
     expected = [answer(which) for which in range(KINDS)]
@@ -36,7 +36,7 @@ def thread_pools():
 
 
 def first_calls():
-    """Threads whose first calls meet: one of them loads a function, or compiles it, and the others wait."""
+    """Make concurrent first calls: one thread loads or compiles a function while the others wait."""
     from numbakmeans._numba import loader
 
     loaded, address_of = [], loader.address_of
@@ -63,7 +63,7 @@ def first_calls():
 
 
 def other_pools():
-    """The pools of OpenMP in scikit-learn, of BLAS and, where it is installed, of torch, at the same time."""
+    """Run next to the thread pools of scikit-learn (OpenMP), BLAS and, if installed, torch."""
     from sklearn.cluster import KMeans
 
     expected = [answer(which) for which in range(KINDS)]
