@@ -413,7 +413,7 @@ def leaks():
             while traceback is not None:
                 held = traceback.tb_frame.f_locals.values()
                 n_arrays += sum(isinstance(each, np.ndarray | tuple) for each in held)
-                traceback = transform.tb_next
+                traceback = traceback.tb_next
             return n_arrays
 
     nothing = holding(lambda: given(X, 3, None, None, 0)), holding(lambda: kmeans2(X, X[:3], 0)) > 0

@@ -151,7 +151,7 @@ def test_pick_columns(text, names, columns):
         ("4", None, "no column 4; there are 4, counted from 0"),
         ("0-4", None, "no column 4"),
         ("2-1", None, "2-1 runs backwards"),
-        ("0,0-1", None, "column 0 is asked for twice"),
+        ("0,0-1", None, "column 0 is given twice"),
         ("a", None, "no column 'a'; there are: 0 to 3"),
         ("", None, "no column ''"),
         ("0,", None, "no column ''"),
@@ -279,7 +279,7 @@ def test_a_truncated_file_is_an_error(tmp_path, name):
 def test_missing_files_and_unknown_kinds(tmp_path):
     with pytest.raises(FileError, match=r"none\.csv: No such file or directory"):
         read(tmp_path / "none.csv")
-    with pytest.raises(FileError, match=r"unknown kind of file; the name must end in one of \.npy, "):
+    with pytest.raises(FileError, match=r"unknown file type; the name must end in one of \.npy, "):
         read(saved(tmp_path / "a.xlsx", "1,2"))
 
 
@@ -337,7 +337,7 @@ def test_picture_of_other_modes(tmp_path, pixels):
 
 def test_sixteen_bits_per_channel_are_refused(tmp_path):
     Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(FileError, match="more than 8 bits a channel"):
+    with pytest.raises(FileError, match="more than 8 bits per channel"):
         read(tmp_path / "a.png")
 
 
@@ -420,8 +420,8 @@ def test_require_writable(tmp_path, monkeypatch):
     for paths, message in (
         ([tmp_path / "gone" / "a"], "there is no folder"),
         ([source / "a"], "there is no folder"),
-        ([tmp_path / "folder"], "is there already, and no plain file"),
-        ([tmp_path / "folder" / ".." / "in.csv"], "is the input, and would be replaced"),
+        ([tmp_path / "folder"], "already exists and is not a regular file"),
+        ([tmp_path / "folder" / ".." / "in.csv"], "is the input file, which would be overwritten"),
         ([tmp_path / "a", tmp_path / "folder" / ".." / "a"], "would be written twice"),
     ):
         with pytest.raises(FileError, match=message):

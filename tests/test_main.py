@@ -280,10 +280,10 @@ def test_outputs_are_checked_before_the_clustering(fails, rows):
     assert "there is no folder gone" in fails("cluster", "--plot", "gone/x.png")
     for folder in (".", "..", "data.png/", ""):
         assert "is a folder; add the beginning of a file's name" in fails("cluster", "--output", folder)
-    assert fails("cluster", "--plot", "data.png") == "data.png: is there already, and no plain file"
+    assert fails("cluster", "--plot", "data.png") == "data.png: already exists and is not a regular file"
     assert (
         fails("cluster", "in.png", "-k", 2, "--plot", "in.png")
-        == "in.png: is the input, and would be replaced"
+        == "in.png: is the input file, which would be overwritten"
     )
     for name in ("plot", "plot.xyz"):
         assert fails("cluster", "--plot", name).startswith("--plot: the name must end in one of .")

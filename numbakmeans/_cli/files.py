@@ -81,7 +81,7 @@ def read(path: Path, *, array: str | None = None, columns: str | None = None) ->
         if path.suffix.lower() in PICTURES or path.suffix.lower() in _more_pictures():
             return _pick(_read_picture(file, path), columns)
         known = ", ".join(TABLES + PICTURES)
-        raise FileError(f"{path}: unknown kind of file; the name must end in one of {known}")
+        raise FileError(f"{path}: unknown file type; the name must end in one of {known}")
 
 
 def shipped(columns: str | None = None) -> Table:
@@ -267,7 +267,7 @@ def _read_picture(file: BinaryIO, path: Path) -> Table:
         with image:
             # Pillow cuts these off at 255 instead of scaling them.
             if image.mode.startswith(("I", "F")):
-                raise FileError(f"{path}: more than 8 bits a channel (mode {image.mode}); save it with 8")
+                raise FileError(f"{path}: more than 8 bits per channel (mode {image.mode}); save it with 8")
             pixels = np.asarray(image.convert("RGB"))
     height, width, _ = pixels.shape
     return Table(_as_table(pixels.reshape(-1, 3), str(path)), RGB, (height, width))
@@ -302,7 +302,7 @@ def pick_columns(text: str, n_columns: int, names: Sequence[str] | None) -> list
             raise FileError(f"--columns: no column {item!r}; there are: {there}")
         for column in picked:
             if column in chosen:
-                raise FileError(f"--columns: column {column} is asked for twice")
+                raise FileError(f"--columns: column {column} is given twice")
             chosen.append(column)
     return chosen
 
@@ -343,9 +343,9 @@ def require_writable(paths: Sequence[Path], source: Path | None = None) -> None:
             raise FileError(f"{path}: the folder {path.parent} cannot be written to")
         # Moving a file into place would replace a device, too.
         if path.exists() and not path.is_file():
-            raise FileError(f"{path}: is there already, and no plain file")
+            raise FileError(f"{path}: already exists and is not a regular file")
         if source is not None and path.exists() and source.exists() and path.samefile(source):
-            raise FileError(f"{path}: is the input, and would be replaced")
+            raise FileError(f"{path}: is the input file, which would be overwritten")
     if len({path.resolve() for path in paths}) < len(paths):
         raise FileError(f"{paths[-1]}: would be written twice")
 
