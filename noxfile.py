@@ -33,7 +33,7 @@ def without(names):
 def tests(session):
     """Run the whole suite."""
     session.install("-e", ".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    session.run("pytest", "--full", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
@@ -43,7 +43,7 @@ def lowest(session):
     assert len(bounds) == 2
     session.install("pytest", "hypothesis", *(f"{name}=={version}.*" for name, version in bounds))
     session.install("--no-deps", ".")
-    session.run("pytest", *CORE, "tests/test_cache.py")
+    session.run("pytest", "--full", *CORE, "tests/test_cache.py")
 
 
 @nox.session(python=PYTHONS)
@@ -77,7 +77,7 @@ def layers(session, layer):
         "files",
         "plot",
     )
-    session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
+    session.run("pytest", "--full", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])
@@ -91,7 +91,7 @@ def bounds(session):
     }
     # Left out: what runs in processes of its own, with settings of its own.
     left_out = ("threads_and_forks", "doors", "settings", "installs", "soak", "fuzz", "jit", "cache", "plan")
-    session.run("pytest", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
+    session.run("pytest", "--full", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])

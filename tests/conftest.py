@@ -8,6 +8,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 
 import numba
 import pytest
+import selection
 import ways
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +28,7 @@ LONG = (
     "test_installs.py",
     "test_overloads.py",
     "test_nopython.py",
+    "test_doors.py",
 )
 
 
@@ -38,7 +40,19 @@ def pytest_configure(config):
     config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="run all tests, as nox does (see selection.py)")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if selection.is_quick(item):
+            item.add_marker("quick")
+    # A test that is named runs in any case.
+    if not config.option.full and not any("::" in name for name in config.args):
+        extra = [item for item in items if selection.is_extra(item)]
+        config.hook.pytest_deselected(items=extra)
+        items[:] = [item for item in items if not selection.is_extra(item)]
     items.sort(key=lambda item: item.path.name not in LONG)
 
 

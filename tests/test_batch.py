@@ -157,7 +157,7 @@ BAD = {
     "no problems": (([], 2), ValueError, "at least one problem"),
     "an empty problem": (([np.ones(3), np.ones(0)], 2), ValueError, r"data\[1\] must be a non-empty array"),
     "features that differ": (([np.ones((3, 2)), np.ones((3, 1))], 2), ValueError, r"data\[1\] has shape"),
-    "two dtypes": (([np.ones(3), np.ones(3, np.float32)], 2), ValueError, "one dtype"),
+    "two dtypes": (([np.ones(3), np.ones(3, np.float32)], 2), ValueError, "the same working dtype"),
     "text": (([["a"]], 2), TypeError, r"data\[0\] must hold real numbers"),
     "too many points": (([np.ones(9), np.ones(3)], 4), ValueError, r"k is 4, data\[1\] has 3 rows"),
     "k of zero": ((np.ones((2, 3, 1)), 0), ValueError, "0 clusters"),

@@ -228,7 +228,7 @@ print(json.dumps(right))
 """
 
 #: The command line of the copy, and nopython code that calls it, where the original cannot be imported.
-VENDORED = """
+VENDORED_ALONE = """
 import io, json, sys, warnings
 from contextlib import redirect_stdout
 warnings.simplefilter("ignore")  # from Numba, if the original is installed after all
@@ -261,7 +261,7 @@ def test_a_vendored_copy_beside_the_installed_one(tmp_path):
         "NUMBA_NUM_THREADS": "4",
     }
     assert run(**here) is True
-    assert run(root=tmp_path, program=VENDORED) == [0, True, 0, 0]
+    assert run(root=tmp_path, program=VENDORED_ALONE) == [0, True, 0, 0]
     process = start("own locks", **here)
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGABRT

@@ -147,7 +147,7 @@ def test_every_task_has_memory_of_its_own(parallel, threads):
 
 
 def test_results_must_be_integers():
-    with pytest.raises(TypingError, match="an int64 or a tuple of them, not float64"):
+    with pytest.raises(TypingError, match="an int64 or a tuple of int64, got float64"):
         FLOATS.on(False)()
 
 

@@ -22,7 +22,7 @@ MAX_LISTED_CLUSTERS = 12
 MAX_LISTED_COLUMNS = 8
 
 
-def cluster(arguments: argparse.Namespace) -> None:
+def run_cluster(arguments: argparse.Namespace) -> None:
     if arguments.file is None and arguments.array is not None:
         raise UsageError("--array needs a FILE")
     if arguments.file is not None and arguments.k is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     pass
 
 
-def warmup(arguments: argparse.Namespace) -> None:
+def run_warmup(arguments: argparse.Namespace) -> None:
     from numbakmeans._cli.warmup import WarmupError, warm_up
     from numbakmeans._numba import cache as _cache
     from numbakmeans._numba.entries import DISABLED
@@ -42,7 +42,7 @@ def warmup(arguments: argparse.Namespace) -> None:
 # --- info
 
 
-def info(_arguments: argparse.Namespace) -> None:
+def run_info(_arguments: argparse.Namespace) -> None:
     import llvmlite
     import llvmlite.binding
     import numba

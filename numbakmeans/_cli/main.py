@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from numbakmeans import __version__
+from numbakmeans._cli.cluster import run_cluster
 from numbakmeans._cli.console import UsageError, say
+from numbakmeans._cli.info import run_info, run_warmup
 
 if TYPE_CHECKING:
     pass
@@ -88,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Cluster the rows of a table, or the pixels of a picture. Without FILE: 272 eruptions of "
         "the geyser Old Faithful. The first run compiles, which takes some seconds.",
     )
-    cluster.set_defaults(run=cluster)
+    cluster.set_defaults(run=run_cluster)
     add = cluster.add_argument
     add(
         "file",
@@ -156,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that compile, half a gigabyte each; default: one for each core, 8 at most",
     )
-    warmup.set_defaults(run=warmup)
+    warmup.set_defaults(run=run_warmup)
 
     info = commands.add_parser(
         "info",
@@ -164,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         help="print versions, threads, processor and code cache",
         description="Print what a bug report needs: versions, threading layer, processor and code cache.",
     )
-    info.set_defaults(run=info)
+    info.set_defaults(run=run_info)
     return parser
 
 

@@ -1,0 +1,96 @@
+"""Which tests a run selects.
+
+``pytest`` runs what finds faults from day to day; ``pytest --full``, as nox does, runs everything: more
+thread counts, layers, processors and planted faults, which repeat in another setting what is compared anyway.
+``pytest -m quick`` runs for less than a minute once kernels are cached, and has tests from every room.
+"""
+
+#: Functions some of whose cases only a full run has: (file, function) -> parameters -> is it one of these?
+EXTRA = {
+    ("test_settings.py", "test_one_answer"): lambda p: (
+        (p["layer"], p["threads"]) not in {("omp", 1), ("omp", 3), ("workqueue", 2), ("tbb", 8)}
+    ),
+    ("test_settings.py", "test_one_answer_on_every_other_target"): lambda p: (
+        (p["target"], p["threads"]) not in {("512-bit vectors", 8), ("AVX2", 2), ("SSE, not fused", 3)}
+    ),
+    ("test_threads_and_forks.py", "test_survives"): lambda p: p["layer"] != "omp",
+    ("test_threads_and_forks.py", "test_dies_without_its_guard"): lambda p: p["layer"] != "omp",
+    ("test_doors.py", "test_any_state_of_our_cache"): lambda p: p["state"] not in ("off", "damaged"),
+    ("test_doors.py", "test_a_users_cached_function_in_a_process_that_has_not_imported_us"): lambda p: (
+        p["layer"] != "omp"
+    ),
+    ("test_doors.py", "test_after_a_fork"): lambda p: p["layer"] != "omp",
+    ("test_planted_faults.py", "test_a_fault_is_found"): lambda p: p["fault"] not in first_faults(),
+    ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"): lambda p: True,
+}
+
+#: Files of quick tests: kernels, engine, Numba, interfaces, structure.
+QUICK = {
+    "test_bounds.py",
+    "test_entries.py",
+    "test_fast_centers.py",
+    "test_fit.py",
+    "test_means.py",
+    "test_numba_inside.py",
+    "test_pack.py",
+    "test_pairs.py",
+    "test_pairwise.py",
+    "test_plan.py",
+    "test_plot.py",
+    "test_projections.py",
+    "test_ranges.py",
+    "test_real_data.py",
+    "test_sampling.py",
+    "test_sizes.py",
+    "test_sums.py",
+    "test_thresholds.py",
+}
+#: Slow ones of them, and cases of other files that are quick.
+SLOW = {"test_all_means_are_right_in_the_end"}
+QUICK_CASES = {
+    ("test_algorithms.py", "test_ugly_data"): lambda p: (
+        p["dtype"].__name__ == "float32" and p["threads"] == 3 and "many panels," not in p["name"]
+    ),
+    ("test_seeding.py", "test_plus_plus_on_ugly_data"): lambda p: p["threads"] == 3,
+    ("test_scipy.py", "test_bad_input"): lambda p: True,
+    ("test_batch.py", "test_bad_input"): lambda p: True,
+    ("test_nopython.py", "test_fit"): lambda p: p["dtype"].__name__ == "float32",
+    ("test_files.py", "test_csv"): lambda p: True,
+}
+
+
+def first_faults():
+    """Return the first fault of each file that faults are planted in, and of each algorithm and dtype."""
+    from test_planted_faults import FAULTS
+
+    first = {}
+    for fault, (file, _, _, *way) in FAULTS.items():
+        first.setdefault(file, fault)
+        first.setdefault(tuple(way), fault)
+    return set(first.values())
+
+
+def _parameters(item):
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
+def _where(item):
+    return item.path.name, getattr(item, "originalname", item.name)
+
+
+def is_extra(item):
+    """Return whether only a full run has a test."""
+    parameters = _parameters(item)
+    many_threads = "threads" in item.fixturenames and parameters.get("threads") == 8
+    if _where(item) in EXTRA:
+        return EXTRA[_where(item)](parameters)
+    return many_threads
+
+
+def is_quick(item):
+    """Return whether a quick run has a test."""
+    file, function = _where(item)
+    parameters = _parameters(item)
+    if (file, function) in QUICK_CASES:
+        return QUICK_CASES[file, function](parameters)
+    return file in QUICK and function not in SLOW and parameters.get("threads", 3) == 3
