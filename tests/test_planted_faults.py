@@ -265,8 +265,9 @@ def differences(request, tmp_path_factory):
     # Not in the threads: the first two that ask pytest for a folder at once may not get a path.
     copies = tmp_path_factory.mktemp("copies")
 
-    cases = [getattr(item, "callspec", None) for item in request.session.items]
-    selected = {(case.params.get("fault"), case.params.get("dtype")) for case in cases if case}
+    items = [item for item in request.session.items if item.path == request.path]
+    cases = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    selected = {(case["fault"], case["dtype"]) for case in cases if {"fault", "dtype"} <= case.keys()}
 
     def compare(dtype):
         folder = copies / dtype
