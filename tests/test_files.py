@@ -351,7 +351,7 @@ def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(FileError, match="install the package pillow"):
         read(saved(tmp_path / "a.jpg", "x"))
-    with pytest.raises(FileError, match="unknown kind of file"):
+    with pytest.raises(FileError, match="unknown file type"):
         read(saved(tmp_path / "a.tga", "x"))
     np.testing.assert_array_equal(read(saved(tmp_path / "a.csv", "1,2")).values, [[1, 2]])
 
