@@ -129,7 +129,7 @@ def in_child(call):
     if pid == 0:
         try:
             os._exit(0 if call() else 3)
-        except BaseException:
+        except BaseException:  # whatever it is, even SystemExit: the child must not go on with the suite
             os._exit(4)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -285,6 +285,7 @@ def failing():
     def users_kmeans2(X, k):
         return kmeans2(X, X[:k], 2)
 
+    # The only class of exceptions, beside none at all, that Numba lets nopython code catch.
     @njit
     def trying(X, k):
         try:

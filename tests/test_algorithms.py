@@ -89,6 +89,19 @@ def test_ugly_data(name, dtype, way, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), way) == []
 
 
+@checking
+@pytest.mark.parametrize("way", [way for way in ways.WAYS if way != "small"])
+@pytest.mark.parametrize("name", NAMES)
+def test_bins_that_are_cut_in_two(name, way, answers, monkeypatch):
+    """As for a million rows and more; the kernel of small problems never has so many."""
+    monkeypatch.setattr(Samples, "many", True)
+    X, centers = case(name, np.float64)
+    bins = Samples(X).bins.exponents
+    # Half a bin after the first part, if there are more.
+    assert len(bins) == 1 or (bins[0] - bins[1] < 43).any()
+    assert differences(X, centers, answers(name, np.float64), way) == []
+
+
 def differences_of_fit(X, centers, expected):
     """Return which results of `fit`, with the plan that users get, differ from the oracle's."""
     wrong = []

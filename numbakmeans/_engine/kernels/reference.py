@@ -137,7 +137,10 @@ def sq_dist_to(X, i, centers, j):
 
 @bounding_kernel
 def approx_sq_dist(X, i, centers, j):
-    """Return D(i, j) up to rounding: the terms are summed in any order."""
+    """Return D(i, j) up to rounding: the same terms as of `sq_dist_to`, summed in any order.
+
+    The options of the kernel make the difference, and a kernel has one set of them.
+    """
     sq_dist = 0.0
     for f in range(X.shape[1]):
         difference = X[i, f] - centers[j, f]
