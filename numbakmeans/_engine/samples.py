@@ -116,6 +116,7 @@ class Samples:
     Parameters
     ----------
     array : (n_samples, n_features), any real numbers in any layout, at least one element
+    weights : (n_samples,), float64, finite, at least 0, some above; None if all rows count alike
 
     Attributes
     ----------
@@ -125,8 +126,8 @@ class Samples:
     memory : the working memory that is left for algorithms (`_plan.Memory`)
     """
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array, self.shape, self.size = array, array.shape, array.size
+    def __init__(self, array: np.ndarray, weights: np.ndarray | None = None) -> None:
+        self.array, self.shape, self.size, self.weights = array, array.shape, array.size, weights
         self.dtype = working_dtype(array)
         self.single = self.dtype == np.float32
         ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
