@@ -203,7 +203,7 @@ def kmeans2_batch(
             )
         centers[of_centers] = start
         stop = missing == "raise"
-        answer = Answer(centers[of_centers], labels[of_rows])
+        answer = Answer(centers[of_centers], labels[of_rows], centers[of_centers])
         _solve(Problems(X, starts, group, answer, outcomes[first:last]), n_iter, stop)
     _report_empty(outcomes, n_clusters, missing)
     found = centers.astype(problems.dtype)
@@ -317,7 +317,7 @@ def _seed(
 
 def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     """Solve some problems, in at most n_iter passes each, and write their answers."""
-    X, starts, center_starts, (centers, labels), outcomes = problems
+    X, starts, center_starts, (centers, labels, _), outcomes = problems
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
     single = X.dtype == np.float32
@@ -335,7 +335,7 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
         return
     plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
     started = centers.copy()
-    options = Options(bool(single), n_iter, stop_on_empty)
+    options = Options(bool(single), n_iter, stop_on_empty, False, 0.0)
     wide = problems._replace(X=X.astype(np.float64, copy=False))
     SOLVE_ALL.on(plan.parallel)(plan.n_tasks, wide, options)
     # Those with means that the kernel left undecided are solved again from their start.

@@ -17,9 +17,9 @@ import numpy as np
 
 from numbakmeans import _scipy
 from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.samples import Samples, labeled_means, working_dtype
+from numbakmeans._engine.samples import Samples, as_weights, labeled_means, working_dtype
 from numbakmeans._numba import runtime
-from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK
+from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, BAD_WEIGHT, NOT_FINITE, OK
 
 #: Dtypes of callers' arrays, indexed by their code, in the order of `_numba.tables.CALLERS_DTYPES`.
 DTYPES = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
@@ -39,10 +39,20 @@ def _status_of(X: np.ndarray, centers: np.ndarray) -> tuple[int, Samples | None]
     return (OK if samples.finite and np.isfinite(centers).all() else NOT_FINITE), samples
 
 
-def fit_arrays(X: np.ndarray, centers: np.ndarray, max_iter: int) -> tuple[int, _fit.FitResult | None]:
+def fit_arrays(
+    X: np.ndarray, centers: np.ndarray, max_iter: int, weights: np.ndarray | None = None
+) -> tuple[int, _fit.FitResult | None]:
     status, samples = _status_of(X, centers)
     if status == OK and max_iter < 1:
         status = BAD_COUNT
+    if status == OK and weights is not None:
+        if len(weights) != len(X):
+            status = BAD_SHAPE
+        else:
+            try:
+                samples = Samples(X, as_weights(weights, len(X)))
+            except ValueError:
+                status = BAD_WEIGHT
     if status != OK or samples is None:
         return status, None
     return OK, _fit.as_result(samples, _fit.iterate(samples, centers, max_iter))
@@ -158,11 +168,19 @@ def _write(results: int, *values: Any) -> None:
 # --- The doors of the building blocks
 
 
-def parallel_fit(words: int, results: int) -> int:
+def parallel_weighted_fit(words: int, results: int) -> int:
     given = _Words(words)
+    return _answer_fit(given, given.array(1), results)
+
+
+def parallel_fit(words: int, results: int) -> int:
+    return _answer_fit(_Words(words), None, results)
+
+
+def _answer_fit(given: _Words, weights: np.ndarray | None, results: int) -> int:
     X, centers, max_iter = given.array(), given.array(), given.next()
     given.skip(3)
-    status, found = fit_arrays(X, centers, max_iter)
+    status, found = fit_arrays(X, centers, max_iter, weights)
     if found is not None:
         given.out((len(X),), np.int32)[:] = found.labels
         given.out(centers.shape, working_dtype(X))[:] = found.centers
@@ -217,7 +235,7 @@ def _on_one_thread(answer: Callable[[int, int], int]) -> Callable[[int, int], in
 
 
 fit, nearest, update = map(_on_one_thread, (parallel_fit, parallel_nearest, parallel_update))
-plus_plus = _on_one_thread(parallel_plus_plus)
+plus_plus, weighted_fit = map(_on_one_thread, (parallel_plus_plus, parallel_weighted_fit))
 points = _on_one_thread(lambda words, _results: _start(words, "points"))
 
 

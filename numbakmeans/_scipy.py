@@ -28,7 +28,8 @@ from numbakmeans._arguments import (
     size_of,
     takes_generator,
 )
-from numbakmeans._engine.fit import Passes, iterate, nearest, roots, seed
+from numbakmeans._engine.distances import roots
+from numbakmeans._engine.fit import Passes, iterate, nearest, seed
 from numbakmeans._engine.refining import refine
 from numbakmeans._engine.samples import (
     MAX_CLUSTERS,

@@ -41,6 +41,7 @@ __all__ = [
     "BAD_COUNT",
     "BAD_LABEL",
     "BAD_SHAPE",
+    "BAD_WEIGHT",
     "NOT_FINITE",
     "OK",
     "UNAVAILABLE",
@@ -120,15 +121,23 @@ def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     return np.empty(workspace_words(n_samples, n_features, n_clusters), np.int64)
 
 
-def _fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
-    status, found = _nopython.fit_arrays(X, centers, operator.index(max_iter))
+def _require_weights(weights: Any) -> None:
+    real = isinstance(weights, np.ndarray) and weights.ndim == 1 and weights.dtype.kind in "biuf"
+    if weights is not None and not (real and weights.dtype.itemsize <= 8):
+        raise TypeError("sample_weight must be a 1-D array of float32, float64, integers or bool, or None")
+
+
+def _fit(X: np.ndarray, centers: np.ndarray, max_iter: int, weights: Any) -> Fit:
+    status, found = _nopython.fit_arrays(X, centers, operator.index(max_iter), weights)
     if found is not None:
         return Fit(*found, status)
     nothing = np.full((len(centers), X.shape[1]), np.nan, working_dtype(X))
     return Fit(nothing, np.full(len(X), -1, np.int32), np.nan, 0, False, 0, status)
 
 
-def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> Fit:
+def fit(
+    X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None, sample_weight: Any = None
+) -> Fit:
     """Run Lloyd's algorithm from given centers: `numbakmeans.fit`, on one thread.
 
     Parameters
@@ -137,21 +146,26 @@ def fit(X: np.ndarray, centers: np.ndarray, max_iter: int, work: Any = None) -> 
     centers : ndarray (n_clusters, n_features), same dtypes as X
     max_iter : int, maximum number of passes
     work : ndarray, optional, from `workspace`
+    sample_weight : ndarray (n_samples,), same dtypes as X, optional
+        As in `numbakmeans.fit`. A call with weights takes the GIL.
 
     Returns
     -------
     Fit
-        Unless its `status` is OK, centers and inertia are NaN, and labels are -1.
+        Unless its `status` is OK, centers and inertia are NaN, and labels are -1. The status is BAD_WEIGHT
+        if a weight is negative or not finite, or if all are zero.
     """
     _require_rows(X=X, centers=centers)
+    _require_weights(sample_weight)
     with runtime.one_thread():
-        return _fit(X, centers, max_iter)
+        return _fit(X, centers, max_iter, sample_weight)
 
 
-def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int) -> Fit:
+def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int, sample_weight: Any = None) -> Fit:
     """Do what `fit` does, with all threads."""
     _require_rows(X=X, centers=centers)
-    return _fit(X, centers, max_iter)
+    _require_weights(sample_weight)
+    return _fit(X, centers, max_iter, sample_weight)
 
 
 def _nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:

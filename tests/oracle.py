@@ -39,9 +39,16 @@ def round_fraction(value, dtype):
     return dtype(np.copysign(np.inf if rounded > biggest else float(rounded), float(np.sign(value))))
 
 
-def exact_mean(values, dtype, divisor=None):
-    """Return the exact sum over divisor (default: the number of values), rounded once; NaN, inf as IEEE."""
+def exact_mean(values, dtype, divisor=None, weights=None):
+    """Return the exact sum over divisor (default: the number of values), rounded once; NaN, inf as IEEE.
+
+    weights : of the values, which are finite then; the default divisor is their sum
+    """
     values = [float(v) for v in values]
+    if weights is not None:
+        weights = [Fraction(float(w)) for w in weights]
+        total = sum(w * Fraction(v) for w, v in zip(weights, values, strict=True))
+        return round_fraction(total / (divisor or sum(weights)), dtype)
     special = {v for v in values if not np.isfinite(v)}
     if any(np.isnan(v) for v in special) or len(special) == 2:
         return dtype(np.nan)
@@ -50,12 +57,61 @@ def exact_mean(values, dtype, divisor=None):
     return round_fraction(sum(map(Fraction, values)) / (divisor or len(values)), dtype)
 
 
-def update(X, labels, centers):
-    """Return the exact mean of each cluster; empty ones keep their center, rounded once to the dtype of X."""
+def update(X, labels, centers, weights=None):
+    """Return the exact mean of each cluster; empty ones keep their center, rounded once to the dtype of X.
+
+    weights : of the rows; a cluster whose weights sum to 0 is empty
+    """
     new = centers.astype(X.dtype)
-    for j in np.unique(labels):
-        new[j] = [exact_mean(X[labels == j, f], X.dtype.type) for f in range(X.shape[1])]
+    for j in np.unique(labels if weights is None else labels[weights > 0]):
+        own = None if weights is None else weights[labels == j]
+        new[j] = [exact_mean(X[labels == j, f], X.dtype.type, weights=own) for f in range(X.shape[1])]
     return new
+
+
+def inertia(X, centers, labels, weights=None):
+    """Return the exact sum of weights times D to the centers of the labels, rounded once."""
+    D = sq_dists(X, centers)[np.arange(len(X)), labels]
+    return exact_mean(D, np.float64, 1, np.ones(len(X)) if weights is None else weights)
+
+
+def relocate(X, labels, centers, weights=None):
+    """Return labels after each empty cluster, in ascending order, has taken the row that costs most.
+
+    That is the row with the largest weight times D (rounded once; the first of equal ones) above 0, among
+    those that are not the only row of weight above 0 in their cluster; each row moves at most once.
+    """
+    weights = np.ones(len(X)) if weights is None else weights
+    counted, labels = weights > 0, labels.copy()
+    costs = weights * sq_dists(X, centers)[np.arange(len(X)), labels]
+    for j in sorted(set(range(len(centers))) - set(labels[counted].tolist())):
+        company = np.bincount(labels[counted], minlength=len(centers))[labels] > 1
+        left = np.where(company, costs, 0.0)
+        i = int(left.argmax())
+        if left[i] > 0:
+            labels[i], costs[i] = j, 0.0
+    return labels
+
+
+def fit(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
+    """Run passes to the fixed point, or until the squared shifts of the centers sum up to at most tol.
+
+    Return centers, the labels of the last pass, and the number of passes.
+    """
+    labels, n_iter, moved, shift = np.full(len(X), -1), 0, True, np.inf
+    while n_iter < max_iter and moved and not (tol > 0 and shift <= tol):
+        n_iter += 1
+        previous, before = labels, centers
+        labels, _ = assign(X, centers)
+        moved = (labels != previous).any()
+        if relocates:
+            relocated = relocate(X, labels, centers, weights)
+            moved, labels = moved or (relocated != labels).any(), relocated
+        centers = update(X, labels, centers, weights)
+        shift = 0.0
+        for new, old in zip(centers.ravel().tolist(), before.ravel().tolist(), strict=True):
+            shift += (new - old) * (new - old)
+    return centers, labels, n_iter
 
 
 def kmeans2(X, centers, n_iter):

@@ -43,18 +43,59 @@ def recompute_means_of_rows(
     uncertain[:] = False
 
 
+#: The smallest exponent of a bit of a float64 whose mantissa is written with 53 bits.
+_LOWEST = -1074 - 53
+
+
+def _as_integers(values: np.ndarray) -> list[int]:
+    """Return finite float64 values as integer multiples of 2**_LOWEST."""
+    mantissas, exponents = np.frexp(values)
+    pairs = zip(np.ldexp(mantissas, 53).astype(np.int64).tolist(), exponents.tolist(), strict=True)
+    return [mantissa << exponent - 53 - _LOWEST for mantissa, exponent in pairs]
+
+
+def weighted_total(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return the exact sum of finite float64 values times weights, rounded once."""
+    pairs = zip(_as_integers(values), _as_integers(weights), strict=True)
+    return quotient(sum(value * weight for value, weight in pairs), 1 << -2 * _LOWEST, single=False)
+
+
+def weighted_means(
+    X: np.ndarray, weights: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray
+) -> None:
+    """Replace centers by the exact weighted means of finite rows, those of clusters with weight.
+
+    For weights and values so far apart that their products cannot be split (`Samples.summable`): slow.
+
+    X : (n_samples, n_features), float64; centers : INOUT (n_clusters, at least n_features)
+    """
+    for j in np.unique(labels[weights > 0]).tolist():
+        rows = np.flatnonzero(labels == j)
+        own = _as_integers(weights[rows])
+        for f in range(X.shape[1]):
+            pairs = zip(_as_integers(X[rows, f]), own, strict=True)
+            total = sum(value * weight for value, weight in pairs)
+            centers[j, f] = quotient(total, sum(own) << -_LOWEST, single)
+
+
 def recompute_means(tables: Sums, single: bool, centers: np.ndarray) -> None:
     """Write the means that `kernels.means` has marked as hard, and clear the marks."""
     exponents, sums, counts, uncertain = tables.bins.exponents, tables.sums, tables.counts, tables.uncertain
     n_parts, lasts = len(exponents), exponents[-1].tolist()
+
+    def total_of(j: int, f: int) -> int:
+        """Return the sum of a column, in units of the last exponent of the column."""
+        parts = sums[:, j, :n_parts, f].sum(0).tolist()
+        return sum(part << int(exponents[p, f] - lasts[f]) for p, part in enumerate(parts))
+
     for j, f in np.argwhere(uncertain).tolist():
-        column = sums[:, j, :, f].sum(0).tolist()
-        size, last = int(counts[:, j].sum()), lasts[f]
-        parts, specials = column[:n_parts], column[n_parts:]
+        specials = sums[:, j, n_parts:, f].sum(0).tolist()
         nans, ups, downs = (count > 0 for count in specials) if specials else (False, False, False)
         if nans or ups or downs:
             centers[j, f] = np.nan if nans or (ups and downs) else np.inf if ups else -np.inf
             continue
-        total = sum(part << int(exponents[p, f] - last) for p, part in enumerate(parts))
-        centers[j, f] = quotient(total << max(last, 0), size << max(-last, 0), single)
+        divisor, last = int(counts[:, j].sum()), lasts[f]
+        if tables.weights is not None:
+            divisor, last = total_of(j, -1), last - lasts[-1]
+        centers[j, f] = quotient(total_of(j, f) << max(last, 0), divisor << max(-last, 0), single)
     uncertain[:] = False

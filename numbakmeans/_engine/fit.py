@@ -6,37 +6,32 @@ Nothing here is specific to SciPy: names and messages of `scipy.cluster.vq` are 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
-from numbakmeans._engine.algorithms.base import Progress
-from numbakmeans._engine.bins import LOWEST
-from numbakmeans._engine.exact import quotient
+from numbakmeans._engine.algorithms.base import Progress, Rules
+from numbakmeans._engine.distances import inertia_of, rows_of
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     NO_TRANSFORM,
     Samples,
     as_real,
+    as_weights,
     as_working,
     column_means,
-    exact_total,
     padded,
 )
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._numba.drivers import Driver
 
-NEAREST, LABEL_SQ_DISTS, ROOTS = (
-    Driver("numbakmeans._engine.kernels.reference", name)
-    for name in ("nearest", "label_sq_dists", "roots_single")
-)
+NEAREST = Driver("numbakmeans._engine.kernels.reference", "nearest")
 
 
-#: Columns that a long sum is divided into.
-SUM_COLUMNS = 64
+#: What `fit` can do about clusters without rows.
+EMPTY_CLUSTERS = "keep", "relocate"
 
 
 class FitResult(NamedTuple):
@@ -54,7 +49,8 @@ class FitResult(NamedTuple):
     n_iter : int
         Number of passes. The last pass of a converged fit only confirms that no label changes.
     converged : bool
-        Whether no label changed in the last pass, so that further passes would change nothing.
+        Whether no label changed in the last pass, so that further passes would change nothing, or the centers
+        moved by no more than the tolerance.
     n_empty : int
         Number of clusters without rows; each keeps its previous center.
     """
@@ -68,15 +64,13 @@ class FitResult(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """Result of `iterate`; `centers` are float64 and have padded features.
-
-    n_decided, n_pairs and kept_bytes are those of `algorithms.base.Run`.
-    """
+    """Result of `iterate`: centers, float64 with padded features, labels, and a `algorithms.base.Run`."""
 
     centers: np.ndarray
     labels: np.ndarray
     n_iter: int
     converged: bool
+    settled: bool
     n_empty: int
     ever_empty: bool
     n_decided: int
@@ -109,58 +103,16 @@ def nearest(
             return certified.nearest(samples, plan, transform, wide)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = NEAREST.on(plan.parallel)
-    for rows, X in _rows_of(samples):
+    for rows, X in rows_of(samples):
         run(X, wide, plan, (labels[rows], sq_dists[rows]))
     return labels, sq_dists
 
 
-def _rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
-    """Return the rows as the kernels of reference distances take them: few values in float64."""
-    return [(slice(None), samples.wide)] if samples.few else samples.slabs()
-
-
-def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return D from every row to the (padded) center of its label."""
-    plan = _plan.sweep(samples.shape, work=8 * samples.size)
-    sq_dists = np.empty(len(samples))
-    run = LABEL_SQ_DISTS.on(plan.parallel)
-    for rows, X in _rows_of(samples):
-        run(X, wide, labels[rows], plan, sq_dists[rows])
-    return sq_dists
-
-
-def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
-    """Return the square roots of squared distances, rounded once to float32 or float64."""
-    if not single:
-        return np.sqrt(sq_dists)
-    plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
-    dists = np.empty(len(sq_dists), np.float32)
-    ROOTS.on(plan.parallel)(sq_dists, plan.n_tasks, dists)
-    return dists
-
-
-def exact_sum(values: np.ndarray) -> float:
-    """Return the exact sum of a float64 array, rounded once."""
-    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
-    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
-    if samples is None or not samples.finite:
-        return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
-    # In a single column every addition would depend on the one before. The remainder is a row of its own.
-    rest = np.zeros((1, SUM_COLUMNS))
-    rest[0, : len(values) - wide.size] = values[wide.size :]
-    total = exact_total(samples) + exact_total(Samples(rest))
-    return quotient(total, 1 << -LOWEST, single=False)
-
-
-def exact_average(values: np.ndarray) -> np.floating:
-    """Return the exact mean of a float32 or float64 array, rounded once to its dtype."""
-    samples = Samples(values.reshape(-1, 1))
-    return values.dtype.type(column_means(samples, single=samples.single)[0])
-
-
-def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
-    """Return the exact sum of D from the rows to the (padded) centers of their labels."""
-    return exact_sum(_label_sq_dists(samples, centers, labels))
+def mean_variance(samples: Samples) -> float:
+    """Return the mean of the variances of the features: D to the mean, summed exactly, over all values."""
+    rows = samples if samples.weights is None else Samples(samples.array)
+    mean = pad_centers(column_means(rows)[None])
+    return inertia_of(rows, mean, np.zeros(len(rows), np.int32)) / rows.size
 
 
 def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray:
@@ -179,6 +131,8 @@ def iterate(
     max_iter: int,
     *,
     stop_on_empty: bool = False,
+    relocates: bool = False,
+    tol: float = 0.0,
     progress: Progress = None,
     algorithm: str | None = None,
 ) -> Passes:
@@ -187,7 +141,7 @@ def iterate(
     Parameters
     ----------
     centers : (n_clusters, n_features), any float dtype; converted to float64 without rounding
-    stop_on_empty : stop after the first pass that leaves a cluster empty
+    stop_on_empty, relocates, tol : as in `algorithms.base.Rules`
     progress : called after each pass with its number and the number of rows that moved
     algorithm : a key of `ALGORITHMS`, all of which give the same bits; the plan chooses if None
     """
@@ -200,10 +154,12 @@ def iterate(
     chosen = ALGORITHMS[algorithm]
     transform = samples.transform(wide) if chosen.needs_transform else NO_TRANSFORM
     unfit = (chosen.needs_transform and not transform.scale) or (chosen.finite and not samples.finite)
-    if unfit or (chosen.whole and not samples.memory.whole):
+    unweighing = samples.weights is not None and not (chosen.weighs and samples.summable)
+    if unfit or unweighing or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
-    run = chosen(samples, plan, transform).run_all(wide, labels, max_iter, stop_on_empty, progress)
+    rules = Rules(max_iter, stop_on_empty, relocates, tol)
+    run = chosen(samples, plan, transform).run_all(wide, labels, rules, progress)
     return Passes(wide, labels, *run)
 
 
@@ -212,6 +168,9 @@ def fit(
     centers: Any,
     *,
     max_iter: int = 300,
+    tol: float = 0.0,
+    sample_weight: Any = None,
+    empty_clusters: str = "keep",
     check_finite: bool = True,
     progress: Progress = None,
 ) -> FitResult:
@@ -225,8 +184,19 @@ def fit(
         Starting centers.
     max_iter : int
         Maximum number of passes. The fit stops earlier at the fixed point, once no label changes.
+    tol : float
+        The fit stops as well when the squared shifts of all centers in a pass sum up to at most `tol` times
+        the mean variance of the features. Then the labels are found once more, for the centers returned.
+    sample_weight : array_like (n_samples,), optional
+        A weight for each row, finite and not negative. A weight of 2 counts like two copies of the row, and
+        gives the same bits; a row of weight 0 gets a label, and counts nowhere else.
+    empty_clusters : {'keep', 'relocate'}
+        Whether a cluster without rows keeps its center, or takes the row that costs most where it is, as
+        scikit-learn does: that with the largest weighted squared distance to its center, among rows that are
+        not alone in their cluster.
     check_finite : bool
-        Whether to reject NaN and infinities. Without the check a NaN distance counts as +inf.
+        Whether to reject NaN and infinities. Without the check a NaN distance counts as +inf. Data with
+        weights is always checked.
     progress : callable, optional
         Called after each pass with its number, from 1, and the number of rows that changed their label. An
         exception from it ends the fit and propagates to the caller.
@@ -242,7 +212,8 @@ def fit(
         `X` or `centers` does not hold real numbers, `max_iter` is not an integer, or `progress` is not
         callable.
     ValueError
-        An array has a wrong shape, is empty, or holds NaN or infinities; or `max_iter` is below 1.
+        An array has a wrong shape, is empty, or holds NaN or infinities; a weight is negative, or all are
+        zero; `max_iter` is below 1, `tol` negative, or `empty_clusters` unknown.
 
     Examples
     --------
@@ -271,12 +242,21 @@ def fit(
         raise ValueError(f"max_iter must be at least 1, got {max_iter}")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable, got {progress!r}")
-    samples = Samples(rows)
-    if check_finite:
+    if not tol >= 0:
+        raise ValueError(f"tol must not be negative, got {tol!r}")
+    if empty_clusters not in EMPTY_CLUSTERS:
+        raise ValueError(f"empty_clusters must be one of {EMPTY_CLUSTERS}, got {empty_clusters!r}")
+    weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
+    samples = Samples(rows, weights)
+    if check_finite or weights is not None:
         for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
             if not finite:
                 raise ValueError(f"{name} must not contain infs or NaNs")
-    passes = iterate(samples, start, passes_at_most, progress=progress)
+    rules = {"relocates": empty_clusters == "relocate", "tol": tol and tol * mean_variance(samples)}
+    passes = iterate(samples, start, passes_at_most, progress=progress, **rules)
+    if passes.converged and not passes.settled:
+        labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
+        passes = passes._replace(labels=labels)
     return as_result(samples, passes)
 
 

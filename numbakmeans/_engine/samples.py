@@ -31,9 +31,10 @@ from numbakmeans._engine.exact import recompute_means
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
-from numbakmeans._numba.entries import group
+from numbakmeans._numba.entries import Entry, group
 
 SURVEY = Driver("numbakmeans._engine.kernels.ranges", "survey")
+COUNT_PARTS = Entry("numbakmeans._engine.kernels.ranges", "count_parts")
 ADD_LABELED = Driver("numbakmeans._engine.kernels.sums", "add_labeled")
 MEANS = Driver("numbakmeans._engine.kernels.means", "means")
 
@@ -96,6 +97,27 @@ def as_working(value: Any, name: str) -> np.ndarray:
     """Return value as an aligned C-ordered array of its working dtype; errors as in `as_real`."""
     array = as_real(value, name)
     return np.require(array, working_dtype(array), ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def as_weights(value: Any, n_samples: int, name: str = "sample_weight") -> np.ndarray:
+    """Return value as the weights of n_samples rows, float64.
+
+    Raises
+    ------
+    TypeError : value does not hold real numbers
+    ValueError : value has another shape, or weights that are negative, not finite, or all zero
+    """
+    weights = np.require(as_real(value, name), np.float64, ["C_CONTIGUOUS", "ALIGNED"])
+    if weights.shape != (n_samples,):
+        raise ValueError(f"{name} must hold a weight for each of {n_samples} rows, got shape {weights.shape}")
+    # Written so that a NaN is refused.
+    refused = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
+    if len(refused):
+        row = refused[0]
+        raise ValueError(f"{name} must be finite and not negative, got {weights[row]} for row {row}")
+    if not weights.any():
+        raise ValueError(f"{name} must have a weight above zero, but all weights are zero")
+    return weights
 
 
 def padded(n_features: int) -> int:
@@ -189,8 +211,8 @@ class Samples:
         return len(self) >= MANY_ROWS
 
     @computed_once
-    def measured(self) -> tuple[np.ndarray, Ranges]:
-        """Largest magnitude of each column (n_features,), and the `Ranges` for exact sums."""
+    def measured(self) -> tuple[np.ndarray, np.ndarray, Ranges]:
+        """Largest magnitude and finest bit of each column (n_features,), and the `Ranges` of the values."""
         n_features = self.shape[1]
         largest, finest, ends = (
             np.zeros(n_features),
@@ -203,16 +225,49 @@ class Samples:
         for _, X in [(None, self.wide)] if self.few else self.slabs():
             n_parts, finite_here = run(plan.n_tasks, X, self.many, (largest, finest, ends))
             finite = finite and finite_here
-        return largest, Ranges(ends, n_parts, finite)
+        return largest, finest, Ranges(ends, n_parts, finite)
 
-    @property
+    @computed_once
+    def scaled_weights(self) -> tuple[np.ndarray, int]:
+        """The weights, and an exponent e: times 2**-e, the largest of them is at least 0.5 and below 1."""
+        weights = np.asarray(self.weights)
+        exponent = math.frexp(weights.max())[1]
+        return np.ldexp(weights, -exponent), exponent
+
+    @computed_once
+    def _products(self) -> tuple[np.ndarray, np.ndarray]:
+        """Largest magnitudes and finest bits of the products of weights and values, and of the weights."""
+        largest, finest, _ = self.measured
+        weights = Samples(self.scaled_weights[0].reshape(-1, 1))
+        (most,), (least,), _ = weights.measured
+        return np.append(largest * most, most), np.append(finest * least, least)
+
+    @computed_once
+    def summable(self) -> bool:
+        """Whether products of weights and values can be split exactly; always true without weights.
+
+        Not if one of them may overflow on the way, or have a bit below 2**LOWEST.
+        """
+        if self.weights is None:
+            return True
+        weights, exponent = self.scaled_weights
+        exact = (np.ldexp(weights, exponent) == self.weights).all()
+        return bool(exact and (self.measured[0] < LIMIT).all() and (self._products[1] > 0).all())
+
+    @computed_once
     def ranges(self) -> Ranges:
-        return self.measured[1]
+        """The `Ranges` of what is summed: the values, or with weights the products and the weights."""
+        if self.weights is None:
+            return self.measured[2]
+        largest, finest = self._products
+        ends = np.empty(len(largest), np.int64)
+        n_parts = COUNT_PARTS(largest, np.maximum(finest, 2.0**LOWEST), self.many, ends)
+        return Ranges(ends, n_parts, self.measured[2].finite)
 
     @computed_once
     def finite(self) -> bool:
         """Whether all values are finite; for few values NumPy finds out without a kernel."""
-        return bool(np.isfinite(np.asarray(self.X)).all()) if self.few else self.measured[1].finite
+        return bool(np.isfinite(np.asarray(self.X)).all()) if self.few else self.measured[2].finite
 
     @computed_once
     def bins(self) -> Bins:
@@ -248,15 +303,15 @@ class Samples:
 
     def tables(self, n_clusters: int, n_tasks: int) -> Sums:
         """Return zeroed exact sums; padding keeps the tasks on separate cache lines."""
-        n_features = self.shape[1]
-        rows = self.ranges.n_parts + (0 if self.finite else SPECIALS)
-        spare, spare_counts = (-(-16 // (rows * n_features)), 16) if n_tasks > 1 else (0, 0)
+        rows, columns = self.ranges.n_parts + (0 if self.finite else SPECIALS), len(self.ranges.ends)
+        spare, spare_counts = (-(-16 // (rows * columns)), 16) if n_tasks > 1 else (0, 0)
         tables = Sums(
             self.bins,
-            np.zeros((n_tasks, n_clusters + spare, rows, n_features), np.int64),
+            np.zeros((n_tasks, n_clusters + spare, rows, columns), np.int64),
             np.zeros((n_tasks, n_clusters + spare_counts), np.int64),
             np.zeros(n_clusters, np.int64),
-            np.zeros((n_clusters, n_features), np.bool_),
+            np.zeros((n_clusters, self.shape[1]), np.bool_),
+            None if self.weights is None else self.scaled_weights[0],
         )
         return group(tables)
 
@@ -280,6 +335,11 @@ def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin:
     return math.ldexp(1.0, -math.frexp(top)[1])
 
 
+def tables_of(tables: Sums, rows: Any) -> Sums:
+    """Return exact sums with the weights of some rows alone, as kernels take them with these rows."""
+    return tables if tables.weights is None else tables._replace(weights=tables.weights[rows])
+
+
 def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarray) -> None:
     """Replace centers (n_clusters, padded features) by the means of exact sums, and write the sizes."""
     n_clusters = len(centers)
@@ -293,7 +353,7 @@ def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarr
 def labeled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the exact mean of the rows of each label, rounded once to the working dtype, and their number.
 
-    The mean of no rows is 0.
+    The mean of no rows is 0. The samples have no weights.
     """
     n_features = samples.shape[1]
     tables = _labeled_sums(samples, labels, n_clusters)
@@ -328,5 +388,5 @@ def _labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums
     tables = samples.tables(n_clusters, plan.n_tasks)
     run = ADD_LABELED.on(plan.parallel)
     for rows, X in samples.slabs() if not samples.few else [(slice(None), samples.wide)]:
-        run(X, labels[rows], plan.chunk_rows, tables)
+        run(X, labels[rows], plan.chunk_rows, tables_of(tables, rows))
     return tables

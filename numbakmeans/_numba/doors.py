@@ -46,6 +46,8 @@ class Door(NamedTuple):
 DOORS = {
     "fit": Door((ARRAY, ARRAY, "q", "?", WORKSPACE, PAIR), 5),
     "parallel_fit": Door((), 5),
+    "weighted_fit": Door((), 5),
+    "parallel_weighted_fit": Door((), 5),
     "nearest": Door((ARRAY, ARRAY, WORKSPACE, "q", "q"), 1),
     "parallel_nearest": Door((), 1),
     "update": Door((ARRAY, ARRAY, ARRAY, "?", WORKSPACE, PAIR), 1),

@@ -27,6 +27,7 @@ from numbakmeans._numba.overloads import (
     SIZES,
     SQ_DISTS,
     Form,
+    LeftOut,
     as_int,
     is_single,
     require,
@@ -49,13 +50,21 @@ def _require_work(function: str, work: Any) -> None:
     require(function, "work", work, (types.Array, types.NoneType), "an array from `workspace`")
 
 
+def _is_none(kind: Any) -> bool:
+    return isinstance(kind, (types.NoneType, LeftOut))
+
+
 def _fit(name: str, result: Any) -> Form:
     """Return the form of `fit` or `parallel_fit`; result : the class of its result."""
 
-    def result_of(X: Any, centers: Any, max_iter: Any, work: Any = types.none) -> Any:
+    def result_of(
+        X: Any, centers: Any, max_iter: Any, work: Any = types.none, sample_weight: Any = types.none
+    ) -> Any:
         _require_rows(name, X=X, centers=centers)
         require(name, "max_iter", max_iter, (types.Integer,), "an integer")
         _require_work(name, work)
+        if not _is_none(sample_weight):
+            require_array(name, "sample_weight", sample_weight, (1,), "a 1-D array")
         book = types.Array(working(X), 2, "C")
         numbers = (types.float64, types.int64, types.boolean, types.int64, types.int64)
         return types.NamedTuple((book, LABELS, *numbers), result)
@@ -65,7 +74,13 @@ def _fit(name: str, result: Any) -> Form:
         n, d = (size(context, builder, X, values["X"], axis) for axis in range(2))
         k = size(context, builder, centers, values["centers"], 0)
         found, own = new_array(context, builder, book, [k, d]), new_array(context, builder, LABELS, [n])
+        weights = kinds.get("sample_weight", types.none)
+        weighted, door = [], name
+        if not _is_none(weights):
+            weighted = array_words(context, builder, weights, values["sample_weight"])
+            door = {"fit": "weighted_fit", "parallel_fit": "parallel_weighted_fit"}[name]
         words = [
+            *weighted,
             *array_words(context, builder, X, values["X"]),
             *array_words(context, builder, centers, values["centers"]),
             as_int(context, builder, kinds["max_iter"], values["max_iter"]),
@@ -74,7 +89,7 @@ def _fit(name: str, result: Any) -> Form:
             data_word(context, builder, LABELS, own),
             data_word(context, builder, book, found),
         ]
-        inertia, n_iter, converged, n_empty, status = call(context, builder, name, words)
+        inertia, n_iter, converged, n_empty, status = call(context, builder, door, words)
         fine = builder.icmp_signed("==", status, I64(OK))
         with builder.if_then(builder.not_(fine), likely=False):
             fill(context, builder, book, found, NAN)

@@ -234,7 +234,7 @@ def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
 def tables_of(sums, counts, exponents, centers):
     sizes, uncertain = np.empty(len(centers), np.int64), np.zeros(centers.shape, bool)
     bins = Bins(exponents, np.empty(exponents.shape), np.empty(centers.shape[1]))
-    return Sums(bins, sums, counts, sizes, uncertain)
+    return Sums(bins, sums, counts, sizes, uncertain, None)
 
 
 def mended(sums, counts, exponents, single, centers):

@@ -67,7 +67,7 @@ def test_lanes_and_rows_are_relabeled_alike(rows):
 
     def outputs():
         tables = np.zeros((4, *shape), np.int64), np.zeros(4, np.int64)
-        return np.full(n_rows, -1, np.int32), TaskSums(bins, *tables, np.empty(2))
+        return np.full(n_rows, -1, np.int32), TaskSums(bins, *tables, np.empty(2), None, None)
 
     by_rows, by_lanes = outputs(), outputs()
     parts = np.empty((*shape, n_rows), np.int64)

@@ -17,7 +17,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.algorithms.panels import panel_columns, places_of, rows_at_once
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.samples import Samples, tables_of
 from numbakmeans._engine.structs.passes import Assigned, Layout, Transform
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
@@ -63,6 +63,7 @@ class Certified(Algorithm):
         run = self.driver.on(plan.parallel)
         moved, n_decided = 0, 0
         for rows, X in samples.slabs():
-            done = run(X, self.layout, centers, Assigned(labels[rows], self.norms[rows]), tables)
+            assigned = Assigned(labels[rows], self.norms[rows])
+            done = run(X, self.layout, centers, assigned, tables_of(tables, rows))
             moved, n_decided = moved + done[0], n_decided + done[1]
         return Pass(moved, n_decided, len(labels) * len(centers))

@@ -11,8 +11,8 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.structs.cells import UNASSIGNED, Assignment, Blocks, Book, CellGrid
+from numbakmeans._engine.samples import Samples, computed_once
+from numbakmeans._engine.structs.cells import MIXED, UNASSIGNED, Assignment, Blocks, Book, CellGrid
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
@@ -75,17 +75,37 @@ class Filtering(Algorithm):
         self.data = np.empty(self.widths[-1] * n_features, samples.dtype)
         self.lows, self.highs = np.empty((n_blocks, n_features)), np.empty((n_blocks, n_features))
         self.totals = np.zeros((n_blocks, *bins.constants.shape), np.int64)
+        self.counts = np.empty(n_blocks, np.int64)
         self.block_labels = np.full(n_blocks, UNASSIGNED, np.int32)
         # Built from attributes, so that `run_all` counts their bytes.
-        blocks = Blocks(self.starts, self.widths, self.data, self.lows, self.highs, self.totals)
-        self.blocks = group(blocks)
-        FILL_BLOCKS.on(plan.parallel)(X, plan.n_tasks, self.order, self.blocks, bins)
+        of_blocks = self.lows, self.highs, self.totals, self.counts
+        self.blocks = group(Blocks(self.starts, self.widths, self.data, *of_blocks))
+        weights = None if samples.weights is None else samples.scaled_weights[0]
+        FILL_BLOCKS.on(plan.parallel)(X, plan.n_tasks, self.order, self.blocks, (weights, bins))
+
+    def tables(self, n_clusters: int) -> Sums:
+        """Return zeroed exact sums, with the weights of the sorted rows."""
+        tables = super().tables(n_clusters)
+        return tables if tables.weights is None else tables._replace(weights=tables.weights[self.order])
 
     def run(self, centers: np.ndarray, _: np.ndarray, tables: Sums) -> Pass:
         book = Book(np.ascontiguousarray(centers[:, : self.samples.shape[1]].T), centers)
         assignment = Assignment(self.block_labels, self.labels, tables)
         run = self.driver.on(self.plan.parallel)
         return Pass(*run(at.SPATIAL_CHUNK_BLOCKS, self.blocks, book, assignment))
+
+    def relabeled(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        for b in np.unique(np.searchsorted(self.starts, self._places[rows], side="right") - 1).tolist():
+            # The labels of its rows differ now.
+            block = slice(self.starts[b], self.starts[b + 1])
+            self.labels[block], self.block_labels[b] = labels[self.order[block]], MIXED
+
+    @computed_once
+    def _places(self) -> np.ndarray:
+        """Where each row is in the spatial order."""
+        places = np.empty_like(self.order)
+        places[self.order] = np.arange(len(self.order), dtype=np.int32)
+        return places
 
     def finish(self, labels: np.ndarray) -> None:
         run = LABELS_OF_ROWS.on(self.plan.parallel)

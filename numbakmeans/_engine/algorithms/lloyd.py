@@ -12,6 +12,7 @@ doi 10.1109/TIT.1982.1056489.
 import numpy as np
 
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.samples import tables_of
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 
@@ -26,5 +27,5 @@ class Lloyd(Algorithm):
         run = self.driver.on(self.plan.parallel)
         moved = 0
         for rows, X in self.samples.slabs():
-            moved += run(X, self.plan, centers, labels[rows], tables)
+            moved += run(X, self.plan, centers, labels[rows], tables_of(tables, rows))
         return Pass(moved, len(labels), len(labels) * len(centers))

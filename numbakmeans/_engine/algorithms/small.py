@@ -13,20 +13,27 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms.base import Advance, Algorithm
+from numbakmeans._engine.algorithms.base import SHIFT, Advance, Algorithm
 from numbakmeans._engine.exact import recompute_means_of_rows
+from numbakmeans._engine.relocation import relocations
+from numbakmeans._engine.samples import labeled_means
 from numbakmeans._engine.structs.problems import Answer, Options
 from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.entries import Entry
 
 _MATRIX = ("d", 2)
-_REST = ((Options, "?", "q", "?"), (Answer, _MATRIX, ("i", 1)), (tuple, ("l", 1), ("?", 2)))
+_REST = (
+    (Options, "?", "q", "?", "?", "d"),
+    (Answer, _MATRIX, ("i", 1), _MATRIX),
+    (tuple, ("l", 1), ("?", 2)),
+)
 #: With the parts of the rows kept between passes, and without.
 SOLVE_KEPT, SOLVE = (
     Entry("numbakmeans._engine.kernels.small", "solve", kinds=(_MATRIX, *with_parts, *_REST))
     for with_parts in (("?", None), (None, "?"))
 )
 _NO_BINS = Bins(np.empty((0, 0), np.int64), np.empty((0, 0)), np.empty(0))
+_NO_CENTERS = np.empty((0, 0))
 _NO_SUMS = _NO_BINS, np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0), np.int64)
 
 
@@ -36,6 +43,7 @@ class Small(Algorithm):
     needs_transform = False
     whole = True
     finite = True
+    weighs = False
 
     def passes_per_call(self, n_clusters: int) -> int:
         work = _plan.pass_work(len(self.samples), self.samples.shape[1], n_clusters)
@@ -44,20 +52,37 @@ class Small(Algorithm):
     def tables(self, n_clusters: int) -> Sums:
         """Return only the arrays that the kernel writes: its sums are internal."""
         uncertain = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
-        return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), uncertain)
+        return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), uncertain, None)
 
-    def advance(
-        self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int, stop_on_empty: bool
-    ) -> Advance:
-        X, single = self.samples.wide, self.samples.single
-        options, found = Options(single, n_passes, stop_on_empty), (tables.sizes, tables.uncertain)
-        rest = (options, Answer(centers, labels), found)
+    def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
+        samples, rules = self.samples, self.rules
+        before = np.empty_like(centers) if rules.tol > 0.0 else _NO_CENTERS
+        options = Options(samples.single, n_passes, rules.stop_on_empty, rules.relocates, rules.tol)
+        rest = (options, Answer(centers, labels, before), (tables.sizes, tables.uncertain))
         n_iter = 0
-        if _plan.keeps_parts(self.samples.shape[1], len(centers)):
-            n_iter, moved, n_empty, ever_empty, n_uncertain = SOLVE_KEPT(X, True, None, *rest)
+        if _plan.keeps_parts(samples.shape[1], len(centers)):
+            n_iter, *done = SOLVE_KEPT(samples.wide, True, None, *rest)
         if n_iter == 0:
-            n_iter, moved, n_empty, ever_empty, n_uncertain = SOLVE(X, None, True, *rest)
+            n_iter, *done = SOLVE(samples.wide, None, True, *rest)
+        moved, n_empty, ever_empty, n_uncertain, close = done
         if n_uncertain:
-            recompute_means_of_rows(X, labels, single, centers, tables.uncertain)
+            recompute_means_of_rows(samples.wide, labels, samples.single, centers, tables.uncertain)
+        elif rules.relocates and n_empty:
+            n_relocated = self._relocate_few(centers, labels)
+            moved, n_empty = moved + n_relocated, n_empty - n_relocated
+        if rules.tol > 0.0 and not close:
+            close = SHIFT(before, centers) <= rules.tol
         n_decided = n_iter * len(labels)
-        return Advance(n_iter, moved, n_empty, ever_empty, n_decided, n_decided * len(centers))
+        pairs = n_decided * len(centers)
+        return Advance(n_iter, moved, n_empty, ever_empty, n_decided, pairs, close)
+
+    def _relocate_few(self, centers: np.ndarray, labels: np.ndarray) -> int:
+        """Give empty clusters rows of other clusters, and update the centers; return how many were moved."""
+        samples = self.samples
+        sizes = np.bincount(labels, minlength=len(centers))
+        rows, clusters = relocations(samples, centers, labels, sizes)
+        labels[rows] = clusters
+        means, sizes = labeled_means(samples, labels, len(centers))
+        centers[:] = centers.astype(samples.dtype)
+        centers[sizes > 0, : samples.shape[1]] = means[sizes > 0]
+        return len(rows)

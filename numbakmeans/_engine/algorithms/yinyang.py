@@ -54,7 +54,7 @@ from numbakmeans._engine.algorithms.projections import (
     spanning,
 )
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.samples import Samples, tables_of
 from numbakmeans._engine.structs.passes import (
     Basis,
     Clusters,
@@ -117,7 +117,9 @@ class Yinyang(Algorithm):
         order = gather((centers[:, some] - origin[some]) * scale, projection_columns)
         members = places_of(order, projection_columns).members
         n_panels, n_projection_panels = len(members) // columns, len(members) // projection_columns
-        sizes = _plan.bounds(samples.shape, n_clusters, n_projection_panels, self.max_iter, samples.memory)
+        sizes = _plan.bounds(
+            samples.shape, n_clusters, n_projection_panels, self.rules.max_iter, samples.memory
+        )
         places = np.empty(n_clusters, np.int64)
         places[order] = np.arange(n_clusters)
         projection_groups = np.arange(n_projection_panels) * sizes.n_groups // n_projection_panels
@@ -233,6 +235,12 @@ class Yinyang(Algorithm):
             found = (self.norms[rows], self.projections[rows])
             run(X, (plan.n_tasks, self.block_rows), self.transform, basis.chunks, found)
 
+    def relabeled(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        # Trivial bounds: the lower ones of their old groups leave out their old centers.
+        blocks, places = np.divmod(rows, self.block_rows)
+        self.upper[rows] = np.inf
+        self.lower[blocks, :, places] = 0.0
+
     def _costs(self, n_directions: int) -> _plan.Costs:
         shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
         return _plan.costs(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
@@ -278,5 +286,6 @@ class Yinyang(Algorithm):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
             some = projections and projections._replace(rows=projections.rows[rows])
             kept = (labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
-            done += run(schedule, clusters._replace(projections=some), Rows(X, *kept), tables)
+            of_rows = clusters._replace(projections=some), Rows(X, *kept), tables_of(tables, rows)
+            done += run(schedule, *of_rows)
         return done

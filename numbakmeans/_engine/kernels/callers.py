@@ -119,9 +119,9 @@ def fit(X, centers, max_iter, single, work, out, arena):
     labels, found = out
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, False)
-    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
-    n_iter, moved, n_empty, _, n_uncertain = done
+    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, False, False, 0.0)
+    done = solve_problem(rows, options, Answer(book, own, book), ranges.finite, tables, arena)
+    n_iter, moved, n_empty, _, n_uncertain, _ = done
     sq_dists = empty(arena, (n_samples, 1), np.float64)
     label_sq_dists_chunk(rows, book, own, 0, n_samples, flat(sq_dists))
     inertia, certain = exact_quotient(sq_dists, 1, False, arena)
@@ -254,7 +254,7 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
 
     X, centers : as in `fit`; centers are given only if start is GIVEN
     begin : (start, n_clusters): how the centers are initialized (`status`), and the number of clusters
-    options : the fields of `structs.problems.Options`; bitgen : address of a `bitgen_t`
+    options : the first fields of `structs.problems.Options`; bitgen : address of a `bitgen_t`
     out : addresses of the arrays to write: centers and labels
     """
     (start, n_clusters), (single, max_iter, stop_on_empty), (found, labels) = begin, options, out
@@ -288,9 +288,10 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
         write_rows(book, n_features, single, found)
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, stop_on_empty)
-    done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
-    _, _, _, ever_empty, n_uncertain = done
+    tables = sums_for(ranges, n_clusters, arena)
+    rules = Options(single, max_iter, stop_on_empty, False, 0.0)
+    done = solve_problem(rows, rules, Answer(book, own, book), ranges.finite, tables, arena)
+    _, _, _, ever_empty, n_uncertain, _ = done
     if ever_empty or n_uncertain != 0:
         return DECLINED if start == GIVEN else DRAWN
     write_rows(book, n_features, single, found)

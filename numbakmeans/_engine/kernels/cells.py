@@ -16,8 +16,9 @@ G. M. Morton, "A computer oriented geodetic data base and a new technique in fil
 
 import numpy as np
 
-from numbakmeans._engine.kernels.sums import add_lanes
+from numbakmeans._engine.kernels.sums import add_lanes, add_totals, split_weighted
 from numbakmeans._engine.simd import lanes_at_once
+from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
@@ -129,24 +130,45 @@ def fill_block(X, rows, block, lows, highs):
 
 
 @kernel
-def fill_task(task, arena, X, n_tasks, order, blocks, bins):
-    """Task. Copy the rows of some blocks; see `fill_blocks`."""
-    starts, widths, data, lows, highs, totals = blocks
-    n_blocks = len(widths) - 1
-    for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
-        block = block_of(data, widths, b, X.shape[1])
-        rows = order[starts[b] : starts[b + 1]]
-        fill_block(X, rows, block, lows[b], highs[b])
-        add_lanes(block, len(rows), bins, totals[b], arena)
+def total_block(X, rows, block, weights, bins, total, arena):
+    """Tile. Add the rows of X in a block to zeroed sums; return how many count, those of weight above 0.
+
+    weights : of all rows of X, None if they count alike; total : INOUT, as in `sums.add_row`
+    """
+    if weights is None:
+        add_lanes(block, len(rows), bins, total, arena)
+        return len(rows)
+    marked, n_counted = mark(arena), 0
+    rest = empty(arena, (2, bins.constants.shape[1]), np.float64)
+    parts = empty(arena, bins.constants.shape, np.int64)
+    for i in rows:
+        split_weighted(X, i, weights[i], bins, rest, parts)
+        add_totals(parts, 1, total)
+        n_counted += 1 if weights[i] > 0.0 else 0
+    release(arena, marked)
+    return n_counted
 
 
 @kernel
-def fill_blocks(executor, X, n_tasks, order, blocks, bins):
+def fill_task(task, arena, X, n_tasks, order, blocks, weighing):
+    """Task. Copy the rows of some blocks; see `fill_blocks`."""
+    (weights, bins), data, widths = weighing, blocks.data, blocks.widths
+    n_blocks = len(widths) - 1
+    for b in range(task * n_blocks // n_tasks, (task + 1) * n_blocks // n_tasks):
+        block = block_of(data, widths, b, X.shape[1])
+        rows = order[blocks.starts[b] : blocks.starts[b + 1]]
+        fill_block(X, rows, block, blocks.lows[b], blocks.highs[b])
+        blocks.counts[b] = total_block(X, rows, block, weights, bins, blocks.totals[b], arena)
+
+
+@kernel
+def fill_blocks(executor, X, n_tasks, order, blocks, weighing):
     """Copy all rows into their blocks, and compute the bounding box and the exact sums of each block.
 
     blocks : INOUT `structs.cells.Blocks`; on entry starts and widths are set, and totals are zeros
+    weighing : the weights of the rows, None if they count alike, and the `Bins` of the sums
     """
-    parallel_for(executor, n_tasks, fill_task, (X, n_tasks, order, blocks, bins))
+    parallel_for(executor, n_tasks, fill_task, (X, n_tasks, order, blocks, weighing))
 
 
 @kernel

@@ -1,7 +1,5 @@
 """Passes that score all centers with the register tile; labels are certified or resolved by `reference`."""
 
-import numpy as np
-
 from numbakmeans._engine.kernels.certify import (
     Centers,
     block_buffers,
@@ -11,9 +9,7 @@ from numbakmeans._engine.kernels.certify import (
 )
 from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.reference import label_sq_dists_chunk
-from numbakmeans._engine.kernels.sums import relabel
-from numbakmeans._engine.structs.sums import TaskSums
-from numbakmeans._numba.arena import empty
+from numbakmeans._engine.kernels.sums import relabel, sums_of_task
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
@@ -41,8 +37,7 @@ def certified_task(task, arena, X, layout, centers, assigned, tables):
     )
     n_panels = len(centers.packed.panels)
     block = block_buffers(X, block_rows, n_panels, 1, layout.transposes, not transform.identity, arena)
-    rest = empty(arena, X.shape[1], np.float64)
-    mine = TaskSums(tables.bins, tables.sums[task], tables.counts[task], rest)
+    mine = sums_of_task(tables, tables.weights, task, arena)
     moved, n_decided = 0, 0
     for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))

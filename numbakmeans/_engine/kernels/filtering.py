@@ -32,12 +32,12 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
-from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row
+from numbakmeans._engine.kernels.sums import add_sample, add_totals, move_sample, sums_of_task
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._engine.structs.cells import MIXED
 from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.arena import empty, mark, release
-from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
 
@@ -94,15 +94,24 @@ class Destination(NamedTuple):
     row: np.ndarray
 
 
+@inlined_kernel
+def slice_of(weights, start, stop):
+    """Return the weights of rows [start, stop), None if all rows count alike."""
+    if weights is None:
+        return None
+    return weights[start:stop]
+
+
 @kernel
-def relabel_block(block, size, new_labels, destination, labels):
+def relabel_block(block, size, weights, new_labels, destination, labels):
     """Tile. Move the rows of a block to the accumulators of their new labels; return how many changed.
 
     This is `sums.relabel` for rows stored side by side: a row that moves is copied out first.
 
-    new_labels : (at least size,), int64; labels : INOUT (size,), int32, all -1 in the first pass
+    weights : (size,), or None; new_labels : (at least size,), int64
+    labels : INOUT (size,), int32, all -1 in the first pass
     """
-    (bins, sums, counts, rest), row = destination
+    mine, row = destination
     fresh, moved = labels[0] < 0, 0
     for r in range(size):
         new, old = new_labels[r], labels[r]
@@ -110,37 +119,38 @@ def relabel_block(block, size, new_labels, destination, labels):
             continue
         for f in range(block.shape[0]):
             row[0, f] = block[f, r]
+        weight = slice_of(weights, r, r + 1)
         if fresh:
-            add_row(row, 0, bins, rest, sums[new])
+            add_sample(row, 0, weight, new, mine)
         else:
-            move_row(row, 0, bins, rest, sums[old], sums[new])
-            counts[old] -= 1
-        counts[new] += 1
+            move_sample(row, 0, weight, old, new, mine)
         labels[r] = new
         moved += 1
     return moved
 
 
 @kernel
-def relabel_whole_block(size, block_label, label, totals, mine):
-    """Tile. Give all rows of a block the same label; return how many rows changed.
+def relabel_whole_block(block_label, label, totals, n_counted, mine):
+    """Tile. Give all rows of a block the same label.
 
     block_label : their previous label, or negative if no accumulator holds them yet
+    totals, n_counted : the sums and the count of the block
     """
     if block_label >= 0:
         add_totals(totals, -1, mine.sums[block_label])
-        mine.counts[block_label] -= size
+        mine.counts[block_label] -= n_counted
     add_totals(totals, 1, mine.sums[label])
-    mine.counts[label] += size
-    return size
+    mine.counts[label] += n_counted
 
 
 @kernel
-def label_block(block, size, block_label, new_labels, destination, labels):
+def label_block(block, weights, block_label, new_labels, destination, labels):
     """Tile. Give the rows of a block their new labels; return the block's label and how many rows changed.
 
     new_labels : (lanes,), int64; labels : INOUT (size,), int32, not read where the block has a label
+    The others as in `relabel_block`.
     """
+    size = len(labels)
     if block_label >= 0:
         labels[:] = block_label
     changed, differ = 0, 0
@@ -149,7 +159,7 @@ def label_block(block, size, block_label, new_labels, destination, labels):
         differ |= new_labels[r] ^ new_labels[0]
     moved = 0
     if changed != 0:
-        moved = relabel_block(block, size, new_labels, destination, labels)
+        moved = relabel_block(block, size, weights, new_labels, destination, labels)
     return (MIXED if differ != 0 else new_labels[0]), moved
 
 
@@ -169,8 +179,8 @@ def box_of(first, last, blocks, arena):
 @kernel
 def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
     """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`."""
-    starts, widths, data, lows, highs, totals = blocks
-    (block_labels, labels, _), (table, centers) = assignment, book
+    starts, widths, data, lows, highs, totals, counts = blocks
+    (block_labels, labels, tables), (table, centers) = assignment, book
     n_features, n_clusters = table.shape
     widest = 0
     for b in range(first, last):
@@ -194,10 +204,11 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
             continue
         size, block = starts[b + 1] - starts[b], block_of(data, widths, b, n_features)
         row_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
+        weights = slice_of(tables.weights, starts[b], starts[b + 1])
         if n_candidates > 1:
             nearest_lanes(block, centers, found, n_candidates, new_labels)
             block_labels[b], n_moved = label_block(
-                block, size, block_label, new_labels, destination, row_labels
+                block, weights, block_label, new_labels, destination, row_labels
             )
             moved += n_moved
             n_decided += size
@@ -205,9 +216,10 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
             continue
         if block_label == MIXED:
             new_labels[:] = label
-            moved += relabel_block(block, size, new_labels, destination, row_labels)
+            moved += relabel_block(block, size, weights, new_labels, destination, row_labels)
         else:
-            moved += relabel_whole_block(size, block_label, label, totals[b], destination.mine)
+            relabel_whole_block(block_label, label, totals[b], counts[b], destination.mine)
+            moved += size
         block_labels[b] = label
     return moved, n_decided, n_pairs
 
@@ -215,10 +227,10 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
 @kernel
 def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
     """Task. Assign the rows of every n-th chunk; see `filtered_pass`."""
-    bins, sums, counts, _, _ = assignment.tables
-    n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(sums)
-    row, rest = empty(arena, (1, n_features), blocks.data.dtype), empty(arena, n_features, np.float64)
-    destination = Destination(TaskSums(bins, sums[task], counts[task], rest), row)
+    tables = assignment.tables
+    n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(tables.sums)
+    row = empty(arena, (1, n_features), blocks.data.dtype)
+    destination = Destination(sums_of_task(tables, tables.weights, task, arena), row)
     moved, n_decided, n_pairs = 0, 0, 0
     for first in range(task * chunk_blocks, n_blocks, n_tasks * chunk_blocks):
         marked = mark(arena)

@@ -3,8 +3,7 @@
 import numpy as np
 
 from numbakmeans._engine.kernels.reference import nearest_tile, pack_block
-from numbakmeans._engine.kernels.sums import relabel
-from numbakmeans._engine.structs.sums import TaskSums
+from numbakmeans._engine.kernels.sums import relabel, sums_of_task
 from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -18,8 +17,7 @@ def lloyd_task(task, arena, X, plan, centers, labels, tables):
     block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
     partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
     lane_labels = empty(arena, n_lanes, np.int64)
-    rest = empty(arena, X.shape[1], np.float64)
-    mine = TaskSums(tables.bins, tables.sums[task], tables.counts[task], rest)
+    mine = sums_of_task(tables, tables.weights, task, arena)
     moved = 0
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, n_samples)

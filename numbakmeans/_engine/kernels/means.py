@@ -3,51 +3,29 @@
 Nearly all means are computed side by side in double-double arithmetic, and certified: by an error bound, or
 because no operation was rounded. The few others, and means over NaN or infinities, are marked as hard and
 left to `exact.recompute_means`.
-
-References
-----------
-T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
-1971, doi 10.1007/BF01397083: double-double sums and quotients.
 """
 
 import numpy as np
 
+from numbakmeans._engine.kernels.double_double import halves, two_product, two_sum
 from numbakmeans._engine.kernels.ranges import power_of_two
 from numbakmeans._numba.arena import empty
-from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
 
-#: Splits a float64 into two halves whose products are exact (Veltkamp).
-SPLIT = 2.0**27 + 1.0
 #: Between these magnitudes, no step of a quotient overflows or loses a bit to underflow.
 LOW, HIGH = 2.0**-800, 2.0**800
+#: From this sum of weights on, no product of a mean above LOW and the sum loses a bit to underflow.
+LEAST_DIVISOR = 2.0**-64
 #: The weight of the upper half of a part, and a mask for its lower half.
 HALF, LOWER = 2.0**31, (1 << 31) - 1
 #: Number of means computed side by side, where one cluster has fewer features.
 MEANS_AT_ONCE = 64
 
 
-@inlined_kernel
-def two_sum(x, y):
-    """Return x + y, rounded, and its exact rounding error."""
-    total = x + y
-    back = total - x
-    return total, (x - (total - back)) + (y - back)
-
-
-@inlined_kernel
-def two_product(x, y_high, y_low):
-    """Return x * y, rounded, and its exact rounding error; y is given as the halves that SPLIT makes."""
-    shifted = x * SPLIT
-    x_high = shifted - (shifted - x)
-    x_low = x - x_high
-    product = x * (y_high + y_low)
-    return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-
-
 @kernel
-def quick_means(n_means, n_parts, single, work):
+def quick_means(n_means, n_parts, single, weighted, work):
     """Divide the first n_means sums by their counts, and tell which quotients are proved correct.
 
     A sum is accumulated as high + low, and its quotient found as q + r, where r is the remainder divided by
@@ -57,20 +35,25 @@ def quick_means(n_means, n_parts, single, work):
     float32 the error is taken as at least 2**-50 |q|, so that a float64 that rounding put midway between two
     float32 values is not trusted; it is if the mean is exactly q. Everything vectorizes.
 
-    work : (5 + 2 * n_parts, at least n_means), float64: the means OUT; whether each is certain OUT (1.0 or
-    0.0); workspace; 1.0 where the sum is exact; the counts; then n_parts rows of 2**exponents and n_parts of
-    parts. One table, because the cost of allocating many would show in small problems.
+    With weights, the divisor is divisor + small, with |small| below 2**-53 of it. Then r also subtracts the
+    product of q and small, whose rounding, and the neglect of small where r is divided, are within the error.
+
+    weighted : None if the sums are divided by counts, which have no small part; its branches are not compiled
+    work : (6 + 2 * n_parts, at least n_means), float64: the means OUT; whether each is certain OUT (1.0 or
+    0.0); workspace; 1.0 where the sum is exact; the divisors; their small parts; then n_parts rows of
+    2**exponents and n_parts of parts. One table, because the cost of allocating many would show in small
+    problems.
     """
     means, certain, sizes, exact, divisors = work[0], work[1], work[2], work[3], work[4]
     for t in range(n_means):
         means[t], certain[t], sizes[t], exact[t] = 0.0, 0.0, 0.0, 1.0
     for p in range(n_parts):
-        weights, parts = work[5 + p], work[5 + n_parts + p]
+        units, parts = work[6 + p], work[6 + n_parts + p]
         for t in range(n_means):
             # Split the part into two halves, each exact as a float64.
             part = bits_of(parts[t])
-            upper = np.float64(part >> 31) * (weights[t] * HALF)
-            lower = np.float64(part & LOWER) * weights[t]
+            upper = np.float64(part >> 31) * (units[t] * HALF)
+            lower = np.float64(part & LOWER) * units[t]
             total, lost = two_sum(means[t], upper)
             total, lost_too = two_sum(total, lower)
             means[t] = total
@@ -81,19 +64,24 @@ def quick_means(n_means, n_parts, single, work):
             sizes[t] += abs(upper) + lower
     for t in range(n_means):
         high, low, size, divisor = means[t], certain[t], sizes[t], divisors[t]
-        shifted = divisor * SPLIT
-        of_high = shifted - (shifted - divisor)
-        of_low = divisor - of_high
+        of_high, of_low = halves(divisor)
         q = high / divisor
         product, lost = two_product(q, of_high, of_low)
         # The remainder of a rounded quotient is exact.
         remainder, missing = two_sum((high - product) - lost, low)
+        if weighted is not None:
+            small = work[5, t]
+            remainder -= q * small
+            # An inexact sum of weights is marked by a NaN, which nothing passes.
+            missing = 0.0 if missing == 0.0 and small == 0.0 else 1.0
         r = remainder / divisor
         product, lost = two_product(r, of_high, of_low)
         unrounded = exact[t] != 0.0 and missing == 0.0 and product == remainder and lost == 0.0
         inside = (
             (abs(q) > LOW or high == 0.0) and abs(q) < HIGH and (abs(r) > LOW or r == 0.0) and size < HIGH
         )
+        if weighted is not None:
+            inside &= divisor > LEAST_DIVISOR and work[5, t] == work[5, t]
         error = abs(r) * 2.0**-48 + (abs(q) + size / divisor) * 2.0**-96
         coarse = abs(q) * 2.0**-50
         error = coarse if single and coarse > error else error
@@ -111,6 +99,40 @@ def quick_means(n_means, n_parts, single, work):
 
 
 @kernel
+def write_counts(j, n_features, tables, weights, column, work):
+    """Write the count of cluster j as the divisor of its means, in columns of `quick_means`' work.
+
+    weights : if not None, the divisor is the sum of the cluster's weights
+    """
+    size = 0
+    for s in range(len(tables.sums)):
+        size += tables.counts[s, j]
+    tables.sizes[j] = size
+    divisor, small = np.float64(maximum(size, 1)), 0.0
+    if weights is not None:
+        divisor, small = sum_of_weights(j, n_features, tables)
+        divisor = divisor if size > 0 else 1.0
+    for f in range(column, column + n_features):
+        work[4, f], work[5, f] = divisor, small
+
+
+@kernel
+def sum_of_weights(j, n_features, tables):
+    """Return the sum of the weights of cluster j as two float64, the second NaN if they do not hold it."""
+    exponents, total, small = tables.bins.exponents, 0.0, 0.0
+    for p in range(len(exponents)):
+        part, unit = 0, power_of_two(exponents[p, n_features])
+        for s in range(len(tables.sums)):
+            part += tables.sums[s, j, p, n_features]
+        total, lost = two_sum(total, np.float64(part >> 31) * (unit * HALF))
+        total, lost_too = two_sum(total, np.float64(part & LOWER) * unit)
+        lost, missing = two_sum(lost, lost_too)
+        small, missing_too = two_sum(small, lost)
+        small = small if missing == 0.0 and missing_too == 0.0 else np.nan
+    return two_sum(total, small)
+
+
+@kernel
 def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
     """Chunk. Replace the centers of one chunk by the means of their rows; see `means`.
 
@@ -118,34 +140,29 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
     -------
     n_uncertain : number of means marked as hard
     """
-    bins, sums, counts, sizes, uncertain = tables
-    exponents, n_tasks = bins.exponents, sums.shape[0]
-    start, stop = chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
-    n_parts, n_features = exponents.shape
+    exponents, sums, sizes, uncertain = tables.bins.exponents, tables.sums, tables.sizes, tables.uncertain
+    n_tasks, start, stop = len(sums), chunk * chunk_rows, minimum((chunk + 1) * chunk_rows, len(sizes))
+    n_parts, n_features = len(exponents), uncertain.shape[1]
     # Process enough clusters at once to fill some vectors.
     at_once = maximum(1, minimum(MEANS_AT_ONCE // n_features, stop - start))
     width = at_once * n_features
-    work = empty(arena, (5 + 2 * n_parts, width), np.float64)
+    work = empty(arena, (6 + 2 * n_parts, width), np.float64)
     for p in range(n_parts):
         for t in range(width):
-            work[5 + p, t] = power_of_two(exponents[p, t % n_features])
+            work[6 + p, t] = power_of_two(exponents[p, t % n_features])
     n_uncertain = 0
     for first in range(start, stop, at_once):
         last = minimum(first + at_once, stop)
         for j in range(first, last):
-            here, size = (j - first) * n_features, 0
-            for s in range(n_tasks):
-                size += counts[s, j]
-            sizes[j] = size
-            for f in range(n_features):
-                work[4, here + f] = maximum(size, 1)
+            here = (j - first) * n_features
+            write_counts(j, n_features, tables, tables.weights, here, work)
             for p in range(n_parts):
                 for f in range(n_features):
                     part = 0
                     for s in range(n_tasks):
                         part += sums[s, j, p, f]
-                    work[5 + n_parts + p, here + f] = float_of(part)
-        quick_means((last - first) * n_features, n_parts, single, work)
+                    work[6 + n_parts + p, here + f] = float_of(part)
+        quick_means((last - first) * n_features, n_parts, single, tables.weights, work)
         for j in range(first, last):
             here = (j - first) * n_features
             for f in range(n_features):
@@ -176,3 +193,14 @@ def means(executor, tables, single, chunk_rows, centers):
     """
     n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
     return parallel_for(executor, n_chunks, means_chunk, (tables, single, chunk_rows, centers))
+
+
+@kernel
+def shift(before, centers):
+    """Return the sum of the squared differences of all centers, added in order; the arrays are float64."""
+    total = 0.0
+    for j in range(len(centers)):
+        for f in range(centers.shape[1]):
+            difference = centers[j, f] - before[j, f]
+            total += difference * difference
+    return total

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.bins import SPECIALS
-from numbakmeans._engine.kernels.means import means_chunk
+from numbakmeans._engine.kernels.means import means_chunk, shift
 from numbakmeans._engine.kernels.ranges import ranges_of
 from numbakmeans._engine.kernels.reference import pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.sums import (
@@ -102,7 +102,7 @@ def work_for(blocks, n_clusters, tables, arena):
     for j in range(n_clusters):
         candidates[j] = j
     rest = empty(arena, maximum(block_rows, n_features), np.float64)
-    mine = TaskSums(tables.bins, tables.sums[0], tables.counts[0], rest)
+    mine = TaskSums(tables.bins, tables.sums[0], tables.counts[0], rest, None, None)
     return Work(mine, candidates, empty(arena, block_rows, np.int64))
 
 
@@ -161,27 +161,33 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, for this call
     n_uncertain : number of means still to be computed (`means`); if there are any, the call ends with their
     pass
+    close : as in `algorithms.base.Advance`; false if means are still to be computed
     """
-    single, max_iter, stop_on_empty = options
-    centers, labels = answer
-    n_clusters = len(centers)
+    single, max_iter, stop_on_empty, relocates, tol = options
+    (centers, labels, before), n_clusters = answer, len(answer.centers)
     marked = mark(arena)
     blocks = pack_rows(X, with_parts, tables.bins, arena)
     work = work_for(blocks, n_clusters, tables, arena)
     if labels[0] >= 0:
         sum_again(X, with_parts, without_parts, blocks, labels, work)
-    n_iter, moved, n_empty, ever_empty, n_uncertain = 0, -1, 0, False, 0
-    while n_iter < max_iter and moved != 0 and n_uncertain == 0 and not (stop_on_empty and ever_empty):
+    n_iter, moved, n_empty, ever_empty, n_uncertain, close = 0, -1, 0, False, 0, False
+    stops = stop_on_empty or relocates
+    while n_iter < max_iter and moved != 0 and n_uncertain == 0 and not close and not (stops and ever_empty):
         n_iter += 1
         moved = assign_all(X, with_parts, without_parts, blocks, centers, labels, work)
-        if moved != 0:
-            n_uncertain = means_chunk(0, arena, tables, single, n_clusters, centers)
         n_empty = 0
         for j in range(n_clusters):
-            n_empty += 1 if tables.sizes[j] == 0 else 0
+            n_empty += 1 if tables.counts[0, j] == 0 else 0
         ever_empty = ever_empty or n_empty > 0
+        if tol > 0.0:
+            before[:] = centers
+        left = relocates and n_empty > 0
+        if moved != 0 and not left:
+            n_uncertain = means_chunk(0, arena, tables, single, n_clusters, centers)
+        if tol > 0.0:
+            close = n_uncertain == 0 and not left and shift(before, centers) <= tol
     release(arena, marked)
-    return n_iter, moved, n_empty, ever_empty, n_uncertain
+    return n_iter, moved, n_empty, ever_empty, n_uncertain, close
 
 
 @kernel
@@ -213,6 +219,7 @@ def sums_for(ranges, n_clusters, arena):
         zeros(arena, (1, n_clusters), np.int64),
         zeros(arena, n_clusters, np.int64),
         zeros(arena, (n_clusters, n_features), np.bool_),
+        None,
     )
 
 
@@ -224,16 +231,16 @@ def solve(X, with_parts, without_parts, options, answer, found, arena):
 
     Returns
     -------
-    n_iter, moved, n_empty, ever_empty, n_uncertain : as in `make_passes`; no pass is made if parts are to be
-    stored but the range of the values needs too many of them
+    n_iter, moved, n_empty, ever_empty, n_uncertain, close : as in `make_passes`; no pass is made if parts are
+    to be stored but the range of the values needs too many of them
     """
     ranges = ranges_of(X, arena)
     # Nested, because only a condition on the argument alone keeps Numba from compiling the body.
     if with_parts is not None:  # noqa: SIM102
         if ranges.n_parts > MAX_LANE_SUMS_PARTS:
-            return 0, -1, 0, False, 0
+            return 0, -1, 0, False, 0, False
     own = sums_for(ranges, len(answer.centers), arena)
-    tables = Sums(own.bins, own.sums, own.counts, *found)
+    tables = Sums(own.bins, own.sums, own.counts, *found, None)
     return make_passes(X, with_parts, without_parts, options, answer, tables, arena)
 
 
@@ -249,7 +256,7 @@ def solve_task(task, arena, n_tasks, problems, options):
         own[:] = -1
         ranges = ranges_of(rows, arena)
         tables = sums_for(ranges, len(book), arena)
-        done = solve_problem(rows, options, Answer(book, own), ranges.finite, tables, arena)
+        done = solve_problem(rows, options, Answer(book, own, book), ranges.finite, tables, arena)
         empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
         release(arena, marked)
 

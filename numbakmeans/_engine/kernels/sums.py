@@ -14,6 +14,9 @@ Accumulators have the shape (n_tasks, n_clusters + padding, n_parts or n_parts +
 keeps the cache lines of the tasks apart. The last three rows exist only for data that is not all finite, and
 count NaN, +inf and -inf. For the means, see `means`.
 
+A weighted row is the rounded products of its weight and its values, plus their rounding errors, which are
+exact as well: both are split, and the q of each bin added. One more column sums the weights.
+
 References
 ----------
 J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64, 2015,
@@ -23,8 +26,10 @@ doi 10.1109/TC.2014.2345391: pre-rounding to fixed bins; here it continues until
 import numpy as np
 
 from numbakmeans._engine.bins import HUGE, SCALE, SHRINK
+from numbakmeans._engine.kernels.double_double import halves, two_product
 from numbakmeans._engine.kernels.ranges import part_exponent, power_of_two
 from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
+from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.arena import empty, mark, release
 from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -103,6 +108,67 @@ def move_row(X, i, bins, rest, old, new):
 
 
 @kernel
+def split_weighted(X, i, weight, bins, rest, parts):
+    """Tile. Split row i of X times its weight, and the weight, into parts.
+
+    rest : workspace (2, n_features + 1); parts : OUT (n_parts, n_features + 1), int64
+    """
+    n_features, (n_parts, width) = X.shape[1], bins.constants.shape
+    of_high, of_low = halves(weight)
+    products, errors = rest[0], rest[1]
+    for f in range(n_features):
+        products[f], errors[f] = two_product(np.float64(X[i, f]), of_high, of_low)
+    products[n_features], errors[n_features] = weight, 0.0
+    for p in range(n_parts):
+        for f in range(width):
+            part, products[f] = split(products[f], bins.constants[p, f])
+            of_error, errors[f] = split(errors[f], bins.constants[p, f])
+            parts[p, f] = part + of_error
+
+
+@inlined_kernel
+def add_sample(X, i, weights, cluster, mine):
+    """Tile. Add row i of X to the sums of a cluster; weights : None if all rows count alike."""
+    if weights is None:
+        add_row(X, i, mine.bins, mine.rest, mine.sums[cluster])
+        mine.counts[cluster] += 1
+    if weights is not None:
+        split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
+        add_totals(mine.parts, 1, mine.sums[cluster])
+        mine.counts[cluster] += 1 if weights[i] > 0.0 else 0
+
+
+@inlined_kernel
+def move_sample(X, i, weights, old, new, mine):
+    """Tile. Move row i of X from the sums of one cluster to those of another; see `add_sample`."""
+    if weights is None:
+        move_row(X, i, mine.bins, mine.rest, mine.sums[old], mine.sums[new])
+        mine.counts[old] -= 1
+        mine.counts[new] += 1
+    if weights is not None:
+        split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
+        add_totals(mine.parts, -1, mine.sums[old])
+        add_totals(mine.parts, 1, mine.sums[new])
+        one = 1 if weights[i] > 0.0 else 0
+        mine.counts[old] -= one
+        mine.counts[new] += one
+
+
+@kernel
+def sums_of_task(tables, weights, task, arena):
+    """Return the `TaskSums` of a task; weights : those of the tables."""
+    bins, sums, counts = tables.bins, tables.sums[task], tables.counts[task]
+    if weights is None:
+        rest = empty(arena, bins.constants.shape[1], np.float64)
+        return TaskSums(bins, sums, counts, rest, None, None)
+    rest, parts = (
+        empty(arena, (2, bins.constants.shape[1]), np.float64),
+        empty(arena, bins.constants.shape, np.int64),
+    )
+    return TaskSums(bins, sums, counts, rest, weights, parts)
+
+
+@kernel
 def count_specials(X, i, one, n_parts, table):
     """Tile. Count NaN, +inf and -inf of a row in the last rows of an accumulator; one : 1 or -1.
 
@@ -146,19 +212,6 @@ def add_totals(totals, sign, table):
             table[p, f] += sign * totals[p, f]
 
 
-@inlined_kernel
-def relabel_row(X, i, new, labels, mine):
-    """Tile. Move row i from the accumulator of its label to that of a new, different label.
-
-    labels : INOUT (n_samples,), int32; mine : INOUT `TaskSums`
-    """
-    old, sums, counts = labels[i], mine.sums, mine.counts
-    move_row(X, i, mine.bins, mine.rest, sums[old], sums[new])
-    counts[old] -= 1
-    counts[new] += 1
-    labels[i] = new
-
-
 @kernel
 def relabel(X, start, stop, new_labels, labels, mine):
     """Chunk. Move rows [start, stop) to the accumulators of their new labels; return how many changed.
@@ -169,8 +222,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
             new = new_labels[i - start]
-            add_row(X, i, mine.bins, mine.rest, mine.sums[new])
-            mine.counts[new] += 1
+            add_sample(X, i, mine.weights, new, mine)
             labels[i] = new
         return stop - start
     moved = 0
@@ -178,7 +230,8 @@ def relabel(X, start, stop, new_labels, labels, mine):
         # Checked here, because most rows do not move, and a call for each would cost more than the check.
         new = new_labels[i - start]
         if new != labels[i]:
-            relabel_row(X, i, new, labels, mine)
+            move_sample(X, i, mine.weights, labels[i], new, mine)
+            labels[i] = new
             moved += 1
     return moved
 
@@ -225,7 +278,7 @@ def label_lanes(parts, start, stop, new_labels, labels, mine):
 
 @inlined_kernel
 def relabel_lane(parts, t, i, new, labels, mine):
-    """Tile. Do what `relabel_row` does, from the parts of row i, which is lane t."""
+    """Tile. Give row i, which is lane t, a new label, and move its parts between accumulators."""
     n_parts, n_features, _ = parts.shape
     old, sums, counts = labels[i], mine.sums, mine.counts
     for p in range(n_parts):
@@ -260,15 +313,19 @@ def relabel_lanes(parts, start, stop, new_labels, labels, mine):
 @kernel
 def add_labeled_task(task, arena, X, labels, chunk_rows, tables):
     """Task. Add the rows of every n-th chunk to the task's accumulators; see `add_labeled`."""
-    n_samples, n_tasks = X.shape[0], len(tables.sums)
-    sums, counts, rest = tables.sums[task], tables.counts[task], empty(arena, X.shape[1], np.float64)
+    n_samples, n_tasks, mine = X.shape[0], len(tables.sums), sums_of_task(tables, tables.weights, task, arena)
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         for i in range(start, minimum(start + chunk_rows, n_samples)):
-            add_row(X, i, tables.bins, rest, sums[labels[i]])
-            counts[labels[i]] += 1
+            add_sample(X, i, mine.weights, labels[i], mine)
 
 
 @kernel
 def add_labeled(executor, X, labels, chunk_rows, tables):
     """Add every row to the sums of its label; labels : (n_samples,), int32; tables : INOUT `Sums`."""
     parallel_for(executor, len(tables.sums), add_labeled_task, (X, labels, chunk_rows, tables))
+
+
+@kernel
+def relabel_rows(X, new_labels, labels, tables, arena):
+    """Move a few rows to the sums of their new labels; new_labels : int64; labels : INOUT, int32."""
+    relabel(X, 0, len(X), new_labels, labels, sums_of_task(tables, tables.weights, 0, arena))

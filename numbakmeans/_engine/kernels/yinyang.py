@@ -28,10 +28,9 @@ from numbakmeans._engine.kernels.certify import (
 from numbakmeans._engine.kernels.fast_centers import bound_fast
 from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buffers
-from numbakmeans._engine.kernels.sums import relabel, relabel_row
+from numbakmeans._engine.kernels.sums import move_sample, relabel, sums_of_task
 from numbakmeans._engine.structs.passes import Schedule
-from numbakmeans._engine.structs.sums import TaskSums
-from numbakmeans._numba.arena import empty, mark, release, zeros
+from numbakmeans._numba.arena import mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 
@@ -180,7 +179,8 @@ def relabel_selected(n_selected, rows, mine, work):
     for c in range(n_selected):
         i, label = selected[c], found[c]
         if label != labels[i]:
-            relabel_row(rows.X, i, label, labels, mine)
+            move_sample(rows.X, i, mine.weights, labels[i], label, mine)
+            labels[i] = label
             work.counts[MOVED] += 1
 
 
@@ -191,8 +191,7 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
     centers : `bounds.Centers`
     """
     n_tasks, X, labels, transform = len(tables.sums), rows.X, rows.labels, centers.transform
-    rest = empty(arena, X.shape[1], np.float64)
-    mine = TaskSums(tables.bins, tables.sums[task], tables.counts[task], rest)
+    mine = sums_of_task(tables, tables.weights, task, arena)
     work = new_work(schedule, centers, rows, arena)
     counts, totals = work.counts, work.totals
     n_own_blocks = (len(rows.lower) - task + n_tasks - 1) // n_tasks

@@ -28,7 +28,8 @@ class Blocks(NamedTuple):
 
     starts, widths : (n_blocks + 1,), int64, where the rows and the lanes of each block begin
     data : (widths of all blocks * n_features,), the lanes; lows, highs : (n_blocks, n_features), float64
-    totals : (n_blocks, n_parts, n_features), int64
+    totals : (n_blocks, n_parts, n_features or one more for the weights), int64
+    counts : (n_blocks,), int64, rows, of weight above 0 if there are weights
     """
 
     starts: np.ndarray
@@ -37,6 +38,7 @@ class Blocks(NamedTuple):
     lows: np.ndarray
     highs: np.ndarray
     totals: np.ndarray
+    counts: np.ndarray
 
 
 class Book(NamedTuple):
@@ -55,7 +57,7 @@ class Assignment(NamedTuple):
 
     block_labels : INOUT (n_blocks,), int32, the common label of a block's rows, or `MIXED` or `UNASSIGNED`
     labels : INOUT (n_samples,), int32, of the sorted rows; not read where the block has a label
-    tables : INOUT, the exact sums of all tasks
+    tables : INOUT, the exact sums of all tasks; its weights, if any, are those of the sorted rows
     """
 
     block_labels: np.ndarray

@@ -8,13 +8,16 @@ import numpy as np
 class Options(NamedTuple):
     """Options of the passes.
 
-    single : whether means are rounded to float32; max_iter : maximum number of passes
-    stop_on_empty : whether to stop after a pass that leaves a cluster empty
+    single : whether means are rounded to float32
+    max_iter, stop_on_empty, tol : as in `algorithms.base.Rules`
+    relocates : whether a pass that leaves a cluster empty ends the call, before any means are computed
     """
 
     single: bool
     max_iter: int
     stop_on_empty: bool
+    relocates: bool
+    tol: float
 
 
 class Answer(NamedTuple):
@@ -22,10 +25,12 @@ class Answer(NamedTuple):
 
     centers : (n_clusters, at least n_features), float64
     labels : (n_samples,), int32, -1 at first, or the labels of an earlier call that this one continues
+    before : as centers, those that the last pass started from; written only where there is a tolerance
     """
 
     centers: np.ndarray
     labels: np.ndarray
+    before: np.ndarray
 
 
 class Problems(NamedTuple):

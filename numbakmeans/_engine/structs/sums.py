@@ -34,8 +34,11 @@ class Sums(NamedTuple):
 
     sums : (n_tasks, n_clusters + padding, n_parts or more, n_features), int64
     counts : (n_tasks, n_clusters + padding), int64
+    counts, sizes : rows, of weight above 0 if there are weights
     sizes : (n_clusters,), int64
     uncertain : (n_clusters, n_features), bool, marks the means that `means.means` could not certify
+    weights : (n_samples,), float64, below 1; None if all rows count alike. With weights, the sums are those
+    of the weighted rows, and their last column, one more than there are features, is that of the weights.
     """
 
     bins: Bins
@@ -43,16 +46,21 @@ class Sums(NamedTuple):
     counts: np.ndarray
     sizes: np.ndarray
     uncertain: np.ndarray
+    weights: np.ndarray | None
 
 
 class TaskSums(NamedTuple):
     """The exact sums of one task, and what is needed to add a row.
 
     sums : INOUT (n_clusters + padding, n_parts or more, n_features), int64
-    counts : INOUT (n_clusters + padding,), int64; rest : workspace (n_features,), float64
+    counts : INOUT (n_clusters + padding,), int64
+    rest : workspace (n_features,), float64; with weights (2, n_features + 1)
+    weights : as in `Sums`; parts : workspace (n_parts, n_features + 1), int64, None without weights
     """
 
     bins: Bins
     sums: np.ndarray
     counts: np.ndarray
     rest: np.ndarray
+    weights: np.ndarray | None
+    parts: np.ndarray | None

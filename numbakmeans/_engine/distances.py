@@ -1,0 +1,94 @@
+"""Reference distances of rows to the centers of their labels, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.bins import LOWEST
+from numbakmeans._engine.exact import quotient, weighted_total
+from numbakmeans._engine.samples import LIMIT, Samples, column_means, exact_total
+from numbakmeans._numba.drivers import Driver
+
+LABEL_SQ_DISTS, ROOTS = (
+    Driver("numbakmeans._engine.kernels.reference", name) for name in ("label_sq_dists", "roots_single")
+)
+
+#: Columns that a long sum is divided into.
+SUM_COLUMNS = 64
+
+
+def rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
+    """Return the rows as the kernels of reference distances take them: few values in float64."""
+    return [(slice(None), samples.wide)] if samples.few else samples.slabs()
+
+
+def label_sq_dists(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return D from every row to the (padded) center of its label."""
+    plan = _plan.sweep(samples.shape, work=8 * samples.size)
+    sq_dists = np.empty(len(samples))
+    run = LABEL_SQ_DISTS.on(plan.parallel)
+    for rows, X in rows_of(samples):
+        run(X, centers, labels[rows], plan, sq_dists[rows])
+    return sq_dists
+
+
+def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
+    """Return the square roots of squared distances, rounded once to float32 or float64."""
+    if not single:
+        return np.sqrt(sq_dists)
+    plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
+    dists = np.empty(len(sq_dists), np.float32)
+    ROOTS.on(plan.parallel)(sq_dists, plan.n_tasks, dists)
+    return dists
+
+
+def exact_sum(values: np.ndarray) -> float:
+    """Return the exact sum of a float64 array, rounded once."""
+    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
+    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
+    if samples is None or not samples.finite:
+        return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+    # In a single column every addition would depend on the one before. The remainder is a row of its own.
+    rest = np.zeros((1, SUM_COLUMNS))
+    rest[0, : len(values) - wide.size] = values[wide.size :]
+    total = exact_total(samples) + exact_total(Samples(rest))
+    return quotient(total, 1 << -LOWEST, single=False)
+
+
+def exact_average(values: np.ndarray) -> np.floating:
+    """Return the exact mean of a float32 or float64 array, rounded once to its dtype."""
+    samples = Samples(values.reshape(-1, 1))
+    return values.dtype.type(column_means(samples, single=samples.single)[0])
+
+
+def exact_weighted_sum(samples: Samples, values: np.ndarray) -> float:
+    """Return the exact sum of weights times values, rounded once; values : (n_samples,), at least 0."""
+    if samples.weights is None:
+        return exact_sum(values)
+    counted = samples.weights > 0
+    values, weights = values[counted], samples.weights[counted]
+    with np.errstate(over="ignore"):
+        products = values * weights
+    positive = products[values > 0]
+    if len(positive) and not (positive.min() > 1 / LIMIT and max(positive.max(), values.max()) < LIMIT):
+        return weighted_total(values, weights) if np.isfinite(values).all() else float("inf")
+    return exact_sum(np.concatenate([products, _product_errors(values, weights, products)]))
+
+
+def _product_errors(x: np.ndarray, y: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """Return the rounding errors of products, exactly (Dekker; `kernels.double_double` has the kernels')."""
+    shifted = x * (2.0**27 + 1.0)
+    x_high = shifted - (shifted - x)
+    shifted = y * (2.0**27 + 1.0)
+    y_high = shifted - (shifted - y)
+    x_low, y_low = x - x_high, y - y_high
+    errors: np.ndarray = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return errors
+
+
+def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:
+    """Return the exact sum of weights times D from the rows to the (padded) centers of their labels."""
+    return exact_weighted_sum(samples, label_sq_dists(samples, centers, labels))
