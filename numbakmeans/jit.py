@@ -35,7 +35,15 @@ import numpy as np
 from numbakmeans import _nopython
 from numbakmeans._engine.samples import working_dtype
 from numbakmeans._numba import hook, runtime
-from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, NOT_FINITE, OK, UNAVAILABLE
+from numbakmeans._numba.status import (
+    BAD_COUNT,
+    BAD_LABEL,
+    BAD_SHAPE,
+    BAD_WEIGHT,
+    NOT_FINITE,
+    OK,
+    UNAVAILABLE,
+)
 
 __all__ = [
     "BAD_COUNT",

@@ -190,7 +190,7 @@ FAULTS = {
     ),
     "a moved row left in its old cluster": (
         "_engine/kernels/sums.py",
-        "        old[0, f] -= part\n",
+        "            source[0, f] -= part\n",
         "",
         "certified",
         "float32",
@@ -218,7 +218,7 @@ FAULTS = {
     ),
     "uncertain means of few rows that are not recomputed": (
         "_engine/algorithms/small.py",
-        "recompute_means_of_rows(X, labels, single, centers, tables.uncertain)",
+        "recompute_means_of_rows(samples.wide, labels, samples.single, centers, tables.uncertain)",
         "tables.uncertain[:] = False",
         "small",
         "float64",

@@ -44,13 +44,17 @@ def test_parts_add_up_to_the_value(kind, values):
     bins = samples.bins
     exponents = bins.exponents
     for i, value in enumerate(values):
-        table, other = np.zeros((2, len(exponents), 1), np.int64)
-        sums.add_row(samples.X, i, bins, np.empty(1), table)
+        mine = TaskSums(
+            bins, np.zeros((2, len(exponents), 1), np.int64), np.zeros(2, np.int64), np.empty(1), None, None
+        )
+        table, other = mine.sums
+        sums.add_row(samples.X, i, None, 0, mine)
         parts = zip(table[:, 0].tolist(), exponents[:, 0].tolist(), strict=True)
         assert sum(q * Fraction(2) ** e for q, e in parts) == Fraction(value)
         alone = table.copy()
-        sums.move_row(samples.X, i, bins, np.empty(1), table, other)
+        sums.move_row(samples.X, i, None, 0, 1, mine)
         assert not table.any()
+        assert mine.counts.tolist() == [0, 1]
         assert np.array_equal(other, alone)
         sums.add_lanes(samples.X[i : i + 1], 1, bins, table)
         assert np.array_equal(table, alone)
@@ -88,8 +92,9 @@ def sums_by_exponent(samples, labels):
     bins = samples.bins
     exponents = bins.exponents
     table = np.zeros((2, *exponents.shape), np.int64)
+    mine = TaskSums(bins, table, np.zeros(2, np.int64), np.empty(samples.shape[1]), None, None)
     for i, j in enumerate(labels):
-        sums.add_row(samples.X, i, bins, np.empty(samples.shape[1]), table[j])
+        sums.add_row(samples.X, i, None, j, mine)
     return Counter({(j, f, exponents[p, f]): table[j, p, f] for j, p, f in np.argwhere(table).tolist()})
 
 

@@ -13,7 +13,7 @@ from numbakmeans._engine.kernels.ranges import ranges_of
 from numbakmeans._engine.kernels.reference import label_sq_dists_chunk, nearest_chunk
 from numbakmeans._engine.kernels.sampling import choose_without_replacement, draw_plus_plus
 from numbakmeans._engine.kernels.small import exact_quotient, solve_problem, sums_for
-from numbakmeans._engine.kernels.sums import add_row
+from numbakmeans._engine.kernels.sums import add_row, sums_of_task
 from numbakmeans._engine.structs.problems import Answer, Options
 from numbakmeans._engine.thresholds import MAX_LANES, MAX_NOPYTHON_STEPS, MAX_SMALL_VALUES, MIN_FILTERED_ROWS
 from numbakmeans._numba.arena import empty, lend, zeros
@@ -164,14 +164,13 @@ def update(X, labels, centers, single, work, out, arena):
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     tables = sums_for(ranges_of(rows, arena), n_clusters, arena)
-    rest = empty(arena, n_features, np.float64)
+    mine = sums_of_task(tables, None, 0, arena)
     for i in range(n_samples):
         if not 0.0 <= given[i, 0] < n_clusters:
             return DECLINED
         j = int(given[i, 0])
-        add_row(rows, i, tables.bins, rest, tables.sums[0, j])
-        tables.counts[0, j] += 1
-    if means_chunk(0, arena, tables, single, n_clusters, book) > 0:
+        add_row(rows, i, None, j, mine)
+    if means_chunk(0, arena, tables, None, single, n_clusters, book) > 0:
         return DECLINED
     found, sizes = out
     own = table_at(sizes, (n_clusters,), np.int64)

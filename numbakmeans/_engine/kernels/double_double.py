@@ -21,19 +21,12 @@ def two_sum(x, y):
 
 
 @inlined_kernel
-def halves(x):
-    """Return x as the sum of two numbers of half its length; |x| is below 2**996."""
-    shifted = x * SPLIT
-    high = shifted - (shifted - x)
-    return high, x - high
-
-
-@inlined_kernel
-def two_product(x, y_high, y_low):
-    """Return x * y, rounded, and its exact rounding error; y is given as its halves.
+def two_product(x, y):
+    """Return x * y, rounded, and its exact rounding error; |x| and |y| are below 2**996.
 
     The error is exact if the product of the lowest bits of x and y does not underflow.
     """
-    x_high, x_low = halves(x)
-    product = x * (y_high + y_low)
+    shifted, other = x * SPLIT, y * SPLIT
+    x_high, y_high = shifted - (shifted - x), other - (other - y)
+    x_low, y_low, product = x - x_high, y - y_high, x * y
     return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
-from numbakmeans._engine.kernels.sums import add_sample, add_totals, move_sample, sums_of_task
+from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row, sums_of_task
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._engine.structs.cells import MIXED
 from numbakmeans._engine.structs.sums import TaskSums
@@ -121,9 +121,9 @@ def relabel_block(block, size, weights, new_labels, destination, labels):
             row[0, f] = block[f, r]
         weight = slice_of(weights, r, r + 1)
         if fresh:
-            add_sample(row, 0, weight, new, mine)
+            add_row(row, 0, weight, new, mine)
         else:
-            move_sample(row, 0, weight, old, new, mine)
+            move_row(row, 0, weight, old, new, mine)
         labels[r] = new
         moved += 1
     return moved

@@ -7,7 +7,7 @@ left to `exact.recompute_means`.
 
 import numpy as np
 
-from numbakmeans._engine.kernels.double_double import halves, two_product, two_sum
+from numbakmeans._engine.kernels.double_double import two_product, two_sum
 from numbakmeans._engine.kernels.ranges import power_of_two
 from numbakmeans._numba.arena import empty
 from numbakmeans._numba.compiler import kernel
@@ -64,9 +64,8 @@ def quick_means(n_means, n_parts, single, weighted, work):
             sizes[t] += abs(upper) + lower
     for t in range(n_means):
         high, low, size, divisor = means[t], certain[t], sizes[t], divisors[t]
-        of_high, of_low = halves(divisor)
         q = high / divisor
-        product, lost = two_product(q, of_high, of_low)
+        product, lost = two_product(q, divisor)
         # The remainder of a rounded quotient is exact.
         remainder, missing = two_sum((high - product) - lost, low)
         if weighted is not None:
@@ -75,7 +74,7 @@ def quick_means(n_means, n_parts, single, weighted, work):
             # An inexact sum of weights is marked by a NaN, which nothing passes.
             missing = 0.0 if missing == 0.0 and small == 0.0 else 1.0
         r = remainder / divisor
-        product, lost = two_product(r, of_high, of_low)
+        product, lost = two_product(r, divisor)
         unrounded = exact[t] != 0.0 and missing == 0.0 and product == remainder and lost == 0.0
         inside = (
             (abs(q) > LOW or high == 0.0) and abs(q) < HIGH and (abs(r) > LOW or r == 0.0) and size < HIGH
@@ -99,24 +98,6 @@ def quick_means(n_means, n_parts, single, weighted, work):
 
 
 @kernel
-def write_counts(j, n_features, tables, weights, column, work):
-    """Write the count of cluster j as the divisor of its means, in columns of `quick_means`' work.
-
-    weights : if not None, the divisor is the sum of the cluster's weights
-    """
-    size = 0
-    for s in range(len(tables.sums)):
-        size += tables.counts[s, j]
-    tables.sizes[j] = size
-    divisor, small = np.float64(maximum(size, 1)), 0.0
-    if weights is not None:
-        divisor, small = sum_of_weights(j, n_features, tables)
-        divisor = divisor if size > 0 else 1.0
-    for f in range(column, column + n_features):
-        work[4, f], work[5, f] = divisor, small
-
-
-@kernel
 def sum_of_weights(j, n_features, tables):
     """Return the sum of the weights of cluster j as two float64, the second NaN if they do not hold it."""
     exponents, total, small = tables.bins.exponents, 0.0, 0.0
@@ -133,8 +114,10 @@ def sum_of_weights(j, n_features, tables):
 
 
 @kernel
-def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
+def means_chunk(chunk, arena, tables, weights, single, chunk_rows, centers):
     """Chunk. Replace the centers of one chunk by the means of their rows; see `means`.
+
+    weights : those of the tables
 
     Returns
     -------
@@ -154,15 +137,24 @@ def means_chunk(chunk, arena, tables, single, chunk_rows, centers):
     for first in range(start, stop, at_once):
         last = minimum(first + at_once, stop)
         for j in range(first, last):
-            here = (j - first) * n_features
-            write_counts(j, n_features, tables, tables.weights, here, work)
+            here, size = (j - first) * n_features, 0
+            for s in range(n_tasks):
+                size += tables.counts[s, j]
+            sizes[j] = size
+            divisor, small = np.float64(maximum(size, 1)), 0.0
+            # Nested, because only a condition on the argument alone keeps Numba from compiling the body.
+            if weights is not None:  # noqa: SIM102
+                if size > 0:
+                    divisor, small = sum_of_weights(j, n_features, tables)
+            for f in range(here, here + n_features):
+                work[4, f], work[5, f] = divisor, small
             for p in range(n_parts):
                 for f in range(n_features):
                     part = 0
                     for s in range(n_tasks):
                         part += sums[s, j, p, f]
                     work[6 + n_parts + p, here + f] = float_of(part)
-        quick_means((last - first) * n_features, n_parts, single, tables.weights, work)
+        quick_means((last - first) * n_features, n_parts, single, weights, work)
         for j in range(first, last):
             here = (j - first) * n_features
             for f in range(n_features):
@@ -192,7 +184,9 @@ def means(executor, tables, single, chunk_rows, centers):
     n_uncertain : number of means marked as hard, which are still to be computed
     """
     n_chunks = (len(tables.sizes) + chunk_rows - 1) // chunk_rows
-    return parallel_for(executor, n_chunks, means_chunk, (tables, single, chunk_rows, centers))
+    return parallel_for(
+        executor, n_chunks, means_chunk, (tables, tables.weights, single, chunk_rows, centers)
+    )
 
 
 @kernel

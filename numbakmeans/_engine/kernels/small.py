@@ -28,6 +28,7 @@ from numbakmeans._engine.kernels.sums import (
     relabel,
     relabel_lanes,
     split_lanes,
+    sums_of_task,
 )
 from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._engine.structs.problems import Answer
@@ -183,7 +184,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
             before[:] = centers
         left = relocates and n_empty > 0
         if moved != 0 and not left:
-            n_uncertain = means_chunk(0, arena, tables, single, n_clusters, centers)
+            n_uncertain = means_chunk(0, arena, tables, None, single, n_clusters, centers)
         if tol > 0.0:
             close = n_uncertain == 0 and not left and shift(before, centers) <= tol
     release(arena, marked)
@@ -282,12 +283,12 @@ def label_rows(blocks, centers, n_clusters, labels, work):
 def exact_quotient(values, divisor, single, arena):
     """Return the exact sum of values (n, 1) over a divisor, rounded once, and whether it is certain."""
     marked = mark(arena)
-    tables, rest = sums_for(ranges_of(values, arena), 1, arena), empty(arena, 1, np.float64)
-    quotient = zeros(arena, (1, 1), np.float64)
+    tables = sums_for(ranges_of(values, arena), 1, arena)
+    quotient, mine = zeros(arena, (1, 1), np.float64), sums_of_task(tables, None, 0, arena)
     for i in range(len(values)):
-        add_row(values, i, tables.bins, rest, tables.sums[0, 0])
+        add_row(values, i, None, 0, mine)
     tables.counts[0, 0] = divisor
-    n_uncertain = means_chunk(0, arena, tables, single, 1, quotient)
+    n_uncertain = means_chunk(0, arena, tables, None, single, 1, quotient)
     release(arena, marked)
     return quotient[0, 0], n_uncertain == 0
 
@@ -336,10 +337,9 @@ def refine(X, first_single, single, thresh, max_iter, centers, arena):
             j = labels[i]
             sq_dist = sq_dist_to(X, i, centers, j)
             dists[i, 0] = root_single(sq_dist) if rounds else np.sqrt(sq_dist)
-            add_row(X, i, tables.bins, work.mine.rest, work.mine.sums[j])
-            work.mine.counts[j] += 1
+            add_row(X, i, None, j, work.mine)
         distortion, certain = exact_quotient(dists, n_samples, rounds, arena)
-        n_uncertain = means_chunk(0, arena, tables, single, n_codes, centers)
+        n_uncertain = means_chunk(0, arena, tables, None, single, n_codes, centers)
         if n_uncertain > 0 or not certain:
             return n_codes, distortion, False
         n_codes = drop_empty(centers, n_codes, tables.sizes)

@@ -26,7 +26,7 @@ doi 10.1109/TC.2014.2345391: pre-rounding to fixed bins; here it continues until
 import numpy as np
 
 from numbakmeans._engine.bins import HUGE, SCALE, SHRINK
-from numbakmeans._engine.kernels.double_double import halves, two_product
+from numbakmeans._engine.kernels.double_double import two_product
 from numbakmeans._engine.kernels.ranges import part_exponent, power_of_two
 from numbakmeans._engine.simd import CHANGED_LANES, changed_lanes, lowest_bit
 from numbakmeans._engine.structs.sums import TaskSums
@@ -68,45 +68,6 @@ def split_first(x, constant, scale):
     return part, x if part == 0 else rest * (1.0 / scale)
 
 
-@inlined_kernel
-def add_row(X, i, bins, rest, table):
-    """Tile. Add row i of X to an accumulator.
-
-    rest : workspace (n_features,)
-    table : INOUT (n_parts or n_parts + SPECIALS, n_features), int64
-    """
-    constants, scales = bins.constants, bins.scales
-    n_parts, n_features = constants.shape
-    for f in range(n_features):
-        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
-        table[0, f] += part
-    for p in range(1, n_parts):
-        for f in range(n_features):
-            part, rest[f] = split(rest[f], constants[p, f])
-            table[p, f] += part
-    if table.shape[0] > n_parts:
-        count_specials(X, i, 1, n_parts, table)
-
-
-@inlined_kernel
-def move_row(X, i, bins, rest, old, new):
-    """Tile. Take row i of X out of one accumulator and add it to another; see `add_row`."""
-    constants, scales = bins.constants, bins.scales
-    n_parts, n_features = constants.shape
-    for f in range(n_features):
-        part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
-        old[0, f] -= part
-        new[0, f] += part
-    for p in range(1, n_parts):
-        for f in range(n_features):
-            part, rest[f] = split(rest[f], constants[p, f])
-            old[p, f] -= part
-            new[p, f] += part
-    if old.shape[0] > n_parts:
-        count_specials(X, i, -1, n_parts, old)
-        count_specials(X, i, 1, n_parts, new)
-
-
 @kernel
 def split_weighted(X, i, weight, bins, rest, parts):
     """Tile. Split row i of X times its weight, and the weight, into parts.
@@ -114,10 +75,9 @@ def split_weighted(X, i, weight, bins, rest, parts):
     rest : workspace (2, n_features + 1); parts : OUT (n_parts, n_features + 1), int64
     """
     n_features, (n_parts, width) = X.shape[1], bins.constants.shape
-    of_high, of_low = halves(weight)
     products, errors = rest[0], rest[1]
     for f in range(n_features):
-        products[f], errors[f] = two_product(np.float64(X[i, f]), of_high, of_low)
+        products[f], errors[f] = two_product(np.float64(X[i, f]), weight)
     products[n_features], errors[n_features] = weight, 0.0
     for p in range(n_parts):
         for f in range(width):
@@ -127,10 +87,23 @@ def split_weighted(X, i, weight, bins, rest, parts):
 
 
 @inlined_kernel
-def add_sample(X, i, weights, cluster, mine):
-    """Tile. Add row i of X to the sums of a cluster; weights : None if all rows count alike."""
+def add_row(X, i, weights, cluster, mine):
+    """Tile. Add row i of X to the sums of a cluster.
+
+    weights : (n_samples,), None if all rows count alike; mine : INOUT `TaskSums`
+    """
     if weights is None:
-        add_row(X, i, mine.bins, mine.rest, mine.sums[cluster])
+        constants, scales, rest, table = mine.bins.constants, mine.bins.scales, mine.rest, mine.sums[cluster]
+        n_parts, n_features = constants.shape
+        for f in range(n_features):
+            part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+            table[0, f] += part
+        for p in range(1, n_parts):
+            for f in range(n_features):
+                part, rest[f] = split(rest[f], constants[p, f])
+                table[p, f] += part
+        if table.shape[0] > n_parts:
+            count_specials(X, i, 1, n_parts, table)
         mine.counts[cluster] += 1
     if weights is not None:
         split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
@@ -139,16 +112,30 @@ def add_sample(X, i, weights, cluster, mine):
 
 
 @inlined_kernel
-def move_sample(X, i, weights, old, new, mine):
-    """Tile. Move row i of X from the sums of one cluster to those of another; see `add_sample`."""
+def move_row(X, i, weights, old, new, mine):
+    """Tile. Move row i of X from the sums of one cluster to those of another; see `add_row`."""
+    source, target = mine.sums[old], mine.sums[new]
     if weights is None:
-        move_row(X, i, mine.bins, mine.rest, mine.sums[old], mine.sums[new])
+        constants, scales, rest = mine.bins.constants, mine.bins.scales, mine.rest
+        n_parts, n_features = constants.shape
+        for f in range(n_features):
+            part, rest[f] = split_first(np.float64(X[i, f]), constants[0, f], scales[f])
+            source[0, f] -= part
+            target[0, f] += part
+        for p in range(1, n_parts):
+            for f in range(n_features):
+                part, rest[f] = split(rest[f], constants[p, f])
+                source[p, f] -= part
+                target[p, f] += part
+        if source.shape[0] > n_parts:
+            count_specials(X, i, -1, n_parts, source)
+            count_specials(X, i, 1, n_parts, target)
         mine.counts[old] -= 1
         mine.counts[new] += 1
     if weights is not None:
         split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
-        add_totals(mine.parts, -1, mine.sums[old])
-        add_totals(mine.parts, 1, mine.sums[new])
+        add_totals(mine.parts, -1, source)
+        add_totals(mine.parts, 1, target)
         one = 1 if weights[i] > 0.0 else 0
         mine.counts[old] -= one
         mine.counts[new] += one
@@ -222,7 +209,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
             new = new_labels[i - start]
-            add_sample(X, i, mine.weights, new, mine)
+            add_row(X, i, mine.weights, new, mine)
             labels[i] = new
         return stop - start
     moved = 0
@@ -230,7 +217,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
         # Checked here, because most rows do not move, and a call for each would cost more than the check.
         new = new_labels[i - start]
         if new != labels[i]:
-            move_sample(X, i, mine.weights, labels[i], new, mine)
+            move_row(X, i, mine.weights, labels[i], new, mine)
             labels[i] = new
             moved += 1
     return moved
@@ -316,7 +303,7 @@ def add_labeled_task(task, arena, X, labels, chunk_rows, tables):
     n_samples, n_tasks, mine = X.shape[0], len(tables.sums), sums_of_task(tables, tables.weights, task, arena)
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         for i in range(start, minimum(start + chunk_rows, n_samples)):
-            add_sample(X, i, mine.weights, labels[i], mine)
+            add_row(X, i, mine.weights, labels[i], mine)
 
 
 @kernel

@@ -28,7 +28,7 @@ from numbakmeans._engine.kernels.certify import (
 from numbakmeans._engine.kernels.fast_centers import bound_fast
 from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buffers
-from numbakmeans._engine.kernels.sums import move_sample, relabel, sums_of_task
+from numbakmeans._engine.kernels.sums import move_row, relabel, sums_of_task
 from numbakmeans._engine.structs.passes import Schedule
 from numbakmeans._numba.arena import mark, release, zeros
 from numbakmeans._numba.compiler import kernel
@@ -179,7 +179,7 @@ def relabel_selected(n_selected, rows, mine, work):
     for c in range(n_selected):
         i, label = selected[c], found[c]
         if label != labels[i]:
-            move_sample(rows.X, i, mine.weights, labels[i], label, mine)
+            move_row(rows.X, i, mine.weights, labels[i], label, mine)
             labels[i] = label
             work.counts[MOVED] += 1
 
