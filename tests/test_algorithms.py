@@ -226,7 +226,7 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
         for g in range(lower.shape[1]):
             others = distances[:, algorithm.groups == g].min(1)
             n_broken += int((lower[:, g] * spoil > others).sum())
-        update_means(samples, tables, samples.single, wide)
+        update_means(samples, tables, labels, wide)
     return n_broken, projections_used, fast_used
 
 
@@ -292,7 +292,7 @@ def test_rows_that_become_nan_keep_a_valid_label(dtype):
     labels = np.full(len(X), -1, np.int32)
     for _ in range(3):
         algorithm.run(wide, labels, tables)
-        update_means(samples, tables, samples.single, wide)
+        update_means(samples, tables, labels, wide)
         samples.array[::7] = np.nan
         assert labels.min() >= 0
         assert labels.max() < len(centers)

@@ -233,7 +233,7 @@ def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
     for _ in range(2):
         algorithm.run(centers, labels, tables)
         assert not len(algorithm.projections) or expected
-        update_means(samples, tables, samples.single, centers)
+        update_means(samples, tables, labels, centers)
     assert (len(algorithm.projections) > 0) == expected
     # Where they do not pay, the best directions are not even computed.
     assert len(looked) == expected
@@ -251,7 +251,7 @@ def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
     tables = samples.tables(64, plan.n_tasks)
     labels = np.full(len(X), -1, np.int32)
     algorithm.run(centers, labels, tables)
-    update_means(samples, tables, samples.single, centers)
+    update_means(samples, tables, labels, centers)
     done = algorithm.run(centers, labels, tables)
     assert (done.n_pairs < 0.2 * 64 * len(X)) == (spread < 1)
     assert (done.n_pairs == 64 * len(X)) == (spread > 1)

@@ -218,7 +218,7 @@ FAULTS = {
     ),
     "uncertain means of few rows that are not recomputed": (
         "_engine/algorithms/small.py",
-        "recompute_means_of_rows(samples.wide, labels, samples.single, centers, tables.uncertain)",
+        "recompute_means_of_rows(*of_rows, samples.single, centers, tables.uncertain)",
         "tables.uncertain[:] = False",
         "small",
         "float64",

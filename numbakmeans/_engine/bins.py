@@ -17,6 +17,10 @@ MANY_ROWS = 1 << 20
 #: at HUGE.
 HIGHEST, HUGE, SCALE = 970, 997, 128
 SHRINK = 2.0**-SCALE
+#: Magnitudes above it, or below its inverse, could let the squares in the reference distance overflow or
+#: underflow: then only the reference distance itself is reliable. Products of larger values with weights are
+#: not split.
+LIMIT = 2.0**400
 #: Extra rows of an accumulator that count NaN, +inf and -inf.
 SPECIALS = 3
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.bins import LOWEST
+from numbakmeans._engine.bins import LIMIT, LOWEST
 from numbakmeans._engine.exact import quotient, weighted_total
-from numbakmeans._engine.samples import LIMIT, Samples, column_means, exact_total
+from numbakmeans._engine.samples import Samples, column_means, exact_total
 from numbakmeans._numba.drivers import Driver
 
 LABEL_SQ_DISTS, ROOTS = (

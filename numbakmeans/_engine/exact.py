@@ -24,25 +24,6 @@ def quotient(total: int, divisor: int, single: bool) -> float:
     return -mean if total < 0 else mean
 
 
-def exact_sum(values: np.ndarray) -> tuple[int, int]:
-    """Return the sum of finite float64 values as an integer multiple of 2**exponent, and the exponent."""
-    mantissas, exponents = np.frexp(values)
-    whole, lowest = np.ldexp(mantissas, 53).astype(np.int64), int(exponents.min()) - 53
-    shifts = (exponents - 53 - lowest).tolist()
-    return sum(part << shift for part, shift in zip(whole.tolist(), shifts, strict=True)), lowest
-
-
-def recompute_means_of_rows(
-    X: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray, uncertain: np.ndarray
-) -> None:
-    """Write the means marked as hard, of finite labeled rows, and clear the marks; X : float64."""
-    for j, f in np.argwhere(uncertain).tolist():
-        column = X[labels == j, f]
-        total, exponent = exact_sum(column)
-        centers[j, f] = quotient(total << max(exponent, 0), len(column) << max(-exponent, 0), single)
-    uncertain[:] = False
-
-
 #: The smallest exponent of a bit of a float64 whose mantissa is written with 53 bits.
 _LOWEST = -1074 - 53
 
@@ -60,6 +41,31 @@ def weighted_total(values: np.ndarray, weights: np.ndarray) -> float:
     return quotient(sum(value * weight for value, weight in pairs), 1 << -2 * _LOWEST, single=False)
 
 
+def _mean(values: np.ndarray, weights: np.ndarray | None, single: bool) -> float:
+    """Return the exact mean of finite float64 values, rounded once; weights : None if all count alike."""
+    whole = _as_integers(values)
+    if weights is None:
+        return quotient(sum(whole), len(whole) << -_LOWEST, single)
+    own = _as_integers(weights)
+    total = sum(value * weight for value, weight in zip(whole, own, strict=True))
+    return quotient(total, sum(own) << -_LOWEST, single)
+
+
+def recompute_means_of_rows(
+    X: np.ndarray,
+    weights: np.ndarray | None,
+    labels: np.ndarray,
+    single: bool,
+    centers: np.ndarray,
+    uncertain: np.ndarray,
+) -> None:
+    """Write the means marked as hard, of finite labeled rows, and clear the marks; X, weights : float64."""
+    for j, f in np.argwhere(uncertain).tolist():
+        own = labels == j
+        centers[j, f] = _mean(X[own, f], None if weights is None else weights[own], single)
+    uncertain[:] = False
+
+
 def weighted_means(
     X: np.ndarray, weights: np.ndarray, labels: np.ndarray, single: bool, centers: np.ndarray
 ) -> None:
@@ -70,12 +76,9 @@ def weighted_means(
     X : (n_samples, n_features), float64; centers : INOUT (n_clusters, at least n_features)
     """
     for j in np.unique(labels[weights > 0]).tolist():
-        rows = np.flatnonzero(labels == j)
-        own = _as_integers(weights[rows])
+        own = labels == j
         for f in range(X.shape[1]):
-            pairs = zip(_as_integers(X[rows, f]), own, strict=True)
-            total = sum(value * weight for value, weight in pairs)
-            centers[j, f] = quotient(total, sum(own) << -_LOWEST, single)
+            centers[j, f] = _mean(X[own, f], weights[own], single)
 
 
 def recompute_means(tables: Sums, single: bool, centers: np.ndarray) -> None:

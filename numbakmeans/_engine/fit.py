@@ -154,8 +154,7 @@ def iterate(
     chosen = ALGORITHMS[algorithm]
     transform = samples.transform(wide) if chosen.needs_transform else NO_TRANSFORM
     unfit = (chosen.needs_transform and not transform.scale) or (chosen.finite and not samples.finite)
-    unweighing = samples.weights is not None and not (chosen.weighs and samples.summable)
-    if unfit or unweighing or (chosen.whole and not samples.memory.whole):
+    if unfit or not samples.summable or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
     rules = Rules(max_iter, stop_on_empty, relocates, tol)

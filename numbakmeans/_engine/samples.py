@@ -19,6 +19,7 @@ from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.bins import (
     GROUP,
     HUGE,
+    LIMIT,
     LOWEST,
     MANY_ROWS,
     MAX_FEATURES,
@@ -27,7 +28,7 @@ from numbakmeans._engine.bins import (
     SPECIALS,
     part_exponent,
 )
-from numbakmeans._engine.exact import recompute_means
+from numbakmeans._engine.exact import recompute_means, weighted_means
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
@@ -316,11 +317,6 @@ class Samples:
         return group(tables)
 
 
-#: Magnitudes above it, or below its inverse, could let the squares in the reference distance overflow or
-#: underflow: then only the reference distance itself is reliable.
-LIMIT = 2.0**400
-
-
 def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin: np.ndarray) -> float:
     """Return the power of two that scales |x - origin| and |c - origin| to about 1, or 0 if there is none.
 
@@ -337,12 +333,27 @@ def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin:
 
 def tables_of(tables: Sums, rows: Any) -> Sums:
     """Return exact sums with the weights of some rows alone, as kernels take them with these rows."""
-    return tables if tables.weights is None else tables._replace(weights=tables.weights[rows])
+    if tables.weights is None:
+        return tables
+    n_samples = len(tables.weights)
+    whole = isinstance(rows, slice) and rows.indices(n_samples) == (0, n_samples, 1)
+    return tables if whole else tables._replace(weights=tables.weights[rows])
 
 
-def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarray) -> None:
-    """Replace centers (n_clusters, padded features) by the means of exact sums, and write the sizes."""
-    n_clusters = len(centers)
+def update_means(
+    samples: Samples, tables: Sums, labels: np.ndarray, centers: np.ndarray, single: bool | None = None
+) -> None:
+    """Replace centers (n_clusters, padded features) by the means of exact sums, and write the sizes.
+
+    labels : of all rows, used where products with weights cannot be split
+    single : whether means are rounded to float32; that of the samples if None
+    """
+    n_clusters, single = len(centers), samples.single if single is None else single
+    if not samples.summable:
+        tables.sizes[:] = tables.counts[:, :n_clusters].sum(0)
+        centers[:] = centers.astype(np.float32 if single else np.float64)
+        weighted_means(samples.rows(slice(None)), np.asarray(samples.weights), labels, single, centers)
+        return
     # A mean costs about as much as a thousand elementary steps.
     plan = _plan.sweep((n_clusters, samples.shape[1]), work=1000 * n_clusters * samples.shape[1])
     run = MEANS.on(plan.parallel)
@@ -352,13 +363,12 @@ def update_means(samples: Samples, tables: Sums, single: bool, centers: np.ndarr
 
 def labeled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the exact mean of the rows of each label, rounded once to the working dtype, and their number.
-
-    The mean of no rows is 0. The samples have no weights.
+    With weights, weighted means, and the number of rows of weight above 0. The mean of no rows is 0.
     """
     n_features = samples.shape[1]
     tables = _labeled_sums(samples, labels, n_clusters)
     centers = np.zeros((n_clusters, padded(n_features)))
-    update_means(samples, tables, samples.single, centers)
+    update_means(samples, tables, labels, centers)
     return centers[:, :n_features].astype(samples.dtype), tables.sizes
 
 
@@ -367,12 +377,13 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
 
     divisor : divisor of the sums; the number of rows if None
     """
-    tables = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1)
+    labels = np.zeros(len(samples), np.int32)
+    tables = _labeled_sums(samples, labels, 1)
     if divisor is not None:
         tables.counts[:, 0] = 0
         tables.counts[0, 0] = divisor
     centers = np.zeros((1, samples.shape[1]))
-    update_means(samples, tables, single, centers)
+    update_means(samples, tables, labels, centers, single)
     return centers[0]
 
 

@@ -280,7 +280,7 @@ def test_means_of_rows_are_right(dtype, data):
     centers, right = np.full((3, 2), 0.25), np.full((3, 2), 0.25)
     for j in np.unique(labels):
         right[j, 0] = oracle.exact_mean(X[labels == j, 0], dtype)
-    recompute_means_of_rows(X, labels, dtype is np.float32, centers, uncertain)
+    recompute_means_of_rows(X, None, labels, dtype is np.float32, centers, uncertain)
     assert centers.tobytes() == right.tobytes()
     assert not uncertain.any()
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.exact import weighted_means
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.relocation import relocations
 from numbakmeans._engine.samples import Samples, tables_of, update_means
@@ -97,8 +96,6 @@ class Algorithm:
     whole = False
     #: Whether the data must be finite.
     finite = False
-    #: Whether the rows may have weights.
-    weighs = True
     #: The rules of this fit.
     rules = Rules(sys.maxsize)
 
@@ -139,19 +136,6 @@ class Algorithm:
             self.relabeled(rows, labels)
         return len(rows)
 
-    def _update(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> None:
-        """Replace centers by the means of their rows."""
-        samples = self.samples
-        if samples.summable:
-            update_means(samples, tables, samples.single, centers)
-            return
-        tables.sizes[:] = tables.counts[:, : len(centers)].sum(0)
-        rounded = centers.astype(samples.dtype).astype(np.float64)
-        weighted_means(
-            samples.rows(slice(None)), np.asarray(samples.weights), labels, samples.single, rounded
-        )
-        centers[:] = rounded
-
     def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
         """Run up to n_passes passes, updating centers, labels and tables; this default runs one."""
         before = centers.copy() if self.rules.tol > 0.0 else centers
@@ -159,7 +143,7 @@ class Algorithm:
         if self.rules.relocates:
             moved += self._relocate(centers, labels, tables)
         if moved:
-            self._update(centers, labels, tables)
+            update_means(self.samples, tables, labels, centers)
         n_empty = len(centers) - int(np.count_nonzero(tables.sizes))
         close = self.rules.tol > 0.0 and SHIFT(before, centers) <= self.rules.tol
         return Advance(1, moved, n_empty, n_empty > 0, n_decided, n_pairs, close)

@@ -119,7 +119,10 @@ def fit(X, centers, max_iter, single, work, out, arena):
     labels, found = out
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables, options = sums_for(ranges, n_clusters, arena), Options(single, max_iter, False, False, 0.0)
+    tables, options = (
+        sums_for(ranges, n_clusters, n_features, None, arena),
+        Options(single, max_iter, False, False, 0.0),
+    )
     done = solve_problem(rows, options, Answer(book, own, book), ranges.finite, tables, arena)
     n_iter, moved, n_empty, _, n_uncertain, _ = done
     sq_dists = empty(arena, (n_samples, 1), np.float64)
@@ -163,7 +166,7 @@ def update(X, labels, centers, single, work, out, arena):
     rows, book, given = rows_at(X, arena), rows_at(centers, arena), rows_at(labels, arena)
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
-    tables = sums_for(ranges_of(rows, arena), n_clusters, arena)
+    tables = sums_for(ranges_of(rows, arena), n_clusters, n_features, None, arena)
     mine = sums_of_task(tables, None, 0, arena)
     for i in range(n_samples):
         if not 0.0 <= given[i, 0] < n_clusters:
@@ -287,7 +290,7 @@ def kmeans2(X, centers, begin, options, bitgen, out, arena):
         write_rows(book, n_features, single, found)
     own, ranges = table_at(labels, (n_samples,), np.int32), ranges_of(rows, arena)
     own[:] = -1
-    tables = sums_for(ranges, n_clusters, arena)
+    tables = sums_for(ranges, n_clusters, n_features, None, arena)
     rules = Options(single, max_iter, stop_on_empty, False, 0.0)
     done = solve_problem(rows, rules, Answer(book, own, book), ranges.finite, tables, arena)
     _, _, _, ever_empty, n_uncertain, _ = done

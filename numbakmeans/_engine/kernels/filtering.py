@@ -32,12 +32,12 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
-from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row, sums_of_task
+from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row, slice_of, sums_of_task
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._engine.structs.cells import MIXED
 from numbakmeans._engine.structs.sums import TaskSums
 from numbakmeans._numba.arena import empty, mark, release
-from numbakmeans._numba.compiler import inlined_kernel, kernel
+from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum, minimum
 
@@ -92,14 +92,6 @@ class Destination(NamedTuple):
 
     mine: TaskSums
     row: np.ndarray
-
-
-@inlined_kernel
-def slice_of(weights, start, stop):
-    """Return the weights of rows [start, stop), None if all rows count alike."""
-    if weights is None:
-        return None
-    return weights[start:stop]
 
 
 @kernel

@@ -11,7 +11,7 @@ from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import inlined_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import bits_of, float_of, maximum, minimum
-from numbakmeans._numba.tables import flat
+from numbakmeans._numba.tables import flat, folded
 
 MANTISSA = (1 << 52) - 1
 #: Number of values compared with the current ranges in one go.
@@ -150,6 +150,26 @@ def ranges_of(X, arena):
     finest[:] = np.inf
     finite = measure_chunk(X, 0, len(X), largest, finest, arena)
     return Ranges(ends, count_parts(largest, finest, False, ends), finite)
+
+
+@kernel
+def product_ranges(X, weights, arena):
+    """Return the `Ranges` of few rows times their weights, and of the weights, and whether they can be split.
+
+    X : (n_samples, n_features), float64; weights : (n_samples,), float64, below 1
+    """
+    n_features = X.shape[1]
+    largest, finest = zeros(arena, n_features + 1, np.float64), empty(arena, n_features + 1, np.float64)
+    ends = empty(arena, n_features + 1, np.int64)
+    finest[:] = np.inf
+    column = folded(weights, 0, len(weights), 1)
+    measure_chunk(column, 0, len(weights), largest[n_features:], finest[n_features:], arena)
+    finite = measure_chunk(X, 0, len(X), largest[:n_features], finest[:n_features], arena)
+    most, least, summable = largest[n_features], finest[n_features], finite
+    for f in range(n_features):
+        summable &= largest[f] < bins.LIMIT and finest[f] * least > 0.0
+        largest[f], finest[f] = largest[f] * most, maximum(finest[f] * least, 2.0**bins.LOWEST)
+    return Ranges(ends, count_parts(largest, finest, False, ends), finite), summable
 
 
 @kernel

@@ -19,7 +19,7 @@ import numpy as np
 
 from numbakmeans._engine.bins import SPECIALS
 from numbakmeans._engine.kernels.means import means_chunk, shift
-from numbakmeans._engine.kernels.ranges import ranges_of
+from numbakmeans._engine.kernels.ranges import product_ranges, ranges_of
 from numbakmeans._engine.kernels.reference import pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.sums import (
     add_row,
@@ -27,6 +27,7 @@ from numbakmeans._engine.kernels.sums import (
     make_bins,
     relabel,
     relabel_lanes,
+    slice_of,
     split_lanes,
     sums_of_task,
 )
@@ -43,7 +44,7 @@ from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.parallel import parallel_for
-from numbakmeans._numba.scalars import maximum, minimum
+from numbakmeans._numba.scalars import minimum
 
 
 class Blocks(NamedTuple):
@@ -98,12 +99,10 @@ class Work(NamedTuple):
 @kernel
 def work_for(blocks, n_clusters, tables, arena):
     """Return `Work` for passes over some blocks."""
-    _, n_features, block_rows = blocks.lanes.shape
-    candidates = empty(arena, n_clusters, np.int64)
+    block_rows, candidates = blocks.lanes.shape[2], empty(arena, n_clusters, np.int64)
     for j in range(n_clusters):
         candidates[j] = j
-    rest = empty(arena, maximum(block_rows, n_features), np.float64)
-    mine = TaskSums(tables.bins, tables.sums[0], tables.counts[0], rest, None, None)
+    mine = sums_of_task(tables, tables.weights, 0, arena)
     return Work(mine, candidates, empty(arena, block_rows, np.int64))
 
 
@@ -153,7 +152,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     ----------
     X : (n_samples, n_features), float64
     with_parts, without_parts : whether the parts of rows are stored (`keeps_parts`), or not; one of the two
-    is True and the other None, and the branch of None is not compiled
+    is True and the other None, and the branch of None is not compiled; with weights, they are not stored
     options : `structs.problems.Options`; answer : INOUT `Answer`
     tables : INOUT `Sums` of one task, zeros at first
 
@@ -184,7 +183,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
             before[:] = centers
         left = relocates and n_empty > 0
         if moved != 0 and not left:
-            n_uncertain = means_chunk(0, arena, tables, None, single, n_clusters, centers)
+            n_uncertain = means_chunk(0, arena, tables, tables.weights, single, n_clusters, centers)
         if tol > 0.0:
             close = n_uncertain == 0 and not left and shift(before, centers) <= tol
     release(arena, marked)
@@ -210,55 +209,76 @@ def solve_problem(X, options, answer, finite, tables, arena):
 
 
 @kernel
-def sums_for(ranges, n_clusters, arena):
+def sums_for(ranges, n_clusters, n_features, weights, arena):
     """Return `Sums` of zeros for a problem, for one task."""
-    n_features = len(ranges.ends)
-    n_rows = ranges.n_parts + (0 if ranges.finite else SPECIALS)
+    n_rows, columns = ranges.n_parts + (0 if ranges.finite else SPECIALS), len(ranges.ends)
     return Sums(
         bins_of(ranges, arena),
-        zeros(arena, (1, n_clusters, n_rows, n_features), np.int64),
+        zeros(arena, (1, n_clusters, n_rows, columns), np.int64),
         zeros(arena, (1, n_clusters), np.int64),
         zeros(arena, n_clusters, np.int64),
         zeros(arena, (n_clusters, n_features), np.bool_),
-        None,
+        weights,
     )
+
+
+@kernel
+def ranges_with(X, weights, arena):
+    """Return the `Ranges` of what is summed, and whether it can be split."""
+    if weights is None:
+        return ranges_of(X, arena), True
+    return product_ranges(X, weights, arena)
 
 
 @kernel
 def solve(X, with_parts, without_parts, options, answer, found, arena):
     """Make up to max_iter passes over few finite rows: `make_passes`, for Python.
 
-    found : OUT, sizes and hard, as in `Sums`
+    found : OUT, sizes and uncertain, and weights, as in `Sums`; their products with the rows can be split
 
     Returns
     -------
     n_iter, moved, n_empty, ever_empty, n_uncertain, close : as in `make_passes`; no pass is made if parts are
     to be stored but the range of the values needs too many of them
     """
-    ranges = ranges_of(X, arena)
+    sizes, uncertain, weights = found
+    ranges, _ = ranges_with(X, weights, arena)
     # Nested, because only a condition on the argument alone keeps Numba from compiling the body.
     if with_parts is not None:  # noqa: SIM102
         if ranges.n_parts > MAX_LANE_SUMS_PARTS:
             return 0, -1, 0, False, 0, False
-    own = sums_for(ranges, len(answer.centers), arena)
-    tables = Sums(own.bins, own.sums, own.counts, *found, None)
+    own = sums_for(ranges, len(answer.centers), X.shape[1], weights, arena)
+    tables = Sums(own.bins, own.sums, own.counts, sizes, uncertain, weights)
     return make_passes(X, with_parts, without_parts, options, answer, tables, arena)
+
+
+@kernel
+def solve_weighted(X, options, answer, finite, tables, weights, arena):
+    """Do what `solve_problem` does, with weights or without; weights : those of the tables."""
+    if weights is None:
+        return solve_problem(X, options, answer, finite, tables, arena)
+    return make_passes(X, None, True, options, answer, tables, arena)
 
 
 @kernel
 def solve_task(task, arena, n_tasks, problems, options):
     """Task. Solve every n-th problem; see `solve_all`."""
     starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
+    n_features = problems.X.shape[1]
     for b in range(task, len(empties), n_tasks):
         marked = mark(arena)
         rows = problems.X[starts[b] : starts[b + 1]]
         book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
         own = problems.answer.labels[starts[b] : starts[b + 1]]
         own[:] = -1
-        ranges = ranges_of(rows, arena)
-        tables = sums_for(ranges, len(book), arena)
-        done = solve_problem(rows, options, Answer(book, own, book), ranges.finite, tables, arena)
-        empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
+        weights = slice_of(problems.weights, starts[b], starts[b + 1])
+        ranges, summable = ranges_with(rows, weights, arena)
+        tables = sums_for(ranges, len(book), n_features, weights, arena)
+        empties[b, 2] = 1
+        if summable:
+            answer = Answer(book, own, book)
+            done = solve_weighted(rows, options, answer, ranges.finite, tables, tables.weights, arena)
+            empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
         release(arena, marked)
 
 
@@ -283,7 +303,7 @@ def label_rows(blocks, centers, n_clusters, labels, work):
 def exact_quotient(values, divisor, single, arena):
     """Return the exact sum of values (n, 1) over a divisor, rounded once, and whether it is certain."""
     marked = mark(arena)
-    tables = sums_for(ranges_of(values, arena), 1, arena)
+    tables = sums_for(ranges_of(values, arena), 1, 1, None, arena)
     quotient, mine = zeros(arena, (1, 1), np.float64), sums_of_task(tables, None, 0, arena)
     for i in range(len(values)):
         add_row(values, i, None, 0, mine)
@@ -322,7 +342,7 @@ def refine(X, first_single, single, thresh, max_iter, centers, arena):
     """
     n_samples, n_codes = X.shape[0], len(centers)
     ranges = ranges_of(X, arena)
-    tables = sums_for(ranges, n_codes, arena)
+    tables = sums_for(ranges, n_codes, X.shape[1], None, arena)
     # Parts are not stored: every pass adds the rows to fresh accumulators.
     blocks = pack_rows(X, None, tables.bins, arena)
     work = work_for(blocks, n_codes, tables, arena)

@@ -141,6 +141,14 @@ def move_row(X, i, weights, old, new, mine):
         mine.counts[new] += one
 
 
+@inlined_kernel
+def slice_of(weights, start, stop):
+    """Return the weights of rows [start, stop), None if all rows count alike."""
+    if weights is None:
+        return None
+    return weights[start:stop]
+
+
 @kernel
 def sums_of_task(tables, weights, task, arena):
     """Return the `TaskSums` of a task; weights : those of the tables."""

@@ -40,6 +40,7 @@ class Problems(NamedTuple):
     center_starts : (n_problems + 1,), int64, where the centers of each problem begin
     answer : INOUT `Answer`, the centers and labels of all
     empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_uncertain` of each
+    weights : of all rows, each problem's below 1; None if all rows count alike
     """
 
     X: np.ndarray
@@ -47,3 +48,4 @@ class Problems(NamedTuple):
     center_starts: np.ndarray
     answer: Answer
     empties: np.ndarray
+    weights: np.ndarray | None = None
