@@ -21,14 +21,14 @@ def cases(dtype):
     crowd = wide[rng.integers(40, size=500)] + rng.normal(size=(500, 48)) * 0.5
     far = np.arange(12.0)[:, None] * np.ones(5) * 50 + 100
     out = {
-        "many centers far out": (normal, np.vstack([normal[:4], far])),
+        "centers far out": (normal, np.vstack([normal[:4], far])),
         "equal centers": (normal, np.repeat(normal[:3], 6, axis=0)),
         "ties": (grid, np.vstack([grid[:2], np.full((7, 3), 99.0)])),
         "few distinct rows": (np.repeat(grid[:3], 20, axis=0), np.full((5, 3), 50.0)),
         "all rows equal": (np.ones((30, 2)), np.array([[0.0, 0], [1, 1], [5, 5]])),
         "as many clusters as rows": (normal[:12], np.vstack([normal[:6], far[:6]])),
         "more clusters than rows": (normal[:4], np.vstack([normal[:4], far[:4]])),
-        "clusters of one row": (
+        "few rows each": (
             np.array([[0.0], [10.0], [10.5], [20.0], [20.25], [20.5]]),
             np.array([[0.0], [10.0], [20.0], [500.0], [600.0]]),
         ),
@@ -80,7 +80,7 @@ def relocated(X, weights, centers, n_iter, way, **rules):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_algorithm_relocates_the_same_rows(name, dtype, weighted, way, threads, answers):
+def test_every_algorithm_relocates_alike(name, dtype, weighted, way, threads, answers):
     X, centers = cases(dtype)[name]
     for n_iter in (1, 2, 3, 6):
         got = relocated(X, weights_of(X, weighted), centers, n_iter, way)
@@ -96,7 +96,7 @@ def test_no_cluster_stays_empty_that_could_have_a_row(name):
 
 
 def test_a_relocation_makes_the_inertia_smaller():
-    X, centers = cases(np.float64)["many centers far out"]
+    X, centers = cases(np.float64)["centers far out"]
     kept, moved = (_fit.iterate(Samples(X), centers, 30, relocates=relocates) for relocates in (False, True))
     assert _fit.inertia_of(Samples(X), moved.centers, moved.labels) < 0.9 * _fit.inertia_of(
         Samples(X), kept.centers, kept.labels

@@ -26,7 +26,6 @@ from numbakmeans._engine.structs.seeds import GROUP_LANES, Job, QuantizedRows
 def quantized(request, monkeypatch):
     """Quantize rows whatever the number of picks, or never."""
     monkeypatch.setattr(at, "MIN_QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
-    monkeypatch.setattr(at, "MIN_QUANTIZED_TERMS", 0)
     monkeypatch.setattr(at, "MIN_QUANTIZED_STEPS", 0)
 
 

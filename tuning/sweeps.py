@@ -74,7 +74,7 @@ SWEEPS: dict[str, Any] = {
     "algorithms": Choice(
         ("MAX_SMALL_VALUES", "MIN_CERTIFIED_FEATURES", "MIN_CERTIFIED_TERMS", "MIN_BOUNDED_FEATURES",
          "MIN_BOUNDED_TERMS", "MAX_FILTERED_FEATURES", "MIN_FILTERED_ROWS", "MIN_FILTERED_PAIRS",
-         "MIN_FILTERED_PASSES"), tuple(ALGORITHMS),
+         "SHARED_FILTERED_PASSES", "MAX_EARLY_FILTERED_FEATURES", "MIN_FILTERED_PASSES"), tuple(ALGORITHMS),
         cases([(20_000, 4, 3), (60_000, 2, 2), (5000, 2, 64), (10_000, 2, 64)], dtype=BOTH, passes=10)
         + cases([(50_000, f, k) for f, k in product((1, 2, 3, 5, 6, 8, 16), (3, 16, 64))], dtype=BOTH,
                 passes=(1, 3, 10, 30)),
@@ -160,7 +160,7 @@ SWEEPS: dict[str, Any] = {
         cases([(n // f, f, 200) for n, f in product((100, 5000, 20_000, 50_000, 100_000, 200_000), (1, 4))]),
         on.picks_by, on.threads_of_picks),
     "quantized": Choice(
-        ("MIN_QUANTIZED_PICKS", "MIN_QUANTIZED_TERMS", "MIN_QUANTIZED_STEPS"), (True, False),
+        ("MIN_QUANTIZED_PICKS", "MIN_QUANTIZED_STEPS"), (True, False),
         cases([(1_600_000 // f, f, k) for f, k in product((2, 16, 128), (2, 3, 5, 10, 30))])
         + cases([(800_000, 2, 64), (1000, 16, 16), (4000, 16, 16), (16_000, 16, 16)]),
         on.picks_with, on.quantizes),

@@ -132,7 +132,6 @@ def picks_with(case: Case, option: bool) -> Run:
     """Return a run of '++' with quantized rows, or without."""
     values = {
         "MIN_QUANTIZED_PICKS": 0 if option else 10**9,
-        "MIN_QUANTIZED_TERMS": 0,
         "MIN_QUANTIZED_STEPS": 0,
     }
     return under(lambda: picks(case), at, **values)

@@ -95,8 +95,8 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     filtered = (
         n_features <= at.MAX_FILTERED_FEATURES[itemsize]
         and at.MIN_FILTERED_ROWS <= n_samples < 2**31
-        and (n_features <= 2 or n_samples * n_clusters >= at.MIN_FILTERED_PAIRS)
-        and max_iter + n_clusters.bit_length() >= at.MIN_FILTERED_PASSES
+        and n_samples * n_clusters * min(max_iter, at.SHARED_FILTERED_PASSES) >= at.MIN_FILTERED_PAIRS
+        and (n_features <= at.MAX_EARLY_FILTERED_FEATURES or max_iter >= at.MIN_FILTERED_PASSES)
         and memory.whole
         and not memory.lean
         and extra <= memory.spare
@@ -323,8 +323,7 @@ def quantized_leaves(
     Without quantized rows every pick reads all of the data. Rows in slabs are converted for each pick anyway.
     """
     n_samples, n_features = shape
-    terms = n_features * n_clusters
-    enough = terms >= at.MIN_QUANTIZED_TERMS and n_samples * terms >= at.MIN_QUANTIZED_STEPS
+    enough = n_samples * n_features * n_clusters >= at.MIN_QUANTIZED_STEPS
     if n_clusters < at.MIN_QUANTIZED_PICKS or not enough or not memory.whole or memory.lean or DISABLED:
         return 0
     return min(n_leaves, max(memory.spare, memory.share) // (lanes * n_features))
