@@ -15,6 +15,8 @@ from numbakmeans._numba.compiler import kernel
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 
+NO_PARTS = np.empty((0, 0), np.int64)
+
 
 @kernel
 def make_bins(ends, exponents, constants, scales):
@@ -45,14 +47,19 @@ def test_parts_add_up_to_the_value(kind, values):
     exponents = bins.exponents
     for i, value in enumerate(values):
         mine = TaskSums(
-            bins, np.zeros((2, len(exponents), 1), np.int64), np.zeros(2, np.int64), np.empty(1), None, None
+            bins,
+            np.zeros((2, len(exponents), 1), np.int64),
+            np.zeros(2, np.int64),
+            np.empty(1),
+            None,
+            NO_PARTS,
         )
         table, other = mine.sums
-        sums.add_row(samples.X, i, None, 0, mine)
+        sums.add_row(samples.X, i, None, i, 0, mine)
         parts = zip(table[:, 0].tolist(), exponents[:, 0].tolist(), strict=True)
         assert sum(q * Fraction(2) ** e for q, e in parts) == Fraction(value)
         alone = table.copy()
-        sums.move_row(samples.X, i, None, 0, 1, mine)
+        sums.move_row(samples.X, i, None, i, 0, 1, mine)
         assert not table.any()
         assert mine.counts.tolist() == [0, 1]
         assert np.array_equal(other, alone)
@@ -71,7 +78,7 @@ def test_lanes_and_rows_are_relabeled_alike(rows):
 
     def outputs():
         tables = np.zeros((4, *shape), np.int64), np.zeros(4, np.int64)
-        return np.full(n_rows, -1, np.int32), TaskSums(bins, *tables, np.empty(2), None, None)
+        return np.full(n_rows, -1, np.int32), TaskSums(bins, *tables, np.empty(2), None, NO_PARTS)
 
     by_rows, by_lanes = outputs(), outputs()
     parts = np.empty((*shape, n_rows), np.int64)
@@ -92,9 +99,9 @@ def sums_by_exponent(samples, labels):
     bins = samples.bins
     exponents = bins.exponents
     table = np.zeros((2, *exponents.shape), np.int64)
-    mine = TaskSums(bins, table, np.zeros(2, np.int64), np.empty(samples.shape[1]), None, None)
+    mine = TaskSums(bins, table, np.zeros(2, np.int64), np.empty(samples.shape[1]), None, NO_PARTS)
     for i, j in enumerate(labels):
-        sums.add_row(samples.X, i, None, j, mine)
+        sums.add_row(samples.X, i, None, i, j, mine)
     return Counter({(j, f, exponents[p, f]): table[j, p, f] for j, p, f in np.argwhere(table).tolist()})
 
 

@@ -167,12 +167,12 @@ def update(X, labels, centers, single, work, out, arena):
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     tables = sums_for(ranges_of(rows, arena), n_clusters, n_features, None, arena)
-    mine = sums_of_task(tables, None, 0, arena)
+    mine = sums_of_task(tables, 0, arena)
     for i in range(n_samples):
         if not 0.0 <= given[i, 0] < n_clusters:
             return DECLINED
         j = int(given[i, 0])
-        add_row(rows, i, None, j, mine)
+        add_row(rows, i, None, i, j, mine)
     if means_chunk(0, arena, tables, None, single, n_clusters, book) > 0:
         return DECLINED
     found, sizes = out

@@ -139,12 +139,13 @@ def total_block(X, rows, block, weights, bins, total, arena):
         add_lanes(block, len(rows), bins, total, arena)
         return len(rows)
     marked, n_counted = mark(arena), 0
-    rest = empty(arena, (2, bins.constants.shape[1]), np.float64)
+    rest = empty(arena, 2 * bins.constants.shape[1], np.float64)
     parts = empty(arena, bins.constants.shape, np.int64)
-    for i in rows:
-        split_weighted(X, i, weights[i], bins, rest, parts)
+    for r in range(len(rows)):
+        weight = weights[rows[r]]
+        split_weighted(X, rows[r], weight, bins, rest, parts)
         add_totals(parts, 1, total)
-        n_counted += 1 if weights[i] > 0.0 else 0
+        n_counted += 1 if weight > 0.0 else 0
     release(arena, marked)
     return n_counted
 

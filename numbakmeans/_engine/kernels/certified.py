@@ -37,7 +37,7 @@ def certified_task(task, arena, X, layout, centers, assigned, tables):
     )
     n_panels = len(centers.packed.panels)
     block = block_buffers(X, block_rows, n_panels, 1, layout.transposes, not transform.identity, arena)
-    mine = sums_of_task(tables, tables.weights, task, arena)
+    mine = sums_of_task(tables, task, arena)
     moved, n_decided = 0, 0
     for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))

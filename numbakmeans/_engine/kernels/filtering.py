@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.cells import block_of
-from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row, slice_of, sums_of_task
+from numbakmeans._engine.kernels.sums import add_row, add_totals, move_row, sums_of_task
 from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._engine.structs.cells import MIXED
 from numbakmeans._engine.structs.sums import TaskSums
@@ -95,12 +95,12 @@ class Destination(NamedTuple):
 
 
 @kernel
-def relabel_block(block, size, weights, new_labels, destination, labels):
+def relabel_block(block, size, start, new_labels, destination, labels):
     """Tile. Move the rows of a block to the accumulators of their new labels; return how many changed.
 
     This is `sums.relabel` for rows stored side by side: a row that moves is copied out first.
 
-    weights : (size,), or None; new_labels : (at least size,), int64
+    start : index of the first row; new_labels : (at least size,), int64
     labels : INOUT (size,), int32, all -1 in the first pass
     """
     mine, row = destination
@@ -111,11 +111,10 @@ def relabel_block(block, size, weights, new_labels, destination, labels):
             continue
         for f in range(block.shape[0]):
             row[0, f] = block[f, r]
-        weight = slice_of(weights, r, r + 1)
         if fresh:
-            add_row(row, 0, weight, new, mine)
+            add_row(row, 0, mine.weights, start + r, new, mine)
         else:
-            move_row(row, 0, weight, old, new, mine)
+            move_row(row, 0, mine.weights, start + r, old, new, mine)
         labels[r] = new
         moved += 1
     return moved
@@ -136,7 +135,7 @@ def relabel_whole_block(block_label, label, totals, n_counted, mine):
 
 
 @kernel
-def label_block(block, weights, block_label, new_labels, destination, labels):
+def label_block(block, start, block_label, new_labels, destination, labels):
     """Tile. Give the rows of a block their new labels; return the block's label and how many rows changed.
 
     new_labels : (lanes,), int64; labels : INOUT (size,), int32, not read where the block has a label
@@ -151,7 +150,7 @@ def label_block(block, weights, block_label, new_labels, destination, labels):
         differ |= new_labels[r] ^ new_labels[0]
     moved = 0
     if changed != 0:
-        moved = relabel_block(block, size, weights, new_labels, destination, labels)
+        moved = relabel_block(block, size, start, new_labels, destination, labels)
     return (MIXED if differ != 0 else new_labels[0]), moved
 
 
@@ -172,7 +171,7 @@ def box_of(first, last, blocks, arena):
 def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
     """Chunk. Assign the rows of blocks [first, last); see `filtered_pass`."""
     starts, widths, data, lows, highs, totals, counts = blocks
-    (block_labels, labels, tables), (table, centers) = assignment, book
+    (block_labels, labels, _), (table, centers) = assignment, book
     n_features, n_clusters = table.shape
     widest = 0
     for b in range(first, last):
@@ -196,11 +195,10 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
             continue
         size, block = starts[b + 1] - starts[b], block_of(data, widths, b, n_features)
         row_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
-        weights = slice_of(tables.weights, starts[b], starts[b + 1])
         if n_candidates > 1:
             nearest_lanes(block, centers, found, n_candidates, new_labels)
             block_labels[b], n_moved = label_block(
-                block, weights, block_label, new_labels, destination, row_labels
+                block, starts[b], block_label, new_labels, destination, row_labels
             )
             moved += n_moved
             n_decided += size
@@ -208,7 +206,7 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
             continue
         if block_label == MIXED:
             new_labels[:] = label
-            moved += relabel_block(block, size, weights, new_labels, destination, row_labels)
+            moved += relabel_block(block, size, starts[b], new_labels, destination, row_labels)
         else:
             relabel_whole_block(block_label, label, totals[b], counts[b], destination.mine)
             moved += size
@@ -222,7 +220,7 @@ def filtered_task(task, arena, chunk_blocks, blocks, book, assignment):
     tables = assignment.tables
     n_features, n_blocks, n_tasks = len(book.table), len(assignment.block_labels), len(tables.sums)
     row = empty(arena, (1, n_features), blocks.data.dtype)
-    destination = Destination(sums_of_task(tables, tables.weights, task, arena), row)
+    destination = Destination(sums_of_task(tables, task, arena), row)
     moved, n_decided, n_pairs = 0, 0, 0
     for first in range(task * chunk_blocks, n_blocks, n_tasks * chunk_blocks):
         marked = mark(arena)

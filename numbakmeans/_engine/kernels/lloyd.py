@@ -17,7 +17,7 @@ def lloyd_task(task, arena, X, plan, centers, labels, tables):
     block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
     partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
     lane_labels = empty(arena, n_lanes, np.int64)
-    mine = sums_of_task(tables, tables.weights, task, arena)
+    mine = sums_of_task(tables, task, arena)
     moved = 0
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, n_samples)

@@ -27,7 +27,6 @@ from numbakmeans._engine.kernels.sums import (
     make_bins,
     relabel,
     relabel_lanes,
-    slice_of,
     split_lanes,
     sums_of_task,
 )
@@ -102,7 +101,7 @@ def work_for(blocks, n_clusters, tables, arena):
     block_rows, candidates = blocks.lanes.shape[2], empty(arena, n_clusters, np.int64)
     for j in range(n_clusters):
         candidates[j] = j
-    mine = sums_of_task(tables, tables.weights, 0, arena)
+    mine = sums_of_task(tables, 0, arena)
     return Work(mine, candidates, empty(arena, block_rows, np.int64))
 
 
@@ -145,6 +144,14 @@ def sum_again(X, with_parts, without_parts, blocks, labels, work):
 
 
 @kernel
+def copy_centers(centers, copy):
+    """Copy centers; copy : OUT, of the same shape."""
+    for j in range(len(centers)):
+        for f in range(centers.shape[1]):
+            copy[j, f] = centers[j, f]
+
+
+@kernel
 def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     """Make up to max_iter passes over few rows, stopping at a fixed point.
 
@@ -180,7 +187,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
             n_empty += 1 if tables.counts[0, j] == 0 else 0
         ever_empty = ever_empty or n_empty > 0
         if tol > 0.0:
-            before[:] = centers
+            copy_centers(centers, before)
         left = relocates and n_empty > 0
         if moved != 0 and not left:
             n_uncertain = means_chunk(0, arena, tables, tables.weights, single, n_clusters, centers)
@@ -253,32 +260,37 @@ def solve(X, with_parts, without_parts, options, answer, found, arena):
 
 
 @kernel
-def solve_weighted(X, options, answer, finite, tables, weights, arena):
-    """Do what `solve_problem` does, with weights or without; weights : those of the tables."""
-    if weights is None:
-        return solve_problem(X, options, answer, finite, tables, arena)
-    return make_passes(X, None, True, options, answer, tables, arena)
+def solve_one(rows, weights, options, answer, at, arena):
+    """Solve one problem of many; return what `make_passes` does.
+
+    weights : those of the problems; at : the index of the problem's first row
+    """
+    n_clusters, n_features = len(answer.centers), rows.shape[1]
+    if weights is not None:
+        own = weights[at : at + len(rows)]
+        ranges, summable = product_ranges(rows, own, arena)
+        tables = sums_for(ranges, n_clusters, n_features, own, arena)
+        if not summable:
+            return 0, -1, 0, False, 1, False
+        return make_passes(rows, None, True, options, answer, tables, arena)
+    ranges = ranges_of(rows, arena)
+    tables = sums_for(ranges, n_clusters, n_features, None, arena)
+    return solve_problem(rows, options, answer, ranges.finite, tables, arena)
 
 
 @kernel
 def solve_task(task, arena, n_tasks, problems, options):
     """Task. Solve every n-th problem; see `solve_all`."""
     starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
-    n_features = problems.X.shape[1]
     for b in range(task, len(empties), n_tasks):
         marked = mark(arena)
         rows = problems.X[starts[b] : starts[b + 1]]
         book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
         own = problems.answer.labels[starts[b] : starts[b + 1]]
         own[:] = -1
-        weights = slice_of(problems.weights, starts[b], starts[b + 1])
-        ranges, summable = ranges_with(rows, weights, arena)
-        tables = sums_for(ranges, len(book), n_features, weights, arena)
-        empties[b, 2] = 1
-        if summable:
-            answer = Answer(book, own, book)
-            done = solve_weighted(rows, options, answer, ranges.finite, tables, tables.weights, arena)
-            empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
+        answer = Answer(book, own, book)
+        done = solve_one(rows, problems.weights, options, answer, starts[b], arena)
+        empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
         release(arena, marked)
 
 
@@ -304,9 +316,9 @@ def exact_quotient(values, divisor, single, arena):
     """Return the exact sum of values (n, 1) over a divisor, rounded once, and whether it is certain."""
     marked = mark(arena)
     tables = sums_for(ranges_of(values, arena), 1, 1, None, arena)
-    quotient, mine = zeros(arena, (1, 1), np.float64), sums_of_task(tables, None, 0, arena)
+    quotient, mine = zeros(arena, (1, 1), np.float64), sums_of_task(tables, 0, arena)
     for i in range(len(values)):
-        add_row(values, i, None, 0, mine)
+        add_row(values, i, None, i, 0, mine)
     tables.counts[0, 0] = divisor
     n_uncertain = means_chunk(0, arena, tables, None, single, 1, quotient)
     release(arena, marked)
@@ -357,7 +369,7 @@ def refine(X, first_single, single, thresh, max_iter, centers, arena):
             j = labels[i]
             sq_dist = sq_dist_to(X, i, centers, j)
             dists[i, 0] = root_single(sq_dist) if rounds else np.sqrt(sq_dist)
-            add_row(X, i, None, j, work.mine)
+            add_row(X, i, None, i, j, work.mine)
         distortion, certain = exact_quotient(dists, n_samples, rounds, arena)
         n_uncertain = means_chunk(0, arena, tables, None, single, n_codes, centers)
         if n_uncertain > 0 or not certain:

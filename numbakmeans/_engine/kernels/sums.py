@@ -72,10 +72,10 @@ def split_first(x, constant, scale):
 def split_weighted(X, i, weight, bins, rest, parts):
     """Tile. Split row i of X times its weight, and the weight, into parts.
 
-    rest : workspace (2, n_features + 1); parts : OUT (n_parts, n_features + 1), int64
+    rest : workspace (2 * n_features + 2,); parts : OUT (n_parts, n_features + 1), int64
     """
     n_features, (n_parts, width) = X.shape[1], bins.constants.shape
-    products, errors = rest[0], rest[1]
+    products, errors = rest[:width], rest[width:]
     for f in range(n_features):
         products[f], errors[f] = two_product(np.float64(X[i, f]), weight)
     products[n_features], errors[n_features] = weight, 0.0
@@ -87,10 +87,11 @@ def split_weighted(X, i, weight, bins, rest, parts):
 
 
 @inlined_kernel
-def add_row(X, i, weights, cluster, mine):
+def add_row(X, i, weights, at, cluster, mine):
     """Tile. Add row i of X to the sums of a cluster.
 
-    weights : (n_samples,), None if all rows count alike; mine : INOUT `TaskSums`
+    weights, at : the weights, None if all rows count alike, and the index of that of the row
+    mine : INOUT `TaskSums`
     """
     if weights is None:
         constants, scales, rest, table = mine.bins.constants, mine.bins.scales, mine.rest, mine.sums[cluster]
@@ -106,13 +107,13 @@ def add_row(X, i, weights, cluster, mine):
             count_specials(X, i, 1, n_parts, table)
         mine.counts[cluster] += 1
     if weights is not None:
-        split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
+        split_weighted(X, i, weights[at], mine.bins, mine.rest, mine.parts)
         add_totals(mine.parts, 1, mine.sums[cluster])
-        mine.counts[cluster] += 1 if weights[i] > 0.0 else 0
+        mine.counts[cluster] += 1 if weights[at] > 0.0 else 0
 
 
 @inlined_kernel
-def move_row(X, i, weights, old, new, mine):
+def move_row(X, i, weights, at, old, new, mine):
     """Tile. Move row i of X from the sums of one cluster to those of another; see `add_row`."""
     source, target = mine.sums[old], mine.sums[new]
     if weights is None:
@@ -133,34 +134,22 @@ def move_row(X, i, weights, old, new, mine):
         mine.counts[old] -= 1
         mine.counts[new] += 1
     if weights is not None:
-        split_weighted(X, i, weights[i], mine.bins, mine.rest, mine.parts)
+        split_weighted(X, i, weights[at], mine.bins, mine.rest, mine.parts)
         add_totals(mine.parts, -1, source)
         add_totals(mine.parts, 1, target)
-        one = 1 if weights[i] > 0.0 else 0
+        one = 1 if weights[at] > 0.0 else 0
         mine.counts[old] -= one
         mine.counts[new] += one
 
 
-@inlined_kernel
-def slice_of(weights, start, stop):
-    """Return the weights of rows [start, stop), None if all rows count alike."""
-    if weights is None:
-        return None
-    return weights[start:stop]
-
-
 @kernel
-def sums_of_task(tables, weights, task, arena):
-    """Return the `TaskSums` of a task; weights : those of the tables."""
-    bins, sums, counts = tables.bins, tables.sums[task], tables.counts[task]
-    if weights is None:
-        rest = empty(arena, bins.constants.shape[1], np.float64)
-        return TaskSums(bins, sums, counts, rest, None, None)
-    rest, parts = (
-        empty(arena, (2, bins.constants.shape[1]), np.float64),
-        empty(arena, bins.constants.shape, np.int64),
-    )
-    return TaskSums(bins, sums, counts, rest, weights, parts)
+def sums_of_task(tables, task, arena):
+    """Return the `TaskSums` of a task."""
+    n_parts, columns = tables.bins.constants.shape
+    weighted = columns > tables.uncertain.shape[1]
+    rest = empty(arena, 2 * columns, np.float64)
+    parts = empty(arena, (n_parts if weighted else 0, columns), np.int64)
+    return TaskSums(tables.bins, tables.sums[task], tables.counts[task], rest, tables.weights, parts)
 
 
 @kernel
@@ -217,7 +206,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
     if start < stop and labels[start] < 0:
         for i in range(start, stop):
             new = new_labels[i - start]
-            add_row(X, i, mine.weights, new, mine)
+            add_row(X, i, mine.weights, i, new, mine)
             labels[i] = new
         return stop - start
     moved = 0
@@ -225,7 +214,7 @@ def relabel(X, start, stop, new_labels, labels, mine):
         # Checked here, because most rows do not move, and a call for each would cost more than the check.
         new = new_labels[i - start]
         if new != labels[i]:
-            move_row(X, i, mine.weights, labels[i], new, mine)
+            move_row(X, i, mine.weights, i, labels[i], new, mine)
             labels[i] = new
             moved += 1
     return moved
@@ -308,10 +297,10 @@ def relabel_lanes(parts, start, stop, new_labels, labels, mine):
 @kernel
 def add_labeled_task(task, arena, X, labels, chunk_rows, tables):
     """Task. Add the rows of every n-th chunk to the task's accumulators; see `add_labeled`."""
-    n_samples, n_tasks, mine = X.shape[0], len(tables.sums), sums_of_task(tables, tables.weights, task, arena)
+    n_samples, n_tasks, mine = X.shape[0], len(tables.sums), sums_of_task(tables, task, arena)
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         for i in range(start, minimum(start + chunk_rows, n_samples)):
-            add_row(X, i, mine.weights, labels[i], mine)
+            add_row(X, i, mine.weights, i, labels[i], mine)
 
 
 @kernel
@@ -323,4 +312,4 @@ def add_labeled(executor, X, labels, chunk_rows, tables):
 @kernel
 def relabel_rows(X, new_labels, labels, tables, arena):
     """Move a few rows to the sums of their new labels; new_labels : int64; labels : INOUT, int32."""
-    relabel(X, 0, len(X), new_labels, labels, sums_of_task(tables, tables.weights, 0, arena))
+    relabel(X, 0, len(X), new_labels, labels, sums_of_task(tables, 0, arena))

@@ -179,7 +179,7 @@ def relabel_selected(n_selected, rows, mine, work):
     for c in range(n_selected):
         i, label = selected[c], found[c]
         if label != labels[i]:
-            move_row(rows.X, i, mine.weights, labels[i], label, mine)
+            move_row(rows.X, i, mine.weights, i, labels[i], label, mine)
             labels[i] = label
             work.counts[MOVED] += 1
 
@@ -191,7 +191,7 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
     centers : `bounds.Centers`
     """
     n_tasks, X, labels, transform = len(tables.sums), rows.X, rows.labels, centers.transform
-    mine = sums_of_task(tables, tables.weights, task, arena)
+    mine = sums_of_task(tables, task, arena)
     work = new_work(schedule, centers, rows, arena)
     counts, totals = work.counts, work.totals
     n_own_blocks = (len(rows.lower) - task + n_tasks - 1) // n_tasks

@@ -54,8 +54,8 @@ class TaskSums(NamedTuple):
 
     sums : INOUT (n_clusters + padding, n_parts or more, n_features), int64
     counts : INOUT (n_clusters + padding,), int64
-    rest : workspace (n_features,), float64; with weights (2, n_features + 1)
-    weights : as in `Sums`; parts : workspace (n_parts, n_features + 1), int64, None without weights
+    rest : workspace (2 * columns of the sums,), float64
+    weights : as in `Sums`; parts : workspace, with weights (n_parts, columns of the sums), int64
     """
 
     bins: Bins
@@ -63,4 +63,4 @@ class TaskSums(NamedTuple):
     counts: np.ndarray
     rest: np.ndarray
     weights: np.ndarray | None
-    parts: np.ndarray | None
+    parts: np.ndarray
