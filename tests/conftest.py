@@ -9,8 +9,8 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 import numba
 import pytest
 import selection
-import ways
 from hypothesis import HealthCheck, settings
+from support import variants
 
 from numbakmeans._engine import thresholds as at
 
@@ -58,8 +58,8 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def bounds_checked(monkeypatch):
-    """Check the bounds of all rows (`ways.ask_all`): a plan that users never get, to test the bounds."""
-    ways.ask_all(monkeypatch.setattr)
+    """Check the bounds of all rows: a plan that users never get, to test the bounds."""
+    variants.check_all_bounds(monkeypatch.setattr)
 
 
 @pytest.fixture(params=[1, 3, 8])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-import ugly
+from support import edge_cases
 
 from numbakmeans import ClusterError, kmeans2, kmeans2_batch
 from numbakmeans._engine import plan as _plan
@@ -96,7 +96,7 @@ def test_a_list_in_fortran_order(columns):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ugly_data(dtype):
-    cases = {**ugly.cases(dtype), **ugly.not_finite(dtype)}
+    cases = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}
     for name, (X, centers) in cases.items():
         data, start = np.stack([X, X[::-1]]), np.stack([centers, centers[::-1]])
         with np.errstate(all="ignore"):

@@ -1,17 +1,16 @@
-"""Calls from a user's compiled code, in every situation, each in a process of its own (`doors`)."""
+"""Calls from a user's compiled code, in every situation, each in a process of its own."""
 
 import json
 import os
 import shutil
 import subprocess
-import sys
 
-import doors
 import pytest
-from surroundings import HERE, under
+from support import doors_program
+from support.environments import TESTS, program, under
 
 LAYERS = ["omp", "workqueue", "tbb"]
-PACKAGE = HERE.parent / "numbakmeans"
+PACKAGE = TESTS.parent / "numbakmeans"
 OK, UNAVAILABLE = 0, 5
 
 
@@ -19,7 +18,7 @@ OK, UNAVAILABLE = 0, 5
 def compiled(tmp_path_factory):
     """Return a folder with the user's module, and the code that Numba and we have cached for it."""
     folder = tmp_path_factory.mktemp("doors")
-    (folder / "users.py").write_text(doors.USERS)
+    (folder / "users.py").write_text(doors_program.USERS)
     assert run(folder, "omp", "called", USERS_COMPILES="1")["loaded"] == [0] * 5
     return folder
 
@@ -32,15 +31,15 @@ def users(compiled, tmp_path):
     return folder
 
 
-def run(folder, layer, program, first="", fails=False, **more):
-    """Return what a program prints; first : a folder to import from before all others."""
+def run(folder, layer, name, first="", fails=False, **more):
+    """Return what one of the programs prints; first : a folder to import from before all others."""
     environment = under(layer, **more)
     paths = [first, str(folder), environment["PYTHONPATH"]]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
     environment.setdefault("NUMBA_NUM_THREADS", "8")
     result = subprocess.run(
-        [sys.executable, str(HERE / "doors.py"), program],
+        program("doors_program", name),
         env={**environment, **more},
         capture_output=True,
         text=True,
@@ -157,7 +156,7 @@ def test_an_interrupt_while_python_runs_the_passes(tmp_path):
 
 def test_an_exception_in_the_python_part(tmp_path):
     found, shown = run(tmp_path, "omp", "failing")
-    assert found == [[UNAVAILABLE, True, True, [-7, -7]]] * 4 + [[OK, doors.LARGE[0], True]]
+    assert found == [[UNAVAILABLE, True, True, [-7, -7]]] * 4 + [[OK, doors_program.LARGE[0], True]]
     # Unexpected exceptions, which have no status, are shown.
     assert shown == ["ValueError", "SystemExit"]
 

@@ -4,8 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import ugly
-import ways
+from support import edge_cases, variants
 
 from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._engine import plan as _plan
@@ -15,7 +14,7 @@ from numbakmeans._engine.fit import nearest, seed
 from numbakmeans._engine.samples import Samples, labeled_means
 
 DTYPES = [np.float32, np.float64]
-ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].whole]
+ITERATING = [variant for variant in variants.VARIANTS if not ALGORITHMS[variant.partition(",")[0]].whole]
 
 
 @pytest.fixture
@@ -41,17 +40,17 @@ LAYOUTS = {
 }
 
 
-def passes(samples, centers, way):
+def passes(samples, centers, variant):
     """Return centers and labels as bytes, and how the passes ended."""
-    made = ways.iterate(samples, centers, 3, way)
+    made = variants.iterate(samples, centers, 3, variant)
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
 
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
+@pytest.mark.parametrize("name", [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)])
 def test_passes_in_slabs(name, dtype, slabs):
-    X, centers = {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
+    X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     for algorithm in ITERATING:
         right = passes(Samples(X), centers, algorithm)
         assert passes(Samples(LAYOUTS["another byte order"](X)), centers, algorithm) == right, algorithm
@@ -70,7 +69,7 @@ def test_layouts(layout, dtype, slabs):
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_slabs_and_threads(dtype, slabs, threads):
-    X, centers = ugly.wide_enough(dtype)
+    X, centers = edge_cases.wide_enough(dtype)
     samples = Samples(np.asfortranarray(X))
     assert len(list(samples.slabs())) > 3 * threads
     for algorithm in ITERATING:
@@ -165,7 +164,7 @@ def test_a_bad_value_is_found_in_little_memory(call, place, monkeypatch):
 
 def test_skipped_rows_of_slabs_are_detected(slabs, monkeypatch):
     """The control: each slab leaves out one row."""
-    X, centers = ugly.wide_enough(np.float64)
+    X, centers = edge_cases.wide_enough(np.float64)
     array, right = np.asfortranarray(X), passes(Samples(X), centers, "certified")
     assert passes(Samples(array), centers, "certified") == right
     found = Samples.slabs

@@ -2,18 +2,16 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.environments import importing_tests, program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def memory(*arguments):
-    program = Path(__file__).parent / "memory.py"
-    return subprocess.run(
-        [sys.executable, program, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = program("memory_program", *arguments)
+    return subprocess.run(command, env=importing_tests(), capture_output=True, text=True, timeout=300)
 
 
 def figures(*arguments):

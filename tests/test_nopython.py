@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-import ugly
 from numba import njit, prange
 from numba.core.errors import TypingError
+from support import edge_cases
 
 import numbakmeans
 from numbakmeans import _nopython, jit
@@ -86,9 +86,9 @@ def bits(*parts):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_fit(name, dtype):
-    X, centers = ugly.cases(dtype)[name]
+    X, centers = edge_cases.cases(dtype)[name]
     with np.errstate(all="ignore"):
         right = numbakmeans.fit(X, centers, max_iter=3)
         ours = users_fit(X, centers, 3)
@@ -98,23 +98,23 @@ def test_fit(name, dtype):
 
 def test_the_callers_options_do_not_leak():
     """Reordered or fused sums and raising divisions do not reach the building blocks."""
-    X, centers = ugly.cases(np.float64)["ties but for one bit"]
+    X, centers = edge_cases.cases(np.float64)["ties but for one bit"]
     assert bits(*users_careless_fit(X, centers, 3)) == bits(*users_fit(X, centers, 3))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_nearest(name, dtype):
-    X, centers = ugly.cases(dtype)[name]
+    X, centers = edge_cases.cases(dtype)[name]
     labels, sq_dists, status = users_nearest(X, centers)
     assert bits(labels, sq_dists) == bits(*nearest(Samples(X), centers))
     assert status == jit.OK
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_a_pass_in_two_steps(name, dtype):
-    X, centers = ugly.cases(dtype)[name]
+    X, centers = edge_cases.cases(dtype)[name]
     with np.errstate(all="ignore"):
         right = numbakmeans.fit(X, centers, max_iter=1)
         found = users_update(X, users_nearest(X, centers).labels, centers)
@@ -335,7 +335,7 @@ def test_starts(dtype, k):
 @pytest.mark.parametrize("name", ["normal", "ties but for one bit", "few rows", "not finite"])
 def test_all_threads_give_the_same_bits(name, dtype, threads):
     X, centers = {
-        **ugly.cases(dtype),
+        **edge_cases.cases(dtype),
         "few rows": (np.ones((2, 3), dtype), np.ones((1, 3), dtype)),
         "not finite": (np.full((2, 3), np.nan, dtype), np.ones((1, 3), dtype)),
     }[name]

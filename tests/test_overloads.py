@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import ugly
 from numba import njit
 from numba.core import event
 from numba.core.errors import TypingError
 from numba.extending import overload
-from surroundings import under
+from support import edge_cases
+from support.environments import program, under
 
 import numbakmeans
 from numbakmeans import ClusterError, _nopython, jit, kmeans, kmeans2, vq, whiten
@@ -110,9 +109,9 @@ def test_given_centroids(form):
     assert bits(ours) != bits(kmeans2(data, data[10:14], 4, minit="matrix"))
 
 
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_ugly_data(name):
-    data, centers = ugly.cases(np.float64)[name]
+    data, centers = edge_cases.cases(np.float64)[name]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert bits(clusters(data, centers, 3, "points", "warn")) == bits(
@@ -196,7 +195,7 @@ def test_an_array_of_one_element_is_a_number():
 
 
 def run_inside(cache, layer, *passes):
-    command = [sys.executable, str(Path(__file__).parent / "inside.py"), layer, *passes]
+    command = program("nopython_program", layer, *passes)
     result = subprocess.run(command, env=under(layer, cache), capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -465,9 +464,9 @@ def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
     assert len(answered_by_python) == 3
 
 
-@pytest.mark.parametrize("name", ugly.not_finite(np.float64))
+@pytest.mark.parametrize("name", edge_cases.not_finite(np.float64))
 def test_unchecked_data(name, answered_by_python):
-    data, centers = ugly.not_finite(np.float64)[name]
+    data, centers = edge_cases.not_finite(np.float64)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -486,9 +485,9 @@ def test_unchecked_data(name, answered_by_python):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_ugly_data_with_random_starts(name, dtype):
-    data, centers = ugly.cases(dtype)[name]
+    data, centers = edge_cases.cases(dtype)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -506,7 +505,7 @@ def careless_clusters(data, centers):
 
 @pytest.mark.parametrize("name", ["offset 1e8", "ties on a grid", "odd widths"])
 def test_kernels_ignore_the_callers_options(name, answered_by_python):
-    data, centers = ugly.cases(np.float64)[name]
+    data, centers = edge_cases.cases(np.float64)[name]
     assert bits(careless_clusters(data, centers)) == bits(kmeans2(data, centers, 3))
     assert answered_by_python == []
 

@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 import scipy.cluster.vq
-import ugly
+from support import edge_cases
 
 import numbakmeans
 from numbakmeans import ClusterError, kmeans, kmeans2, vq, whiten
@@ -44,10 +44,10 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layout", ugly.layouts(np.ones((2, 2))))
+@pytest.mark.parametrize("layout", edge_cases.layouts(np.ones((2, 2))))
 def test_layouts_change_nothing(name, dtype, layout):
     X = DATA.astype(dtype)
-    data = ugly.layouts(X)[layout]
+    data = edge_cases.layouts(X)[layout]
     before = copy.deepcopy(data)
     assert same(call(name, data), call(name, X))
     assert np.array_equal(data, before)
@@ -131,7 +131,7 @@ def test_one_dimensional_data(dtype, minit):
 
 
 def test_float32_data_may_start_from_float64_centroids():
-    X, start = ugly.cases(np.float32)["float64 centers"]
+    X, start = edge_cases.cases(np.float32)["float64 centers"]
     assert start.dtype == np.float64
     centroid, label = kmeans2(X, start, iter=1)
     expected = oracle.kmeans2(X, start, 1)
@@ -216,7 +216,7 @@ def test_more_clusters_than_rows(minit):
 
 
 def test_one_warning_per_call_points_at_the_caller():
-    X, centers = ugly.cases(np.float64)["empty clusters"]
+    X, centers = edge_cases.cases(np.float64)["empty clusters"]
     with pytest.warns(UserWarning, match="One of the clusters is empty") as seen:
         kmeans2(X, centers, iter=10)
     assert len(seen) == 1
@@ -227,7 +227,7 @@ def test_one_warning_per_call_points_at_the_caller():
 
 
 def test_an_empty_cluster_raises_in_the_pass_in_which_it_appears():
-    X, centers = ugly.cases(np.float64)["empty clusters"]
+    X, centers = edge_cases.cases(np.float64)["empty clusters"]
     sentence = "One of the clusters is empty. Re-run kmeans with a different initialization."
     with pytest.raises(ClusterError, match=re.escape(sentence)):
         kmeans2(X, centers, missing="raise")
@@ -295,9 +295,9 @@ def test_not_finite(bad):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.not_finite(np.float64))
+@pytest.mark.parametrize("name", edge_cases.not_finite(np.float64))
 def test_without_the_check(name, dtype):
-    X, centers = ugly.not_finite(dtype)[name]
+    X, centers = edge_cases.not_finite(dtype)[name]
     with np.errstate(all="ignore"):
         right = oracle.kmeans2(X, centers, 3)
     with warnings.catch_warnings():

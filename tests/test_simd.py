@@ -1,18 +1,16 @@
 """The register tiles: scores, the two best, edge cases, and which memory they may read."""
 
-import ctypes
 import mmap
-import os
 import platform
 import re
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numba.core.registry import cpu_target
+from support.environments import importing_tests, program
+from support.protected_pages import before_a_protected_page
 
 import numbakmeans._engine.simd as _simd
 from numbakmeans._numba import compiler
@@ -370,18 +368,6 @@ def test_lanes_with_changed_labels(page):
         assert changed(labels, 3, new_labels, 5) % 2**n == sum(1 << lane for lane in lanes)
 
 
-def before_a_protected_page(shape, dtype):
-    """Return an array whose last byte is followed by a page that must not be touched."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    n_pages = -(-size // mmap.PAGESIZE)
-    memory = mmap.mmap(-1, (n_pages + 1) * mmap.PAGESIZE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.mprotect(ctypes.c_void_p(address + n_pages * mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
-    start = n_pages * mmap.PAGESIZE - size
-    return np.frombuffer(memory, dtype, int(np.prod(shape)), start).reshape(shape)
-
-
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 64])
@@ -408,13 +394,8 @@ def test_lanes_are_not_read_or_written_past_the_block(dtype, n_features):
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 def test_the_protected_page_is_protected():
     """The negative control: one element further, the process crashes."""
-    here = Path(__file__).parent
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
-        # With bounds checking, as the suite may run, the program would raise IndexError instead.
-        "NUMBA_BOUNDSCHECK": "0",
-    }
-    command = [sys.executable, str(here / "past_the_end.py")]
+    # With bounds checking, as the suite may run, the program would raise IndexError instead.
+    environment = importing_tests(NUMBA_BOUNDSCHECK="0")
+    command = program("protected_pages")
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)

@@ -1,16 +1,15 @@
 """Programs with threads, pools, forks and Ctrl-C, each in a real process under each threading layer.
 
-They are in the package `situations`. Each must pass, and must fail once its guard is removed.
+They are in the package `support.situations`. Each must pass, and must fail once its guard is removed.
 """
 
 import os
 import signal
 import subprocess
-import sys
 from itertools import product
 
 import pytest
-from surroundings import under
+from support.environments import program, under
 
 #: Seconds after which a situation counts as hanging; and one that may hang without its guard.
 LIMIT, SHORT_LIMIT = 240, 60
@@ -31,7 +30,7 @@ SITUATIONS = (
 
 def run(layer, *arguments, limit=LIMIT, users_cache=None):
     """Run a situation, and return its exit code (None after the time limit) and what it printed."""
-    command = [sys.executable, "-m", "situations", *arguments]
+    command = program("situations", *arguments)
     process = subprocess.Popen(
         command,
         env=under(layer, users_cache, NUMBA_NUM_THREADS="4"),
