@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from support import variants
 
 from numbakmeans._engine import thresholds as at
+from numbakmeans._numba import cache as _cache
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -54,6 +55,14 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=extra)
         items[:] = [item for item in items if not selection.is_extra(item)]
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture
+def cache_folder(tmp_path, monkeypatch):
+    """Let the code cache use this folder alone, and forget its last failure."""
+    monkeypatch.setattr(_cache, "folders", lambda: (tmp_path,))
+    monkeypatch.setattr(_cache, "trouble", "")
+    return tmp_path
 
 
 @pytest.fixture

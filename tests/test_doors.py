@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 from support import doors_program
-from support.environments import TESTS, program, under
+from support.environments import program, under
+from support.package_copies import copy_package
 
 LAYERS = ["omp", "workqueue", "tbb"]
-PACKAGE = TESTS.parent / "numbakmeans"
 OK, UNAVAILABLE = 0, 5
 
 
@@ -104,7 +104,7 @@ def test_nested_parallel_loops(compiled, layer):
 
 def copy_of_the_package(folder, **constants):
     """Return a folder with a copy of the package in which some constants of `doors` are changed."""
-    shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(folder)
     path = folder / "numbakmeans" / "_numba" / "doors.py"
     source = path.read_text()
     for name, value in constants.items():

@@ -8,7 +8,7 @@ import pytest
 from support import edge_cases
 from support.background import run_in_background
 from support.environments import TESTS
-from support.faulty_copies import copy_package, copy_with, run
+from support.package_copies import copy_package, copy_with, run
 
 #: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
 FAULTS = {

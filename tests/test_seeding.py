@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import edge_cases
-from support.faulty_copies import copy_with, run
+from support.package_copies import copy_with, run
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at

@@ -1,4 +1,4 @@
-"""Copies of the package, in which faults are planted."""
+"""Copies of the package, which tests may edit."""
 
 import os
 import shutil
