@@ -1,4 +1,4 @@
-"""Every algorithm gives the oracle's bits, pass by pass, on ugly data, for any number of threads."""
+"""Every algorithm gives the oracle's bits, pass by pass, on edge cases, for any number of threads."""
 
 from fractions import Fraction
 
@@ -53,14 +53,14 @@ def answers():
 @pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ugly_data(name, dtype, variant, threads, answers):
+def test_edge_cases_give_the_oracles_bits(name, dtype, variant, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
 
 @checking
 @pytest.mark.parametrize("variant", [variant for variant in variants.VARIANTS if variant != "small"])
 @pytest.mark.parametrize("name", NAMES)
-def test_bins_that_are_cut_in_two(name, variant, answers, monkeypatch):
+def test_bins_that_are_cut_in_two_change_no_bit(name, variant, answers, monkeypatch):
     """As for a million rows and more; the kernel of small problems never has so many."""
     monkeypatch.setattr(Samples, "many", True)
     X, centers = case(name, np.float64)
@@ -96,7 +96,7 @@ def chosen(monkeypatch):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*NAMES, *LARGER])
-def test_ugly_data_as_users_fit_it(name, dtype, answers, chosen):
+def test_edge_cases_give_the_oracles_bits_as_users_fit_them(name, dtype, answers, chosen):
     X, centers = case(name, dtype)
     expected = answers(name, dtype)
     with np.errstate(all="ignore"):
@@ -119,7 +119,7 @@ def test_a_different_fit_is_detected(answers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*NAMES, *LARGER])
 @pytest.mark.parametrize("variant", [variant for variant in variants.VARIANTS if "yinyang" in variant])
-def test_ugly_data_with_real_costs_of_bounds(name, dtype, variant, answers):
+def test_edge_cases_give_the_oracles_bits_at_the_real_cost_of_bounds(name, dtype, variant, answers):
     """None of it is large enough for the plan itself to choose bounds."""
     assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
@@ -133,7 +133,7 @@ def test_ugly_data_with_real_costs_of_bounds(name, dtype, variant, answers):
         (np.float32, 16, "certified"),
     ],
 )
-def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
+def test_larger_data_gives_lloyds_bits_as_users_fit_it(dtype, n_features, expected, chosen):
     rng = np.random.default_rng(n_features)
     means = rng.normal(size=(64, n_features))
     X = (means[rng.integers(64, size=20_000)] + rng.normal(size=(20_000, n_features)) * 0.4).astype(dtype)
@@ -149,7 +149,7 @@ def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
 @pytest.mark.parametrize("variant", ["lloyd", "certified", "certified, transposed"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_nearest_centers_of_ugly_data(name, dtype, variant, threads):
+def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, threads):
     X, centers = case(name, dtype)
     with np.errstate(all="ignore"):
         right_labels, right = oracle.assign(X, centers)
@@ -216,7 +216,7 @@ def test_bounds_hold_in_every_pass(name, dtype, variant):
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 @pytest.mark.parametrize("n_lowering", [0, 5, 12])
-def test_predicted_shares_left_open(step, n_lowering):
+def test_shares_left_open_are_predicted(step, n_lowering):
     rng = np.random.default_rng(step)
     X = rng.normal(size=(50, 8))
     algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), NO_TRANSFORM)
@@ -297,7 +297,7 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
 @checking
 @pytest.mark.parametrize(("checking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("transposes", [False, True])
-def test_unchecked_bounds(checking, kept, transposes, monkeypatch, threads):
+def test_bounds_are_checked_only_while_that_pays(checking, kept, transposes, monkeypatch, threads):
     """Bounds are checked only as long as that pays; results are right either way."""
     monkeypatch.setattr(
         _plan, "costs", lambda *_: variants.FREE._replace(checked=1.0, checking=checking, kept=kept)
@@ -363,7 +363,7 @@ MANY_CHUNKS = [
 @checking
 @pytest.mark.parametrize(("name", "variant"), MANY_CHUNKS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_chunks_for_each_thread(dtype, name, variant, small_chunks, threads, answers):
+def test_many_chunks_for_each_thread_change_no_bit(dtype, name, variant, small_chunks, threads, answers):
     assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
 
@@ -392,7 +392,7 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
 
 @checking
 @pytest.mark.parametrize("variant", variants.VARIANTS)
-def test_blocks_of_every_width(variant, monkeypatch):
+def test_blocks_of_every_width_change_no_bit(variant, monkeypatch):
     X, centers = edge_cases.cases(np.float64)["odd widths"]
     expected = expected_passes(X, centers)
     for lanes in (16, 32, 64, 128):
@@ -523,7 +523,7 @@ def test_few_parts_are_kept(n_features, n_clusters, value, solvers, monkeypatch)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])
-def test_small_passes_in_several_calls(stop_on_empty, monkeypatch):
+def test_small_passes_in_several_calls_give_the_bits_of_one(stop_on_empty, monkeypatch):
     """The last block is not full; an empty cluster stays empty, even in a call that moves no row."""
     X = np.random.default_rng(0).normal(size=(601, 3))
     starts = {"full": X[:9], "empty": np.append(X[:8], [[1e9] * 3], 0)}

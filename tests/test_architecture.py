@@ -134,7 +134,7 @@ def added(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)])
-def test_an_algorithm_that_is_added_by_the_page(name, dtype, added):
+def test_an_algorithm_that_is_added_by_the_page_gives_the_oracles_bits(name, dtype, added):
     added()
     X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     assert differences(X, centers, expected_passes(X, centers), "plain") == []

@@ -74,7 +74,7 @@ def test_an_entry_that_cannot_be_read_is_refused(cache_folder):
     assert compiled() == (1, 0)
 
 
-def test_the_disk_is_full(cache_folder, monkeypatch):
+def test_a_full_disk_is_trouble_not_an_error(cache_folder, monkeypatch):
     opened = Path.open
 
     def full(path, mode="r", *more):

@@ -12,7 +12,7 @@ from numbakmeans._cli.info import _entries
 from numbakmeans._numba import cache as _cache
 
 
-def test_a_cache_that_is_off():
+def test_a_cache_that_is_off_keeps_nothing():
     assert result("off") == [0, 0, 0, ""]
 
 
@@ -20,7 +20,7 @@ def test_a_cache_that_is_off():
     ("setting", "expected"),
     [("off", []), ("OFF", []), ("here", ["here"])],
 )
-def test_the_environment_variable(setting, expected, tmp_path, monkeypatch):
+def test_the_environment_variable_names_the_folder(setting, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBAKMEANS_CACHE_DIR", setting if setting != "here" else str(tmp_path / "here"))
     _cache.folders.cache_clear()
     try:
@@ -30,7 +30,7 @@ def test_the_environment_variable(setting, expected, tmp_path, monkeypatch):
         _cache.folders.cache_clear()
 
 
-def test_no_home_folder(tmp_path, monkeypatch):
+def test_without_a_home_folder_code_is_kept_with_the_package(tmp_path, monkeypatch):
     """Code that is kept with the package is still found."""
 
     def homeless():
@@ -55,7 +55,7 @@ def test_no_home_folder(tmp_path, monkeypatch):
         _cache.folders.cache_clear()
 
 
-def test_no_folder_is_writable(tmp_path, monkeypatch):
+def test_without_a_writable_folder_code_is_compiled_but_lost(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(_cache, "folders", lambda: (tmp_path / "file" / "a", tmp_path / "file" / "b"))
     monkeypatch.setattr(_cache, "lost", 0)

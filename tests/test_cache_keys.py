@@ -196,7 +196,7 @@ print(json.dumps([cache.key_of('numbakmeans._engine.kernels.small', 'solve', ())
     assert plain[0] != changed[0]
 
 
-def test_settings_that_change_while_a_function_is_compiled(cache_folder, monkeypatch):
+def test_code_is_not_kept_if_settings_change_while_it_is_compiled(cache_folder, monkeypatch):
     asked = key()
     monkeypatch.setattr(numba.config, "OPT", 1)
     _cache.store(asked, Code(b"", "", ""))

@@ -51,7 +51,7 @@ def test_empty_clusters_keep_their_center():
     assert np.array_equal(result.centers[3:], centers[3:])
 
 
-def test_infinite_inertia():
+def test_inertia_may_be_infinite():
     X = np.array([[1e200], [-1e200]])
     assert fit(X, np.array([[0.0]])).inertia == np.inf
 

@@ -92,7 +92,7 @@ needs_mount = pytest.mark.skipif(not can_mount(), reason="no mounts of one's own
 
 
 @needs_mount
-def test_read_only_install_and_no_home(tmp_path, expected):
+def test_a_read_only_install_without_a_home_gives_right_answers(tmp_path, expected):
     site = copy(tmp_path / "site" / "numbakmeans")
     home = tmp_path / "home"
     home.mkdir()
@@ -129,7 +129,7 @@ def test_read_only_install_and_no_home(tmp_path, expected):
 
 
 @needs_mount
-def test_full_disk(tmp_path, expected):
+def test_a_full_disk_gives_right_answers(tmp_path, expected):
     small = mounted('mount -t tmpfs -o size=4k,mode=755 none "$1"; : "$2"', str(tmp_path), "")
     listing = f"{PROGRAM}\nfrom pathlib import Path\nassert not list(Path({str(tmp_path)!r}).rglob('.*'))\n"
     surroundings = {"before": small, "program": listing, "NUMBAKMEANS_CACHE_DIR": str(tmp_path)}
@@ -142,7 +142,7 @@ def test_full_disk(tmp_path, expected):
     assert "No space left" in error
 
 
-def test_damaged_stale_and_foreign_files(tmp_path, expected):
+def test_damaged_stale_and_foreign_files_are_replaced(tmp_path, expected):
     def again(*more):
         return finish(start("float64", "vq,++", *more, NUMBAKMEANS_CACHE_DIR=str(tmp_path)))
 
@@ -184,7 +184,7 @@ X = np""",
 )
 
 
-def test_eight_processes_race_on_an_empty_cache(tmp_path):
+def test_eight_processes_may_race_on_an_empty_cache(tmp_path):
     (tmp_path / "a").mkdir()
     here = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path / "a")}
     outcomes = [finish(process) for process in [start(*arguments, **here) for arguments in EIGHT]]
@@ -245,7 +245,7 @@ print(json.dumps([code, "eruptions" in out.getvalue(), *fitted(np.arange(20.0).r
 """
 
 
-def test_a_vendored_copy_beside_the_installed_one(tmp_path):
+def test_a_vendored_copy_works_beside_the_installed_one(tmp_path):
     """Vendoring tools rewrite the imports; both copies work at once, with one kernel lock."""
     vendor = copy(
         tmp_path / "acme" / "_vendor" / "numbakmeans",

@@ -49,7 +49,7 @@ def passes(samples, centers, variant):
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)])
-def test_passes_in_slabs(name, dtype, slabs):
+def test_passes_in_slabs_give_the_same_bits(name, dtype, slabs):
     X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     for algorithm in ITERATING:
         right = passes(Samples(X), centers, algorithm)
@@ -58,7 +58,7 @@ def test_passes_in_slabs(name, dtype, slabs):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts(layout, dtype, slabs):
+def test_every_layout_gives_the_same_bits(layout, dtype, slabs):
     X = np.random.default_rng(7).normal(size=(300, 3)).astype(dtype)
     array = LAYOUTS[layout](X)
     array.flags.writeable = False
@@ -68,7 +68,7 @@ def test_layouts(layout, dtype, slabs):
 
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_slabs_and_threads(dtype, slabs, threads):
+def test_many_slabs_and_threads_give_the_same_bits(dtype, slabs, threads):
     X, centers = edge_cases.wide_enough(dtype)
     samples = Samples(np.asfortranarray(X))
     assert len(list(samples.slabs())) > 3 * threads
@@ -85,7 +85,7 @@ def test_many_slabs_and_threads(dtype, slabs, threads):
 
 @pytest.mark.parametrize("method", ["points", "++", "random"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_seeding_in_slabs(dtype, method, slabs, threads):
+def test_seeding_in_slabs_gives_the_same_bits(dtype, method, slabs, threads):
     X = np.random.default_rng(3).normal(size=(5003, 9)).astype(dtype)
     for array in (np.asfortranarray(X), X[:, ::-1].copy()[:, ::-1]):
         right = seed(Samples(X), 20, method, np.random.default_rng(5))
@@ -115,7 +115,7 @@ def whole_face(X):
 )
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("copied", [False, True])
-def test_dtypes(given, working, order, copied, slabs, monkeypatch):
+def test_every_dtype_gives_the_bits_of_its_working_dtype(given, working, order, copied, slabs, monkeypatch):
     if copied:
         monkeypatch.setattr(at, "MAX_COPY_BYTES", 10**6)
     X = np.random.default_rng(7).integers(0, 100, size=(300, 3)) % (2 if given is bool else 100)
@@ -128,7 +128,7 @@ def test_integers_beyond_2_to_53_are_rounded(slabs):
     assert whole_face(X) == whole_face(X.astype(np.float64))
 
 
-def test_a_bad_value_in_a_later_slab(slabs):
+def test_a_bad_value_in_a_later_slab_is_found(slabs):
     X = np.zeros((300, 2), order="F")
     X[200, 1] = np.inf
     with pytest.raises(ValueError, match="data has inf in row 200, column 1"):
@@ -138,7 +138,7 @@ def test_a_bad_value_in_a_later_slab(slabs):
 
 
 @pytest.mark.parametrize("given", [np.float32, np.float16, np.int16])
-def test_data_from_a_file(given, tmp_path, slabs):
+def test_data_mapped_from_a_file_gives_the_same_bits(given, tmp_path, slabs):
     X = np.random.default_rng(7).integers(0, 100, size=(300, 3)).astype(given)
     X.tofile(tmp_path / "rows")
     mapped = np.memmap(tmp_path / "rows", given, "r", shape=X.shape)

@@ -38,7 +38,7 @@ def figures(*arguments):
         ("points", "wide, mapped float16"),
     ],
 )
-def test_memory_of_a_call(call, given):
+def test_a_call_takes_no_more_memory_than_allowed(call, given):
     taken, allowed, _ = figures(call, given)
     assert taken <= allowed
 
@@ -46,7 +46,7 @@ def test_memory_of_a_call(call, given):
 @pytest.mark.parametrize(
     ("call", "given"), [("fit", "few features, C float32"), ("fit, many", "wide, C float32")]
 )
-def test_memory_with_and_without_pruning(call, given, monkeypatch):
+def test_a_lean_call_takes_less_memory(call, given, monkeypatch):
     freely, allowed, _ = figures(call, given)
     assert freely <= allowed
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")

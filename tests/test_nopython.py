@@ -87,7 +87,7 @@ def bits(*parts):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_fit(name, dtype):
+def test_fit_gives_pythons_bits(name, dtype):
     X, centers = edge_cases.cases(dtype)[name]
     with np.errstate(all="ignore"):
         right = numbakmeans.fit(X, centers, max_iter=3)
@@ -104,7 +104,7 @@ def test_the_callers_options_do_not_leak():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_nearest(name, dtype):
+def test_nearest_gives_pythons_bits(name, dtype):
     X, centers = edge_cases.cases(dtype)[name]
     labels, sq_dists, status = users_nearest(X, centers)
     assert bits(labels, sq_dists) == bits(*nearest(Samples(X), centers))
@@ -113,7 +113,7 @@ def test_nearest(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_a_pass_in_two_steps(name, dtype):
+def test_nearest_and_update_make_one_pass_of_fit(name, dtype):
     X, centers = edge_cases.cases(dtype)[name]
     with np.errstate(all="ignore"):
         right = numbakmeans.fit(X, centers, max_iter=1)
@@ -193,7 +193,7 @@ def assert_blocks(X, centers):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
-def test_layouts(dtype):
+def test_any_layout_gives_pythons_bits(dtype):
     for n_samples in (60, 12_000):  # Python solves the second one
         X = (50 * np.random.default_rng(0).normal(size=(n_samples, 4))).astype(dtype)
         for array in layouts(X).values():
@@ -201,7 +201,7 @@ def test_layouts(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_dtypes(dtype):
+def test_any_integer_dtype_gives_pythons_bits(dtype):
     for n_samples in (60, 12_000):
         X = np.random.default_rng(0).integers(0, 250, size=(n_samples, 4)).astype(np.int64)
         X = X > 99 if dtype is bool else (X - 130).astype(dtype)
@@ -209,13 +209,13 @@ def test_dtypes(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_labels_of_any_integer_dtype(dtype):
+def test_labels_may_have_any_integer_dtype(dtype):
     X = np.random.default_rng(0).normal(size=(60, 3))
     labels = (np.arange(60) % 2).astype(dtype)
     assert bits(*users_update(X, labels, X[:2])) == bits(*jit.update(X, labels, X[:2]))
 
 
-def test_labels_that_no_float_represents():
+def test_labels_that_no_float_represents_are_refused():
     labels = np.array([0, 2**63 + 1, 1], np.uint64)
     assert users_update(np.ones((3, 1)), labels, np.ones((2, 1))).status == jit.BAD_LABEL
     assert users_update(np.ones((3, 1)), labels[::2], np.ones((2, 1))).status == jit.BAD_SHAPE
@@ -321,7 +321,7 @@ def test_other_arguments_are_refused(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [1, 2, 7, 50])
-def test_starts(dtype, k):
+def test_starts_are_those_of_python(dtype, k):
     X = np.random.default_rng(0).normal(size=(1000, 3)).astype(dtype)
     ours, right = np.random.default_rng(5), np.random.default_rng(5)
     points, plus_plus = users_starts(X, k, ours)
@@ -348,7 +348,7 @@ def test_all_threads_give_the_same_bits(name, dtype, threads):
     assert (found[0].status == jit.OK) == (name != "not finite")
 
 
-def test_inside_a_prange(threads):
+def test_fits_inside_a_prange_give_pythons_bits(threads):
     data = np.random.default_rng(1).normal(size=(40, 50, 3))
     data[7, 3, 1] = np.nan
     labels, inertias, status = many_fits(data, data[:, :4])
@@ -549,7 +549,7 @@ def test_bad_input_gives_a_status(name):
     ("labels", "status"),
     [([0, 1, 2], jit.OK), ([0, 1, 3], jit.BAD_LABEL), ([-1, 0, 0], jit.BAD_LABEL), ([0, 0], jit.BAD_SHAPE)],
 )
-def test_labels_out_of_range(labels, status):
+def test_labels_out_of_range_give_a_status(labels, status):
     found = users_update(np.arange(6.0).reshape(3, 2), np.array(labels), np.zeros((3, 2)))
     assert found.status == status
     assert np.isnan(found.centers).all() == (status != jit.OK)

@@ -100,7 +100,7 @@ def same_state(one, other):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_given_centroids(form):
+def test_kmeans2_from_given_centroids_gives_pythons_bits(form):
     data = FORMS[form]
     start = data[:4].astype(np.float64)
     ours = clusters(data, start, 4, "matrix", "raise")
@@ -110,7 +110,7 @@ def test_given_centroids(form):
 
 
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_ugly_data(name):
+def test_edge_cases_give_pythons_bits(name):
     data, centers = edge_cases.cases(np.float64)[name]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -120,7 +120,7 @@ def test_ugly_data(name):
         assert bits(codes(data, centers)) == bits(vq(data, centers))
 
 
-def test_defaults():
+def test_defaults_are_those_of_python():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert bits(clusters_by_default(X, X[:5])) == bits(kmeans2(X, X[:5]))
@@ -128,7 +128,7 @@ def test_defaults():
 
 @pytest.mark.parametrize("form", ["float64", "1-D float32"])
 @pytest.mark.parametrize("minit", ["points", "++", "random"])
-def test_random_starts(form, minit):
+def test_random_starts_give_pythons_bits(form, minit):
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     data = FORMS[form]
     with warnings.catch_warnings():
@@ -140,7 +140,7 @@ def test_random_starts(form, minit):
             assert same_state(ours, right)
 
 
-def test_a_random_start_with_more_features_than_rows():
+def test_a_random_start_with_more_features_than_rows_gives_pythons_bits():
     data = RNG.normal(size=(5, 9))
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with warnings.catch_warnings():
@@ -152,7 +152,7 @@ def test_a_random_start_with_more_features_than_rows():
 
 
 @pytest.mark.parametrize("form", ["float64", "float32, Fortran order", "1-D float32"])
-def test_vq_and_whiten(form):
+def test_vq_and_whiten_give_pythons_bits(form):
     data = FORMS[form]
     assert bits(codes(data, data[:4])) == bits(vq(data, data[:4]))
     assert bits([whitened(data)]) == bits([whiten(data)])
@@ -160,7 +160,7 @@ def test_vq_and_whiten(form):
 
 
 @pytest.mark.parametrize("form", ["float64", "1-D float32"])
-def test_kmeans(form):
+def test_kmeans_gives_pythons_bits(form):
     data = FORMS[form]
     book, distortion = refined(data, data[:6], 1e-5)
     right, right_distortion = kmeans(data, data[:6])
@@ -201,7 +201,7 @@ def run_inside(cache, layer, *passes):
     return json.loads(result.stdout)
 
 
-def test_every_situation_under_every_layer(tmp_path):
+def test_every_situation_under_every_layer_gives_pythons_bits(tmp_path):
     """The first layer compiles, and the others find its code in Numba's cache."""
     for layer in ("omp", "workqueue", "tbb"):
         assert run_inside(tmp_path, layer) == []
@@ -442,7 +442,7 @@ def test_other_problems_are_answered_by_python(n_samples, n_features, k, answere
                 by_default(data, np.ones_like(start), 3, True)
 
 
-def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
+def test_an_empty_cluster_is_reported_after_a_kernel_has_drawn(answered_by_python):
     data = np.repeat([[1.0, 2.0], [3.0, 4.0]], 20, axis=0)
     for call in (by_points_with_a_warning, by_picks):
         ours, right = np.random.default_rng(4), np.random.default_rng(4)
@@ -465,7 +465,7 @@ def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
 
 
 @pytest.mark.parametrize("name", edge_cases.not_finite(np.float64))
-def test_unchecked_data(name, answered_by_python):
+def test_unchecked_data_gives_pythons_bits(name, answered_by_python):
     data, centers = edge_cases.not_finite(np.float64)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -486,7 +486,7 @@ def test_unchecked_data(name, answered_by_python):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_ugly_data_with_random_starts(name, dtype):
+def test_edge_cases_with_random_starts_give_pythons_bits(name, dtype):
     data, centers = edge_cases.cases(dtype)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -566,7 +566,7 @@ def test_the_hook_that_every_program_loads_is_light():
     [("import scipy.cluster.vq", ""), ("", "assert 'scipy.cluster' not in sys.modules")],
     ids=["loaded first", "loaded later"],
 )
-def test_scipys_own_names(before, after):
+def test_scipys_own_names_mean_ours_in_nopython_code(before, after):
     result = run(SCIPY.format(before=before, after=after))
     assert (result.returncode, result.stdout) == (0, "True SourceFileLoader\n"), result.stderr
 
@@ -641,7 +641,7 @@ context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == HOOK
 """
 
 
-def test_a_lazily_loaded_name():
+def test_a_lazily_loaded_name_is_found():
     result = run(LAZY)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "[0, 1, 1, 1]\n"

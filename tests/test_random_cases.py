@@ -58,7 +58,7 @@ def differences(X, centers, n_iter, right):
 
 @settings(max_examples=150)
 @given(problems())
-def test_algorithms(problem):
+def test_every_variant_gives_the_oracles_bits(problem):
     X, centers, n_iter, threads, asked = problem
     before = numba.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):

@@ -129,7 +129,7 @@ def compare_case(number):
     return kind, compare_passes(data, start if data.ndim == 2 else start[:, 0])
 
 
-def test_random_cases():
+def test_random_cases_match_scipys_but_for_rounding():
     kinds = {"start": 0, "refused": 0, "singular": 0}
     n_different = 0
     for number in range(N_CASES):

@@ -42,14 +42,14 @@ def pick_case(X, first, uniforms):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", edge_cases.cases(np.float64))
-def test_plus_plus_on_ugly_data(name, dtype, quantized, threads):
+def test_plus_plus_picks_the_oracles_rows_of_edge_cases(name, dtype, quantized, threads):
     X, centers = edge_cases.cases(dtype)[name]
     rng = np.random.default_rng(4)
     assert pick_case(X, int(rng.integers(len(X))), rng.random(len(centers)).tolist())
 
 
 @pytest.mark.parametrize("edge", [0.0, 1e-300, 0.5, np.nextafter(1, 0)])
-def test_plus_plus_at_the_edges_of_the_draw(edge, quantized, threads):
+def test_plus_plus_picks_the_oracles_rows_at_the_edges_of_the_draw(edge, quantized, threads):
     X, _ = edge_cases.cases(np.float64)["normal"]
     assert pick_case(X, 3, [edge] * 5)
     # Where rounding leaves the last running sum below the draw, SciPy raises IndexError.
@@ -68,7 +68,7 @@ def test_some_data_leaves_the_last_running_sum_below_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_plus_plus_over_many_leaves(dtype, quantized, threads):
+def test_plus_plus_picks_the_oracles_rows_over_many_leaves(dtype, quantized, threads):
     X, _ = edge_cases.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
     assert plan.n_tasks == threads
@@ -83,7 +83,7 @@ def test_too_many_features_are_not_quantized(monkeypatch):
     assert seeding.quantization_step(samples)[1] == 0
 
 
-def test_fewer_distinct_rows_than_picks(quantized, threads):
+def test_plus_plus_picks_the_oracles_rows_once_distinct_ones_run_out(quantized, threads):
     X = np.repeat(np.eye(3), 20, axis=0)
     assert pick_case(X, 0, [0.2, 0.9, 0.3, 0.7, 0.1])
 
@@ -275,7 +275,7 @@ def test_the_factor_is_choleskys():
 
 
 @pytest.mark.parametrize("dependent", [0, 3, 7])
-def test_the_factor_of_a_singular_matrix(dependent):
+def test_a_singular_matrix_has_a_factor(dependent):
     A = np.random.default_rng(2).normal(size=(30, 8))
     A[:, dependent] = 2 * A[:, (dependent + 1) % 8] - A[:, (dependent + 2) % 8]
     matrix = A.T @ A

@@ -46,7 +46,7 @@ def expected():
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("layer", ["omp", "workqueue", "tbb"])
-def test_one_answer(layer, threads, expected):
+def test_every_layer_and_number_of_threads_gives_the_same_bits(layer, threads, expected):
     result = run(layer, threads)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
@@ -67,7 +67,7 @@ def on_target(request):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "native"])
-def test_one_answer_on_every_other_target(target, threads, expected, on_target):
+def test_every_other_target_gives_the_same_bits(target, threads, expected, on_target):
     require(target)
     if like_native(target):
         pytest.skip("this machine's own vectors are these")

@@ -102,7 +102,7 @@ def check_marks(arrays, scores, allocate):
 @pytest.mark.parametrize("n_features", [1, 2, 3, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2, 5])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
+def test_a_tile_scores_rows_against_panels(dtype, n_features, n_panels, narrow):
     arrays = buffers(dtype, n_features, n_panels, narrow=narrow)
     fill(*arrays[:4])
     check(arrays)
@@ -165,7 +165,7 @@ def check_lanes(dtype, n_features, n_panels, narrow, allocate):
 @pytest.mark.parametrize("n_features", [1, 2, 3, 8, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_scores_of_transposed_rows(dtype, n_features, n_panels, narrow):
+def test_lanes_score_transposed_rows(dtype, n_features, n_panels, narrow):
     check_lanes(dtype, n_features, n_panels, narrow, np.empty)
 
 
@@ -315,7 +315,7 @@ def find_sq_dists(row, centers, candidates, n_candidates, sq_dists):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 7, 16, 37])
 @pytest.mark.parametrize("page", [False, True])
-def test_distances_of_some_pairs(dtype, n_features, page):
+def test_distances_of_some_pairs_are_right(dtype, n_features, page):
     allocate = allocator(page)
     rng = np.random.default_rng(n_features)
     row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
@@ -340,7 +340,7 @@ def lanes_of(X):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 8])
-def test_nearest_of_some_centers(dtype, n_features):
+def test_the_nearest_of_some_centers_is_found(dtype, n_features):
     rng = np.random.default_rng(n_features)
     block = rng.integers(-3, 3, size=(n_features, 3 * lanes_of(np.empty(0, dtype)))).astype(dtype)
     centers = rng.integers(-3, 3, size=(40, n_features + 2)).astype(np.float64)
@@ -357,7 +357,7 @@ def changed(labels, first, new_labels, lane):
 
 
 @pytest.mark.parametrize("page", [False, True])
-def test_lanes_with_changed_labels(page):
+def test_lanes_with_changed_labels_are_found(page):
     allocate, n = allocator(page), _simd.CHANGED_LANES
     labels, new_labels = allocate((n + 3,), np.int32), allocate((n + 5,), np.int64)
     labels[:], new_labels[:] = 2**31 - 1, 2**31 - 1

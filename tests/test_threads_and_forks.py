@@ -62,13 +62,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
         "interrupt_loading",
     ],
 )
-def test_ctrl_c(situation):
+def test_ctrl_c_stops_a_call(situation):
     # Under this layer there is also a lock, which must be free afterwards.
     code, output = run("workqueue", situation)
     assert code == 0, output
 
 
-def test_inputs_that_change_meanwhile():
+def test_results_are_well_formed_if_inputs_change_meanwhile():
     code, output = run("omp", "changing_input")
     assert code == 0, output
 
@@ -82,7 +82,7 @@ def users_cache(tmp_path_factory):
 @pytest.mark.parametrize(
     ("situation", "layer"), [*product(SITUATIONS, LAYERS), ("fork_beside_short_kernels", "tbb")]
 )
-def test_survives(situation, layer, users_cache):
+def test_a_situation_is_survived(situation, layer, users_cache):
     code, output = run(layer, situation, users_cache=users_cache)
     assert code == 0, output
 
@@ -119,7 +119,7 @@ TIMES = 5
 
 
 @pytest.mark.parametrize(("situation", "layer", "guard"), CONTROLS)
-def test_dies_without_its_guard(situation, layer, guard):
+def test_a_situation_is_not_survived_without_its_guard(situation, layer, guard):
     codes, words = CONTROLS[situation, layer, guard]
     # Without its guard a race fails only by chance: once in a few attempts is enough.
     for _ in range(TIMES):
