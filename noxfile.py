@@ -21,6 +21,7 @@ CORE = (
     "tests/test_sizes.py",
     "tests/test_entries.py",
     "tests/test_nopython.py",
+    "tests/test_workspace.py",
 )
 CACHE = ("tests/test_cache.py", "tests/test_cache_keys.py", "tests/test_cache_folders.py")
 
@@ -56,7 +57,8 @@ def newest(session, releases):
     session.install("-e", ".[test]")
     more = ["--pre"] if releases == "pre" else []
     session.install("--upgrade", *more, "numba", "numpy")
-    session.run("pytest", "tests/test_numba_inside.py", *CORE, *CACHE, "tests/test_overloads.py")
+    numbas = ("tests/test_numba_inside.py", "tests/test_overloads.py", "tests/test_hook.py")
+    session.run("pytest", *numbas, *CORE, *CACHE)
 
 
 @nox.session(python=PYTHONS[0])
@@ -74,6 +76,7 @@ def layers(session, layer):
         "settings",
         "planted_faults",
         "installs",
+        "warmup",
         "fuzz",
         "files",
         "plot",
@@ -96,6 +99,7 @@ def bounds(session):
         "doors",
         "settings",
         "installs",
+        "warmup",
         "soak",
         "fuzz",
         "jit",

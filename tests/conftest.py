@@ -26,6 +26,7 @@ LONG = (
     "test_settings.py",
     "test_planted_faults.py",
     "test_threads_and_forks.py",
+    "test_warmup.py",
     "test_installs.py",
     "test_overloads.py",
     "test_nopython.py",

@@ -5,7 +5,7 @@ This folder's parent is on the path, under pytest and in these processes alike (
 edge_cases         data that breaks k-means implementations, and arrays in every layout
 variants           the algorithms, and the variants of them that the plan may choose
 caching            a kernel that tests cache, and processes that use the cache
-comparison         compares the passes of an algorithm with the oracle's
+comparison         compares results bit for bit, and the passes of an algorithm with the oracle's
 background         results computed ahead of the tests that wait for them
 environments       environments and commands of processes
 package_copies     copies of the package, which tests may edit

@@ -1,4 +1,4 @@
-"""Compare the passes of an algorithm with the oracle's, bit for bit."""
+"""Compare results bit for bit, and the passes of an algorithm with the oracle's."""
 
 import numpy as np
 import oracle
@@ -7,6 +7,11 @@ from numbakmeans._engine.samples import Samples
 from support import variants
 
 PASSES = 4
+
+
+def bits(*parts):
+    """Return the dtypes and bytes of some results."""
+    return [(np.asarray(part).dtype, np.asarray(part).tobytes()) for part in parts]
 
 
 def expected_passes(X, centers):
