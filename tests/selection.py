@@ -49,8 +49,7 @@ QUICK = {
     "test_sums.py",
     "test_thresholds.py",
 }
-#: Slow ones of them, and cases of other files that are quick.
-SLOW = {"test_all_means_are_right_after_recomputing"}
+#: Cases of other files that are quick.
 QUICK_CASES = {
     ("test_algorithms.py", "test_edge_cases_give_the_oracles_bits"): lambda p: (
         p["dtype"].__name__ == "float32" and p["threads"] == 3 and "many panels," not in p["name"]
@@ -97,4 +96,4 @@ def is_quick(item):
     parameters = _parameters(item)
     if (file, function) in QUICK_CASES:
         return QUICK_CASES[file, function](parameters)
-    return file in QUICK and function not in SLOW and parameters.get("threads", 3) == 3
+    return file in QUICK and parameters.get("threads", 3) == 3

@@ -45,11 +45,8 @@ def test_every_rule_takes_something_out_and_leaves_the_rest_in(runs):
     assert everyday == {("test_installs.py", "test_a_race_of_colliding_names_is_noticed")}
     assert unused(selection.QUICK_CASES, runs["quick"]) == set()
     assert {file for file, _ in runs["quick"]} >= selection.QUICK
-    slow = {name.partition("[")[0] for file, name in runs["day"] - runs["quick"] if file in selection.QUICK}
-    assert slow >= selection.SLOW
     # The negative control.
     assert unused({("test_fit.py", "test_that_is_gone")}, extra) != set()
-    assert "test_that_is_gone" not in slow
 
 
 def test_a_test_that_is_named_runs():
