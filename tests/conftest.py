@@ -9,10 +9,11 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "8")
 import numba
 import pytest
 import selection
-import ways
 from hypothesis import HealthCheck, settings
+from support import variants
 
 from numbakmeans._engine import thresholds as at
+from numbakmeans._numba import cache as _cache
 
 settings.register_profile(
     "suite", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -25,6 +26,7 @@ LONG = (
     "test_settings.py",
     "test_planted_faults.py",
     "test_threads_and_forks.py",
+    "test_warmup.py",
     "test_installs.py",
     "test_overloads.py",
     "test_nopython.py",
@@ -57,9 +59,17 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture
+def cache_folder(tmp_path, monkeypatch):
+    """Let the code cache use this folder alone, and forget its last failure."""
+    monkeypatch.setattr(_cache, "folders", lambda: (tmp_path,))
+    monkeypatch.setattr(_cache, "trouble", "")
+    return tmp_path
+
+
+@pytest.fixture
 def bounds_checked(monkeypatch):
-    """Check the bounds of all rows (`ways.ask_all`): a plan that users never get, to test the bounds."""
-    ways.ask_all(monkeypatch.setattr)
+    """Check the bounds of all rows: a plan that users never get, to test the bounds."""
+    variants.check_all_bounds(monkeypatch.setattr)
 
 
 @pytest.fixture(params=[1, 3, 8])

@@ -7,19 +7,23 @@ thread counts, layers, processors and planted faults, which repeat in another se
 
 #: Functions some of whose cases only a full run has: (file, function) -> parameters -> is it one of these?
 EXTRA = {
-    ("test_settings.py", "test_one_answer"): lambda p: (
+    ("test_settings.py", "test_every_layer_and_number_of_threads_gives_the_same_bits"): lambda p: (
         (p["layer"], p["threads"]) not in {("omp", 1), ("omp", 3), ("workqueue", 2), ("tbb", 8)}
     ),
-    ("test_settings.py", "test_one_answer_on_every_other_target"): lambda p: (
+    ("test_settings.py", "test_every_other_target_gives_the_same_bits"): lambda p: (
         (p["target"], p["threads"]) not in {("512-bit vectors", 8), ("AVX2", 2), ("SSE, not fused", 3)}
     ),
-    ("test_threads_and_forks.py", "test_survives"): lambda p: p["layer"] != "omp",
-    ("test_threads_and_forks.py", "test_dies_without_its_guard"): lambda p: p["layer"] != "omp",
-    ("test_doors.py", "test_any_state_of_our_cache"): lambda p: p["state"] not in ("off", "damaged"),
-    ("test_doors.py", "test_a_users_cached_function_in_a_process_that_has_not_imported_us"): lambda p: (
+    ("test_threads_and_forks.py", "test_a_situation_is_survived"): lambda p: p["layer"] != "omp",
+    ("test_threads_and_forks.py", "test_a_situation_is_not_survived_without_its_guard"): lambda p: (
         p["layer"] != "omp"
     ),
-    ("test_doors.py", "test_after_a_fork"): lambda p: p["layer"] != "omp",
+    ("test_doors.py", "test_a_users_cached_function_runs_in_any_state_of_our_cache"): lambda p: (
+        p["state"] not in ("off", "damaged")
+    ),
+    ("test_doors.py", "test_a_users_cached_function_runs_in_a_process_that_has_not_imported_us"): lambda p: (
+        p["layer"] != "omp"
+    ),
+    ("test_doors.py", "test_a_users_cached_function_runs_after_a_fork"): lambda p: p["layer"] != "omp",
     ("test_planted_faults.py", "test_a_fault_is_found"): lambda p: p["fault"] not in first_faults(),
     ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"): lambda p: True,
 }
@@ -45,17 +49,16 @@ QUICK = {
     "test_sums.py",
     "test_thresholds.py",
 }
-#: Slow ones of them, and cases of other files that are quick.
-SLOW = {"test_all_means_are_right_in_the_end"}
+#: Cases of other files that are quick.
 QUICK_CASES = {
-    ("test_algorithms.py", "test_ugly_data"): lambda p: (
+    ("test_algorithms.py", "test_edge_cases_give_the_oracles_bits"): lambda p: (
         p["dtype"].__name__ == "float32" and p["threads"] == 3 and "many panels," not in p["name"]
     ),
-    ("test_seeding.py", "test_plus_plus_on_ugly_data"): lambda p: p["threads"] == 3,
+    ("test_seeding.py", "test_plus_plus_picks_the_oracles_rows_of_edge_cases"): lambda p: p["threads"] == 3,
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
-    ("test_nopython.py", "test_fit"): lambda p: p["dtype"].__name__ == "float32",
-    ("test_files.py", "test_csv"): lambda p: True,
+    ("test_nopython.py", "test_fit_gives_pythons_bits"): lambda p: p["dtype"].__name__ == "float32",
+    ("test_files.py", "test_csv_is_read_as_a_table"): lambda p: True,
 }
 
 
@@ -93,4 +96,4 @@ def is_quick(item):
     parameters = _parameters(item)
     if (file, function) in QUICK_CASES:
         return QUICK_CASES[file, function](parameters)
-    return file in QUICK and function not in SLOW and parameters.get("threads", 3) == 3
+    return file in QUICK and parameters.get("threads", 3) == 3

@@ -1,12 +1,12 @@
-"""Every algorithm gives the oracle's bits, pass by pass, on ugly data, for any number of threads."""
+"""Every algorithm gives the oracle's bits, pass by pass, on edge cases, for any number of threads."""
 
 from fractions import Fraction
 
 import numpy as np
 import oracle
 import pytest
-import ugly
-import ways
+from support import edge_cases, variants
+from support.comparison import PASSES, differences, expected_passes
 
 from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
@@ -20,51 +20,19 @@ from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 
 DTYPES = [np.float32, np.float64]
-PASSES = 4
 #: For tests of bounds, projections and fast centers themselves; without it, the plan decides on them.
 checking = pytest.mark.usefixtures("bounds_checked")
 
 
-def expected_passes(X, centers):
-    """Return centers, labels and empty clusters after each pass, and the first pass that moved no row."""
-    passes, empties, before, still = [], [], None, None
-    with np.errstate(all="ignore"):
-        for n_iter in range(1, PASSES + 1):
-            centers, labels, of_pass = oracle.kmeans2(X, centers, 1)
-            empties = [*empties, *of_pass]
-            if still is None and np.array_equal(labels, before):
-                still = n_iter
-            passes.append((centers, labels, empties, still))
-            before = labels
-    return passes
-
-
-def differences(X, centers, expected, way):
-    """Return which results differ from the oracle's, for each number of passes."""
-    wrong = []
-    for n_iter, (right_centers, right_labels, empties, still) in enumerate(expected, start=1):
-        got = ways.iterate(Samples(X), centers, n_iter, way)
-        got_centers = got.centers[:, : X.shape[1]].astype(X.dtype)
-        if not np.array_equal(got.labels, right_labels):
-            wrong.append((n_iter, "labels"))
-        if got_centers.tobytes() != right_centers.tobytes():
-            wrong.append((n_iter, "centers"))
-        if got.n_empty != empties[-1] or got.ever_empty != any(empties):
-            wrong.append((n_iter, "empties"))
-        if (got.n_iter, got.converged) != (still or n_iter, still is not None):
-            wrong.append((n_iter, "passes"))
-    return wrong
-
-
 def case(name, dtype):
     if name == "wide enough":
-        return ugly.wide_enough(dtype)
+        return edge_cases.wide_enough(dtype)
     if name == "many rows and features":
-        return ugly.many_rows_and_features(dtype)
-    return {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
+        return edge_cases.many_rows_and_features(dtype)
+    return {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
 
 
-NAMES = [*ugly.cases(np.float64), *ugly.not_finite(np.float64)]
+NAMES = [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)]
 LARGER = ["wide enough", "many rows and features"]
 
 
@@ -82,24 +50,24 @@ def answers():
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ugly_data(name, dtype, way, threads, answers):
-    assert differences(*case(name, dtype), answers(name, dtype), way) == []
+def test_edge_cases_give_the_oracles_bits(name, dtype, variant, threads, answers):
+    assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
 
 @checking
-@pytest.mark.parametrize("way", [way for way in ways.WAYS if way != "small"])
+@pytest.mark.parametrize("variant", [variant for variant in variants.VARIANTS if variant != "small"])
 @pytest.mark.parametrize("name", NAMES)
-def test_bins_that_are_cut_in_two(name, way, answers, monkeypatch):
+def test_bins_that_are_cut_in_two_change_no_bit(name, variant, answers, monkeypatch):
     """As for a million rows and more; the kernel of small problems never has so many."""
     monkeypatch.setattr(Samples, "many", True)
     X, centers = case(name, np.float64)
     bins = Samples(X).bins.exponents
     # Half a bin after the first part, if there are more.
     assert len(bins) == 1 or (bins[0] - bins[1] < 43).any()
-    assert differences(X, centers, answers(name, np.float64), way) == []
+    assert differences(X, centers, answers(name, np.float64), variant) == []
 
 
 def differences_of_fit(X, centers, expected):
@@ -128,7 +96,7 @@ def chosen(monkeypatch):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*NAMES, *LARGER])
-def test_ugly_data_as_users_fit_it(name, dtype, answers, chosen):
+def test_edge_cases_give_the_oracles_bits_as_users_fit_them(name, dtype, answers, chosen):
     X, centers = case(name, dtype)
     expected = answers(name, dtype)
     with np.errstate(all="ignore"):
@@ -150,10 +118,10 @@ def test_a_different_fit_is_detected(answers):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*NAMES, *LARGER])
-@pytest.mark.parametrize("way", [way for way in ways.WAYS if "yinyang" in way])
-def test_ugly_data_with_real_costs_of_bounds(name, dtype, way, answers):
+@pytest.mark.parametrize("variant", [variant for variant in variants.VARIANTS if "yinyang" in variant])
+def test_edge_cases_give_the_oracles_bits_at_the_real_cost_of_bounds(name, dtype, variant, answers):
     """None of it is large enough for the plan itself to choose bounds."""
-    assert differences(*case(name, dtype), answers(name, dtype), way) == []
+    assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
 
 @pytest.mark.parametrize(
@@ -165,7 +133,7 @@ def test_ugly_data_with_real_costs_of_bounds(name, dtype, way, answers):
         (np.float32, 16, "certified"),
     ],
 )
-def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
+def test_larger_data_gives_lloyds_bits_as_users_fit_it(dtype, n_features, expected, chosen):
     rng = np.random.default_rng(n_features)
     means = rng.normal(size=(64, n_features))
     X = (means[rng.integers(64, size=20_000)] + rng.normal(size=(20_000, n_features)) * 0.4).astype(dtype)
@@ -178,14 +146,14 @@ def test_larger_data_as_users_fit_it(dtype, n_features, expected, chosen):
     assert (got.n_iter, got.converged, got.n_empty) == (right.n_iter, right.converged, right.n_empty)
 
 
-@pytest.mark.parametrize("way", ["lloyd", "certified", "certified, transposed"])
+@pytest.mark.parametrize("variant", ["lloyd", "certified", "certified, transposed"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_nearest_centers_of_ugly_data(name, dtype, way, threads):
+def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, threads):
     X, centers = case(name, dtype)
     with np.errstate(all="ignore"):
         right_labels, right = oracle.assign(X, centers)
-    with ways.forced(way) as algorithm:
+    with variants.forced(variant) as algorithm:
         labels, sq_dists = nearest(Samples(X), centers, scored=algorithm == "certified")
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
@@ -233,22 +201,22 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
 @checking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
-@pytest.mark.parametrize("way", ["yinyang", "yinyang, fast centers"])
-def test_bounds_hold_in_every_pass(name, dtype, way):
+@pytest.mark.parametrize("variant", ["yinyang", "yinyang, fast centers"])
+def test_bounds_hold_in_every_pass(name, dtype, variant):
     X, centers = case(name, dtype)
-    with ways.forced(way):
+    with variants.forced(variant):
         n_broken, projections_used, fast_used = broken_bounds(X, centers, 6)
         assert n_broken == 0
-        assert projections_used == (way == "yinyang" and X.shape[1] >= at.MIN_PROJECTION_FEATURES)
+        assert projections_used == (variant == "yinyang" and X.shape[1] >= at.MIN_PROJECTION_FEATURES)
         # Nothing moves where every row is a center.
-        assert fast_used == (way == "yinyang, fast centers" and len(centers) < len(X))
+        assert fast_used == (variant == "yinyang, fast centers" and len(centers) < len(X))
         # The negative control: the bounds are tight, and do not hold if they are made a tenth tighter.
         assert "far out" in name or broken_bounds(X, centers, 6, spoil=1.1)[0] > 0
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 @pytest.mark.parametrize("n_lowering", [0, 5, 12])
-def test_predicted_shares_left_open(step, n_lowering):
+def test_shares_left_open_are_predicted(step, n_lowering):
     rng = np.random.default_rng(step)
     X = rng.normal(size=(50, 8))
     algorithm = yinyang.Yinyang(Samples(X), _plan.sweep(X.shape, 1), NO_TRANSFORM)
@@ -321,7 +289,7 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
     assert made[0] == max(left) > 0
     made.clear()
     left.clear()
-    monkeypatch.setattr(_plan, "costs", lambda *_: ways.FREE._replace(projections=10.0))
+    monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(projections=10.0))
     assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
     assert made[0] > max(left) == 0
 
@@ -329,10 +297,10 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
 @checking
 @pytest.mark.parametrize(("checking", "kept"), [(2.0, 3.0), (0.7, 3.0), (0.7, 0.8), (0.7, 0.0)])
 @pytest.mark.parametrize("transposes", [False, True])
-def test_unchecked_bounds(checking, kept, transposes, monkeypatch, threads):
+def test_bounds_are_checked_only_while_that_pays(checking, kept, transposes, monkeypatch, threads):
     """Bounds are checked only as long as that pays; results are right either way."""
     monkeypatch.setattr(
-        _plan, "costs", lambda *_: ways.FREE._replace(checked=1.0, checking=checking, kept=kept)
+        _plan, "costs", lambda *_: variants.FREE._replace(checked=1.0, checking=checking, kept=kept)
     )
     monkeypatch.setattr(_plan, "transposes", lambda *_: transposes)
     monkeypatch.setattr(at, "MAX_PACKED_BYTES", 0)
@@ -342,7 +310,7 @@ def test_unchecked_bounds(checking, kept, transposes, monkeypatch, threads):
     got = iterate(Samples(X), X[:50], 20, algorithm="yinyang")
     assert np.array_equal(got.labels, right.labels)
     assert got.centers.tobytes() == right.centers.tobytes()
-    monkeypatch.setattr(_plan, "costs", lambda *_: ways.FREE)
+    monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE)
     least = iterate(Samples(X), X[:50], 20, algorithm="yinyang").n_pairs
     assert least < got.n_pairs < right.n_pairs
 
@@ -356,8 +324,8 @@ def test_long_runs_agree(dtype, n_features, threads):
     means = rng.normal(size=(40, n_features)) * 2
     X = (means[rng.integers(40, size=3000)] + rng.normal(size=(3000, n_features))).astype(dtype)
     right = iterate(Samples(X), X[:200], 60, algorithm="lloyd")
-    for way in ways.WAYS:
-        got = ways.iterate(Samples(X), X[:200], 60, way)
+    for variant in variants.VARIANTS:
+        got = variants.iterate(Samples(X), X[:200], 60, variant)
         assert np.array_equal(got.labels, right.labels)
         assert got.centers.tobytes() == right.centers.tobytes()
         assert got.n_iter == right.n_iter
@@ -383,21 +351,25 @@ def small_chunks(monkeypatch):
 
 
 MANY_CHUNKS = [
-    *(("wide enough", way) for way in ways.WAYS),
-    *(("many rows and features", way) for way in ways.WAYS if way not in ("filtering", "small")),
+    *(("wide enough", variant) for variant in variants.VARIANTS),
+    *(
+        ("many rows and features", variant)
+        for variant in variants.VARIANTS
+        if variant not in ("filtering", "small")
+    ),
 ]
 
 
 @checking
-@pytest.mark.parametrize(("name", "way"), MANY_CHUNKS)
+@pytest.mark.parametrize(("name", "variant"), MANY_CHUNKS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_chunks_for_each_thread(dtype, name, way, small_chunks, threads, answers):
-    assert differences(*case(name, dtype), answers(name, dtype), way) == []
+def test_many_chunks_for_each_thread_change_no_bit(dtype, name, variant, small_chunks, threads, answers):
+    assert differences(*case(name, dtype), answers(name, dtype), variant) == []
 
 
 @checking
 @pytest.mark.parametrize(
-    ("name", "key"), sorted({(name, way.partition(",")[0]) for name, way in MANY_CHUNKS})
+    ("name", "key"), sorted({(name, variant.partition(",")[0]) for name, variant in MANY_CHUNKS})
 )
 def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads):
     X, centers = case(name, np.float32)
@@ -419,15 +391,15 @@ def test_there_are_three_chunks_for_each_thread(name, key, small_chunks, threads
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
-def test_blocks_of_every_width(way, monkeypatch):
-    X, centers = ugly.cases(np.float64)["odd widths"]
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_blocks_of_every_width_change_no_bit(variant, monkeypatch):
+    X, centers = edge_cases.cases(np.float64)["odd widths"]
     expected = expected_passes(X, centers)
     for lanes in (16, 32, 64, 128):
         for chunk in (16, 48, 128, 512):
             monkeypatch.setattr(at, "MAX_LANES", lanes)
             monkeypatch.setattr(at, "MAX_CHUNK_ROWS", chunk)
-            assert differences(X, centers, expected, way) == []
+            assert differences(X, centers, expected, variant) == []
 
 
 def test_a_fused_multiply_add_would_be_noticed():
@@ -489,17 +461,17 @@ class MeanOffByOneBit:
 
 @checking
 @pytest.mark.parametrize("fault", [TieForTheHigher, LastCenterLeftOut, MeanOffByOneBit])
-@pytest.mark.parametrize("way", ways.WAYS)
-def test_planted_faults_are_found(way, fault, monkeypatch):
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_planted_faults_are_found(variant, fault, monkeypatch):
     """The negative control of `differences`: the results of a faulty algorithm differ."""
-    X, centers = ugly.cases(np.float64)["ties on a grid"]
+    X, centers = edge_cases.cases(np.float64)["ties on a grid"]
     # Distinct, so that the last one has rows.
     centers = np.unique(centers, axis=0)[:7]
     expected = expected_passes(X, centers)
-    assert differences(X, centers, expected, way) == []
-    key = way.partition(",")[0]
+    assert differences(X, centers, expected, variant) == []
+    key = variant.partition(",")[0]
     monkeypatch.setitem(ALGORITHMS, key, type("Faulty", (fault, ALGORITHMS[key]), {}))
-    assert differences(X, centers, expected, way) != []
+    assert differences(X, centers, expected, variant) != []
 
 
 def test_the_tile_reads_every_feature_and_lane():
@@ -551,7 +523,7 @@ def test_few_parts_are_kept(n_features, n_clusters, value, solvers, monkeypatch)
 
 
 @pytest.mark.parametrize("stop_on_empty", [False, True])
-def test_small_passes_in_several_calls(stop_on_empty, monkeypatch):
+def test_small_passes_in_several_calls_give_the_bits_of_one(stop_on_empty, monkeypatch):
     """The last block is not full; an empty cluster stays empty, even in a call that moves no row."""
     X = np.random.default_rng(0).normal(size=(601, 3))
     starts = {"full": X[:9], "empty": np.append(X[:8], [[1e9] * 3], 0)}

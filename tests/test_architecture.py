@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import ugly
-from test_algorithms import differences, expected_passes
+from support import edge_cases
+from support.comparison import differences, expected_passes
 
 import numbakmeans
 from numbakmeans._engine.algorithms import ALGORITHMS
@@ -133,10 +133,10 @@ def added(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
-def test_an_algorithm_that_is_added_by_the_page(name, dtype, added):
+@pytest.mark.parametrize("name", [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)])
+def test_an_algorithm_that_is_added_by_the_page_gives_the_oracles_bits(name, dtype, added):
     added()
-    X, centers = {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
+    X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     assert differences(X, centers, expected_passes(X, centers), "plain") == []
 
 
@@ -151,5 +151,5 @@ def test_an_algorithm_that_is_added_by_the_page(name, dtype, added):
 def test_an_algorithm_with_a_fault_is_noticed(old, new, added):
     """The negative control."""
     added(old, new)
-    X, centers = next(iter(ugly.cases(np.float64).values()))
+    X, centers = next(iter(edge_cases.cases(np.float64).values()))
     assert differences(X, centers, expected_passes(X, centers), "plain") != []

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-import ugly
+from support import edge_cases
 
 from numbakmeans import ClusterError, kmeans2, kmeans2_batch
 from numbakmeans._engine import plan as _plan
@@ -46,7 +46,7 @@ def test_each_problem_matches_its_own_call(dtype, minit, threads):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_given_centroids(dtype, threads):
+def test_given_centroids_match_separate_calls(dtype, threads):
     data = stack(dtype)
     start = data[:, :7] + 0.01
     centroids, labels = kmeans2_batch(data, start, iter=4)
@@ -58,7 +58,7 @@ def test_given_centroids(dtype, threads):
 
 
 @pytest.mark.parametrize("minit", METHODS)
-def test_scalars(minit):
+def test_one_dimensional_problems_match_separate_calls(minit):
     data = stack(shape=(9, 50, 1))[..., 0]
     centroids, labels = kmeans2_batch(data, 3, minit=minit, rng=3)
     assert centroids.shape == (9, 3)
@@ -70,7 +70,7 @@ def test_scalars(minit):
 
 @pytest.mark.parametrize("minit", METHODS)
 @pytest.mark.parametrize("flat", [False, True])
-def test_a_list_of_different_sizes(minit, flat, threads):
+def test_problems_of_different_sizes_match_separate_calls(minit, flat, threads):
     data = [X[: 10 + 7 * b, 0] if flat else X[: 10 + 7 * b] for b, X in enumerate(stack(shape=(8, 70, 3)))]
     found = kmeans2_batch(data, 4, minit=minit, rng=5)
     assert isinstance(found, list)
@@ -78,7 +78,7 @@ def test_a_list_of_different_sizes(minit, flat, threads):
     assert all(same(ours, other) for ours, other in zip(found, right, strict=True))
 
 
-def test_a_list_with_centroids_of_its_own():
+def test_each_problem_of_a_list_may_have_its_own_centroids():
     data = list(stack(shape=(6, 40, 3)))
     start = [X[: b + 1] for b, X in enumerate(data)]
     found = kmeans2_batch(data, start, minit="matrix")
@@ -87,7 +87,7 @@ def test_a_list_with_centroids_of_its_own():
 
 
 @pytest.mark.parametrize("columns", [1, 3])
-def test_a_list_in_fortran_order(columns):
+def test_a_list_in_fortran_order_matches_separate_calls(columns):
     data = [np.asfortranarray(X) for X in stack(shape=(6, 40, columns))]
     found = kmeans2_batch(data, 4, minit="points", rng=5)
     right = one_by_one(data, 4, 5, minit="points")
@@ -95,8 +95,8 @@ def test_a_list_in_fortran_order(columns):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_ugly_data(dtype):
-    cases = {**ugly.cases(dtype), **ugly.not_finite(dtype)}
+def test_edge_cases_match_separate_calls(dtype):
+    cases = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}
     for name, (X, centers) in cases.items():
         data, start = np.stack([X, X[::-1]]), np.stack([centers, centers[::-1]])
         with np.errstate(all="ignore"):
@@ -108,7 +108,7 @@ def test_ugly_data(dtype):
 
 @pytest.mark.parametrize("given", [np.float16, np.int32, bool, ">f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_dtypes_and_layouts(given, order):
+def test_any_dtype_and_layout_matches_separate_calls(given, order):
     data = np.random.default_rng(0).integers(0, 50, size=(5, 30, 3)).astype(given, order=order)
     data.flags.writeable = False
     centroids, labels = kmeans2_batch(data, 3, minit="points", rng=0)
@@ -118,7 +118,7 @@ def test_dtypes_and_layouts(given, order):
     )
 
 
-def test_large_problems_and_many_calls(monkeypatch):
+def test_large_problems_and_many_calls_change_no_bit(monkeypatch):
     data = stack()
     right = kmeans2_batch(data, 5, minit="points", rng=3)
     monkeypatch.setattr(at, "MAX_SMALL_VALUES", 100)
@@ -137,7 +137,7 @@ def test_the_generator_spawns_children_once():
     assert rng.random() == np.random.default_rng(4).random()
 
 
-def test_empty_clusters():
+def test_one_warning_names_the_problem_with_an_empty_cluster():
     data, start = stack(), stack()[:, :3].copy()
     start[[4, 9], 1] = 1e9
     with pytest.warns(
@@ -188,7 +188,7 @@ def test_bad_input(name):
     assert rng.bit_generator.seed_seq.n_children_spawned == 0
 
 
-def test_a_generator_that_cannot_spawn():
+def test_a_generator_that_cannot_spawn_is_refused():
     class Fixed(np.random.bit_generator.ISeedSequence):
         def generate_state(self, n_words, dtype=np.uint32):
             return np.ones(n_words, dtype)

@@ -1,17 +1,16 @@
-"""Calls from a user's compiled code, in every situation, each in a process of its own (`doors`)."""
+"""Calls from a user's compiled code, in every situation, each in a process of its own."""
 
 import json
 import os
 import shutil
 import subprocess
-import sys
 
-import doors
 import pytest
-from surroundings import HERE, under
+from support import doors_program
+from support.environments import program, under
+from support.package_copies import copy_package
 
 LAYERS = ["omp", "workqueue", "tbb"]
-PACKAGE = HERE.parent / "numbakmeans"
 OK, UNAVAILABLE = 0, 5
 
 
@@ -19,7 +18,7 @@ OK, UNAVAILABLE = 0, 5
 def compiled(tmp_path_factory):
     """Return a folder with the user's module, and the code that Numba and we have cached for it."""
     folder = tmp_path_factory.mktemp("doors")
-    (folder / "users.py").write_text(doors.USERS)
+    (folder / "users.py").write_text(doors_program.USERS)
     assert run(folder, "omp", "called", USERS_COMPILES="1")["loaded"] == [0] * 5
     return folder
 
@@ -32,15 +31,15 @@ def users(compiled, tmp_path):
     return folder
 
 
-def run(folder, layer, program, first="", fails=False, **more):
-    """Return what a program prints; first : a folder to import from before all others."""
+def run(folder, layer, name, first="", fails=False, **more):
+    """Return what one of the programs prints; first : a folder to import from before all others."""
     environment = under(layer, **more)
     paths = [first, str(folder), environment["PYTHONPATH"]]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
     environment.setdefault("NUMBA_NUM_THREADS", "8")
     result = subprocess.run(
-        [sys.executable, str(HERE / "doors.py"), program],
+        program("doors_program", name),
         env={**environment, **more},
         capture_output=True,
         text=True,
@@ -62,13 +61,13 @@ FINE = {
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_users_cached_function_in_a_process_that_has_not_imported_us(compiled, layer):
+def test_a_users_cached_function_runs_in_a_process_that_has_not_imported_us(compiled, layer):
     # The control: when it was compiled, nothing was loaded.
     assert run(compiled, layer, "called") == FINE
 
 
 @pytest.mark.parametrize("state", ["off", "damaged", "not a folder", "empty"])
-def test_any_state_of_our_cache(compiled, tmp_path, state):
+def test_a_users_cached_function_runs_in_any_state_of_our_cache(compiled, tmp_path, state):
     kept = tmp_path / "kept"
     if state == "not a folder":
         kept.write_text("a file")
@@ -88,7 +87,7 @@ def test_any_state_of_our_cache(compiled, tmp_path, state):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_after_a_fork(compiled, layer):
+def test_a_users_cached_function_runs_after_a_fork(compiled, layer):
     assert run(compiled, layer, "forked") == {
         "first": True,
         "meanwhile": True,
@@ -98,14 +97,14 @@ def test_after_a_fork(compiled, layer):
 
 
 @pytest.mark.parametrize("layer", ["omp", "tbb"])  # workqueue does not support nested parallel loops
-def test_nested_parallel_loops(compiled, layer):
+def test_nested_parallel_loops_give_the_right_labels(compiled, layer):
     # The control: other data.
     assert run(compiled, layer, "nested", USERS_COMPILES="1") == [True, False]
 
 
 def copy_of_the_package(folder, **constants):
     """Return a folder with a copy of the package in which some constants of `doors` are changed."""
-    shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(folder)
     path = folder / "numbakmeans" / "_numba" / "doors.py"
     source = path.read_text()
     for name, value in constants.items():
@@ -115,7 +114,7 @@ def copy_of_the_package(folder, **constants):
     return str(folder)
 
 
-def test_after_an_upgrade_that_changes_the_layout(compiled, tmp_path):
+def test_code_from_before_a_change_of_the_layout_is_refused(compiled, tmp_path):
     found = run(compiled, "omp", "answers", first=copy_of_the_package(tmp_path, LAYOUT=2))
     assert found["loaded"] == 1
     assert found["fit"] == [UNAVAILABLE, True, True]
@@ -129,7 +128,7 @@ def test_after_an_upgrade_that_changes_the_layout(compiled, tmp_path):
     assert [found[name] for name in ("kmeans2", "drawn", "whiten")] == ["nothing"] * 3
 
 
-def test_after_the_package_has_gone(compiled):
+def test_an_error_says_that_the_package_has_gone(compiled):
     found = run(compiled, "omp", "answers", USERS_LOSE="1")
     assert found["loaded"] == 1
     assert found["fit"] == [UNAVAILABLE, True, True]
@@ -137,7 +136,7 @@ def test_after_the_package_has_gone(compiled):
         assert found[name].startswith("RuntimeError: numbakmeans, which this function was compiled with")
 
 
-def test_an_interrupt_while_a_kernel_is_compiled(compiled):
+def test_an_interrupt_is_raised_while_a_kernel_is_compiled(compiled):
     interrupted = run(
         compiled, "omp", "interrupted_compiling", NUMBAKMEANS_CACHE_DIR="off", USERS_INTERRUPT="1"
     )
@@ -149,15 +148,15 @@ def test_an_interrupt_while_a_kernel_is_compiled(compiled):
     ]
 
 
-def test_an_interrupt_while_python_runs_the_passes(tmp_path):
+def test_an_interrupt_is_raised_while_python_runs_the_passes(tmp_path):
     seconds = run(tmp_path, "omp", "interrupted_running")
     assert len(seconds) == 2
     assert max(seconds) < 2
 
 
-def test_an_exception_in_the_python_part(tmp_path):
+def test_an_exception_in_the_python_part_is_raised_or_becomes_a_status(tmp_path):
     found, shown = run(tmp_path, "omp", "failing")
-    assert found == [[UNAVAILABLE, True, True, [-7, -7]]] * 4 + [[OK, doors.LARGE[0], True]]
+    assert found == [[UNAVAILABLE, True, True, [-7, -7]]] * 4 + [[OK, doors_program.LARGE[0], True]]
     # Unexpected exceptions, which have no status, are shown.
     assert shown == ["ValueError", "SystemExit"]
 

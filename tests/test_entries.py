@@ -7,9 +7,9 @@ from typing import NamedTuple
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-import ugly
 from numba import types
 from numba.core.errors import NumbaError
+from support import edge_cases
 
 from numbakmeans._numba import compiler
 from numbakmeans._numba.compiler import bounding_kernel, kernel
@@ -95,10 +95,10 @@ def test_a_group_is_passed_as_its_members():
 
 @pytest.mark.parametrize("place", ["array", "member", "nested"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.layouts(np.ones((2, 3))))
+@pytest.mark.parametrize("name", edge_cases.layouts(np.ones((2, 3))))
 def test_only_aligned_arrays_in_c_order_are_taken(name, dtype, place):
     X = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
-    array = ugly.layouts(X)[name]
+    array = edge_cases.layouts(X)[name]
     sound = {"C", "read-only", "matrix", *(["list"] if dtype is np.float32 else [])}
     (value,) = values_of(array, place)
     if name in sound:
@@ -115,7 +115,7 @@ def test_refused_arrays_would_be_misread():
     right = total(X)
     bound = total.entry.bind((("d", 2),))
     for name in ("strided", "negative strides", "other byte order"):
-        array = ugly.layouts(X)[name]
+        array = edge_cases.layouts(X)[name]
         with pytest.raises(TypeError):
             total(array)
         assert Entry.call(bound, (array,)) != pytest.approx(right)

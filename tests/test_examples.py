@@ -14,7 +14,7 @@ NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
 
 
 @pytest.mark.parametrize("module", ["_scipy", "_batch", "_engine.fit", "jit"])
-def test_docstrings(module):
+def test_the_docstring_examples_run(module):
     result = doctest.testmod(
         importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE
     )

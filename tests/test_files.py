@@ -49,7 +49,7 @@ def saved(path, content):
         ("größe\n1\n", ("größe",), [[1]]),
     ],
 )
-def test_csv(text, names, values):
+def test_csv_is_read_as_a_table(text, names, values):
     table = from_text(text)
     assert table.names == names
     assert table.values.dtype == np.float64
@@ -118,7 +118,7 @@ def test_csv_preserves_every_bit(values):
     np.testing.assert_array_equal(from_text(text).values, values, strict=True)
 
 
-def test_csv_from_disk_plain_and_compressed(tmp_path):
+def test_csv_may_be_compressed(tmp_path):
     content = b"x,y\n1,2\n3,4\n"
     for path in (tmp_path / "a.csv", tmp_path / "B.CSV"):
         np.testing.assert_array_equal(read(saved(path, content)).values, [[1, 2], [3, 4]])
@@ -141,7 +141,7 @@ def test_csv_from_disk_plain_and_compressed(tmp_path):
         ("0-1", ("a", "b", "0-1", "d"), [2]),
     ],
 )
-def test_pick_columns(text, names, columns):
+def test_columns_are_picked_by_number_or_name(text, names, columns):
     assert pick_columns(text, 4, names) == columns
 
 
@@ -160,7 +160,7 @@ def test_pick_columns(text, names, columns):
         ("a", ("a", "b", "a", "d"), "2 columns are called 'a'; use numbers"),
     ],
 )
-def test_pick_columns_refuses(text, names, message):
+def test_unknown_columns_are_refused(text, names, message):
     with pytest.raises(FileError) as caught:
         pick_columns(text, 4, names)
     assert str(caught.value).startswith("--columns: " + message)
@@ -171,7 +171,7 @@ def test_long_lists_of_names_are_cut():
         pick_columns("e", 30, [f"n{c}" for c in range(30)])
 
 
-def test_column_headings():
+def test_columns_without_names_are_called_by_their_number():
     values = np.zeros((1, 2))
     assert Table(values).headings == ["column 0", "column 1"]
     assert Table(values, ("a", "b"), columns=(3, 1)).headings == ["a", "b"]
@@ -181,7 +181,7 @@ def test_column_headings():
 # --- NumPy arrays
 
 
-def test_npy(tmp_path):
+def test_npy_files_are_read(tmp_path):
     path = tmp_path / "a.npy"
     for values in (np.arange(6, dtype=np.int16).reshape(3, 2), np.asfortranarray(np.eye(3, dtype=">f4"))):
         np.save(path, values)
@@ -196,7 +196,7 @@ def test_npy(tmp_path):
     np.testing.assert_array_equal(table.values, [[2, 0], [5, 3]])
 
 
-def test_npz(tmp_path):
+def test_npz_files_are_read(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, x=np.eye(2))
     np.testing.assert_array_equal(read(path).values, np.eye(2))
@@ -227,7 +227,7 @@ def test_array_is_for_npz(tmp_path):
         (np.ones((3, 0)), r"is empty, got shape \(3, 0\)"),
     ],
 )
-def test_npy_of_a_wrong_shape(tmp_path, values, message):
+def test_npy_of_a_wrong_shape_is_refused(tmp_path, values, message):
     np.save(tmp_path / "a.npy", values)
     with pytest.raises(FileError, match=message):
         read(tmp_path / "a.npy")
@@ -276,19 +276,19 @@ def test_a_truncated_file_is_an_error(tmp_path, name):
         read(path)
 
 
-def test_missing_files_and_unknown_kinds(tmp_path):
+def test_missing_files_and_unknown_kinds_are_errors(tmp_path):
     with pytest.raises(FileError, match=r"none\.csv: No such file or directory"):
         read(tmp_path / "none.csv")
     with pytest.raises(FileError, match=r"unknown file type; the name must end in one of \.npy, "):
         read(saved(tmp_path / "a.xlsx", "1,2"))
 
 
-def test_text_in_another_encoding(tmp_path):
+def test_text_in_another_encoding_is_an_error(tmp_path):
     with pytest.raises(FileError, match="not a text file in UTF-8"):
         read(saved(tmp_path / "a.csv", "größe\n1\n".encode("latin-1")))
 
 
-def test_shipped_data():
+def test_the_shipped_data_is_old_faithful():
     table = shipped()
     assert table.names == ("eruptions", "waiting")
     assert table.values.shape == (272, 2)
@@ -308,7 +308,7 @@ def pixels():
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "A.PNG", "a.tga"])
-def test_picture(tmp_path, pixels, name):
+def test_a_picture_is_read_as_rows_of_colors(tmp_path, pixels, name):
     Image.fromarray(pixels).save(tmp_path / name)
     table = read(tmp_path / name)
     assert table.picture == (4, 6)
@@ -324,7 +324,7 @@ def test_columns_of_a_picture_are_a_table(tmp_path, pixels):
     np.testing.assert_array_equal(table.values, pixels.reshape(24, 3)[:, [2, 0]])
 
 
-def test_picture_of_other_modes(tmp_path, pixels):
+def test_pictures_of_other_modes_are_converted(tmp_path, pixels):
     path = tmp_path / "a.png"
     Image.fromarray(pixels[..., 0]).save(path)
     np.testing.assert_array_equal(read(path).values, np.repeat(pixels[..., 0].reshape(-1, 1), 3, 1))
@@ -347,7 +347,7 @@ def test_a_large_picture_is_no_bomb(tmp_path, pixels, monkeypatch):
     assert len(read(tmp_path / "a.png").values) == 24
 
 
-def test_without_pillow(tmp_path, monkeypatch):
+def test_pictures_need_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(FileError, match="install the package pillow"):
         read(saved(tmp_path / "a.jpg", "x"))
@@ -397,7 +397,7 @@ def test_whole_files_leave_nothing_behind_after_an_error(tmp_path, error):
     assert (tmp_path / "b").read_bytes() == b"old"
 
 
-def test_whole_files_on_a_full_disk(tmp_path):
+def test_whole_files_leave_nothing_behind_on_a_full_disk(tmp_path):
     def write():
         with whole([tmp_path / "a", tmp_path / "b"]):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -407,12 +407,12 @@ def test_whole_files_on_a_full_disk(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whole_files_in_a_folder_that_is_gone(tmp_path):
+def test_whole_files_need_their_folder(tmp_path):
     with pytest.raises(FileError, match="cannot write"), whole([tmp_path / "gone" / "a"]):
         pytest.fail("a file was handed out")
 
 
-def test_require_writable(tmp_path, monkeypatch):
+def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
     source = saved(tmp_path / "in.csv", "1,2")
     _files.require_writable([tmp_path / "a", tmp_path / "b"], source)
     _files.require_writable([], None)
@@ -431,7 +431,7 @@ def test_require_writable(tmp_path, monkeypatch):
         _files.require_writable([tmp_path / "a"])
 
 
-def test_labels_and_centers_as_csv():
+def test_labels_and_centers_are_written_as_csv():
     labels = np.random.default_rng(0).integers(0, 9, 250_001, dtype=np.int32)
     file = io.BytesIO()
     _files.write_labels(file, labels, "csv")
@@ -452,7 +452,7 @@ def test_labels_and_centers_as_csv():
     assert len(file.getvalue().splitlines()) == 2
 
 
-def test_labels_and_centers_as_npy():
+def test_labels_and_centers_are_written_as_npy():
     for write, array in (
         (lambda file, array: _files.write_labels(file, array, "npy"), np.arange(3, dtype=np.int32)),
         (lambda file, array: _files.write_centers(file, array, ("a",), "npy"), np.ones((2, 1), np.float32)),

@@ -158,7 +158,7 @@ def test_plain_python_gives_the_same_bits():
     assert run(NUMBA_DISABLE_JIT="1") == run()
 
 
-def test_threads():
+def test_one_thread_lasts_as_long_as_its_context():
     before = numba.get_num_threads()
     try:
         numba.set_num_threads(1)

@@ -4,8 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import ugly
-import ways
+from support import edge_cases, variants
 
 from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._engine import plan as _plan
@@ -15,7 +14,7 @@ from numbakmeans._engine.fit import nearest, seed
 from numbakmeans._engine.samples import Samples, labeled_means
 
 DTYPES = [np.float32, np.float64]
-ITERATING = [way for way in ways.WAYS if not ALGORITHMS[way.partition(",")[0]].whole]
+ITERATING = [variant for variant in variants.VARIANTS if not ALGORITHMS[variant.partition(",")[0]].whole]
 
 
 @pytest.fixture
@@ -41,17 +40,17 @@ LAYOUTS = {
 }
 
 
-def passes(samples, centers, way):
+def passes(samples, centers, variant):
     """Return centers and labels as bytes, and how the passes ended."""
-    made = ways.iterate(samples, centers, 3, way)
+    made = variants.iterate(samples, centers, 3, variant)
     return made.centers.tobytes(), made.labels.tobytes(), *made[2:6]
 
 
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [*ugly.cases(np.float64), *ugly.not_finite(np.float64)])
-def test_passes_in_slabs(name, dtype, slabs):
-    X, centers = {**ugly.cases(dtype), **ugly.not_finite(dtype)}[name]
+@pytest.mark.parametrize("name", [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)])
+def test_passes_in_slabs_give_the_same_bits(name, dtype, slabs):
+    X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     for algorithm in ITERATING:
         right = passes(Samples(X), centers, algorithm)
         assert passes(Samples(LAYOUTS["another byte order"](X)), centers, algorithm) == right, algorithm
@@ -59,7 +58,7 @@ def test_passes_in_slabs(name, dtype, slabs):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts(layout, dtype, slabs):
+def test_every_layout_gives_the_same_bits(layout, dtype, slabs):
     X = np.random.default_rng(7).normal(size=(300, 3)).astype(dtype)
     array = LAYOUTS[layout](X)
     array.flags.writeable = False
@@ -69,8 +68,8 @@ def test_layouts(layout, dtype, slabs):
 
 @pytest.mark.usefixtures("bounds_checked")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_slabs_and_threads(dtype, slabs, threads):
-    X, centers = ugly.wide_enough(dtype)
+def test_many_slabs_and_threads_give_the_same_bits(dtype, slabs, threads):
+    X, centers = edge_cases.wide_enough(dtype)
     samples = Samples(np.asfortranarray(X))
     assert len(list(samples.slabs())) > 3 * threads
     for algorithm in ITERATING:
@@ -86,7 +85,7 @@ def test_many_slabs_and_threads(dtype, slabs, threads):
 
 @pytest.mark.parametrize("method", ["points", "++", "random"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_seeding_in_slabs(dtype, method, slabs, threads):
+def test_seeding_in_slabs_gives_the_same_bits(dtype, method, slabs, threads):
     X = np.random.default_rng(3).normal(size=(5003, 9)).astype(dtype)
     for array in (np.asfortranarray(X), X[:, ::-1].copy()[:, ::-1]):
         right = seed(Samples(X), 20, method, np.random.default_rng(5))
@@ -116,7 +115,7 @@ def whole_face(X):
 )
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("copied", [False, True])
-def test_dtypes(given, working, order, copied, slabs, monkeypatch):
+def test_every_dtype_gives_the_bits_of_its_working_dtype(given, working, order, copied, slabs, monkeypatch):
     if copied:
         monkeypatch.setattr(at, "MAX_COPY_BYTES", 10**6)
     X = np.random.default_rng(7).integers(0, 100, size=(300, 3)) % (2 if given is bool else 100)
@@ -129,7 +128,7 @@ def test_integers_beyond_2_to_53_are_rounded(slabs):
     assert whole_face(X) == whole_face(X.astype(np.float64))
 
 
-def test_a_bad_value_in_a_later_slab(slabs):
+def test_a_bad_value_in_a_later_slab_is_found(slabs):
     X = np.zeros((300, 2), order="F")
     X[200, 1] = np.inf
     with pytest.raises(ValueError, match="data has inf in row 200, column 1"):
@@ -139,7 +138,7 @@ def test_a_bad_value_in_a_later_slab(slabs):
 
 
 @pytest.mark.parametrize("given", [np.float32, np.float16, np.int16])
-def test_data_from_a_file(given, tmp_path, slabs):
+def test_data_mapped_from_a_file_gives_the_same_bits(given, tmp_path, slabs):
     X = np.random.default_rng(7).integers(0, 100, size=(300, 3)).astype(given)
     X.tofile(tmp_path / "rows")
     mapped = np.memmap(tmp_path / "rows", given, "r", shape=X.shape)
@@ -165,7 +164,7 @@ def test_a_bad_value_is_found_in_little_memory(call, place, monkeypatch):
 
 def test_skipped_rows_of_slabs_are_detected(slabs, monkeypatch):
     """The control: each slab leaves out one row."""
-    X, centers = ugly.wide_enough(np.float64)
+    X, centers = edge_cases.wide_enough(np.float64)
     array, right = np.asfortranarray(X), passes(Samples(X), centers, "certified")
     assert passes(Samples(array), centers, "certified") == right
     found = Samples.slabs

@@ -76,7 +76,7 @@ def listed(out):
 # --- cluster
 
 
-def test_shipped_data(run):
+def test_shipped_data_is_clustered_without_a_file(run):
     code, out, err = run("cluster", "--seed", 1)
     assert (code, err) == (0, "")
     found = fields(out)
@@ -130,7 +130,7 @@ def test_the_printed_seed_reproduces_the_run(run, rows):
     assert re.search(r"--seed (\d+)", other)[1] != seed
 
 
-def test_csv_in_and_out(run):
+def test_csv_is_read_and_written(run):
     Path("in.csv").write_text("name,x,y\na,1,0.5\nb,2,0.5\nc,30,7\n", encoding="utf-8")
     code, out, _ = run(
         *("cluster", "in.csv", "-k", 2, "--minit", "points", "--seed", 0),
@@ -151,7 +151,7 @@ def test_csv_in_and_out(run):
     ]
 
 
-def test_npz_and_numbers_of_picked_columns(run, rows):
+def test_picked_columns_of_an_npz_are_called_by_their_number(run, rows):
     np.savez("data.npz", a=rows, b=rows[:, :1])
     code, out, _ = run("cluster", "data.npz", "-k", 2, "--array", "a", "--columns", "2,0")
     assert code == 0
@@ -176,7 +176,7 @@ def test_empty_clusters_are_reported(run):
     assert sorted(cells[1] for cells in listed(out)[1:]) == ["0", "0", "1", "2"]
 
 
-def test_plot_of_a_table(run):
+def test_a_table_is_plotted(run):
     code, out, err = run("cluster", "--seed", 1, "--plot", "plot.png")
     assert (code, err) == (0, "")
     assert "written   plot.png\n" in out
@@ -185,7 +185,7 @@ def test_plot_of_a_table(run):
         image.load()
 
 
-def test_a_picture(run):
+def test_a_picture_is_clustered_by_color(run):
     pixels = np.zeros((20, 30, 3), np.uint8)
     pixels[:, 15:] = (250, 100, 0)
     Image.fromarray(pixels).save("in.png")
@@ -213,7 +213,7 @@ def test_huge_values_are_clustered_without_warnings(run, values):
 # --- Errors
 
 
-def test_usage_errors(fails, rows):
+def test_usage_errors_say_what_is_wrong(fails, rows):
     np.save("data.npy", rows)
     assert fails() == "the following arguments are required: {cluster,warmup,info}"
     assert "invalid choice: 'frobnicate'" in fails("frobnicate")
@@ -233,7 +233,7 @@ def test_usage_errors(fails, rows):
     assert fails("cluster", "--columns", "7") == "--columns: no column 7; there are 2, counted from 0"
 
 
-def test_input_errors(fails):
+def test_input_errors_say_what_is_wrong(fails):
     assert fails("cluster", "none.csv", "-k", 2) == "none.csv: No such file or directory"
     Path("bad.csv").write_text("x,y\n1,2\n3,abc\n")
     message = "bad.csv, line 3: not a number in column 1 (counted from 0): 'abc'"
@@ -254,13 +254,13 @@ def test_input_errors(fails):
     assert fails("cluster", "line\nbreak.csv", "-k", 1) == "line break.csv: is empty"
 
 
-def test_too_large_for_minit_random(fails):
+def test_data_too_large_for_minit_random_is_an_error(fails):
     np.save("data.npy", [[1.7e308] * 4, [-1.7e308] * 4, [-1.7e308] * 4])
     message = "the data are too large for --minit random: a center overflows"
     assert fails("cluster", "data.npy", "-k", 2, "--minit", "random") == message
 
 
-def test_too_many_rows(fails, monkeypatch):
+def test_too_many_rows_are_an_error(fails, monkeypatch):
     monkeypatch.setattr(_samples, "MAX_SAMPLES", 272)
     assert fails("cluster") == "the input has 272 rows; fewer than 272 are supported"
 
@@ -294,14 +294,14 @@ def test_outputs_are_checked_before_the_clustering(fails, rows):
 
 
 @pytest.mark.usefixtures("idle")
-def test_without_matplotlib(fails, monkeypatch):
+def test_a_plot_needs_matplotlib(fails, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "numbakmeans._cli.plot", raising=False)
     monkeypatch.delattr(numbakmeans._cli, "plot", raising=False)
     assert fails("cluster", "--plot", "x.png").startswith("for --plot, install the package matplotlib (")
 
 
-def test_without_pillow(fails, monkeypatch):
+def test_a_picture_needs_pillow(fails, monkeypatch):
     Path("a.png").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert fails("cluster", "a.png", "-k", 2).startswith(
@@ -310,7 +310,7 @@ def test_without_pillow(fails, monkeypatch):
 
 
 @pytest.mark.usefixtures("idle")
-def test_without_a_threading_layer(fails, monkeypatch):
+def test_a_missing_threading_layer_is_an_error(fails, monkeypatch):
     def threads():
         raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
 
@@ -318,7 +318,7 @@ def test_without_a_threading_layer(fails, monkeypatch):
     assert fails("cluster") == "No threading layer could be loaded. HINT: get one"
 
 
-def test_a_full_disk(fails, monkeypatch):
+def test_a_full_disk_is_an_error(fails, monkeypatch):
     def write_centers(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -336,7 +336,7 @@ def test_a_full_disk(fails, monkeypatch):
         (OSError("strange"), "strange"),
     ],
 )
-def test_system_errors(fails, monkeypatch, error, message):
+def test_system_errors_are_told_on_one_line(fails, monkeypatch, error, message):
     def shipped(columns):
         raise error
 
@@ -353,7 +353,7 @@ def test_our_own_bugs_are_not_hidden(run, monkeypatch):
 # --- Ctrl-C, terminals and pipes
 
 
-def test_ctrl_c_while_writing(run, monkeypatch):
+def test_ctrl_c_while_writing_leaves_no_file(run, monkeypatch):
     def write_centers(*arguments):
         raise KeyboardInterrupt
 
@@ -363,7 +363,7 @@ def test_ctrl_c_while_writing(run, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and SIGINT are POSIX")
-def test_ctrl_c_during_the_passes(tmp_path):
+def test_ctrl_c_during_the_passes_clears_the_line_and_leaves_no_file(tmp_path):
     np.save(tmp_path / "data.npy", np.random.default_rng(0).random((100_000, 8)))
     ours, theirs = os.openpty()
     options = ("-k", "200", "--iter", "1000000", "--output", "out", "--plot", "out.png")
@@ -437,7 +437,7 @@ def test_progress_is_rate_limited(run, monkeypatch):
     assert terminal.getvalue().split("\r")[1:] == ["choosing 2 centers", " " * len("choosing 2 centers"), ""]
 
 
-def test_names_that_the_terminal_cannot_show(tmp_path):
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
     (tmp_path / "in.csv").write_text("größe,大小\n1,2\n3,4\n", encoding="utf-8")
     environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
@@ -466,7 +466,7 @@ def test_a_full_device_for_the_output_is_an_error():
     assert (done.returncode, done.stderr) == (2, b"numbakmeans: error: No space left on device\n")
 
 
-def test_no_standard_streams(monkeypatch, tmp_path):
+def test_it_runs_without_standard_streams(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
@@ -474,7 +474,7 @@ def test_no_standard_streams(monkeypatch, tmp_path):
     assert Path("x.labels.npy").exists()
 
 
-def test_as_a_module(tmp_path):
+def test_it_runs_as_a_module(tmp_path):
     done = subprocess.run(
         [*COMMAND, "cluster", "--seed", "1"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
     )
@@ -491,7 +491,7 @@ def test_as_a_module(tmp_path):
 # --- info, version, help
 
 
-def test_info(run, tmp_path, monkeypatch):
+def test_info_tells_about_caches_and_threads(run, tmp_path, monkeypatch):
     monkeypatch.setattr(_cache, "trouble", "OSError: something odd")
     (tmp_path / "full").mkdir()
     for name in ("one-1", "two-2", ".half"):
@@ -525,7 +525,7 @@ def test_info(run, tmp_path, monkeypatch):
     assert found["cache trouble"] == "OSError: something odd"
 
 
-def test_info_without_cache_and_threads(run, monkeypatch):
+def test_info_runs_without_cache_and_threads(run, monkeypatch):
     def threads():
         raise ValueError("No threading layer could be loaded.\nHINT:\nget one")
 
@@ -540,7 +540,7 @@ def test_info_without_cache_and_threads(run, monkeypatch):
     assert "cache trouble    none\n" in out
 
 
-def test_version(run):
+def test_version_is_printed(run):
     assert run("--version") == (0, f"numbakmeans {numbakmeans.__version__}\n", "")
 
 

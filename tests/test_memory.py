@@ -2,18 +2,16 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.environments import importing_tests, program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def memory(*arguments):
-    program = Path(__file__).parent / "memory.py"
-    return subprocess.run(
-        [sys.executable, program, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = program("memory_program", *arguments)
+    return subprocess.run(command, env=importing_tests(), capture_output=True, text=True, timeout=300)
 
 
 def figures(*arguments):
@@ -40,7 +38,7 @@ def figures(*arguments):
         ("points", "wide, mapped float16"),
     ],
 )
-def test_memory_of_a_call(call, given):
+def test_a_call_takes_no_more_memory_than_allowed(call, given):
     taken, allowed, _ = figures(call, given)
     assert taken <= allowed
 
@@ -48,7 +46,7 @@ def test_memory_of_a_call(call, given):
 @pytest.mark.parametrize(
     ("call", "given"), [("fit", "few features, C float32"), ("fit, many", "wide, C float32")]
 )
-def test_memory_with_and_without_pruning(call, given, monkeypatch):
+def test_a_lean_call_takes_less_memory(call, given, monkeypatch):
     freely, allowed, _ = figures(call, given)
     assert freely <= allowed
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")

@@ -1,20 +1,17 @@
 """The functions of `scipy.cluster.vq` in nopython code: the bits, errors and warnings of Python."""
 
 import json
-import os
 import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import ugly
 from numba import njit
 from numba.core import event
 from numba.core.errors import TypingError
 from numba.extending import overload
-from surroundings import under
+from support import edge_cases
+from support.environments import program, under
 
 import numbakmeans
 from numbakmeans import ClusterError, _nopython, jit, kmeans, kmeans2, vq, whiten
@@ -101,7 +98,7 @@ def same_state(one, other):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_given_centroids(form):
+def test_kmeans2_from_given_centroids_gives_pythons_bits(form):
     data = FORMS[form]
     start = data[:4].astype(np.float64)
     ours = clusters(data, start, 4, "matrix", "raise")
@@ -110,9 +107,9 @@ def test_given_centroids(form):
     assert bits(ours) != bits(kmeans2(data, data[10:14], 4, minit="matrix"))
 
 
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_ugly_data(name):
-    data, centers = ugly.cases(np.float64)[name]
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
+def test_edge_cases_give_pythons_bits(name):
+    data, centers = edge_cases.cases(np.float64)[name]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert bits(clusters(data, centers, 3, "points", "warn")) == bits(
@@ -121,7 +118,7 @@ def test_ugly_data(name):
         assert bits(codes(data, centers)) == bits(vq(data, centers))
 
 
-def test_defaults():
+def test_defaults_are_those_of_python():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert bits(clusters_by_default(X, X[:5])) == bits(kmeans2(X, X[:5]))
@@ -129,7 +126,7 @@ def test_defaults():
 
 @pytest.mark.parametrize("form", ["float64", "1-D float32"])
 @pytest.mark.parametrize("minit", ["points", "++", "random"])
-def test_random_starts(form, minit):
+def test_random_starts_give_pythons_bits(form, minit):
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     data = FORMS[form]
     with warnings.catch_warnings():
@@ -141,7 +138,7 @@ def test_random_starts(form, minit):
             assert same_state(ours, right)
 
 
-def test_a_random_start_with_more_features_than_rows():
+def test_a_random_start_with_more_features_than_rows_gives_pythons_bits():
     data = RNG.normal(size=(5, 9))
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with warnings.catch_warnings():
@@ -153,7 +150,7 @@ def test_a_random_start_with_more_features_than_rows():
 
 
 @pytest.mark.parametrize("form", ["float64", "float32, Fortran order", "1-D float32"])
-def test_vq_and_whiten(form):
+def test_vq_and_whiten_give_pythons_bits(form):
     data = FORMS[form]
     assert bits(codes(data, data[:4])) == bits(vq(data, data[:4]))
     assert bits([whitened(data)]) == bits([whiten(data)])
@@ -161,7 +158,7 @@ def test_vq_and_whiten(form):
 
 
 @pytest.mark.parametrize("form", ["float64", "1-D float32"])
-def test_kmeans(form):
+def test_kmeans_gives_pythons_bits(form):
     data = FORMS[form]
     book, distortion = refined(data, data[:6], 1e-5)
     right, right_distortion = kmeans(data, data[:6])
@@ -196,13 +193,13 @@ def test_an_array_of_one_element_is_a_number():
 
 
 def run_inside(cache, layer, *passes):
-    command = [sys.executable, str(Path(__file__).parent / "inside.py"), layer, *passes]
+    command = program("nopython_program", layer, *passes)
     result = subprocess.run(command, env=under(layer, cache), capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def test_every_situation_under_every_layer(tmp_path):
+def test_every_situation_under_every_layer_gives_pythons_bits(tmp_path):
     """The first layer compiles, and the others find its code in Numba's cache."""
     for layer in ("omp", "workqueue", "tbb"):
         assert run_inside(tmp_path, layer) == []
@@ -443,7 +440,7 @@ def test_other_problems_are_answered_by_python(n_samples, n_features, k, answere
                 by_default(data, np.ones_like(start), 3, True)
 
 
-def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
+def test_an_empty_cluster_is_reported_after_a_kernel_has_drawn(answered_by_python):
     data = np.repeat([[1.0, 2.0], [3.0, 4.0]], 20, axis=0)
     for call in (by_points_with_a_warning, by_picks):
         ours, right = np.random.default_rng(4), np.random.default_rng(4)
@@ -465,9 +462,9 @@ def test_an_empty_cluster_after_a_kernel_has_drawn(answered_by_python):
     assert len(answered_by_python) == 3
 
 
-@pytest.mark.parametrize("name", ugly.not_finite(np.float64))
-def test_unchecked_data(name, answered_by_python):
-    data, centers = ugly.not_finite(np.float64)[name]
+@pytest.mark.parametrize("name", edge_cases.not_finite(np.float64))
+def test_unchecked_data_gives_pythons_bits(name, answered_by_python):
+    data, centers = edge_cases.not_finite(np.float64)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -486,9 +483,9 @@ def test_unchecked_data(name, answered_by_python):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_ugly_data_with_random_starts(name, dtype):
-    data, centers = ugly.cases(dtype)[name]
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
+def test_edge_cases_with_random_starts_give_pythons_bits(name, dtype):
+    data, centers = edge_cases.cases(dtype)[name]
     ours, right = np.random.default_rng(4), np.random.default_rng(4)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -506,147 +503,6 @@ def careless_clusters(data, centers):
 
 @pytest.mark.parametrize("name", ["offset 1e8", "ties on a grid", "odd widths"])
 def test_kernels_ignore_the_callers_options(name, answered_by_python):
-    data, centers = ugly.cases(np.float64)[name]
+    data, centers = edge_cases.cases(np.float64)[name]
     assert bits(careless_clusters(data, centers)) == bits(kmeans2(data, centers, 3))
     assert answered_by_python == []
-
-
-SCIPY = """
-import sys
-import numpy as np
-from numba import njit
-{before}
-@njit
-def unrelated(x):
-    return x + 1
-assert unrelated(1) == 2
-assert "numbakmeans._numba.overloads" not in sys.modules and "numbakmeans._scipy" not in sys.modules
-{after}
-from scipy.cluster import vq
-@njit
-def clusters(X, start):
-    return vq.kmeans2(X, start, 4)[0], vq.vq(X, start)[0]
-X = np.random.default_rng(0).normal(size=(50, 2))
-centers, codes = clusters(X, X[:3])
-import numbakmeans
-assert (centers == numbakmeans.kmeans2(X, X[:3], 4)[0]).all()
-assert (codes == numbakmeans.vq(X, X[:3])[0]).all()
-print(vq.__spec__.loader is vq.__loader__, type(vq.__loader__).__name__)
-"""
-
-
-def run(code, **more):
-    command = [sys.executable, "-W", "error", "-c", code]
-    environment = {**os.environ, **more}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-LIGHT = """
-import sys
-import numba
-before = set(sys.modules)
-from numbakmeans._numba import hook as _hook
-_hook.init()
-{planted}
-print(*sorted(set(sys.modules) - before - {{"__future__"}}))
-"""
-
-
-def test_the_hook_that_every_program_loads_is_light():
-    light = "numbakmeans numbakmeans._numba numbakmeans._numba.hook\n"
-    result = run(LIGHT.format(planted=""))
-    assert (result.returncode, result.stdout) == (0, light), result.stderr
-    # The negative control: with one more import.
-    result = run(LIGHT.format(planted="import numbakmeans._numba.compiler"))
-    assert result.returncode == 0, result.stderr
-    assert result.stdout != light
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [("import scipy.cluster.vq", ""), ("", "assert 'scipy.cluster' not in sys.modules")],
-    ids=["loaded first", "loaded later"],
-)
-def test_scipys_own_names(before, after):
-    result = run(SCIPY.format(before=before, after=after))
-    assert (result.returncode, result.stdout) == (0, "True SourceFileLoader\n"), result.stderr
-
-
-EMPTY = """
-import numpy as np
-from numba import njit
-from scipy.cluster import vq
-import numbakmeans
-
-@njit(cache=True)
-def scipys(X, start):
-    return vq.kmeans2(X, start, 1, missing="raise")
-
-@njit(cache=True)
-def ours(X, start):
-    return numbakmeans.kmeans2(X, start, 1, missing="raise")
-
-X, start = np.ones((9, 2)), np.array([[0.0, 0.0], [9e9, 9e9]])
-for call in (scipys, ours):
-    try:
-        call(X, start)
-    except (vq.ClusterError, numbakmeans.ClusterError) as error:
-        print(type(error).__module__.partition(".")[0], error)
-"""
-
-
-def test_an_empty_cluster_raises_the_error_of_the_module_that_was_called(tmp_path):
-    (tmp_path / "users.py").write_text(EMPTY)
-    command = [sys.executable, tmp_path / "users.py"]
-    # The second time, the code comes from Numba's cache.
-    for _ in range(2):
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        words = "One of the clusters is empty. Re-run kmeans with a different initialization."
-        words += " In the last pass: 1 of 2."
-        assert result.stdout == f"scipy {words}\nnumbakmeans {words}\n"
-
-
-def test_scipys_own_names_need_the_hook():
-    """The negative control: with Numba's extensions off, SciPy's function is unknown to Numba."""
-    off = "import numba.core.entrypoints as e; e._already_initialized = True"
-    result = run(SCIPY.format(before=off, after=""))
-    assert result.returncode == 1
-    assert "kmeans2" in result.stderr
-    # Importing the building blocks registers the names, too, for when no entry point is installed.
-    result = run(SCIPY.format(before=off, after="import numbakmeans.jit"))
-    assert result.returncode == 0, result.stderr
-
-
-LAZY = """
-import numpy as np
-from numba import njit
-import numbakmeans
-
-@njit
-def users(X):
-    return numbakmeans.vq(X, X[:2])
-
-X = np.arange(8.0).reshape(4, 2)
-print(users(X)[0].tolist())
-"""
-
-DEAF = """
-import sys
-from numba.core.registry import cpu_target
-
-context = cpu_target.typing_context
-look = context.refresh
-HOOK = "numbakmeans._numba.hook"
-context.refresh = lambda: None if sys._getframe(1).f_globals["__name__"] == HOOK else look()
-"""
-
-
-def test_a_lazily_loaded_name():
-    result = run(LAZY)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == "[0, 1, 1, 1]\n"
-    # The control: Numba must look twice, as its first look only makes us load the name.
-    result = run(DEAF + LAZY)
-    assert result.returncode != 0
-    assert "Unknown attribute 'vq'" in result.stderr

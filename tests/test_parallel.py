@@ -117,12 +117,12 @@ def test_every_task_is_called_once(n_tasks, parallel, threads):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_no_tasks(parallel):
+def test_no_tasks_give_zeros(parallel):
     assert COUNT.on(parallel)(np.zeros(0, np.int64), 5) == (0, 0)
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_nested_tuples_and_no_result(parallel):
+def test_tasks_take_nested_tuples_and_may_return_nothing(parallel):
     out, wide = np.full(9, np.nan), np.arange(9.0)
     assert COPY.on(parallel)(out, wide, True) is None
     assert np.array_equal(out, wide)

@@ -14,7 +14,7 @@ from numbakmeans._engine.seeding import plus_plus
 @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000, 10**6, 2**34])
 @pytest.mark.parametrize("n_features", [1, 3, 100, 10_000])
 @pytest.mark.parametrize("work", [1, 10**12])
-def test_any_shape(n_samples, n_features, work, threads):
+def test_plans_of_any_shape_keep_their_limits(n_samples, n_features, work, threads):
     plan = _plan.sweep((n_samples, n_features), work)
     assert plan.n_tasks == (threads if plan.parallel else 1)
     assert 1 <= plan.n_lanes <= plan.chunk_rows <= at.MAX_CHUNK_ROWS
@@ -97,7 +97,7 @@ def test_many_tiny_problems_are_split_into_calls():
         ((2**31, 2), 64, 10, "certified"),
     ],
 )
-def test_the_choice_of_an_algorithm(shape, n_clusters, max_iter, expected):
+def test_the_algorithm_is_chosen_by_shape_clusters_and_passes(shape, n_clusters, max_iter, expected):
     _, memory = _plan.intake(shape, 8, 8, ready=True)
     assert _plan.algorithm(shape, n_clusters, 8, max_iter, memory) == expected
 
@@ -208,7 +208,7 @@ def test_projections_pay_where_they_leave_little_open():
     assert _plan.projection_cost(96, costs, 1000, 0.0, 0.0) == np.inf
 
 
-def test_sizes_of_projections():
+def test_projections_are_tried_in_falling_sizes():
     assert _plan.projection_sizes(384, 1000) == [128, 96, 64, 48]
     assert _plan.projection_sizes(384, 100) == [100, 96, 64, 48]
     assert _plan.projection_sizes(384, 48) == [48]

@@ -1,22 +1,14 @@
 """Negative controls of the suite: faults planted in a copy of the package make its comparisons fail."""
 
 import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import ugly
-from ahead import run_ahead
-
-import numbakmeans
-
-HERE = Path(__file__).parent
-PACKAGE = Path(numbakmeans.__file__).parent
+from support import edge_cases
+from support.background import run_in_background
+from support.environments import TESTS
+from support.package_copies import copy_package, copy_with, run
 
 #: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
 FAULTS = {
@@ -230,34 +222,6 @@ FAULTS = {
 NO_FAULT = "no fault"
 
 
-def copy_package(folder):
-    shutil.copytree(PACKAGE, folder / "numbakmeans", ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def copy_with(folder, file, old, new):
-    copy_package(folder)
-    path = folder / "numbakmeans" / file
-    before = path.read_text()
-    assert old in before
-    path.write_text(before.replace(old, new))
-
-
-def run(folder, *command, input=None, **more):
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder), str(HERE)]),
-        # Code compiled without a fault, ours or Python's, must not be loaded for a faulty copy.
-        "NUMBAKMEANS_CACHE_DIR": "off",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "NUMBA_NUM_THREADS": "1",
-        # Compiling is most of the work, and takes a fifth less time this way.
-        "NUMBA_OPT": "1",
-        **more,
-    }
-    command = [sys.executable, *command]
-    return subprocess.run(command, env=environment, cwd=folder, input=input, capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
 def differences(request, tmp_path_factory):
     """Yield a function that returns the differences from the oracle, by fault and by faultless algorithm."""
@@ -274,17 +238,17 @@ def differences(request, tmp_path_factory):
         copy_package(folder)
         faults = [[fault, *FAULTS[fault][:-1]] for fault in FAULTS if (fault, dtype) in selected]
         faults.append([NO_FAULT, "_engine/kernels/certify.py", "decide", "decide", "certified"])
-        done = run(folder, str(HERE / "faulty.py"), dtype, input=json.dumps(faults))
+        done = run(folder, "-m", "support.faults_program", dtype, input=json.dumps(faults))
         assert done.returncode == 0, done.stderr
         return dict(json.loads(line) for line in done.stdout.splitlines()), done.stderr
 
-    yield from run_ahead(request, compare, "dtype")
+    yield from run_in_background(request, compare, "dtype")
 
 
 @pytest.mark.parametrize(("fault", "dtype"), [(fault, what[-1]) for fault, what in FAULTS.items()])
 def test_a_fault_is_found(fault, dtype, differences):
     found, errors = differences(dtype)
-    assert found.get(fault) in ugly.cases(np.float64), errors
+    assert found.get(fault) in edge_cases.cases(np.float64), errors
 
 
 @pytest.mark.parametrize(("algorithm", "dtype"), sorted({what[-2:] for what in FAULTS.values()}))
@@ -314,7 +278,7 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     old = line.format("with cgutils.for_range(builder, n_features)")
     more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
     copy_with(tmp_path, f"_engine/simd/{file}", old, more)
-    test = f"{HERE / 'test_simd.py'}::{test}"
+    test = f"{TESTS / 'test_simd.py'}::{test}"
     result = run(
         tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
     )
@@ -393,7 +357,7 @@ OTHER_FAULTS = {
 def test_a_fault_fails_the_test_made_for_it(fault, tmp_path):
     file, old, new, test, words = OTHER_FAULTS[fault]
     copy_with(tmp_path, file, old, new)
-    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{HERE / test}")
+    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{TESTS / test}")
     assert result.returncode == 1, result.stdout
     assert words in result.stdout
 

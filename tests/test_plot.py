@@ -83,7 +83,7 @@ def test_histogram_counts_every_row_once(rows, whole_numbers):
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 50), (50, 1)])
-def test_picture_next_to_itself_in_few_colors(shape):
+def test_a_picture_is_drawn_next_to_itself_in_few_colors(shape):
     pixels = np.random.default_rng(2).integers(0, 256, (*shape, 3), dtype=np.uint8)
     rows = pixels.reshape(-1, 3).astype(np.float64)
     result = clustered(rows, 3)
@@ -119,12 +119,12 @@ def test_names_are_not_formulas_and_may_have_any_letter(rows):
 
 @pytest.mark.parametrize("scale", [0.0, 5e-324, 1e-300, 1e99])
 @pytest.mark.parametrize("n_columns", [1, 2])
-def test_values_of_any_size(rows, scale, n_columns):
+def test_values_of_any_size_are_drawn(rows, scale, n_columns):
     values = rows[:, :n_columns] * scale
     assert png(_plot.draw(values, clustered(values, 2), ["x", "y"])).size
 
 
-def test_one_row():
+def test_one_row_is_drawn():
     values = np.array([[1.0, 2.0]])
     figure = _plot.draw(values, clustered(values, 1), ["x", "y"])
     assert figure.axes[0].get_title() == "1 cluster of 1 row"
@@ -134,7 +134,7 @@ def test_one_row():
 @pytest.mark.parametrize(
     ("ending", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml"), (".JPG", b"\xff\xd8")]
 )
-def test_formats(rows, ending, start):
+def test_a_plot_has_the_format_of_its_ending(rows, ending, start):
     assert ending.lower() in _plot.formats()
     file = io.BytesIO()
     _plot.save(_plot.draw(rows, clustered(rows, 2), ["x", "y", "z"]), file, ending)

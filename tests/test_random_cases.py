@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import oracle
 import pytest
-import ways
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import variants
 
 from numbakmeans import fit
 from numbakmeans._engine import thresholds as at
@@ -45,27 +45,27 @@ def problems(draw):
 
 
 def differences(X, centers, n_iter, right):
-    """Return the ways whose centers, labels or numbers of empty clusters differ from the right ones."""
+    """Return the variants whose centers, labels or numbers of empty clusters differ from the right ones."""
     right_centers, right_labels, empties = right
     wrong = []
-    for way in ways.WAYS:
-        got = ways.iterate(Samples(X), centers, n_iter, way)
+    for variant in variants.VARIANTS:
+        got = variants.iterate(Samples(X), centers, n_iter, variant)
         same = np.array_equal(got.labels, right_labels) and got.n_empty == empties[-1]
         if not same or got.centers[:, : X.shape[1]].astype(X.dtype).tobytes() != right_centers.tobytes():
-            wrong.append(way)
+            wrong.append(variant)
     return wrong
 
 
 @settings(max_examples=150)
 @given(problems())
-def test_algorithms(problem):
+def test_every_variant_gives_the_oracles_bits(problem):
     X, centers, n_iter, threads, asked = problem
     before = numba.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         for name in ("MIN_PARALLEL_STEPS", "MAX_COPY_BYTES", "MAX_SLAB_BYTES"):
             patch.setattr(at, name, 0)
         if asked:
-            ways.ask_all(patch.setattr)
+            variants.check_all_bounds(patch.setattr)
         numba.set_num_threads(threads)
         right = oracle.kmeans2(X, centers, n_iter)
         assert differences(X, centers, n_iter, right) == []
@@ -85,5 +85,5 @@ def test_a_difference_would_be_noticed():
     X = np.random.default_rng(0).normal(size=(50, 3))
     centers, labels, empties = oracle.kmeans2(X, X[:4], 3)
     assert differences(X, X[:4], 3, (centers, labels, empties)) == []
-    assert differences(X, X[:4], 3, (np.nextafter(centers, 9), labels, empties)) == ways.WAYS
-    assert differences(X, X[:4], 3, (centers, labels[::-1], empties)) == ways.WAYS
+    assert differences(X, X[:4], 3, (np.nextafter(centers, 9), labels, empties)) == variants.VARIANTS
+    assert differences(X, X[:4], 3, (centers, labels[::-1], empties)) == variants.VARIANTS

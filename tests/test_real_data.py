@@ -3,8 +3,8 @@
 import numpy as np
 import oracle
 import pytest
-import ways
 from sklearn.datasets import load_digits, load_sample_image
+from support import variants
 
 from numbakmeans import fit
 from numbakmeans._engine.fit import iterate
@@ -33,22 +33,25 @@ def test_every_algorithm_gives_the_same_bits(name, dtype, threads):
     some = np.random.default_rng(1).choice(len(X), 500, replace=False)
     before = iterate(Samples(X), centers, 7, algorithm="lloyd").centers[:, : X.shape[1]]
     assert np.array_equal(right.labels[some], oracle.assign(X[some], before)[0])
-    for way in ways.WAYS:
-        got = ways.iterate(Samples(X), centers, 8, way)
+    for variant in variants.VARIANTS:
+        got = variants.iterate(Samples(X), centers, 8, variant)
         assert np.array_equal(got.labels, right.labels)
         assert got.centers.tobytes() == right.centers.tobytes()
         # The negative control: one pass fewer gives other bits.
-        assert ways.iterate(Samples(X), centers, 7, way).centers.tobytes() != right.centers.tobytes()
+        assert variants.iterate(Samples(X), centers, 7, variant).centers.tobytes() != right.centers.tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize("way", ["fit", "yinyang"])
-def test_the_plan_that_users_get_gives_the_same_bits(name, dtype, way):
+@pytest.mark.parametrize("variant", ["fit", "yinyang"])
+def test_the_plan_that_users_get_gives_the_same_bits(name, dtype, variant):
     """Whatever it chooses; and bounds at their real cost, which it would choose for more rows."""
     X, centers = problem(name, dtype)
     right = iterate(Samples(X), centers, 8, algorithm="lloyd")
-    got = fit(X, centers, max_iter=8) if way == "fit" else ways.iterate(Samples(X), centers, 8, way)
+    if variant == "fit":
+        got = fit(X, centers, max_iter=8)
+    else:
+        got = variants.iterate(Samples(X), centers, 8, variant)
     assert np.array_equal(got.labels, right.labels)
     n_features = X.shape[1]
     ours, wanted = (made.centers[:, :n_features].astype(dtype) for made in (got, right))

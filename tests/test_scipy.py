@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 import scipy.cluster.vq
-import ugly
+from support import edge_cases
 
 import numbakmeans
 from numbakmeans import ClusterError, kmeans, kmeans2, vq, whiten
@@ -44,16 +44,16 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layout", ugly.layouts(np.ones((2, 2))))
+@pytest.mark.parametrize("layout", edge_cases.layouts(np.ones((2, 2))))
 def test_layouts_change_nothing(name, dtype, layout):
     X = DATA.astype(dtype)
-    data = ugly.layouts(X)[layout]
+    data = edge_cases.layouts(X)[layout]
     before = copy.deepcopy(data)
     assert same(call(name, data), call(name, X))
     assert np.array_equal(data, before)
 
 
-def test_zero_strides():
+def test_rows_with_zero_strides_are_clustered():
     rows = np.broadcast_to(np.array([1.0, 2.0]), (10, 2))
     centroid, label = kmeans2(rows, rows[:1], minit="matrix")
     assert centroid.tolist() == [[1, 2]]
@@ -99,7 +99,7 @@ def test_arrays_of_other_than_real_numbers_are_refused(name, value):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_masked_array_without_a_mask(name):
+def test_a_masked_array_that_masks_nothing_is_taken(name):
     assert same(call(name, np.ma.array(DATA)), call(name, DATA))
     assert same(call(name, np.ma.array(DATA, mask=np.zeros_like(DATA, bool))), call(name, DATA))
 
@@ -117,7 +117,7 @@ def test_results_never_alias_inputs(name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("minit", ["random", "points", "++", "matrix"])
-def test_one_dimensional_data(dtype, minit):
+def test_one_dimensional_data_is_one_column(dtype, minit):
     x = DATA[:, 0].astype(dtype)
     k = x[:4] if minit == "matrix" else 4
     with warnings.catch_warnings():
@@ -131,7 +131,7 @@ def test_one_dimensional_data(dtype, minit):
 
 
 def test_float32_data_may_start_from_float64_centroids():
-    X, start = ugly.cases(np.float32)["float64 centers"]
+    X, start = edge_cases.cases(np.float32)["float64 centers"]
     assert start.dtype == np.float64
     centroid, label = kmeans2(X, start, iter=1)
     expected = oracle.kmeans2(X, start, 1)
@@ -146,7 +146,7 @@ BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.rando
 
 
 @pytest.mark.parametrize("name", ["kmeans2", "kmeans"])
-def test_which_generator(name):
+def test_rng_and_seed_choose_the_generator_as_in_scipy(name):
     def run(**kwargs):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
@@ -186,13 +186,13 @@ def test_rng_is_checked_and_seed_ignored_where_centroids_are_given():
 
 @pytest.mark.parametrize("minit", ["random", "points", "++"])
 @pytest.mark.parametrize("k", [np.int8(3), np.array(3), np.array([3]), [[3]], 3.0, np.float32(3)])
-def test_forms_of_a_count(minit, k):
+def test_a_count_may_be_any_whole_number(minit, k):
     assert same(kmeans2(DATA, k, minit=minit, rng=1), kmeans2(DATA, 3, minit=minit, rng=1))
 
 
 @pytest.mark.parametrize("minit", ["random", "points", "++"])
 @pytest.mark.parametrize("k", [3.7, np.float64(3.2), [3.5]])
-def test_a_fractional_count(minit, k):
+def test_a_fractional_count_is_truncated_with_a_warning(minit, k):
     with pytest.warns(UserWarning, match="k was not an integer, was converted.") as seen:
         got = kmeans2(DATA, k, minit=minit, rng=1)
     assert seen[0].filename == __file__
@@ -207,7 +207,7 @@ def test_one_centroid_is_centroids_only_with_matrix():
 
 
 @pytest.mark.parametrize("minit", ["random", "++"])
-def test_more_clusters_than_rows(minit):
+def test_more_clusters_than_rows_leave_some_empty(minit):
     with pytest.warns(UserWarning, match="One of the clusters is empty"):
         centroid, label = kmeans2(DATA[:4], 9, minit=minit, rng=0)
     assert centroid.shape == (9, 3)
@@ -216,7 +216,7 @@ def test_more_clusters_than_rows(minit):
 
 
 def test_one_warning_per_call_points_at_the_caller():
-    X, centers = ugly.cases(np.float64)["empty clusters"]
+    X, centers = edge_cases.cases(np.float64)["empty clusters"]
     with pytest.warns(UserWarning, match="One of the clusters is empty") as seen:
         kmeans2(X, centers, iter=10)
     assert len(seen) == 1
@@ -227,7 +227,7 @@ def test_one_warning_per_call_points_at_the_caller():
 
 
 def test_an_empty_cluster_raises_in_the_pass_in_which_it_appears():
-    X, centers = ugly.cases(np.float64)["empty clusters"]
+    X, centers = edge_cases.cases(np.float64)["empty clusters"]
     sentence = "One of the clusters is empty. Re-run kmeans with a different initialization."
     with pytest.raises(ClusterError, match=re.escape(sentence)):
         kmeans2(X, centers, missing="raise")
@@ -257,14 +257,14 @@ def test_a_cluster_that_is_empty_for_a_while_is_reported():
     ],
     ids=["constant column", "dependent column", "equal rows", "n == d", "one row"],
 )
-def test_random_on_a_singular_covariance(data):
+def test_random_starts_of_a_singular_covariance_are_finite(data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         centroid, _ = kmeans2(data, 2, minit="random", rng=0)
     assert np.isfinite(centroid).all()
 
 
-def test_plus_plus_with_fewer_distinct_rows_than_clusters():
+def test_plus_plus_picks_row_0_once_distinct_rows_run_out():
     X = np.repeat(np.eye(2), 5, axis=0)
     with pytest.warns(UserWarning, match="One of the clusters is empty"):
         centroid, _ = kmeans2(X, 4, minit="++", rng=0)
@@ -276,7 +276,7 @@ def test_plus_plus_with_fewer_distinct_rows_than_clusters():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_not_finite(bad):
+def test_an_error_names_the_place_of_a_value_that_is_not_finite(bad):
     X = DATA.copy()
     X[7, 2] = bad
     place = re.escape(f"array must not contain infs or NaNs: data has {bad} in row 7, column 2")
@@ -295,9 +295,9 @@ def test_not_finite(bad):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.not_finite(np.float64))
-def test_without_the_check(name, dtype):
-    X, centers = ugly.not_finite(dtype)[name]
+@pytest.mark.parametrize("name", edge_cases.not_finite(np.float64))
+def test_values_that_are_not_finite_give_the_oracles_bits_without_the_check(name, dtype):
+    X, centers = edge_cases.not_finite(dtype)[name]
     with np.errstate(all="ignore"):
         right = oracle.kmeans2(X, centers, 3)
     with warnings.catch_warnings():
@@ -322,7 +322,7 @@ def test_without_the_check(name, dtype):
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e4])
-def test_float32_far_from_the_origin(offset):
+def test_labels_of_float32_data_far_from_the_origin_are_right(offset):
     X = (np.random.default_rng(1).normal(size=(20_000, 8)) + offset).astype(np.float32)
     book = X[:9]
     right = oracle.assign(X, book)[0]
@@ -349,7 +349,7 @@ def test_vq_matches_the_definition(dtypes):
     assert dist.tolist() == [oracle.root(v, dist.dtype.type) for v in sq_dists]
 
 
-def test_vq_of_nothing():
+def test_vq_takes_no_rows_and_no_features():
     code, dist = vq(np.zeros((0, 3)), DATA[:2])
     assert (code.shape, code.dtype, dist.shape, dist.dtype) == ((0,), np.int32, (0,), np.float64)
     code, dist = vq(np.zeros((4, 0)), np.zeros((2, 0)))

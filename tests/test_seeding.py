@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
-import ugly
 from hypothesis import given
 from hypothesis import strategies as st
-from test_planted_faults import copy_with, run
+from support import edge_cases
+from support.package_copies import copy_with, run
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
@@ -40,16 +40,16 @@ def pick_case(X, first, uniforms):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
-def test_plus_plus_on_ugly_data(name, dtype, quantized, threads):
-    X, centers = ugly.cases(dtype)[name]
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
+def test_plus_plus_picks_the_oracles_rows_of_edge_cases(name, dtype, quantized, threads):
+    X, centers = edge_cases.cases(dtype)[name]
     rng = np.random.default_rng(4)
     assert pick_case(X, int(rng.integers(len(X))), rng.random(len(centers)).tolist())
 
 
 @pytest.mark.parametrize("edge", [0.0, 1e-300, 0.5, np.nextafter(1, 0)])
-def test_plus_plus_at_the_edges_of_the_draw(edge, quantized, threads):
-    X, _ = ugly.cases(np.float64)["normal"]
+def test_plus_plus_picks_the_oracles_rows_at_the_edges_of_the_draw(edge, quantized, threads):
+    X, _ = edge_cases.cases(np.float64)["normal"]
     assert pick_case(X, 3, [edge] * 5)
     # Where rounding leaves the last running sum below the draw, SciPy raises IndexError.
     D = oracle.sq_dists(X, X[[3]]).min(1)
@@ -67,8 +67,8 @@ def test_some_data_leaves_the_last_running_sum_below_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_plus_plus_over_many_leaves(dtype, quantized, threads):
-    X, _ = ugly.wide_enough(dtype)
+def test_plus_plus_picks_the_oracles_rows_over_many_leaves(dtype, quantized, threads):
+    X, _ = edge_cases.wide_enough(dtype)
     plan = _plan.sweep(X.shape, work=X.size)
     assert plan.n_tasks == threads
     assert len(seeding.leaves_of(len(X)).depths) >= 3 * threads
@@ -82,7 +82,7 @@ def test_too_many_features_are_not_quantized(monkeypatch):
     assert seeding.quantization_step(samples)[1] == 0
 
 
-def test_fewer_distinct_rows_than_picks(quantized, threads):
+def test_plus_plus_picks_the_oracles_rows_once_distinct_ones_run_out(quantized, threads):
     X = np.repeat(np.eye(3), 20, axis=0)
     assert pick_case(X, 0, [0.2, 0.9, 0.3, 0.7, 0.1])
 
@@ -110,10 +110,10 @@ def all_sq_dists(X, picks):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_quantization_skips_no_row_that_changes(name, dtype):
     """Every D, and so the sum of every leaf, is right, not only the resulting picks."""
-    X, _ = ugly.cases(dtype)[name]
+    X, _ = edge_cases.cases(dtype)[name]
     picks = np.random.default_rng(9).integers(len(X), size=40)
     sq_dists, leaf_sums = all_sq_dists(X, picks)
     right = oracle.sq_dists(X, X[picks]).min(1)
@@ -252,7 +252,7 @@ def test_most_picks_are_certain_but_limits_are_not():
 @pytest.mark.parametrize("method", SEEDINGS)
 @pytest.mark.parametrize("name", ["normal", "offset 1e8", "more features than rows", "one feature"])
 def test_every_method_gives_the_same_bits_for_any_threads(method, name, threads):
-    X, _ = ugly.cases(np.float64)[name]
+    X, _ = edge_cases.cases(np.float64)[name]
     got = seed(Samples(X), 3, method, np.random.default_rng(1))
     assert got.tobytes() == ONE_THREAD.setdefault((method, name), got).tobytes()
     assert got.dtype == np.float64
@@ -274,7 +274,7 @@ def test_the_factor_is_choleskys():
 
 
 @pytest.mark.parametrize("dependent", [0, 3, 7])
-def test_the_factor_of_a_singular_matrix(dependent):
+def test_a_singular_matrix_has_a_factor(dependent):
     A = np.random.default_rng(2).normal(size=(30, 8))
     A[:, dependent] = 2 * A[:, (dependent + 1) % 8] - A[:, (dependent + 2) % 8]
     matrix = A.T @ A

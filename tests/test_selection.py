@@ -1,6 +1,7 @@
-"""What a run selects: every rule selects something, and nothing is lost between the runs."""
+"""What a run selects: every rule selects something, and nothing is lost. Pages name tests that exist."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,24 @@ def test_every_rule_takes_something_out_and_leaves_the_rest_in(runs):
 def test_a_test_that_is_named_runs():
     named = "tests/test_installs.py::test_a_race_of_colliding_names_is_noticed"
     assert len(collected(named)) == 1
+
+
+def unknown_names(text):
+    """Return the tests, files and folders of the suite that a text names, but that do not exist."""
+    files = [*HERE.glob("test_*.py"), *HERE.glob("*/test_*.py")]
+    known = {file.stem for file in files}
+    known |= {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+    paths = re.findall(r"\btests/[\w/]+(?:\.py\b|/)", text)
+    gone = {path for path in paths if not (HERE.parent / path).exists()}
+    return gone | set(re.findall(r"\btest_\w+", text)) - known
+
+
+def test_pages_and_commands_name_tests_that_exist():
+    root = HERE.parent
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), root / "noxfile.py", root / ".ci" / "run"]
+    assert {page.name: unknown_names(page.read_text()) for page in pages} == {
+        page.name: set() for page in pages
+    }
+    # The negative control.
+    text = "`tests/test_fit.py::test_that_is_gone`, `tests/gone/`, `tests/support/ugly.py`, `test_cache*.py`"
+    assert unknown_names(text) == {"test_that_is_gone", "tests/gone/", "tests/support/ugly.py"}

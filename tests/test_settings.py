@@ -1,24 +1,18 @@
 """The same bits for any number of threads, threading layer and processor, each in its own process."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
-import answers
 import llvmlite.binding as llvm
 import numpy as np
 import oracle
 import pytest
-import ways
-from ahead import run_ahead
-from surroundings import under
+from support import results_program, variants
+from support.background import run_in_background
+from support.environments import importing_tests, program, under
 
 from numbakmeans._engine.simd import vectors
-
-HERE = Path(__file__).parent
-
 
 #: Processors to compile for: name and features for Numba; empty features mean the processor's own.
 TARGETS = {
@@ -31,7 +25,7 @@ TARGETS = {
 
 def run(layer, threads, expected_layer=None, **more):
     environment = under(layer, NUMBA_NUM_THREADS=str(threads), **more)
-    command = [sys.executable, str(HERE / "answers.py"), expected_layer or layer, str(threads)]
+    command = program("results_program", expected_layer or layer, str(threads))
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -41,18 +35,18 @@ def expected():
     result = run("workqueue", 1)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
-    for name, (X, centers, n_iter) in answers.matrix_cases().items():
+    for name, (X, centers, n_iter) in results_program.matrix_cases().items():
         with np.errstate(all="ignore"):
             right = oracle.kmeans2(X, centers, n_iter)
-        for way in ways.WAYS:
-            assert f"{way}: {name}" in found
-            found[f"{way}: {name}"] = answers.digest(right[0], right[1])
+        for variant in variants.VARIANTS:
+            assert f"{variant}: {name}" in found
+            found[f"{variant}: {name}"] = results_program.digest(right[0], right[1])
     return found
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("layer", ["omp", "workqueue", "tbb"])
-def test_one_answer(layer, threads, expected):
+def test_every_layer_and_number_of_threads_gives_the_same_bits(layer, threads, expected):
     result = run(layer, threads)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
@@ -68,12 +62,12 @@ def on_target(request):
         counts = [1, 2, 3, 8] if supported(target) and not like_native(target) else []
         return {threads: run("workqueue", threads, **TARGETS[target]) for threads in counts}
 
-    yield from run_ahead(request, all_threads, "target")
+    yield from run_in_background(request, all_threads, "target")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "native"])
-def test_one_answer_on_every_other_target(target, threads, expected, on_target):
+def test_every_other_target_gives_the_same_bits(target, threads, expected, on_target):
     require(target)
     if like_native(target):
         pytest.skip("this machine's own vectors are these")
@@ -97,12 +91,7 @@ print(json.dumps({word: assembly.count(word) for word in ("zmm", "ymm", "xmm", "
 
 def registers(**environment):
     """Return how often the code of the tiles uses each kind of register, and fused operations."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
-        "NUMBAKMEANS_CACHE_DIR": "off",
-        **environment,
-    }
+    environment = importing_tests(NUMBAKMEANS_CACHE_DIR="off", **environment)
     command = [sys.executable, "-c", PROBE]
     return json.loads(
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -170,8 +159,8 @@ def test_a_hash_depends_on_every_bit():
     changed = x.copy()
     changed[3] = np.nextafter(1, 2)
     others = [changed, x.astype(np.float32), x.reshape(1, 5), x[:4]]
-    assert answers.digest(x) not in {answers.digest(other) for other in others}
-    assert answers.digest(x) == answers.digest(x.copy())
+    assert results_program.digest(x) not in {results_program.digest(other) for other in others}
+    assert results_program.digest(x) == results_program.digest(x.copy())
 
 
 def test_a_wrong_layer_is_noticed():

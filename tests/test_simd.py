@@ -1,18 +1,16 @@
 """The register tiles: scores, the two best, edge cases, and which memory they may read."""
 
-import ctypes
 import mmap
-import os
 import platform
 import re
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numba.core.registry import cpu_target
+from support.environments import importing_tests, program
+from support.protected_pages import before_a_protected_page
 
 import numbakmeans._engine.simd as _simd
 from numbakmeans._numba import compiler
@@ -104,7 +102,7 @@ def check_marks(arrays, scores, allocate):
 @pytest.mark.parametrize("n_features", [1, 2, 3, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2, 5])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_scores_of_a_tile(dtype, n_features, n_panels, narrow):
+def test_a_tile_scores_rows_against_panels(dtype, n_features, n_panels, narrow):
     arrays = buffers(dtype, n_features, n_panels, narrow=narrow)
     fill(*arrays[:4])
     check(arrays)
@@ -167,7 +165,7 @@ def check_lanes(dtype, n_features, n_panels, narrow, allocate):
 @pytest.mark.parametrize("n_features", [1, 2, 3, 8, 17, 128])
 @pytest.mark.parametrize("n_panels", [1, 2])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_scores_of_transposed_rows(dtype, n_features, n_panels, narrow):
+def test_lanes_score_transposed_rows(dtype, n_features, n_panels, narrow):
     check_lanes(dtype, n_features, n_panels, narrow, np.empty)
 
 
@@ -317,7 +315,7 @@ def find_sq_dists(row, centers, candidates, n_candidates, sq_dists):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 7, 16, 37])
 @pytest.mark.parametrize("page", [False, True])
-def test_distances_of_some_pairs(dtype, n_features, page):
+def test_distances_of_some_pairs_are_right(dtype, n_features, page):
     allocate = allocator(page)
     rng = np.random.default_rng(n_features)
     row, centers = allocate((n_features,), dtype), allocate((20, n_features), dtype)
@@ -342,7 +340,7 @@ def lanes_of(X):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 3, 8])
-def test_nearest_of_some_centers(dtype, n_features):
+def test_the_nearest_of_some_centers_is_found(dtype, n_features):
     rng = np.random.default_rng(n_features)
     block = rng.integers(-3, 3, size=(n_features, 3 * lanes_of(np.empty(0, dtype)))).astype(dtype)
     centers = rng.integers(-3, 3, size=(40, n_features + 2)).astype(np.float64)
@@ -359,7 +357,7 @@ def changed(labels, first, new_labels, lane):
 
 
 @pytest.mark.parametrize("page", [False, True])
-def test_lanes_with_changed_labels(page):
+def test_lanes_with_changed_labels_are_found(page):
     allocate, n = allocator(page), _simd.CHANGED_LANES
     labels, new_labels = allocate((n + 3,), np.int32), allocate((n + 5,), np.int64)
     labels[:], new_labels[:] = 2**31 - 1, 2**31 - 1
@@ -368,18 +366,6 @@ def test_lanes_with_changed_labels(page):
         new_labels[:] = 2**31 - 1
         new_labels[[5 + lane for lane in lanes]] = 0
         assert changed(labels, 3, new_labels, 5) % 2**n == sum(1 << lane for lane in lanes)
-
-
-def before_a_protected_page(shape, dtype):
-    """Return an array whose last byte is followed by a page that must not be touched."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    n_pages = -(-size // mmap.PAGESIZE)
-    memory = mmap.mmap(-1, (n_pages + 1) * mmap.PAGESIZE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.mprotect(ctypes.c_void_p(address + n_pages * mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
-    start = n_pages * mmap.PAGESIZE - size
-    return np.frombuffer(memory, dtype, int(np.prod(shape)), start).reshape(shape)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
@@ -408,13 +394,8 @@ def test_lanes_are_not_read_or_written_past_the_block(dtype, n_features):
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 def test_the_protected_page_is_protected():
     """The negative control: one element further, the process crashes."""
-    here = Path(__file__).parent
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
-        # With bounds checking, as the suite may run, the program would raise IndexError instead.
-        "NUMBA_BOUNDSCHECK": "0",
-    }
-    command = [sys.executable, str(here / "past_the_end.py")]
+    # With bounds checking, as the suite may run, the program would raise IndexError instead.
+    environment = importing_tests(NUMBA_BOUNDSCHECK="0")
+    command = program("protected_pages")
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)

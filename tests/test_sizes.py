@@ -31,7 +31,7 @@ def test_labels_and_sums_fit():
 
 
 @pytest.mark.parametrize("shape", LARGE)
-def test_plans(shape):
+def test_plans_of_large_shapes_fit_64_bits(shape):
     n_samples, n_features = shape
     plan = _plan.sweep(shape, work=n_samples * n_features * 100)
     assert 0 < plan.chunk_rows <= at.MAX_CHUNK_ROWS
@@ -66,7 +66,7 @@ def test_the_arithmetic_of_drivers_has_64_bits():
 
 
 @pytest.mark.parametrize("n", [2**31, 2**32 - 1, 2**32, 2**32 + 1, MAX_SAMPLES - 1])
-def test_rows_drawn_from_many(n):
+def test_rows_drawn_from_many_are_numpys(n):
     """The same rows as NumPy's choice, beyond 32 bits, and the same generator state."""
     ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
     chosen = np.empty(7, np.int64)

@@ -1,16 +1,15 @@
 """Programs with threads, pools, forks and Ctrl-C, each in a real process under each threading layer.
 
-They are in the package `situations`. Each must pass, and must fail once its guard is removed.
+They are in the package `support.situations`. Each must pass, and must fail once its guard is removed.
 """
 
 import os
 import signal
 import subprocess
-import sys
 from itertools import product
 
 import pytest
-from surroundings import under
+from support.environments import program, under
 
 #: Seconds after which a situation counts as hanging; and one that may hang without its guard.
 LIMIT, SHORT_LIMIT = 240, 60
@@ -31,7 +30,7 @@ SITUATIONS = (
 
 def run(layer, *arguments, limit=LIMIT, users_cache=None):
     """Run a situation, and return its exit code (None after the time limit) and what it printed."""
-    command = [sys.executable, "-m", "situations", *arguments]
+    command = program("situations", *arguments)
     process = subprocess.Popen(
         command,
         env=under(layer, users_cache, NUMBA_NUM_THREADS="4"),
@@ -63,13 +62,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
         "interrupt_loading",
     ],
 )
-def test_ctrl_c(situation):
+def test_ctrl_c_stops_a_call(situation):
     # Under this layer there is also a lock, which must be free afterwards.
     code, output = run("workqueue", situation)
     assert code == 0, output
 
 
-def test_inputs_that_change_meanwhile():
+def test_results_are_well_formed_if_inputs_change_meanwhile():
     code, output = run("omp", "changing_input")
     assert code == 0, output
 
@@ -83,7 +82,7 @@ def users_cache(tmp_path_factory):
 @pytest.mark.parametrize(
     ("situation", "layer"), [*product(SITUATIONS, LAYERS), ("fork_beside_short_kernels", "tbb")]
 )
-def test_survives(situation, layer, users_cache):
+def test_a_situation_is_survived(situation, layer, users_cache):
     code, output = run(layer, situation, users_cache=users_cache)
     assert code == 0, output
 
@@ -120,7 +119,7 @@ TIMES = 5
 
 
 @pytest.mark.parametrize(("situation", "layer", "guard"), CONTROLS)
-def test_dies_without_its_guard(situation, layer, guard):
+def test_a_situation_is_not_survived_without_its_guard(situation, layer, guard):
     codes, words = CONTROLS[situation, layer, guard]
     # Without its guard a race fails only by chance: once in a few attempts is enough.
     for _ in range(TIMES):

@@ -209,7 +209,7 @@ def test_a_process_has_its_own_value():
         other.run_of(7)()
 
 
-def test_the_command(work, monkeypatch, capsys):
+def test_the_command_names_thresholds_that_look_wrong(work, monkeypatch, capsys):
     monkeypatch.setattr(at, "RIGHT", 8, raising=False)
     monkeypatch.setattr(at, "WRONG", 8, raising=False)
     sweeps = {

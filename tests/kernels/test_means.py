@@ -26,18 +26,18 @@ def mean_of(values, dtype, divisor=None):
 
 
 @given(st.lists(ANY, min_size=1, max_size=30))
-def test_means_of_any_doubles(values):
+def test_means_of_any_doubles_are_the_oracles(values):
     assert mean_of(values, np.float64).tobytes() == oracle.exact_mean(values, np.float64).tobytes()
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30))
-def test_means_of_any_singles(values):
+def test_means_of_any_singles_are_the_oracles(values):
     values = np.array(values, np.float32)
     assert mean_of(values, np.float32).tobytes() == oracle.exact_mean(values, np.float32).tobytes()
 
 
 @given(st.lists(ANY, min_size=1, max_size=20), st.integers(1, 2**34))
-def test_any_divisor(values, divisor):
+def test_means_with_any_divisor_are_the_oracles(values, divisor):
     got = mean_of(values, np.float64, divisor)
     assert got.tobytes() == oracle.exact_mean(values, np.float64, divisor).tobytes()
 
@@ -50,7 +50,7 @@ def test_halves_round_to_even(dtype):
     assert mean_of([above, after], dtype) == after
 
 
-def test_signs_of_zero():
+def test_only_a_negative_mean_that_underflows_is_minus_zero():
     assert not np.signbit(mean_of([-0.0, -0.0], np.float64))
     assert not np.signbit(mean_of([1.0, -1.0], np.float64))
     assert np.signbit(mean_of([-5e-324, 0.0, 0.0], np.float64))
@@ -217,7 +217,7 @@ def test_most_means_are_certain(dtype):
 
 
 @given(st.integers(-(2**200), 2**200), st.integers(1, 2**200), st.booleans())
-def test_quotients(total, divisor, single):
+def test_quotients_are_rounded_once(total, divisor, single):
     dtype = np.float32 if single else np.float64
     right = float(oracle.round_fraction(Fraction(total, divisor), dtype))
     found = quotient(total, divisor, single)
@@ -225,7 +225,7 @@ def test_quotients(total, divisor, single):
 
 
 @given(st.integers(-1200, 1100), st.integers(1, 2**60), st.integers(1, 2**40), st.booleans())
-def test_quotients_at_the_ends_of_the_range(exponent, total, divisor, single):
+def test_quotients_at_the_ends_of_the_range_are_rounded_once(exponent, total, divisor, single):
     dtype = np.float32 if single else np.float64
     value = Fraction(total, divisor) * Fraction(2) ** exponent
     assert quotient(value.numerator, value.denominator, single) == float(oracle.round_fraction(value, dtype))
@@ -312,7 +312,7 @@ def test_uncertain_means_are_recomputed(single):
         ((1, 1, 0), np.nan),
     ],
 )
-def test_means_over_nan_and_infinities(counts, mean):
+def test_means_over_nan_and_infinities_ignore_the_parts(counts, mean):
     """If any are counted, the parts, which are meaningless then, are ignored."""
     tables = np.array([[[[5], *([count] for count in counts)]]], np.int64)
     found, n_uncertain = mended(tables, np.array([[2]]), np.array([[0]]), False, np.zeros((1, 1)))

@@ -24,7 +24,7 @@ def test_the_first_of_equal_centers_is_distinct(rows):
     assert marks(rows) == expected
 
 
-def test_thousands_of_equal_centers():
+def test_one_of_thousands_of_equal_centers_is_distinct():
     assert sum(marks(np.ones((5000, 3)))) == 1
     assert sum(marks(np.arange(5000.0).reshape(-1, 1))) == 5000
 
@@ -60,7 +60,7 @@ def test_panels_hold_every_center_once(dtype, n_clusters):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows(dtype):
+def test_packed_rows_are_shifted_and_scaled(dtype):
     X = np.arange(12.0).reshape(4, 3).astype(dtype)
     rows, norms = np.zeros((4, 3), dtype), np.zeros(4)
     transform = Transform(np.ones(3), 0.25, False)
@@ -86,7 +86,7 @@ def test_rows(dtype):
     ],
 )
 @pytest.mark.parametrize("where", ["rows", "centers"])
-def test_the_scale(top, usable, where):
+def test_the_scale_is_a_power_of_two_where_it_is_usable(top, usable, where):
     largest, centers = np.zeros(3), np.zeros((4, 4))
     if where == "rows" and not np.isnan(top):
         largest[2] = top

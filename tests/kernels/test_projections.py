@@ -10,7 +10,7 @@ from numbakmeans._engine.algorithms import projections
 @pytest.mark.parametrize("n_vectors", [1, 31, 32, 70])
 @pytest.mark.parametrize("n_tasks", [1, 3, 8])
 @pytest.mark.parametrize("parallel", [False, True])
-def test_products(n_rows, n_vectors, n_tasks, parallel):
+def test_products_are_numpys(n_rows, n_vectors, n_tasks, parallel):
     rng = np.random.default_rng(n_vectors)
     # Small integers: every order of the additions gives the same sum.
     rows = rng.integers(-9, 9, size=(n_rows, 21)).astype(np.float32)

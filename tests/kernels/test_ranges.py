@@ -52,7 +52,7 @@ def test_bins_are_the_same_for_any_data(exponent, other):
 
 @pytest.mark.parametrize("halved", [False, True])
 @pytest.mark.parametrize("end", [-1067, -981, 8, 911, 954, 997, 1040])
-def test_parts_of_a_bin(end, halved):
+def test_parts_of_a_bin_never_overflow(end, halved):
     """Neither sums nor constants overflow, and every end of a whole bin is one of a half bin."""
     exponents = [part_exponent(end, p, halved) for p in range(110)]
     assert exponents[-1] == -1074
@@ -69,24 +69,24 @@ def test_parts_of_a_bin(end, halved):
 
 
 @given(SIZES)
-def test_finest_bit(x):
+def test_the_finest_bit_is_the_lowest_one_set(x):
     bit = finest_bit(x)
     assert Fraction(x) / Fraction(bit) % 2 == 1
 
 
 @given(SIZES)
-def test_the_exponent_above(x):
+def test_the_exponent_above_is_the_next_one(x):
     assert Fraction(2) ** (exponent_above(x) - 1) <= Fraction(x) < Fraction(2) ** exponent_above(x)
 
 
 @pytest.mark.parametrize("e", [*range(-1074, 1024, 97), -1074, -1023, -1022, -1021, 0, 1023])
-def test_powers_of_two(e):
+def test_powers_of_two_are_exact(e):
     assert Fraction(power_of_two(e)) == Fraction(2) ** e
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 3, 7, 64, 65])
-def test_ranges_of_columns(dtype, n_features, threads):
+def test_ranges_of_columns_are_exact(dtype, n_features, threads):
     rng = np.random.default_rng(n_features)
     X = (rng.normal(size=(1003, n_features)) * 10.0 ** rng.integers(-20, 20, n_features)).astype(dtype)
     X[:, 0] = 0
@@ -106,7 +106,7 @@ def test_ranges_of_columns(dtype, n_features, threads):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(30))
-def test_ranges_that_grow_row_by_row(dtype, seed):
+def test_ranges_that_grow_row_by_row_are_exact(dtype, seed):
     """Multiples of powers of two around every limit, from denormals to the largest float32."""
     rng = np.random.default_rng(seed)
     n_samples, n_features = rng.integers(1, 400), rng.integers(1, 130)

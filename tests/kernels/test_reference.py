@@ -17,7 +17,7 @@ from numbakmeans._engine.samples import Samples
 @pytest.mark.parametrize("n_features", [1, 3, 4, 5, 16, 33])
 @pytest.mark.parametrize("n_samples", [1, 15, 127, 128, 129, 1500])
 @pytest.mark.parametrize("widened", [False, True])
-def test_labels_and_distances(dtype, n_features, n_samples, widened, threads, monkeypatch):
+def test_labels_and_distances_are_the_oracles(dtype, n_features, n_samples, widened, threads, monkeypatch):
     """Few rows are widened to float64, whatever their dtype: here all rows are, or none."""
     monkeypatch.setattr(at, "MAX_SMALL_VALUES", 10**9 if widened else 0)
     rng = np.random.default_rng(n_features)
@@ -41,7 +41,7 @@ def test_roots_are_rounded_once(sq_dist):
 
 
 @given(st.floats(min_value=0, max_value=2.0**126, width=32), st.sampled_from([-1, 0, 1]))
-def test_roots_near_the_midpoint_of_two_singles(x, side):
+def test_roots_near_the_midpoint_of_two_singles_are_rounded_once(x, side):
     x = np.float32(x)
     middle = (np.float64(x) + np.float64(np.nextafter(x, np.float32(np.inf)))) / 2
     sq_dist = middle**2 if side == 0 else np.nextafter(middle**2, np.inf * side)

@@ -35,7 +35,7 @@ def pairs_of(bits, n):
 
 @pytest.mark.parametrize("bits", GENERATORS)
 @pytest.mark.parametrize(("population", "size"), SIZES)
-def test_choice(bits, population, size):
+def test_choices_are_numpys(bits, population, size):
     ours, numpys = pairs_of(bits, 5)
     for address, one, other in zip(addresses(ours), ours, numpys, strict=True):
         chosen = np.empty(size, np.int64)
@@ -46,7 +46,7 @@ def test_choice(bits, population, size):
 
 @pytest.mark.parametrize("bits", GENERATORS)
 @pytest.mark.parametrize(("population", "size"), SIZES)
-def test_choices_of_many_generators(bits, population, size):
+def test_choices_of_many_generators_are_numpys(bits, population, size):
     ours, numpys = pairs_of(bits, 20)
     chosen = np.empty((20, size), np.int64)
     choose_each(addresses(ours), np.full(20, population), chosen)
@@ -59,7 +59,7 @@ def test_choices_of_many_generators(bits, population, size):
 
 @pytest.mark.parametrize("bits", GENERATORS)
 @pytest.mark.parametrize("n", sorted({population for population, _ in SIZES}))
-def test_the_draws_of_plus_plus(bits, n):
+def test_the_draws_of_plus_plus_are_numpys(bits, n):
     ours, numpys = pairs_of(bits, 5)
     for n_uniforms, (address, one, other) in enumerate(zip(addresses(ours), ours, numpys, strict=True)):
         uniforms = np.empty(n_uniforms)

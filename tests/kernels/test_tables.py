@@ -49,7 +49,7 @@ def describe(X, found):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_shapes_and_sizes(dtype):
+def test_shapes_and_sizes_are_numpys(dtype):
     found = np.zeros(7, np.int64)
     describe(np.ones((3, 5), dtype), found)
     assert found.tolist() == [3, 3, 5, 15, np.dtype(dtype).itemsize, 5, 15]
@@ -174,7 +174,7 @@ def describe_new(n, found, arena):
 
 
 @pytest.mark.parametrize("n", [1, 3, 40, 300])
-def test_new_tables(n):
+def test_new_tables_are_aligned_and_zeros_are_zero(n):
     found = np.zeros((7, 3), np.int64)
     describe_new(n, found)
     assert found[:6, :2].tolist() == [[n, 4], [n, 8], [n, 8], [4 * n, 1], [2 * n * n, 4], [n, 1]]

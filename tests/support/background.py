@@ -1,4 +1,4 @@
-"""Compute results ahead of the tests that wait for them, two at a time.
+"""Compute results in the background, ahead of the tests that wait for them, two at a time.
 
 They come from processes that mostly compile, on one core each.
 """
@@ -6,7 +6,7 @@ They come from processes that mostly compile, on one core each.
 from concurrent.futures import ThreadPoolExecutor
 
 
-def run_ahead(request, function, *names):
+def run_in_background(request, function, *names):
     """Run function(*values) in the background for the parameter values of the collected tests of this file.
 
     Yield a function that returns the result for given values; for a module-scoped fixture (`yield from`).

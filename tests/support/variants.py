@@ -1,4 +1,4 @@
-"""Every way to the same bits: the algorithms of the table, and the variants that the plan may choose."""
+"""The algorithms of the table, and the variants of them that the plan may choose: all give the same bits."""
 
 import contextlib
 import math
@@ -10,7 +10,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 
-WAYS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
+VARIANTS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
 #: Bounds that cost nothing, so that all are kept and checked; and bounds that do not always pay.
 FREE = _plan.Costs(
     *[math.inf] * 2, checking=0.0, measuring=0.0, undecided=0.0, groups=1.0, projections=0.0, pairs=0.0
@@ -18,7 +18,7 @@ FREE = _plan.Costs(
 DEAR = FREE._replace(checked=1.0, kept=1.0, checking=0.2, undecided=0.2, groups=1.3)
 
 
-def ask_all(change=setattr):
+def check_all_bounds(change=setattr):
     """Check the bounds of all rows, and make projections, even where the data is too small for that to pay.
 
     change : called as `setattr`
@@ -30,13 +30,13 @@ def ask_all(change=setattr):
 
 
 @contextlib.contextmanager
-def forced(way):
+def forced(variant):
     """Force the plan to transpose rows and score fast centers, always or never; yield the algorithm's key.
 
-    Rows are transposed where bounds are not checked, so that way comes with a plan that does not always check
-    them. Fast centers are scored where there are no projections.
+    Rows are transposed where bounds are not checked, so that variant comes with a plan that does not always
+    check them. Fast centers are scored where there are no projections.
     """
-    algorithm, _, what = way.partition(", ")
+    algorithm, _, what = variant.partition(", ")
     tried = what == "fast centers"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_plan, "transposes", lambda *_: what == "transposed")
@@ -50,7 +50,7 @@ def forced(way):
         yield algorithm
 
 
-def iterate(samples, centers, max_iter, way):
-    """Iterate in one of the ways."""
-    with forced(way) as algorithm:
+def iterate(samples, centers, max_iter, variant):
+    """Iterate with one of the variants."""
+    with forced(variant) as algorithm:
         return _fit.iterate(samples, centers, max_iter, algorithm=algorithm)

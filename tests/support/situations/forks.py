@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from situations.answers import KINDS, answer, data, in_child, require_parallel, same
+from support.situations.answers import KINDS, answer, data, in_child, require_parallel, same
 
 
 def is_serial():

@@ -1,6 +1,6 @@
-"""Hash every kind of answer: a program that tests run under various threading layers and thread counts.
+"""Hash every kind of result: a program that tests run under various threading layers and thread counts.
 
-``python answers.py LAYER THREADS`` prints a JSON object: case -> hash of all its results.
+``python -m support.results_program LAYER THREADS`` prints a JSON object: case -> hash of all its results.
 """
 
 import hashlib
@@ -9,8 +9,8 @@ import sys
 import warnings
 
 import numpy as np
-import ugly
-import ways
+
+from support import edge_cases, variants
 
 
 def digest(*arrays):
@@ -22,28 +22,28 @@ def matrix_cases():
     """Return the cases that the oracle can answer, too: name -> (X, starting centers, passes)."""
     cases = {}
     for dtype in (np.float32, np.float64):
-        for name, (X, centers) in ugly.cases(dtype).items():
+        for name, (X, centers) in edge_cases.cases(dtype).items():
             cases[f"{name}, {np.dtype(dtype)}"] = X, centers, 3
-        cases[f"many chunks, {np.dtype(dtype)}"] = *ugly.wide_enough(dtype), 3
+        cases[f"many chunks, {np.dtype(dtype)}"] = *edge_cases.wide_enough(dtype), 3
     return cases
 
 
-def answers():
-    """Return the hashes of the library's answers, by name."""
+def hashes():
+    """Return the hashes of the library's results, by name."""
     from numbakmeans import fit, kmeans, kmeans2, vq, whiten
     from numbakmeans._engine import plan as _plan
 
     found = {}
     chosen = _plan.algorithm
-    ways.ask_all()
-    for way in ways.WAYS:
-        with ways.forced(way) as algorithm:
+    variants.check_all_bounds()
+    for variant in variants.VARIANTS:
+        with variants.forced(variant) as algorithm:
             _plan.algorithm = lambda *_, forced=algorithm: forced
             for name, (X, centers, n_iter) in matrix_cases().items():
-                found[f"{way}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
+                found[f"{variant}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
     _plan.algorithm = chosen
     for dtype in (np.float32, np.float64):
-        X, centers = ugly.wide_enough(dtype)
+        X, centers = edge_cases.wide_enough(dtype)
         for minit in ("random", "points", "++"):
             found[f"{minit}, {X.dtype}"] = digest(*kmeans2(X, 9, minit=minit, rng=4, iter=3))
         found[f"vq, {X.dtype}"] = digest(*vq(X, centers))
@@ -61,12 +61,12 @@ def main(layer, threads):
 
     at.MIN_PARALLEL_STEPS = 0
     for dtype in (np.float32, np.float64):
-        X, centers = ugly.wide_enough(dtype)
+        X, centers = edge_cases.wide_enough(dtype)
         plan = _plan.sweep(X.shape, work=X.size * len(centers))
         assert plan.n_tasks == threads
         assert plan.parallel == (threads > 1)
         assert -(-len(X) // plan.chunk_rows) >= 3 * threads
-    found = answers()
+    found = hashes()
     assert numba.threading_layer() == layer
     print(json.dumps(found))
 

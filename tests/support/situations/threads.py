@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from situations.answers import CHILD, KINDS, answer, data, require_parallel, same
+from support.situations.answers import CHILD, KINDS, answer, data, require_parallel, same
 
 
 def thread_pools():

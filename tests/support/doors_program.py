@@ -1,4 +1,5 @@
-"""Call doors from a user's compiled code, each program in its own process: ``python doors.py NAME``.
+"""Call doors from a user's compiled code, each program in its own process:
+``python -m support.doors_program NAME``.
 
 The tests write `users.py`, the user's functions (`USERS`), next to their caches. Each program prints its
 findings as JSON.

@@ -1,14 +1,15 @@
-"""Run one situation: ``python -m situations NAME [GUARD ...]``; exit code 0 if every answer was right.
+"""Run one situation: ``python -m support.situations NAME [GUARD ...]``.
 
-The named guards are removed first: these are the negative controls, which must end differently.
+The exit code is 0 if every answer was right. The named guards are removed first: these are the negative
+controls, which must end differently.
 """
 
 import ctypes
 import signal
 import sys
 
-from situations import forks, inputs, interrupts, threads
-from situations.guards import GUARDS
+from support.situations import forks, inputs, interrupts, threads
+from support.situations.guards import GUARDS
 
 MODULES = (threads, forks, interrupts, inputs)
 

@@ -5,20 +5,19 @@ import time
 
 import numpy as np
 
-from situations.answers import data
+from support.situations.answers import data
 
 
 def changing_input():
     """Write to the data from another thread while it is read: results are meaningless, but well formed."""
-    import ways
-
     from numbakmeans import fit, kmeans, kmeans2, vq, whiten
     from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.samples import Samples
+    from support import variants
 
     # Convert in slabs what kernels cannot read in place, and use bounds and projections whatever they cost.
     at.MAX_COPY_BYTES, at.MAX_SLAB_BYTES = 0, 1 << 18
-    ways.ask_all()
+    variants.check_all_bounds()
     X, few = np.random.default_rng(0).normal(size=(20_000, 64)), data()[:20_000]
     centers = X[:80].copy()
     stop = threading.Event()
@@ -42,8 +41,8 @@ def changing_input():
         assert 0 <= labels.min() <= labels.max() < k
         result = fit(array[:, ::-1], book, max_iter=4, check_finite=False)
         assert 0 <= result.labels.min() <= result.labels.max() < k
-        for way in ways.WAYS:
-            labels = ways.iterate(Samples(array), book, 4, way).labels
+        for variant in variants.VARIANTS:
+            labels = variants.iterate(Samples(array), book, 4, variant).labels
             assert 0 <= labels.min() <= labels.max() < k
         kmeans(array[:500], 5, iter=1, thresh=np.inf, check_finite=False, rng=0)
         whiten(array, check_finite=False)

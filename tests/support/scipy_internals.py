@@ -6,5 +6,5 @@ from scipy.cluster import vq
 
 PACKAGE = hasattr(vq, "__path__")
 #: The module with its private functions.
-inside = importlib.import_module("scipy.cluster.vq._vq_impl") if PACKAGE else vq
+private = importlib.import_module("scipy.cluster.vq._vq_impl") if PACKAGE else vq
 TESTS = "scipy.cluster.vq.tests.test_vq" if PACKAGE else "scipy.cluster.tests.test_vq"

@@ -1,6 +1,6 @@
 """A pytest plugin that points SciPy's own tests of scipy.cluster.vq at numbakmeans.
 
-Used as ``pytest -p scipy_own_tests --pyargs scipy.cluster.tests.test_vq`` (`scipys.TESTS`).
+Used as ``pytest -p support.scipy_tests_plugin --pyargs scipy.cluster.tests.test_vq``.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The environment of the processes that tests start."""
+"""Environments and commands of the processes that tests start."""
 
 import os
 import sys
@@ -6,7 +6,13 @@ from pathlib import Path
 
 from numbakmeans._numba import cache as _cache
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
+
+
+def importing_tests(**more):
+    """Return the environment of a process that can import tests and package."""
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
 def under(layer, users_cache=None, **more):
@@ -14,8 +20,7 @@ def under(layer, users_cache=None, **more):
 
     users_cache : folder where Numba caches functions with ``cache=True``; our own cache stays where it is
     """
-    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_THREADING_LAYER": layer, **more}
+    environment = importing_tests(NUMBA_THREADING_LAYER=layer, **more)
     if layer == "tbb":
         # The tbb wheel installs its library where the loader does not look.
         libraries = str(Path(sys.prefix) / "lib")
@@ -25,3 +30,8 @@ def under(layer, users_cache=None, **more):
         for folder in _cache.folders()[:1]:
             environment["NUMBAKMEANS_CACHE_DIR"] = str(folder)
     return environment
+
+
+def program(name, *arguments):
+    """Return the command that runs a program of this folder, which imports from PYTHONPATH alone."""
+    return [sys.executable, "-P", "-m", f"support.{name}", *arguments]

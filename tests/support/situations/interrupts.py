@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from situations.answers import CHILD, answer, data, in_child, same
+from support.situations.answers import CHILD, answer, data, in_child, same
 
 
 def interrupted(call, after=0.4):

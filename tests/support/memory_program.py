@@ -1,6 +1,6 @@
 """Measure how much memory a call takes on top of the process and its arguments; run by `test_memory.py`.
 
-    python tests/memory.py CALL GIVEN [CONTROL]
+    python -m support.memory_program CALL GIVEN [CONTROL]
 
 Prints the bytes taken, the bytes allowed (32 per row, 64 MB, and 48 per value of the centers and thread; for
 pruning another quarter of the data), and the size of a copy of the data in the working dtype. Controls:

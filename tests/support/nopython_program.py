@@ -1,7 +1,8 @@
 """Compare calls from nopython code, of every form and in every situation, with calls from Python.
 
-``python inside.py LAYER [PASSES]`` prints a JSON list of the situations that differ. PASSES, 3 by default, is
-the number of passes of the calls from Python: any other number is the negative control.
+``python -m support.nopython_program LAYER [PASSES]`` prints a JSON list of the situations that differ.
+PASSES, 3 by default, is the number of passes of the calls from Python: any other number is the negative
+control.
 """
 
 import json

@@ -1,8 +1,9 @@
-"""Compare algorithms with the oracle on ugly data, with faults planted in a copy of the package.
+"""Compare algorithms with the oracle on edge cases, with faults planted in a copy of the package.
 
-``python faulty.py float32`` reads a JSON list of [name, file, code, code with the fault, algorithm] from
-standard input, and writes a line [name, first case that differs, or null] for each. A fault is planted in a
-forked child, which reloads the modules that import that file, directly or not; the rest stays compiled.
+``python -m support.faults_program float32`` reads a JSON list of [name, file, code, code with the fault,
+algorithm] from standard input, and writes a line [name, first case that differs, or null] for each. A fault
+is planted in a forked child, which reloads the modules that import that file, directly or not; the rest stays
+compiled.
 """
 
 import ast
@@ -14,14 +15,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import test_algorithms
-import ugly
 
 import numbakmeans
 from numbakmeans._numba.entries import Entry
+from support import comparison, edge_cases
+from support.environments import TESTS
 
 PACKAGE = Path(numbakmeans.__file__).parent
-HERE = Path(__file__).parent
 
 
 def imported_by(path):
@@ -42,7 +42,7 @@ def forget(file):
     imported = {
         name: imported_by(path)
         for name, path in paths.items()
-        if path.is_relative_to(PACKAGE) or path.parent == HERE
+        if path.is_relative_to(PACKAGE) or path.is_relative_to(TESTS)
     }
     old = {".".join([PACKAGE.name, *Path(file).with_suffix("").parts])}
     while more := {name for name in imported if imported[name] & old} - old:
@@ -60,8 +60,8 @@ def forget(file):
 
 def first_difference(algorithm, cases):
     """Return the name of the first case in which the algorithm's results differ from the expected ones."""
-    import_module("ways").ask_all()
-    differences = import_module("test_algorithms").differences
+    import_module("support.variants").check_all_bounds()
+    differences = import_module("support.comparison").differences
     return next((name for name, case in cases.items() if differences(*case, algorithm)), None)
 
 
@@ -87,8 +87,8 @@ def plant(name, file, old, new, algorithm, cases):
 def main(dtype):
     dtype = np.dtype(dtype).type
     cases = {}
-    for name, (X, centers) in ugly.cases(dtype).items():
-        cases[name] = X, centers, test_algorithms.expected_passes(X, centers)
+    for name, (X, centers) in edge_cases.cases(dtype).items():
+        cases[name] = X, centers, comparison.expected_passes(X, centers)
     faults = json.load(sys.stdin)
     for algorithm in dict.fromkeys(fault[-1] for fault in faults):
         print(json.dumps([algorithm, first_difference(algorithm, cases)]), flush=True)
