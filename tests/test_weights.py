@@ -5,8 +5,7 @@ import functools
 import numpy as np
 import oracle
 import pytest
-import ugly
-import ways
+from support import edge_cases, variants
 
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine.samples import Samples
@@ -36,7 +35,7 @@ def weights_of(kind, n_samples):
 KINDS = ["ones", "small integers", "uniform", "a third of them zero", "far apart", "tiny", "huge"]
 EXTREME = "beyond what can be split"
 #: Without those for which the oracle takes seconds.
-NAMES = [name for name in ugly.cases(np.float64) if "many" not in name]
+NAMES = [name for name in edge_cases.cases(np.float64) if "many" not in name]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def answers():
 
     def answer(name, dtype, kind):
         if (name, dtype, kind) not in known:
-            X, centers = ugly.cases(dtype)[name]
+            X, centers = edge_cases.cases(dtype)[name]
             weights, passes = weights_of(kind, len(X)), []
             with np.errstate(all="ignore"):
                 for n_iter in range(1, PASSES + 1):
@@ -57,11 +56,11 @@ def answers():
     return answer
 
 
-def differences(X, centers, weights, expected, way):
+def differences(X, centers, weights, expected, variant):
     """Return which results differ from the oracle's, for each number of passes."""
     wrong = []
     for n_iter, (right_centers, right_labels, right_passes) in enumerate(expected, start=1):
-        got = ways.iterate(Samples(X, weights), centers, n_iter, way)
+        got = variants.iterate(Samples(X, weights), centers, n_iter, variant)
         if got.centers[:, : X.shape[1]].astype(X.dtype).tobytes() != right_centers.tobytes():
             wrong.append((n_iter, "centers"))
         if not np.array_equal(got.labels, right_labels):
@@ -75,37 +74,39 @@ def differences(X, centers, weights, expected, way):
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_algorithm_weighs_rows(kind, dtype, way, answers):
+def test_every_algorithm_weighs_rows(kind, dtype, variant, answers):
     for name in ("ties on a grid", "mixed scales", "odd widths", "offset 1e8"):
-        X, centers = ugly.cases(dtype)[name]
-        assert differences(X, centers, weights_of(kind, len(X)), answers(name, dtype, kind), way) == [], name
+        X, centers = edge_cases.cases(dtype)[name]
+        assert differences(X, centers, weights_of(kind, len(X)), answers(name, dtype, kind), variant) == [], (
+            name
+        )
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
-def test_weights_and_any_number_of_threads(way, threads, answers):
-    X, centers = ugly.cases(np.float64)["normal"]
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_weights_and_any_number_of_threads(variant, threads, answers):
+    X, centers = edge_cases.cases(np.float64)["normal"]
     weights = weights_of("uniform", len(X))
-    assert differences(X, centers, weights, answers("normal", np.float64, "uniform"), way) == []
+    assert differences(X, centers, weights, answers("normal", np.float64, "uniform"), variant) == []
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ugly_data(name, dtype, way, answers):
-    X, centers = ugly.cases(dtype)[name]
+def test_ugly_data(name, dtype, variant, answers):
+    X, centers = edge_cases.cases(dtype)[name]
     kind = "a third of them zero"
-    assert differences(X, centers, weights_of(kind, len(X)), answers(name, dtype, kind), way) == []
+    assert differences(X, centers, weights_of(kind, len(X)), answers(name, dtype, kind), variant) == []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["normal", "mixed scales", "largest and smallest", "denormal"])
 def test_products_that_cannot_be_split_are_summed_in_integers(name, dtype, answers):
-    X, centers = ugly.cases(dtype)[name]
+    X, centers = edge_cases.cases(dtype)[name]
     weights = weights_of(EXTREME, len(X))
     assert not Samples(X, weights).summable
     assert differences(X, centers, weights, answers(name, dtype, EXTREME), "yinyang") == []
@@ -114,25 +115,25 @@ def test_products_that_cannot_be_split_are_summed_in_integers(name, dtype, answe
 @functools.cache
 def many_rows(dtype):
     """Return rows, their weights, centers, and the oracle's answer after four passes."""
-    X, centers = ugly.wide_enough(dtype)
+    X, centers = edge_cases.wide_enough(dtype)
     weights = weights_of("uniform", len(X))
     return X, weights, centers, oracle.fit(X, centers, 4, weights)
 
 
 @checking
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_rows_in_any_layout_and_in_slabs(dtype, way, monkeypatch):
+def test_many_rows_in_any_layout_and_in_slabs(dtype, variant, monkeypatch):
     X, weights, centers, (right_centers, right_labels, _) = many_rows(dtype)
-    expected = ways.iterate(Samples(X, weights), centers, 4, "lloyd")
+    expected = variants.iterate(Samples(X, weights), centers, 4, "lloyd")
     assert expected.centers[:, :3].astype(dtype).tobytes() == right_centers.tobytes()
     assert np.array_equal(expected.labels, right_labels)
     for given in (np.asfortranarray(X), X[::-1].copy()[::-1]):
-        got = ways.iterate(Samples(given, weights), centers, 4, way)
+        got = variants.iterate(Samples(given, weights), centers, 4, variant)
         assert got.centers.tobytes() == expected.centers.tobytes()
         assert np.array_equal(got.labels, expected.labels)
     monkeypatch.setattr(_fit.Samples, "slabs", slabs_of_1000_rows)
-    got = ways.iterate(Samples(X, weights), centers, 4, way)
+    got = variants.iterate(Samples(X, weights), centers, 4, variant)
     assert got.centers.tobytes() == expected.centers.tobytes()
 
 
@@ -147,14 +148,14 @@ def slabs_of_1000_rows(samples, edges=None):
         start = stop
 
 
-@pytest.mark.parametrize("way", ways.WAYS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["normal", "ties on a grid", "mixed scales", "one feature", "many clusters"])
-def test_integer_weights_are_duplicated_rows(name, dtype, way):
-    X, centers = ugly.cases(dtype)[name]
+def test_integer_weights_are_duplicated_rows(name, dtype, variant):
+    X, centers = edge_cases.cases(dtype)[name]
     times = np.random.default_rng(5).integers(0, 4, size=len(X))
     weighted, copied = Samples(X, times.astype(float)), Samples(np.repeat(X, times, axis=0))
-    one, other = (ways.iterate(samples, centers, 5, way) for samples in (weighted, copied))
+    one, other = (variants.iterate(samples, centers, 5, variant) for samples in (weighted, copied))
     assert one.centers.tobytes() == other.centers.tobytes()
     assert np.array_equal(np.repeat(one.labels, times), other.labels)
     inertias = [_fit.inertia_of(s, p.centers, p.labels) for s, p in ((weighted, one), (copied, other))]
@@ -164,7 +165,7 @@ def test_integer_weights_are_duplicated_rows(name, dtype, way):
 @pytest.mark.parametrize("kind", [*KINDS, EXTREME])
 @pytest.mark.parametrize("name", ["normal", "mixed scales", "tiny", "large", "denormal"])
 def test_inertia_is_the_exact_weighted_sum(name, kind):
-    X, centers = ugly.cases(np.float64)[name]
+    X, centers = edge_cases.cases(np.float64)[name]
     weights, labels = weights_of(kind, len(X)), oracle.assign(X, centers)[0]
     expected = oracle.inertia(X, centers, labels, weights)
     assert _fit.inertia_of(Samples(X, weights), _fit.pad_centers(centers), labels) == expected
@@ -172,7 +173,7 @@ def test_inertia_is_the_exact_weighted_sum(name, kind):
 
 def test_weights_do_not_change_where_they_are_ignored():
     """The negative control: other weights are noticed, in the sums and in the inertia."""
-    X, centers = ugly.cases(np.float64)["normal"]
+    X, centers = edge_cases.cases(np.float64)["normal"]
     weights = weights_of("uniform", len(X))
     expected = [oracle.fit(X, centers, n_iter, weights) for n_iter in range(1, PASSES + 1)]
     assert differences(X, centers, weights, expected, "lloyd") == []
@@ -186,7 +187,7 @@ def test_weights_do_not_change_where_they_are_ignored():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["normal", "offset 1e4", "constant column", "one feature", "one row"])
 def test_mean_variance_ignores_weights(name, dtype):
-    X, _ = ugly.cases(dtype)[name]
+    X, _ = edge_cases.cases(dtype)[name]
     weights = weights_of("uniform", len(X))
     expected = np.var(X.astype(np.float64), axis=0).mean()
     assert _fit.mean_variance(Samples(X, weights)) == pytest.approx(expected, rel=1e-9)

@@ -256,7 +256,7 @@ class Samples:
         return bool(exact and (self.measured[0] < LIMIT).all() and (self._products[1] > 0).all())
 
     @computed_once
-    def _kernel_weights(self) -> np.ndarray:
+    def kernel_weights(self) -> np.ndarray:
         """The weights as kernels take them; if products cannot be split, they only tell which rows count."""
         return self.scaled_weights[0] if self.summable else 0.5 * (np.asarray(self.weights) > 0)
 
@@ -317,7 +317,7 @@ class Samples:
             np.zeros((n_tasks, n_clusters + spare_counts), np.int64),
             np.zeros(n_clusters, np.int64),
             np.zeros((n_clusters, self.shape[1]), np.bool_),
-            None if self.weights is None else self._kernel_weights,
+            None if self.weights is None else self.kernel_weights,
         )
         return group(tables)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.relocation import relocations
-from numbakmeans._engine.samples import Samples, tables_of, update_means
+from numbakmeans._engine.samples import Samples, update_means
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
@@ -131,7 +131,8 @@ class Algorithm:
         rows, clusters = relocations(self.samples, centers, labels, sizes)
         if len(rows):
             X, old = self.samples.array[rows].astype(self.samples.dtype, order="C"), labels[rows]
-            RELABEL_ROWS(X, clusters, old, tables_of(tables, rows))
+            weights = None if self.samples.weights is None else self.samples.kernel_weights[rows]
+            RELABEL_ROWS(X, clusters, old, tables._replace(weights=weights))
             labels[rows] = clusters
             self.relabeled(rows, labels)
         return len(rows)

@@ -80,7 +80,7 @@ class Filtering(Algorithm):
         # Built from attributes, so that `run_all` counts their bytes.
         of_blocks = self.lows, self.highs, self.totals, self.counts
         self.blocks = group(Blocks(self.starts, self.widths, self.data, *of_blocks))
-        weights = None if samples.weights is None else samples.scaled_weights[0]
+        weights = None if samples.weights is None else samples.kernel_weights
         FILL_BLOCKS.on(plan.parallel)(X, plan.n_tasks, self.order, self.blocks, (weights, bins))
 
     def tables(self, n_clusters: int) -> Sums:

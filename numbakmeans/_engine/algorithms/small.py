@@ -51,7 +51,7 @@ class Small(Algorithm):
     def tables(self, n_clusters: int) -> Sums:
         """Return only the arrays that the kernel writes: its sums are internal."""
         uncertain = np.zeros((n_clusters, self.samples.shape[1]), np.bool_)
-        weights = None if self.samples.weights is None else self.samples.scaled_weights[0]
+        weights = None if self.samples.weights is None else self.samples.kernel_weights
         return Sums(*_NO_SUMS, np.zeros(n_clusters, np.int64), uncertain, weights)
 
     def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
