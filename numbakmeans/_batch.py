@@ -17,12 +17,11 @@ from numbakmeans._arguments import (
     as_count,
     as_generator,
     as_options,
-    not_finite,
 )
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.fit import iterate
-from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
+from numbakmeans._engine.samples import Samples, as_real, as_working, not_finite, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
 from numbakmeans._engine.structs.problems import Answer, Options, Problems

@@ -242,7 +242,8 @@ def fit(
         `X` or `centers` does not hold real numbers, `max_iter` is not an integer, or `progress` is not
         callable.
     ValueError
-        An array has a wrong shape, is empty, or holds NaN or infinities; or `max_iter` is below 1.
+        An array has a wrong shape, is empty, or holds NaN, infinities or missing values; or `max_iter` is
+        below 1.
 
     Examples
     --------
@@ -273,9 +274,11 @@ def fit(
         raise TypeError(f"progress must be callable, got {progress!r}")
     samples = Samples(rows)
     if check_finite:
-        for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
-            if not finite:
-                raise ValueError(f"{name} must not contain infs or NaNs")
+        if not samples.finite:
+            raise ValueError(f"X must not contain infs or NaNs, but has {samples.first_not_finite(X)}")
+        if not np.isfinite(start).all():
+            where = Samples(start).first_not_finite(centers)
+            raise ValueError(f"centers must not contain infs or NaNs, but has {where}")
     passes = iterate(samples, start, passes_at_most, progress=progress)
     return as_result(samples, passes)
 
