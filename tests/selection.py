@@ -54,6 +54,7 @@ QUICK_CASES = {
     ("test_seeding.py", "test_plus_plus_on_ugly_data"): lambda p: p["threads"] == 3,
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
+    ("test_containers.py", "test_missing_values_are_named"): lambda p: True,
     ("test_nopython.py", "test_fit"): lambda p: p["dtype"].__name__ == "float32",
     ("test_files.py", "test_csv"): lambda p: True,
 }

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from numbakmeans._engine import thresholds as at
 
 #: Dtypes of real numbers, as `dtype.num` names them in any byte order: bool, integers, float16 to float64.
 REAL = frozenset(np.dtype(code).num for code in "?bBhHiIlLqQefd")
@@ -22,7 +25,10 @@ HOST_DEVICES = (1, 3, 11, 13)
 DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 14: "oneAPI", 15: "WebGPU"}
 
 #: Values of a block of rows that is gathered from columns: about what fits into the second-level cache.
-BLOCK_VALUES = 1 << 15
+BLOCK_VALUES = 1 << 16
+
+#: What NumPy reads as a container of numbers, or as a number, whoever made it.
+PLAIN = (list, tuple, int, float, np.generic)
 
 #: What libraries raise where their data cannot be read as an array.
 UNREADABLE = (ValueError, TypeError, RuntimeError, BufferError)
@@ -56,11 +62,11 @@ class Columns(NamedTuple):
 
     labels : their names; None if this is a single column, which stands for a 1-D array
     read : returns the row of the first missing value of a column, or None, and the column's values
-    whole : returns all values as one array, if that may come without a copy
+    whole : returns all values as one array, where the library does so without a copy or faster
     """
 
     labels: Sequence[Any] | None
-    columns: Sequence[Any]
+    columns: Iterable[Any]
     read: Callable[[Any], tuple[int | None, Any]]
     whole: Callable[[], np.ndarray] | None = None
 
@@ -92,20 +98,20 @@ def as_real(value: Any, name: str, *, text: bool = False) -> np.ndarray:
     TypeError : value does not hold real numbers, is sparse, or is not in the memory of the CPU
     ValueError : value cannot be read as an array, or has missing values
     """
-    if not isinstance(value, np.ndarray | list | tuple):
+    read: Callable[[Any], np.ndarray] = np.asarray
+    if isinstance(value, np.ndarray):
+        # Not `np.ma`: NumPy imports it at the first access, which takes longer than many calls.
+        masked = _is_a(value, sys.modules.get("numpy.ma"), "MaskedArray") and not value.dtype.names
+        if masked and np.ma.is_masked(value):
+            raise Part(name).missing(np.argwhere(np.ma.getmaskarray(value))[0])
+    elif not isinstance(value, PLAIN):
         _refuse(value, name)
         columns = columns_of(value)
         if columns is not None:
             return _gathered(columns, len(value), name, text)
-    # Not `np.ma`: NumPy imports it at the first access, which takes longer than many calls.
-    if (
-        _is_a(value, sys.modules.get("numpy.ma"), "MaskedArray")
-        and np.ma.is_masked(value)
-        and not value.dtype.names
-    ):
-        raise Part(name).missing(np.argwhere(np.ma.getmaskarray(value))[0])
+        read = np.from_dlpack if _speaks_dlpack_alone(value) else np.asarray
     try:
-        array = np.from_dlpack(value) if _speaks_dlpack_alone(value) else np.asarray(value)
+        array = read(value)
     except UNREADABLE as error:
         raise ValueError(f"{name} cannot be read as an array: {error}") from error
     return _real(array, Part(name), text)
@@ -204,10 +210,15 @@ def _converts(each: Any) -> bool:
 
 def _gathered(columns: Columns, n_rows: int, name: str, text: bool) -> np.ndarray:
     """Return the values of all columns; what must be copied, in the working dtype of their common dtype."""
+    if columns.whole is not None:
+        return columns.whole()
     arrays, labels = [], columns.labels
     for j, column in enumerate(columns.columns):
         part = Part(name) if labels is None else Part(name, j, labels[j])
-        row, values = columns.read(column)
+        try:
+            row, values = columns.read(column)
+        except Exception as error:  # each library has errors of its own
+            raise ValueError(f"{part} cannot be read as an array: {error}") from error
         if row is not None:
             raise part.missing([row])
         if labels is not None and values.ndim != 1:
@@ -215,11 +226,7 @@ def _gathered(columns: Columns, n_rows: int, name: str, text: bool) -> np.ndarra
         arrays.append(_real(values, part, text))
     if labels is None:
         return arrays[0]
-    dtypes, bases = {array.dtype for array in arrays}, {id(array.base) for array in arrays}
-    alike = len(dtypes) == len(bases) == 1 and arrays[0].base is not None
-    if alike and columns.whole is not None:  # most likely, they are the columns of one array
-        return columns.whole()
-    out = np.empty((n_rows, len(arrays)), working(np.result_type(*dtypes)) if arrays else np.float64)
+    out = np.empty((n_rows, len(arrays)), working(np.result_type(*{array.dtype for array in arrays}, bool)))
     step = max(BLOCK_VALUES // max(len(arrays), 1), 16)
     for start in range(0, n_rows, step):
         rows = slice(start, start + step)
@@ -265,13 +272,23 @@ def _first(mask: Any) -> int | None:
 
 def _of_pandas(pandas: Any, value: Any) -> Columns | None:
     if _is_a(value, pandas, "DataFrame"):
-        columns = [value.iloc[:, j] for j in range(value.shape[1])]
-        plain = all(isinstance(column.dtype, np.dtype) for column in columns)
-        return Columns(list(value.columns), columns, _read_pandas, value.to_numpy if plain else None)
+        columns = (value.iloc[:, j] for j in range(value.shape[1]))
+        return Columns(list(value.columns), columns, _read_pandas, _whole_of_pandas(value))
     extensions = getattr(getattr(pandas, "api", None), "extensions", None)
     if _is_a(value, pandas, "Series", "Index") or _is_a(value, extensions, "ExtensionArray"):
         return Columns(None, [pandas.Series(value)], _read_pandas)
     return None
+
+
+def _whole_of_pandas(frame: Any) -> Callable[[], np.ndarray] | None:
+    """Return what makes an array of a frame of plain columns; None if that is a large copy, not C-ordered."""
+    dtypes = set(frame.dtypes)
+    if not all(isinstance(dtype, np.dtype) and dtype.num in REAL for dtype in dtypes):
+        return None
+    if len(dtypes) == 1:
+        return frame.to_numpy
+    small = dtypes and frame.size * 8 <= at.MAX_COPY_BYTES
+    return partial(frame.to_numpy, dtype=working(np.result_type(*dtypes))) if small else None
 
 
 def _read_pandas(series: Any) -> tuple[int | None, Any]:
