@@ -14,7 +14,8 @@ _engine      k-means itself, independent of any interface
   fit          seed -> plan -> iterate -> FitResult
   seeding      initial centers: one method per file, and a table of them
   algorithms   ways to run a pass: one per file, and a table of them
-  samples      input arrays: dtype, layout, checks, ranges, exact sums
+  samples      input arrays: dtype, layout, checks, ranges, exact sums; containers: frames, Arrow tables and
+               objects as arrays; sparse_rows: sparse matrices, made dense block by block
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
   structs      named tuples that Python and kernels exchange

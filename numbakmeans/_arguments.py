@@ -10,12 +10,11 @@ import inspect
 import math
 import numbers
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
-from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
 from numbakmeans._engine.seeding import SEEDINGS
 
@@ -79,20 +78,18 @@ def _as_random_state(seed: Any) -> np.random.Generator | np.random.RandomState:
     raise ValueError(f"'{seed}' cannot be used to seed a numpy.random.RandomState instance (seed)")
 
 
-def require_finite(samples: Samples, name: str) -> None:
+def require_finite(samples: Samples, name: str, given: Any = None) -> None:
+    """Check that all values are finite; given : what the caller handed in, whose columns may have names."""
     if not samples.finite:
-        for rows, X in samples.slabs():
-            for row, column in not_finite(X):
-                where = f"row {rows.start + row}, column {column}"
-                raise ValueError(f"{NOT_FINITE}: {name} has {X[row, column]} in {where}")
+        raise ValueError(f"{NOT_FINITE}: {name} has {samples.first_not_finite(given)}")
 
 
-def not_finite(X: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield row and column of each non-finite value, piece by piece: X may be mapped from a large file."""
-    step = max(at.MAX_SLAB_BYTES // (16 * X.shape[1]), 1)  # an index pair is two int64
-    for start in range(0, len(X), step):
-        for row, column in np.argwhere(~np.isfinite(X[start : start + step])):
-            yield start + int(row), int(column)
+def require_finite_centers(centers: np.ndarray, name: str, given: Any) -> None:
+    """Check given centers, of any shape, in the same way."""
+    if not np.isfinite(centers).all():
+        rows = np.atleast_1d(centers)
+        where = Samples(rows.reshape(len(rows), -1)).first_not_finite(given)
+        raise ValueError(f"{NOT_FINITE}: {name} has {where}")
 
 
 def require_size(array: np.ndarray, name: str) -> None:
@@ -180,6 +177,9 @@ def size_of(k: Any) -> int:
     """Return the number of elements of k, a number or anything array-like."""
     if isinstance(k, numbers.Number | str | None):
         return 1
+    shape = getattr(k, "shape", None)
+    if isinstance(shape, tuple):
+        return math.prod(shape)
     try:
         return np.asarray(k).size
     except (ValueError, TypeError) as error:

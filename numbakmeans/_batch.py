@@ -17,12 +17,12 @@ from numbakmeans._arguments import (
     as_count,
     as_generator,
     as_options,
-    not_finite,
 )
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.containers import column_of
 from numbakmeans._engine.fit import iterate
-from numbakmeans._engine.samples import Samples, as_real, as_working, working_dtype
+from numbakmeans._engine.samples import Samples, as_real, as_working, not_finite, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
 from numbakmeans._engine.structs.problems import Answer, Options, Problems
@@ -180,7 +180,7 @@ def kmeans2_batch(
     given = _given_centroids(k, minit, problems)
     n_clusters = _counts(k, minit, problems) if given is None else given[1]
     if check_finite:
-        _require_finite(problems)
+        _require_finite(problems, data)
     children = _children(rng, len(problems)) if given is None else []
 
     row_starts, center_starts = _starts(problems.sizes), _starts(n_clusters)
@@ -268,14 +268,15 @@ def _children(rng: Any, n_problems: int) -> list[np.random.Generator]:
         ) from error
 
 
-def _require_finite(problems: _Problems) -> None:
+def _require_finite(problems: _Problems, given: Any) -> None:
     starts = _starts(problems.sizes)
     for first, last in problems.groups(1, 1):
         samples = Samples(problems.rows(first, last))
         if not samples.finite:
             row, column = next(not_finite(samples.array))
             b = int(np.searchsorted(starts, starts[first] + row, side="right")) - 1
-            where = f"row {starts[first] + row - starts[b]}, column {column}"
+            whose = column_of(None if problems.stacked else given[b], column)
+            where = f"row {starts[first] + row - starts[b]}, {whose}"
             raise ValueError(f"{NOT_FINITE}: data[{b}] has {samples.array[row, column]} in {where}")
 
 

@@ -24,6 +24,7 @@ from numbakmeans._arguments import (
     like,
     require_codes,
     require_finite,
+    require_finite_centers,
     require_size,
     size_of,
     takes_generator,
@@ -71,7 +72,7 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
     TypeError
         `obs` does not hold real numbers.
     ValueError
-        `obs` is a scalar, or holds NaN or infinities.
+        `obs` is a scalar, or holds NaN, infinities or missing values.
 
     Warns
     -----
@@ -104,7 +105,7 @@ def whiten_for(obs: Any, check_finite: bool | None, stacklevel: int) -> np.ndarr
     samples = Samples(array.reshape(len(array), -1))
     checked = check_finite is None or check_finite
     if checked:
-        require_finite(samples, "obs")
+        require_finite(samples, "obs", obs)
     deviations = _deviations(samples).astype(samples.dtype)
     constant = deviations == 0
     if checked and constant.any():
@@ -165,7 +166,7 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     TypeError
         An array does not hold real numbers.
     ValueError
-        Shapes do not match, the code book is empty, or there are NaN or infinities.
+        Shapes do not match, the code book is empty, or there are NaN, infinities or missing values.
 
     Examples
     --------
@@ -188,8 +189,8 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
         return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
     samples = Samples(as_columns(rows))
     if check_finite:
-        require_finite(samples, "obs")
-        require_finite(Samples(as_columns(book)), "code_book")
+        require_finite(samples, "obs", obs)
+        require_finite(Samples(as_columns(book)), "code_book", code_book)
     codes, sq_dists = nearest(samples, as_columns(book))
     return codes, roots(sq_dists, result == np.float32)
 
@@ -245,7 +246,7 @@ def kmeans(
         `iter` is infinite, as in SciPy.
     ValueError
         Shapes do not match, there are fewer than one code or more codes than observations, `iter` is below
-        1, `thresh` is negative or NaN, or there are NaN or infinities.
+        1, `thresh` is negative or NaN, or there are NaN, infinities or missing values.
 
     Examples
     --------
@@ -266,9 +267,8 @@ def kmeans(
         raise ValueError(f"obs must not be empty, got shape {rows.shape}")
     samples = Samples(as_columns(rows))
     if check_finite:
-        require_finite(samples, "obs")
-        if not np.isfinite(guess).all():
-            raise ValueError(f"{NOT_FINITE}: k_or_guess")
+        require_finite(samples, "obs", obs)
+        require_finite_centers(guess, "k_or_guess", k_or_guess)
     starts = as_passes(iter, "iter must be at least 1, got {}")
     limit = as_thresh(thresh)
     if not limit >= 0:
@@ -357,8 +357,8 @@ def kmeans2(
         `iter` is infinite, as in SciPy.
     ValueError
         Shapes do not match, the input is empty, `minit` or `missing` is unknown, `iter` or `k` is below 1,
-        there are more clusters than observations with ``minit='points'``, or there are NaN or infinities.
-        The generator is unchanged.
+        there are more clusters than observations with ``minit='points'``, or there are NaN, infinities or
+        missing values. The generator is unchanged.
 
     Warns
     -----
@@ -417,11 +417,12 @@ def kmeans2_for(
         raise ValueError(f"Empty input is not supported. data has shape {rows.shape}")
     samples = Samples(as_columns(rows))
     if check_finite:
-        require_finite(samples, "data")
+        require_finite(samples, "data", data)
 
-    origin = "k"
     if minit == "matrix" or size_of(k) != 1:
         start = _given_centroids(k, rows)
+        if check_finite:
+            require_finite_centers(start, "k", k)
     else:
         count = as_count(np.asarray(k))
         if count != np.asarray(k):
@@ -430,9 +431,8 @@ def kmeans2_for(
         if minit == "points" and count > len(rows):
             raise ValueError(f"{TOO_MANY_POINTS}: k is {count}, data has {len(rows)} rows")
         start = seed(samples, count, minit, generator)
-        origin = f"a centroid from data with minit={minit!r}"
-    if check_finite and not np.isfinite(start).all():
-        raise ValueError(f"{NOT_FINITE}: {origin} is not finite")
+        if check_finite and not np.isfinite(start).all():
+            raise ValueError(f"{NOT_FINITE}: a centroid from data with minit={minit!r} is not finite")
 
     passes = iterate(samples, start, n_iter, stop_on_empty=missing == "raise")
     if passes.ever_empty:

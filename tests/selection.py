@@ -57,6 +57,7 @@ QUICK_CASES = {
     ("test_seeding.py", "test_plus_plus_picks_the_oracles_rows_of_edge_cases"): lambda p: p["threads"] == 3,
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
+    ("test_containers.py", "test_missing_values_are_named"): lambda p: True,
     ("test_nopython.py", "test_fit_gives_pythons_bits"): lambda p: p["dtype"].__name__ == "float32",
     ("test_files.py", "test_csv_is_read_as_a_table"): lambda p: True,
 }

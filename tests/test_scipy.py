@@ -84,12 +84,11 @@ def test_other_dtypes_are_converted(name, dtype, working):
     [
         DATA.astype(np.longdouble),
         DATA.astype(complex),
-        DATA.astype(object),
+        DATA.astype(str).astype(object),
         DATA.astype("M8[s]"),
         DATA.astype("m8[s]"),
         np.array([["a", "b"]]),
         np.zeros(3, [("x", "f8")]),
-        np.ma.masked_greater(DATA, 1),
     ],
     ids=lambda value: str(value.dtype) + type(value).__name__,
 )
@@ -99,7 +98,10 @@ def test_arrays_of_other_than_real_numbers_are_refused(name, value):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_masked_array_that_masks_nothing_is_taken(name):
+def test_a_masked_array_is_taken_if_it_masks_nothing(name):
+    row, column = np.argwhere(DATA > 1)[0]
+    with pytest.raises(ValueError, match=rf"^(data|obs) has a missing value in row {row}, column {column}:"):
+        call(name, np.ma.masked_greater(DATA, 1))
     assert same(call(name, np.ma.array(DATA)), call(name, DATA))
     assert same(call(name, np.ma.array(DATA, mask=np.zeros_like(DATA, bool))), call(name, DATA))
 
@@ -423,7 +425,13 @@ BAD = [
     (kmeans2, {"k": X[:2, :2]}, ValueError, "k array doesn't match data dimension"),
     (kmeans2, {"k": 3, "minit": "matrix"}, ValueError, "k array doesn't match data rank"),
     (kmeans2, {"k": None, "minit": "matrix"}, TypeError, "k "),
-    (kmeans2, {"k": X[:2].astype(object)}, TypeError, "k "),
+    (
+        kmeans2,
+        {"k": X[:2].astype(str).astype(object)},
+        TypeError,
+        "k must hold real numbers .* a str in row 0",
+    ),
+    (kmeans2, {"k": [[1, None, 2]]}, ValueError, "k has a missing value in row 0, column 1"),
     (
         kmeans2,
         {"k": 61, "minit": "points"},

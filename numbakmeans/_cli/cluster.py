@@ -96,8 +96,7 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     """Return the rows in the dtype asked for, checked to be finite."""
     import numpy as np
 
-    from numbakmeans._arguments import not_finite
-    from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_working
+    from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_working, not_finite
 
     try:
         rows = as_working(table.values, "the input")

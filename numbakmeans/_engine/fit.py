@@ -211,8 +211,8 @@ def fit(
         `X` or `centers` does not hold real numbers, `max_iter` is not an integer, or `progress` is not
         callable.
     ValueError
-        An array has a wrong shape, is empty, or holds NaN or infinities; a weight is negative, or all are
-        zero; `max_iter` is below 1, `tol` negative, or `empty_clusters` unknown.
+        An array has a wrong shape, is empty, or holds NaN, infinities or missing values; a weight is
+        negative, or all are zero; `max_iter` is below 1, `tol` negative, or `empty_clusters` unknown.
 
     Examples
     --------
@@ -248,9 +248,11 @@ def fit(
     weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
     samples = Samples(rows, weights)
     if check_finite or weights is not None:
-        for name, finite in (("X", samples.finite), ("centers", bool(np.isfinite(start).all()))):
-            if not finite:
-                raise ValueError(f"{name} must not contain infs or NaNs")
+        if not samples.finite:
+            raise ValueError(f"X must not contain infs or NaNs, but has {samples.first_not_finite(X)}")
+        if not np.isfinite(start).all():
+            where = Samples(start).first_not_finite(centers)
+            raise ValueError(f"centers must not contain infs or NaNs, but has {where}")
     rules = {"relocates": empty_clusters == "relocate", "tol": tol and tol * mean_variance(samples)}
     passes = iterate(samples, start, passes_at_most, progress=progress, **rules)
     if passes.converged and not passes.settled:

@@ -8,7 +8,6 @@ other, so that no large array is ever copied as a whole.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +27,10 @@ from numbakmeans._engine.bins import (
     SPECIALS,
     part_exponent,
 )
+from numbakmeans._engine.containers import REAL, column_of, working
+from numbakmeans._engine.containers import as_real as _as_real
 from numbakmeans._engine.exact import recompute_means, weighted_means
+from numbakmeans._engine.sparse_rows import SparseRows
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
@@ -66,32 +68,16 @@ class computed_once(Generic[T]):  # noqa: N801, a decorator
 def as_real(value: Any, name: str) -> np.ndarray:
     """Return value as an array of real numbers, of any dtype and layout; an array is not copied.
 
-    Raises
-    ------
-    TypeError : value does not hold real numbers, or has masked values
-    ValueError : value cannot be read as an array
+    `containers.as_real` says what is read, and what raises which error.
     """
-    # Not `np.ma`: NumPy imports it at the first access, which takes longer than many calls.
-    masked = sys.modules.get("numpy.ma")
-    if isinstance(value, getattr(masked, "MaskedArray", ())) and np.ma.is_masked(value):
-        raise TypeError(f"{name} is a masked array with masked values: fill or drop them first")
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
-    kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in "biuf" or (kind == "f" and (size > 8 or array.dtype.char == "g")):
-        raise TypeError(
-            f"{name} must hold real numbers (bool, integer, float16, float32 or float64), "
-            f"got dtype {array.dtype}"
-        )
-    return array
+    if type(value) is np.ndarray and value.dtype.num in REAL:
+        return value
+    return _as_real(value, name)
 
 
-def working_dtype(array: np.ndarray) -> np.dtype:
+def working_dtype(array: np.ndarray | SparseRows) -> np.dtype:
     """Return float32 for float16 and float32, float64 for all other real numbers."""
-    single = array.dtype.kind == "f" and array.dtype.itemsize < 8
-    return np.dtype(np.float32 if single else np.float64)
+    return working(array.dtype)
 
 
 def as_working(value: Any, name: str) -> np.ndarray:
@@ -126,6 +112,14 @@ def padded(n_features: int) -> int:
     return max(GROUP, -(-n_features // GROUP) * GROUP)
 
 
+def not_finite(X: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield row and column of each non-finite value, piece by piece: X may be mapped from a large file."""
+    step = max(at.MAX_SLAB_BYTES // (16 * X.shape[1]), 1)  # an index pair is two int64
+    for start in range(0, len(X), step):
+        for row, column in np.argwhere(~np.isfinite(X[start : start + step])):
+            yield start + int(row), int(column)
+
+
 def _read_only(array: np.ndarray) -> np.ndarray:
     # Kernels must not write to the caller's data.
     view = array.view()
@@ -138,7 +132,8 @@ class Samples:
 
     Parameters
     ----------
-    array : (n_samples, n_features), any real numbers in any layout, at least one element
+    array : (n_samples, n_features), any real numbers in any layout, at least one element; sparse ones as
+        `SparseRows`
     weights : (n_samples,), float64, finite, at least 0, some above; None if all rows count alike
 
     Attributes
@@ -149,8 +144,9 @@ class Samples:
     memory : the working memory that is left for algorithms (`_plan.Memory`)
     """
 
-    def __init__(self, array: np.ndarray, weights: np.ndarray | None = None) -> None:
-        self.array, self.shape, self.size, self.weights = array, array.shape, array.size, weights
+    def __init__(self, array: np.ndarray | SparseRows, weights: np.ndarray | None = None) -> None:
+        self.array: Any = array
+        self.shape, self.size, self.weights = array.shape, array.size, weights
         self.dtype = working_dtype(array)
         self.single = self.dtype == np.float32
         ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
@@ -174,9 +170,13 @@ class Samples:
         """Return parts of the caller's rows, concatenated and converted; valid until the next call."""
         filled = 0
         for part in parts:
-            rows = self.array[part]
-            np.copyto(self._buffer[filled : filled + len(rows)], rows)
-            filled += len(rows)
+            count = len(range(*part.indices(len(self))))
+            target = self._buffer[filled : filled + count]
+            if isinstance(self.array, SparseRows):
+                self.array.write(part, target)
+            else:
+                np.copyto(target, self.array[part])
+            filled += count
         return _read_only(self._buffer[:filled])
 
     def slabs(self, edges: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
@@ -274,6 +274,15 @@ class Samples:
     def finite(self) -> bool:
         """Whether all values are finite; for few values NumPy finds out without a kernel."""
         return bool(np.isfinite(np.asarray(self.X)).all()) if self.few else self.measured[2].finite
+
+    def first_not_finite(self, given: Any = None) -> str:
+        """Return the first value that is not finite, and where it is, in words.
+
+        given : what the caller handed in, whose columns may have names
+        """
+        places = ((rows, X, place) for rows, X in self.slabs() for place in not_finite(X))
+        rows, X, (row, column) = next(places)
+        return f"{X[row, column]} in row {rows.start + row}, {column_of(given, column)}"
 
     @computed_once
     def bins(self) -> Bins:
