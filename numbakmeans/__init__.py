@@ -19,6 +19,8 @@ _engine      k-means itself, independent of any interface
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
   structs      named tuples that Python and kernels exchange
+  distances    reference distances of rows to their centers, and exact sums of them
+  relocation   which rows empty clusters take
   exact        means in Python integers
   plan         choices by shape and threads, and the cost model; thresholds: the measured figures
   bins         the exponents of the exact accumulators

@@ -318,7 +318,7 @@ def _seed(
 
 def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     """Solve some problems, in at most n_iter passes each, and write their answers."""
-    X, starts, center_starts, (centers, labels, _), outcomes = problems
+    X, starts, center_starts, (centers, labels, _), outcomes, _ = problems
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
     single = X.dtype == np.float32

@@ -72,7 +72,7 @@ def _threading() -> tuple[str, str]:
     """Return the name of Numba's threading layer and how many threads it has, or why there is none."""
     import numpy as np
 
-    from numbakmeans._engine.fit import ROOTS
+    from numbakmeans._engine.distances import ROOTS
     from numbakmeans._numba.runtime import layer, threads
 
     try:

@@ -253,8 +253,8 @@ def fit(
         if not np.isfinite(start).all():
             where = Samples(start).first_not_finite(centers)
             raise ValueError(f"centers must not contain infs or NaNs, but has {where}")
-    rules = {"relocates": empty_clusters == "relocate", "tol": tol and tol * mean_variance(samples)}
-    passes = iterate(samples, start, passes_at_most, progress=progress, **rules)
+    relocates, limit = empty_clusters == "relocate", tol and tol * mean_variance(samples)
+    passes = iterate(samples, start, passes_at_most, relocates=relocates, tol=limit, progress=progress)
     if passes.converged and not passes.settled:
         labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
         passes = passes._replace(labels=labels)

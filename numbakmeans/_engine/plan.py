@@ -96,7 +96,7 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
         n_features <= at.MAX_FILTERED_FEATURES[itemsize]
         and at.MIN_FILTERED_ROWS <= n_samples < 2**31
         and n_samples * n_clusters * min(max_iter, at.SHARED_FILTERED_PASSES) >= at.MIN_FILTERED_PAIRS
-        and (n_features <= at.MAX_EARLY_FILTERED_FEATURES or max_iter >= at.MIN_FILTERED_PASSES)
+        and max_iter >= at.MIN_FILTERED_PASSES[n_features > at.MAX_EARLY_FILTERED_FEATURES]
         and memory.whole
         and not memory.lean
         and extra <= memory.spare

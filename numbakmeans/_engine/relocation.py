@@ -36,7 +36,8 @@ def relocations(
     least = np.partition(costs, len(costs) - enough)[len(costs) - enough]
     rows = np.flatnonzero((costs >= least) & (costs > 0))
     rows = rows[np.argsort(-costs[rows], kind="stable")]
-    left, chosen = sizes.copy(), []
+    left: np.ndarray = sizes.copy()
+    chosen: list[int] = []
     for i in rows.tolist():
         if len(chosen) == len(empty):
             break

@@ -319,19 +319,19 @@ MIN_FILTERED_ROWS = 10_000
 
 #: Fewest pairs of row and center, in all passes, for which that pays off.
 #: unit: pairs; sweep: algorithms; flat: within 11% of the best choice
-MIN_FILTERED_PAIRS = 6_000_000
+MIN_FILTERED_PAIRS = 3_000_000
 
 #: Most passes that share the cost of the ordering: few fits make all passes that they may.
 #: unit: passes; sweep: algorithms; flat: within 11% of the best choice
 SHARED_FILTERED_PASSES = 30
 
-#: Most features for which it pays off however few the passes are.
+#: Most features for which it pays off with the fewest passes.
 #: unit: features; sweep: algorithms; flat: within 11% of the best choice
 MAX_EARLY_FILTERED_FEATURES = 3
 
-#: Fewest passes for which it pays off with more features.
+#: Fewest passes for which it pays off, up to that number of features and with more.
 #: unit: passes; sweep: algorithms; flat: within 11% of the best choice
-MIN_FILTERED_PASSES = 5
+MIN_FILTERED_PASSES = (3, 5)
 
 #: Most rows of a spatial block: blocks of 128 rows cost 10% more.
 #: unit: rows; sweep: spatial-blocks; flat: 256 to 512

@@ -17,7 +17,7 @@ Starting centers
 Exact sums
   ranges        the range of each column, and whether all values are finite
   sums          exact sums, independent of the order of the rows
-  means         their means, rounded once
+  means         their means, rounded once; double_double: arithmetic with the rounding errors
 
 Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_task`` (every n-th chunk), and
 the bare verb (a driver, which runs the tasks in parallel: `_numba.parallel`). No bit of any result depends on
