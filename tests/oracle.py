@@ -91,3 +91,81 @@ def plus_plus(X, first, uniforms):
         else:
             picks.append(int(reached[0]) if len(reached) else int(np.flatnonzero(D > 0)[-1]))
     return picks
+
+
+# --- The estimator
+
+
+def weighted_update(X, labels, centers, weights):
+    """Return sum(w x) / sum(w) of each cluster; without weight it keeps its center as in `update`."""
+    new = centers.astype(X.dtype)
+    for j in range(len(centers)):
+        rows = np.flatnonzero(labels == j)
+        heavy = [Fraction(float(w)) for w in weights[rows]]
+        if sum(heavy) > 0:
+            for f in range(X.shape[1]):
+                total = sum(w * Fraction(float(x)) for w, x in zip(heavy, X[rows, f], strict=True))
+                new[j, f] = round_fraction(total / sum(heavy), X.dtype.type)
+    return new
+
+
+def relocate(labels, D, weights, n_clusters):
+    """Return labels after each empty cluster, in order, took the row of the largest w D that is not alone."""
+    labels, taken = labels.copy(), set()
+    for j in range(n_clusters):
+        sizes = np.bincount(labels[weights > 0], minlength=n_clusters)
+        if sizes[j]:
+            continue
+        masses = weights * D
+        free = [i for i in range(len(D)) if masses[i] > 0 and sizes[labels[i]] > 1 and i not in taken]
+        if free:
+            row = max(free, key=lambda i: (masses[i], -i))
+            labels[row] = j
+            taken.add(row)
+    return labels
+
+
+def lloyd(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
+    """Return centers, labels of the last pass, n_iter, whether it converged, and whether at a fixed point.
+
+    tol : squared shifts of all centers that end the passes
+    """
+    weights = np.ones(len(X)) if weights is None else weights
+    before, centers = np.full(len(X), -1), centers.astype(np.float64)
+    for n_iter in range(1, max_iter + 1):
+        found, D = assign(X, centers)
+        labels = relocate(found, D, weights, len(centers)) if relocates else found
+        old, centers = centers, weighted_update(X, labels, centers, weights).astype(np.float64)
+        if np.array_equal(found, before) and np.array_equal(found, labels):
+            return centers, labels, n_iter, True, True
+        if tol and ((centers - old) ** 2).sum() <= tol:
+            return centers, labels, n_iter, True, False
+        before = labels
+    return centers, labels, n_iter, False, False
+
+
+def inertia(X, centers, labels, weights=None):
+    """Return the exact sum of w D from the rows to the centers of their labels, rounded once."""
+    D = sq_dists(X, centers)[np.arange(len(X)), labels]
+    weights = np.ones(len(X)) if weights is None else weights
+    terms = zip(weights.tolist(), D.tolist(), strict=True)
+    return float(sum(Fraction(w) * Fraction(d) for w, d in terms))
+
+
+def mean_variance(X):
+    """Return the mean over the features of their population variances, rounded once."""
+    total = Fraction(0)
+    for column in X.astype(np.float64).T.tolist():
+        values = [Fraction(x) for x in column]
+        mean = sum(values) / len(values)
+        total += sum((x - mean) ** 2 for x in values) / len(values)
+    return float(total / X.shape[1])
+
+
+def fit(X, start, max_iter=300, weights=None, empty_clusters="relocate", tol=1e-4):
+    """Return centers, labels, inertia, n_iter and converged of the estimator from given centers."""
+    limit = tol * mean_variance(X) if tol else 0.0
+    found = lloyd(X, start, max_iter, weights, empty_clusters == "relocate", limit)
+    centers = found[0].astype(X.dtype)
+    labels = assign(X, centers)[0]
+    return centers, labels, inertia(X, centers, labels, weights), found[2], found[3]

@@ -33,6 +33,7 @@ NEAREST, LABEL_SQ_DISTS, ROOTS = (
     Driver("numbakmeans._engine.kernels.reference", name)
     for name in ("nearest", "label_sq_dists", "roots_single")
 )
+DISTANCES = Driver("numbakmeans._engine.kernels.distances", "distances")
 
 
 #: Columns that a long sum is divided into.
@@ -136,6 +137,20 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
     plan = _plan.sweep((len(sq_dists), 1), work=16 * len(sq_dists))
     dists = np.empty(len(sq_dists), np.float32)
     ROOTS.on(plan.parallel)(sq_dists, plan.n_tasks, dists)
+    return dists
+
+
+def distances(samples: Samples, centers: np.ndarray) -> np.ndarray:
+    """Return the distance from every row to every center, (n_samples, n_clusters), rounded once.
+
+    centers : float32 or float64; the distances are float32 if rows and centers are
+    """
+    single = samples.single and centers.dtype == np.float32
+    dists = np.empty((len(samples), len(centers)), np.float32 if single else np.float64)
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    run, wide = DISTANCES.on(plan.parallel), pad_centers(centers)
+    for rows, X in _rows_of(samples):
+        run(X, wide, plan, dists[rows])
     return dists
 
 

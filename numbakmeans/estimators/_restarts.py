@@ -1,0 +1,149 @@
+"""One fit: starting centers, the passes from each of them, and the best result.
+
+What estimators ask of the engine is asked here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
+from numbakmeans._engine.fit import distances, nearest, pad_centers
+from numbakmeans._engine.samples import Samples
+from numbakmeans.estimators._interim import inertia_of, iterate, mean_variance, seed
+from numbakmeans.estimators._validation import as_centers, streams
+from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch
+
+__all__ = ["Job", "Outcome", "distances", "fit_best", "inertia_to", "labels_for", "tolerance"]
+
+#: How the engine calls the methods of `init`.
+METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
+
+
+class Job(NamedTuple):
+    """What all starts of a fit have in common.
+
+    init : a key of `METHODS`, a function, or the starting centers; tol : in squared units of the data
+    empty_clusters : one of `_validation.EMPTY_CLUSTERS`
+    """
+
+    samples: Samples
+    n_clusters: int
+    init: Any
+    max_iter: int
+    tol: float
+    empty_clusters: str
+
+
+class Outcome(NamedTuple):
+    """The result of one start; `labels` and `inertia` belong to `centers`, which have the working dtype.
+
+    moves : the number of rows that moved in each pass, if somebody listens
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+    moves: list[int]
+
+
+def tolerance(samples: Samples, tol: float) -> float:
+    """Return the sum of squared shifts that a relative tolerance stands for."""
+    return tol * mean_variance(samples) if tol else 0.0
+
+
+def labels_for(samples: Samples, centers: np.ndarray) -> np.ndarray:
+    """Return the label of the nearest center for every row."""
+    return nearest(samples, centers)[0]
+
+
+def inertia_to(samples: Samples, centers: np.ndarray) -> float:
+    """Return the exact weighted sum of D to the nearest centers."""
+    return inertia_of(samples, pad_centers(centers), labels_for(samples, centers))
+
+
+def fit_best(
+    job: Job, generator: Any, n_init: int, estimator: Any, callbacks: Callbacks | None
+) -> tuple[Outcome, list[float]]:
+    """Return the start with the smallest inertia, the first of equals, and the inertia of each.
+
+    estimator : its parameters say who wants to be told what (`_watching.Watch`)
+    """
+    best: Outcome | None = None
+    inertias = []
+    for stream in streams(generator, n_init):
+        outcome = _fit_once(job, _start(job, stream), estimator, callbacks)
+        inertias.append(outcome.inertia)
+        if best is None or outcome.inertia < best.inertia:
+            best = outcome
+        if callbacks is not None and callbacks.wanted and callbacks.end_start(outcome.centers):
+            break
+    assert best is not None
+    return best, inertias
+
+
+def _start(job: Job, stream: np.random.Generator) -> np.ndarray:
+    """Return the starting centers that one stream of random numbers gives."""
+    samples = job.samples
+    if isinstance(job.init, str):
+        return seed(samples, job.n_clusters, METHODS[job.init], stream)
+    if not callable(job.init):
+        return job.init
+    rows = np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X
+    # What scikit-learn hands to such a function.
+    random_state = np.random.RandomState(stream.bit_generator)
+    centers = job.init(rows, job.n_clusters, random_state=random_state)
+    return as_centers(centers, (job.n_clusters, samples.shape[1]))
+
+
+def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks | None) -> Outcome:
+    """Make the passes from one start."""
+    samples, n_features = job.samples, job.samples.shape[1]
+    relocates = job.empty_clusters == "relocate"
+
+    def passes_from(centers: np.ndarray, max_iter: int, **options: Any) -> Any:
+        return iterate(samples, centers, max_iter, relocates=relocates, **options)
+
+    def one_pass(centers: np.ndarray) -> np.ndarray:
+        return passes_from(centers, 1).centers[:, :n_features]
+
+    def inertia_before(centers: np.ndarray) -> float:
+        return inertia_to(samples, centers)
+
+    watch = Watch(estimator, Replay(one_pass, start), inertia_before, callbacks, samples.dtype)
+    options = {"stop_on_empty": job.empty_clusters == "raise", "tol": job.tol}
+    try:
+        passes = passes_from(start, job.max_iter, progress=watch.progress, **options)
+    except Stopped as stopped:
+        # An exception leaves no result behind; the same passes again do.
+        passes = passes_from(start, stopped.args[0], **options)
+    if watch.printer is not None:
+        watch.printer.finish(passes.settled, passes.converged, job.tol)
+    outcome = _outcome(samples, passes, watch.moves)
+    if job.empty_clusters == "raise" and (passes.ever_empty or outcome.n_empty):
+        n_empty = outcome.n_empty or passes.n_empty
+        raise ClusterError(f"{EMPTY_CLUSTER} In the last pass: {n_empty} of {job.n_clusters}.")
+    return outcome
+
+
+def _outcome(samples: Samples, passes: Any, moves: list[int]) -> Outcome:
+    """Return the result of passes, with labels that belong to its centers."""
+    centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
+    wide, labels, n_empty = pad_centers(centers), passes.labels, passes.n_empty
+    # In float32 data, the center of an empty cluster may have been a float64.
+    if not passes.settled or not np.array_equal(wide, passes.centers):
+        labels = labels_for(samples, centers)
+        n_empty = len(centers) - _count_clusters(labels, samples.weights)
+    inertia = inertia_of(samples, wide, labels)
+    return Outcome(centers, labels, inertia, passes.n_iter, passes.converged, n_empty, moves)
+
+
+def _count_clusters(labels: np.ndarray, weights: np.ndarray | None) -> int:
+    """Return the number of clusters that have rows, of positive weight."""
+    counted = labels if weights is None else labels[weights > 0]
+    return int(np.count_nonzero(np.bincount(counted)))
