@@ -7,12 +7,21 @@ attributes, but no clones, pipelines, searches, output containers, metadata rout
 from __future__ import annotations
 
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-__all__ = ["ConvergenceWarning", "Estimator", "InvalidParameterError", "NotFittedError", "with_callbacks"]
+__all__ = [
+    "ConvergenceWarning",
+    "Estimator",
+    "InvalidParameterError",
+    "NotFittedError",
+    "warn",
+    "with_callbacks",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,6 +127,15 @@ def not_fitted(estimator: Any) -> str:
         f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments "
         "before using this estimator."
     )
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn about the line of the user's that led here, through scikit-learn's wrappers or not."""
+    inside = {__name__.partition(".")[0], "sklearn"}
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 if TYPE_CHECKING:

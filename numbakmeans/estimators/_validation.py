@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +14,19 @@ import numpy as np
 
 from numbakmeans._arguments import not_finite
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples, as_working
-from numbakmeans.estimators._base import InvalidParameterError, NotFittedError, not_fitted
+from numbakmeans.estimators._base import InvalidParameterError, NotFittedError, not_fitted, warn
 from numbakmeans.estimators._interim import as_real
 
 INITS = ("k-means++", "k-means||", "random")
 EMPTY_CLUSTERS = ("relocate", "keep", "raise")
+#: As in scikit-learn; nothing depends on it.
+ALGORITHMS = ("lloyd", "elkan")
 
 # --- Parameters
 
 
 def _is_integer(value: Any, least: int, most: float = math.inf) -> bool:
-    return isinstance(value, numbers.Integral) and least <= value <= most
+    return isinstance(value, numbers.Integral) and least <= int(value) <= most
 
 
 def _is_flag(value: Any) -> bool:
@@ -34,6 +35,10 @@ def _is_flag(value: Any) -> bool:
 
 def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
     return isinstance(value, str) and value in words
+
+
+def _among(words: tuple[str, ...]) -> str:
+    return "a str among {" + ", ".join(repr(word) for word in sorted(words)) + "}"
 
 
 def is_given(init: Any) -> bool:
@@ -47,21 +52,24 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "n_clusters": (lambda v: _is_integer(v, 1, MAX_CLUSTERS), f"an int in the range [1, {MAX_CLUSTERS}]"),
     "init": (
         lambda v: _is_one_of(v, INITS) or callable(v) or is_given(v),
-        f"a str among {set(INITS)}, a callable or an array-like",
+        f"{_among(INITS)}, a callable or an array-like",
     ),
     "n_init": (
         lambda v: _is_one_of(v, ("auto",)) or _is_integer(v, 1),
-        "a str among {'auto'} or an int in the range [1, inf)",
+        f"{_among(('auto',))} or an int in the range [1, inf)",
     ),
     "max_iter": (lambda v: _is_integer(v, 1), "an int in the range [1, inf)"),
-    "tol": (lambda v: isinstance(v, numbers.Real) and 0 <= v < math.inf, "a float in the range [0.0, inf)"),
+    "tol": (
+        lambda v: isinstance(v, numbers.Real) and 0 <= float(v) < math.inf,
+        "a float in the range [0.0, inf)",
+    ),
     "verbose": (
         lambda v: _is_flag(v) or _is_integer(v, 0),
         "an int in the range [0, inf) or an instance of 'bool'",
     ),
     "copy_x": (_is_flag, "an instance of 'bool'"),
-    "algorithm": (lambda v: _is_one_of(v, ("lloyd", "elkan")), "a str among {'elkan', 'lloyd'}"),
-    "empty_clusters": (lambda v: _is_one_of(v, EMPTY_CLUSTERS), f"a str among {set(EMPTY_CLUSTERS)}"),
+    "algorithm": (lambda v: _is_one_of(v, ALGORITHMS), _among(ALGORITHMS)),
+    "empty_clusters": (lambda v: _is_one_of(v, EMPTY_CLUSTERS), _among(EMPTY_CLUSTERS)),
     "keep_history": (_is_flag, "an instance of 'bool'"),
     "progress": (lambda v: v is None or callable(v), "a callable or None"),
 }
@@ -255,11 +263,11 @@ def _compare_names(estimator: Any, names: np.ndarray | None) -> None:
     """Warn if only one of X and `fit` had names; raise ValueError if both had, and they differ."""
     seen, name = getattr(estimator, "feature_names_in_", None), type(estimator).__name__
     if (seen is None) != (names is None):
-        warnings.warn(
+        warn(
             f"X has feature names, but {name} was fitted without feature names"
             if seen is None
             else f"X does not have valid feature names, but {name} was fitted with feature names",
-            stacklevel=4,
+            UserWarning,
         )
     if seen is None or names is None or np.array_equal(seen, names):
         return

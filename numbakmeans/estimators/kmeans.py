@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from numbakmeans._engine.samples import Samples
-from numbakmeans.estimators._base import ConvergenceWarning, Estimator, with_callbacks
+from numbakmeans.estimators._base import ConvergenceWarning, Estimator, warn, with_callbacks
 from numbakmeans.estimators._restarts import (
     Job,
     Outcome,
@@ -335,11 +334,10 @@ class KMeans(Estimator):
         if given:
             init = as_centers(init, (self.n_clusters, samples.shape[1]))
             if self._n_init != 1:
-                warnings.warn(
+                warn(
                     "Explicit initial center position passed: performing only one init in "
                     f"{type(self).__name__} instead of n_init={self._n_init}.",
                     RuntimeWarning,
-                    stacklevel=4,
                 )
                 self._n_init = 1
         elif not callable(init):
@@ -368,9 +366,8 @@ class KMeans(Estimator):
             self.inertias_ = np.array(inertias)
         if best.n_empty:
             found = len(best.centers) - best.n_empty
-            warnings.warn(
+            warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters ({self.n_clusters}). "
                 "Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
