@@ -53,7 +53,7 @@ def test_the_readme_examples_run():
 
 def test_the_readme_says_what_differs_in_every_parameter_of_kmeans():
     section = README.read_text(encoding="utf-8").split("## Coming from scikit-learn")[1].split("\n## ")[0]
-    tables = re.findall(r"\n\n(\|.*?)\n\n", f"{section}\n\n", flags=re.S)
+    tables = re.findall(r"\n\n(\|.*?)(?=\n\n)", f"{section}\n\n", flags=re.S)
     named = [
         set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in each.split("\n"))))
         for each in tables

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
-from numbakmeans._engine.fit import distances, nearest, pad_centers
+from numbakmeans._engine.fit import distances, exact_sum, nearest, pad_centers
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._interim import inertia_of, iterate, mean_variance, seed
 from numbakmeans.estimators._validation import as_centers, streams
 from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch
 
-__all__ = ["Job", "Outcome", "distances", "fit_best", "inertia_to", "labels_for", "tolerance"]
+__all__ = ["Job", "Outcome", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
 
 #: How the engine calls the methods of `init`.
 METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
@@ -62,9 +62,12 @@ def labels_for(samples: Samples, centers: np.ndarray) -> np.ndarray:
     return nearest(samples, centers)[0]
 
 
-def inertia_to(samples: Samples, centers: np.ndarray) -> float:
-    """Return the exact weighted sum of D to the nearest centers."""
-    return inertia_of(samples, pad_centers(centers), labels_for(samples, centers))
+def assigned(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the labels of the nearest centers, and the exact weighted sum of D to these."""
+    labels, sq_dists = nearest(samples, centers)
+    if samples.weights is None:
+        return labels, exact_sum(sq_dists)
+    return labels, inertia_of(samples, pad_centers(centers), labels)
 
 
 def fit_best(
@@ -76,8 +79,10 @@ def fit_best(
     """
     best: Outcome | None = None
     inertias = []
-    for stream in streams(generator, n_init):
-        outcome = _fit_once(job, _start(job, stream), estimator, callbacks)
+    given = isinstance(job.init, np.ndarray)
+    starts = (job.init,) if given else (_start(job, stream) for stream in streams(generator, n_init))
+    for start in starts:
+        outcome = _fit_once(job, start, estimator, callbacks)
         inertias.append(outcome.inertia)
         if best is None or outcome.inertia < best.inertia:
             best = outcome
@@ -92,9 +97,8 @@ def _start(job: Job, stream: np.random.Generator) -> np.ndarray:
     samples = job.samples
     if isinstance(job.init, str):
         return seed(samples, job.n_clusters, METHODS[job.init], stream)
-    if not callable(job.init):
-        return job.init
-    rows = np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X
+    rows = (np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X).view()
+    rows.flags.writeable = False
     # What scikit-learn hands to such a function.
     random_state = np.random.RandomState(stream.bit_generator)
     centers = job.init(rows, job.n_clusters, random_state=random_state)
@@ -113,7 +117,7 @@ def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks 
         return passes_from(centers, 1).centers[:, :n_features]
 
     def inertia_before(centers: np.ndarray) -> float:
-        return inertia_to(samples, centers)
+        return assigned(samples, centers)[1]
 
     watch = Watch(estimator, Replay(one_pass, start), inertia_before, callbacks, samples.dtype)
     options = {"stop_on_empty": job.empty_clusters == "raise", "tol": job.tol}
@@ -133,13 +137,14 @@ def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks 
 
 def _outcome(samples: Samples, passes: Any, moves: list[int]) -> Outcome:
     """Return the result of passes, with labels that belong to its centers."""
+    # Exact: the first pass has rounded them all.
     centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
-    wide, labels, n_empty = pad_centers(centers), passes.labels, passes.n_empty
-    # In float32 data, the center of an empty cluster may have been a float64.
-    if not passes.settled or not np.array_equal(wide, passes.centers):
-        labels = labels_for(samples, centers)
+    labels, n_empty = passes.labels, passes.n_empty
+    if passes.settled:
+        inertia = inertia_of(samples, passes.centers, labels)
+    else:
+        labels, inertia = assigned(samples, centers)
         n_empty = len(centers) - _count_clusters(labels, samples.weights)
-    inertia = inertia_of(samples, wide, labels)
     return Outcome(centers, labels, inertia, passes.n_iter, passes.converged, n_empty, moves)
 
 

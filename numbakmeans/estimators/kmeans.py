@@ -11,9 +11,9 @@ from numbakmeans.estimators._base import ConvergenceWarning, Estimator, warn, wi
 from numbakmeans.estimators._restarts import (
     Job,
     Outcome,
+    assigned,
     distances,
     fit_best,
-    inertia_to,
     labels_for,
     tolerance,
 )
@@ -292,7 +292,7 @@ class KMeans(Estimator):
         require_fitted(self)
         rows = as_rows(self, X)
         samples = self._samples(rows, as_weights(sample_weight, len(rows)))
-        return -inertia_to(samples, self.cluster_centers_)
+        return -assigned(samples, self.cluster_centers_)[1]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

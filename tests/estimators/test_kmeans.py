@@ -91,7 +91,7 @@ def test_fits(parameters, name, weights, dtype):
 
 FAULTS = {
     "labels of the pass, not of its centers": (
-        ("labels_for", lambda samples, centers: np.zeros(len(samples), np.int32)),
+        ("assigned", lambda samples, centers: (np.zeros(len(samples), np.int32), 1.0)),
         {"max_iter": 1},
         {"labels_", "inertia_", "n_empty_", "predict"},
     ),
@@ -131,8 +131,8 @@ def test_faults_are_noticed(fault, monkeypatch):
     assert attributes is None or found <= attributes
 
 
-def test_a_center_that_is_kept_is_rounded_before_labels_are_given():
-    """float64 centers enter float32 data unrounded, and rounding one moves it across a row."""
+def test_a_center_that_is_kept_is_rounded():
+    """float64 centers enter float32 data unrounded; labels belong to rounded ones."""
     X = np.array([[0.0], [1.0], [2.0], [3.0 - 2**-24], [10.0]], np.float32)
     for shift in np.linspace(-1e-7, 1e-7, 21):
         start = np.array([[1.5], [4.5 + shift], [10.0]])
@@ -294,6 +294,7 @@ def test_the_random_state_is_left_alone(make):
     for given, weights in ((X * np.nan, None), (X[:2], None), (X, -np.ones(len(X)))):
         with pytest.raises(ValueError, match=r"NaN|n_samples|Negative"):
             KMeans(n_clusters=5, random_state=generator).fit(given, sample_weight=weights)
+    KMeans(n_clusters=5, init=X[:5], random_state=generator).fit(X)
     assert state(generator) == before
     # The control.
     KMeans(n_clusters=5, random_state=generator).fit(X)
