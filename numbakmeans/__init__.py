@@ -7,6 +7,7 @@ jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _nopython    the Python side of calls from nopython code
 _scipy       drop-in replacements for scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+estimators   scikit-learn's estimators: KMeans; its docstring lists its modules
 _arguments   parsing and validation of SciPy's arguments
 
 _engine      k-means itself, independent of any interface
@@ -61,6 +62,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "KMeans": "estimators",
     "kmeans2": "_scipy",
     "kmeans2_batch": "_batch",
     "kmeans": "_scipy",
@@ -74,6 +76,7 @@ _HOMES = {
 __all__ = [
     "ClusterError",
     "FitResult",
+    "KMeans",
     "__version__",
     "fit",
     "kmeans",
@@ -87,6 +90,7 @@ if TYPE_CHECKING:
     from numbakmeans._batch import kmeans2_batch
     from numbakmeans._engine.fit import FitResult, fit
     from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten
+    from numbakmeans.estimators import KMeans
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,10 @@ _NOT_GIVEN = object()
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class ClusterError(Exception):
+    """Raised if a cluster is empty and the caller asked for an error."""
+
+
 def takes_generator(function: F) -> F:
     """Let a function accept ``rng=`` or the older ``seed=``, and pass it the chosen generator as ``rng``.
 

@@ -16,6 +16,7 @@ from numbakmeans._arguments import (
     EMPTY_CLUSTER,
     NOT_FINITE,
     TOO_MANY_POINTS,
+    ClusterError,
     as_columns,
     as_count,
     as_options,
@@ -42,10 +43,6 @@ from numbakmeans._engine.samples import (
 )
 
 __all__ = ["ClusterError", "kmeans", "kmeans2", "vq", "whiten"]
-
-
-class ClusterError(Exception):
-    """Raised if a cluster is empty and the caller asked for an error."""
 
 
 def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:

@@ -93,10 +93,11 @@ def relocate(X, labels, centers, weights=None):
     return labels
 
 
-def fit(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
+def lloyd(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
     """Run passes to the fixed point, or until the squared shifts of the centers sum up to at most tol.
 
-    Return centers, the labels of the last pass, and the number of passes.
+    Return centers, labels of the last pass, the number of passes, whether they converged, and whether they
+    ended at a fixed point.
     """
     labels, n_iter, moved, shift = np.full(len(X), -1), 0, True, np.inf
     while n_iter < max_iter and moved and not (tol > 0 and shift <= tol):
@@ -111,7 +112,7 @@ def fit(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
         shift = 0.0
         for new, old in zip(centers.ravel().tolist(), before.ravel().tolist(), strict=True):
             shift += (new - old) * (new - old)
-    return centers, labels, n_iter
+    return centers, labels, n_iter, bool(not moved or (tol > 0 and shift <= tol)), not moved
 
 
 def kmeans2(X, centers, n_iter):
@@ -147,3 +148,25 @@ def plus_plus(X, first, uniforms):
         else:
             picks.append(int(reached[0]) if len(reached) else int(np.flatnonzero(D > 0)[-1]))
     return picks
+
+
+# --- The estimator
+
+
+def mean_variance(X):
+    """Return the mean over the features of their population variances, rounded once."""
+    total = Fraction(0)
+    for column in X.astype(np.float64).T.tolist():
+        values = [Fraction(x) for x in column]
+        mean = sum(values) / len(values)
+        total += sum((x - mean) ** 2 for x in values) / len(values)
+    return float(total / X.shape[1])
+
+
+def fit(X, start, max_iter=300, weights=None, empty_clusters="relocate", tol=1e-4):
+    """Return centers, labels, inertia, n_iter and converged of the estimator from given centers."""
+    limit = tol * mean_variance(X) if tol else 0.0
+    found = lloyd(X, start, max_iter, weights, empty_clusters == "relocate", limit)
+    centers = found[0].astype(X.dtype)
+    labels = assign(X, centers)[0]
+    return centers, labels, inertia(X, centers, labels, weights), found[2], found[3]

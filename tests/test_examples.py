@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ README = Path(__file__).parent.parent / "README.md"
 NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
 
 
-@pytest.mark.parametrize("module", ["_scipy", "_batch", "_engine.fit", "jit"])
+@pytest.mark.parametrize("module", ["_scipy", "_batch", "_engine.fit", "estimators.kmeans", "jit"])
 def test_the_docstring_examples_run(module):
     result = doctest.testmod(
         importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE
@@ -42,9 +43,22 @@ def test_the_nopython_examples_run():
 
 def test_the_readme_examples_run():
     blocks = code_blocks(README)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names = {}
     for block in blocks:
         exec(block, names)
     assert names["label"].shape == (100_000,)
     assert names["result"].centers.shape == (100, 16)
+
+
+def test_the_readme_says_what_differs_in_every_parameter_of_kmeans():
+    section = README.read_text(encoding="utf-8").split("## Coming from scikit-learn")[1].split("\n## ")[0]
+    tables = re.findall(r"\n\n(\|.*?)(?=\n\n)", f"{section}\n\n", flags=re.S)
+    named = [
+        set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in each.split("\n"))))
+        for each in tables
+    ]
+    assert named[0] == set(inspect.signature(numbakmeans.KMeans).parameters)
+    kmeans = numbakmeans.KMeans(1).fit([[0.0]])
+    attributes = {name for name in vars(kmeans) if name.endswith("_") and not name.startswith("_")}
+    assert attributes <= named[1]

@@ -25,7 +25,7 @@ EVERYTHING = """
 import json, sys, warnings
 import numpy as np
 from numba import njit
-from numbakmeans import fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+from numbakmeans import KMeans, fit, jit, kmeans, kmeans2, kmeans2_batch, vq, whiten
 from numbakmeans._numba import cache as _cache
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
@@ -39,6 +39,11 @@ for at.MIN_PARALLEL_STEPS, at.MAX_SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 
             X = (np.random.default_rng(0).normal(size=(300, 9)) * 9).astype(dtype)
             fit(X, X[:5])
             vq(X, X[:5])
+            for weights in (None, np.arange(300.0)):
+                estimator = KMeans(5, init=X[:5], max_iter=2).fit(X, sample_weight=weights)
+                estimator.transform(X), estimator.transform(X.astype(float))
+                estimator.score(X, None, weights)
+            KMeans(5, init="random", n_init=2, max_iter=2, random_state=0).fit(X)
             kmeans2_batch(X[None], X[None, :5])
             kmeans2_batch(X[None], 5, minit="++", rng=0)
             kmeans2_batch(X[None], 5, minit="points", rng=0)

@@ -99,6 +99,7 @@ def tasks() -> list[Task]:
     from numbakmeans._batch import kmeans2_batch
     from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.algorithms import ALGORITHMS
+    from numbakmeans._engine.distances import distances
     from numbakmeans._engine.fit import fit, iterate, nearest, seed
     from numbakmeans._engine.samples import Samples
     from numbakmeans._engine.seeding import SEEDINGS
@@ -139,6 +140,8 @@ def tasks() -> list[Task]:
                         add(iterate, samples, X[:n_clusters], 2, algorithm=algorithm, progress=progress)
                 for scored in (True, False):
                     add(nearest, samples, X[:n_clusters], scored=scored)
+            for centers in (X[:2].astype(np.float32), X[:2].astype(np.float64)):
+                add(distances, samples, centers)
             add(fit, X, X[:2], max_iter=2)
             add(kmeans, X, X[:2])
             add(vq, X, X[:2])

@@ -1,4 +1,4 @@
-"""Reference distances of rows to the centers of their labels, and what is made of them."""
+"""Reference distances of rows to centers, and exact sums of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.bins import LIMIT, LOWEST
 from numbakmeans._engine.exact import quotient, weighted_total
-from numbakmeans._engine.samples import Samples, column_means, exact_total
+from numbakmeans._engine.samples import Samples, column_means, exact_total, padded
 from numbakmeans._numba.drivers import Driver
 
+DISTANCES = Driver("numbakmeans._engine.kernels.distances", "distances")
 LABEL_SQ_DISTS, ROOTS = (
     Driver("numbakmeans._engine.kernels.reference", name) for name in ("label_sq_dists", "roots_single")
 )
 
 #: Columns that a long sum is divided into.
 SUM_COLUMNS = 64
+
+
+def pad_centers(centers: np.ndarray) -> np.ndarray:
+    """Return a float64 copy of centers (n_clusters, n_features) with zero columns appended."""
+    n_clusters, n_features = centers.shape
+    wide = np.zeros((n_clusters, padded(n_features)))
+    wide[:, :n_features] = centers
+    return wide
 
 
 def rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
@@ -33,6 +42,20 @@ def label_sq_dists(samples: Samples, centers: np.ndarray, labels: np.ndarray) ->
     for rows, X in rows_of(samples):
         run(X, centers, labels[rows], plan, sq_dists[rows])
     return sq_dists
+
+
+def distances(samples: Samples, centers: np.ndarray) -> np.ndarray:
+    """Return the distance from every row to every center, (n_samples, n_clusters), rounded once.
+
+    centers : float32 or float64; the distances are float32 if rows and centers are
+    """
+    single = samples.single and centers.dtype == np.float32
+    dists = np.empty((len(samples), len(centers)), np.float32 if single else np.float64)
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    run, wide = DISTANCES.on(plan.parallel), pad_centers(centers)
+    for rows, X in rows_of(samples):
+        run(X, wide, plan, dists[rows])
+    return dists
 
 
 def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
 from numbakmeans._engine.algorithms.base import Progress, Rules
-from numbakmeans._engine.distances import inertia_of, rows_of
+from numbakmeans._engine.distances import inertia_of, pad_centers, rows_of
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     NO_TRANSFORM,
@@ -22,7 +22,6 @@ from numbakmeans._engine.samples import (
     as_weights,
     as_working,
     column_means,
-    padded,
 )
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._numba.drivers import Driver
@@ -76,14 +75,6 @@ class Passes(NamedTuple):
     n_decided: int
     n_pairs: int
     kept_bytes: int
-
-
-def pad_centers(centers: np.ndarray) -> np.ndarray:
-    """Return a float64 copy of centers (n_clusters, n_features) with zero columns appended."""
-    n_clusters, n_features = centers.shape
-    wide = np.zeros((n_clusters, padded(n_features)))
-    wide[:, :n_features] = centers
-    return wide
 
 
 def nearest(

@@ -2,6 +2,7 @@
 
 One pass over the rows
   reference     reference distances, and nearest centers by them; lloyd: a pass of them
+  distances     distances from every row to every center
   certify       nearest centers from approximate scores, where these prove enough; certified: a pass of them
   pack          rows and centers in the layout of the register tile
   yinyang       a pass with bounds, made of bounds, projections, pairs and fast_centers

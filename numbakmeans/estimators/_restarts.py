@@ -1,0 +1,152 @@
+"""One fit: starting centers, the passes from each of them, and the best result.
+
+What estimators ask of the engine is asked here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
+from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
+from numbakmeans._engine.fit import iterate, mean_variance, nearest, seed
+from numbakmeans._engine.samples import Samples
+from numbakmeans.estimators._validation import as_centers, streams
+from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch
+
+__all__ = ["Job", "Outcome", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
+
+#: How the engine calls the methods of `init`.
+METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
+
+
+class Job(NamedTuple):
+    """What all starts of a fit have in common.
+
+    init : a key of `METHODS`, a function, or the starting centers; tol : in squared units of the data
+    empty_clusters : one of `_validation.EMPTY_CLUSTERS`
+    """
+
+    samples: Samples
+    n_clusters: int
+    init: Any
+    max_iter: int
+    tol: float
+    empty_clusters: str
+
+
+class Outcome(NamedTuple):
+    """The result of one start; `labels` and `inertia` belong to `centers`, which have the working dtype.
+
+    moves : the number of rows that moved in each pass, if somebody listens
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+    moves: list[int]
+
+
+def tolerance(samples: Samples, tol: float) -> float:
+    """Return the sum of squared shifts that a relative tolerance stands for."""
+    return tol * mean_variance(samples) if tol else 0.0
+
+
+def labels_for(samples: Samples, centers: np.ndarray) -> np.ndarray:
+    """Return the label of the nearest center for every row."""
+    return nearest(samples, centers)[0]
+
+
+def assigned(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the labels of the nearest centers, and the exact weighted sum of D to these."""
+    labels, sq_dists = nearest(samples, centers)
+    return labels, exact_weighted_sum(samples, sq_dists)
+
+
+def fit_best(
+    job: Job, generator: Any, n_init: int, estimator: Any, callbacks: Callbacks | None
+) -> tuple[Outcome, list[float]]:
+    """Return the start with the smallest inertia, the first of equals, and the inertia of each.
+
+    estimator : its parameters say who wants to be told what (`_watching.Watch`)
+    """
+    best: Outcome | None = None
+    inertias = []
+    given = isinstance(job.init, np.ndarray)
+    starts = (job.init,) if given else (_start(job, stream) for stream in streams(generator, n_init))
+    for start in starts:
+        outcome = _fit_once(job, start, estimator, callbacks)
+        inertias.append(outcome.inertia)
+        if best is None or outcome.inertia < best.inertia:
+            best = outcome
+        if callbacks is not None and callbacks.wanted and callbacks.end_start(outcome.centers):
+            break
+    assert best is not None
+    return best, inertias
+
+
+def _start(job: Job, stream: np.random.Generator) -> np.ndarray:
+    """Return the starting centers that one stream of random numbers gives."""
+    samples = job.samples
+    if isinstance(job.init, str):
+        return seed(samples, job.n_clusters, METHODS[job.init], stream)
+    rows = (np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X).view()
+    rows.flags.writeable = False
+    # What scikit-learn hands to such a function.
+    random_state = np.random.RandomState(stream.bit_generator)
+    centers = job.init(rows, job.n_clusters, random_state=random_state)
+    return as_centers(centers, (job.n_clusters, samples.shape[1]))
+
+
+def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks | None) -> Outcome:
+    """Make the passes from one start."""
+    samples, n_features = job.samples, job.samples.shape[1]
+    relocates = job.empty_clusters == "relocate"
+
+    def passes_from(centers: np.ndarray, max_iter: int, **options: Any) -> Any:
+        return iterate(samples, centers, max_iter, relocates=relocates, **options)
+
+    def one_pass(centers: np.ndarray) -> np.ndarray:
+        return passes_from(centers, 1).centers[:, :n_features]
+
+    def inertia_before(centers: np.ndarray) -> float:
+        return assigned(samples, centers)[1]
+
+    watch = Watch(estimator, Replay(one_pass, start), inertia_before, callbacks, samples.dtype)
+    options = {"stop_on_empty": job.empty_clusters == "raise", "tol": job.tol}
+    try:
+        passes = passes_from(start, job.max_iter, progress=watch.progress, **options)
+    except Stopped as stopped:
+        # An exception leaves no result behind; the same passes again do.
+        passes = passes_from(start, stopped.args[0], **options)
+    if watch.printer is not None:
+        watch.printer.finish(passes.settled, passes.converged, job.tol)
+    outcome = _outcome(samples, passes, watch.moves)
+    if job.empty_clusters == "raise" and (passes.ever_empty or outcome.n_empty):
+        n_empty = outcome.n_empty or passes.n_empty
+        raise ClusterError(f"{EMPTY_CLUSTER} In the last pass: {n_empty} of {job.n_clusters}.")
+    return outcome
+
+
+def _outcome(samples: Samples, passes: Any, moves: list[int]) -> Outcome:
+    """Return the result of passes, with labels that belong to its centers."""
+    # Exact: the first pass has rounded them all.
+    centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
+    labels, n_empty = passes.labels, passes.n_empty
+    if passes.settled:
+        inertia = inertia_of(samples, passes.centers, labels)
+    else:
+        labels, inertia = assigned(samples, centers)
+        n_empty = len(centers) - _count_clusters(labels, samples.weights)
+    return Outcome(centers, labels, inertia, passes.n_iter, passes.converged, n_empty, moves)
+
+
+def _count_clusters(labels: np.ndarray, weights: np.ndarray | None) -> int:
+    """Return the number of clusters that have rows, of positive weight."""
+    counted = labels if weights is None else labels[weights > 0]
+    return int(np.count_nonzero(np.bincount(counted)))

@@ -1,0 +1,41 @@
+"""Distances from all rows to all centers."""
+
+import numpy as np
+import oracle
+import pytest
+import ugly
+
+from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.fit import distances
+from numbakmeans._engine.samples import Samples
+
+
+def expected_distances(X, centers):
+    result = np.float32 if X.dtype == centers.dtype == np.float32 else np.float64
+    rows = [[oracle.root(sq_dist, result) for sq_dist in row] for row in oracle.sq_dists(X, centers)]
+    return np.array(rows, result)
+
+
+@pytest.mark.parametrize("of_centers", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 4, 5, 33])
+@pytest.mark.parametrize("n_samples", [1, 129, 300])
+@pytest.mark.parametrize("widened", [False, True])
+def test_distances(n_samples, n_features, dtype, of_centers, widened, threads, monkeypatch):
+    """Few rows are widened to float64, whatever their dtype: here all rows are, or none."""
+    monkeypatch.setattr(at, "MAX_SMALL_VALUES", 10**9 if widened else 0)
+    rng = np.random.default_rng(n_features)
+    X = rng.normal(size=(n_samples, n_features)).astype(dtype)
+    centers = rng.normal(size=(3, n_features)).astype(of_centers)
+    found, expected = distances(Samples(X), centers), expected_distances(X, centers)
+    assert found.dtype == expected.dtype
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ugly.cases(np.float64))
+def test_ugly_data(name, dtype):
+    X, centers = ugly.cases(dtype)[name]
+    X, centers = X[:200], centers[:8]
+    found = distances(Samples(X), centers)
+    assert found.tobytes() == expected_distances(X, centers).tobytes()
