@@ -168,5 +168,8 @@ SWEEPS: dict[str, Any] = {
         {"SAMPLE_QUANTIZATION_VALUES": (1024, 65_536), "SAMPLE_QUANTIZATION_ROWS": (16, 256)},
         cases([(50_000, 32, 50), (5000, 512, 50)], data="heavy tails"),
         on.picks),
+    "near-rows": Sweep(
+        {"MAX_NEAR_SHARE": (0.03, 0.06, 0.25, 1.0)},
+        cases([(100_000, 16, 100), (20_000, 128, 100), (200_000, 4, 100)]), on.picks),
 }
 # fmt: on

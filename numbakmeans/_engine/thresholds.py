@@ -363,6 +363,11 @@ MIN_QUANTIZED_TERMS = 64
 #: unit: steps; sweep: quantized; flat: not measured
 MIN_QUANTIZED_STEPS = 1_000_000
 
+#: Largest share of the rows of a leaf whose distances are computed one by one, after quantized rows have
+#: ruled out the others: beyond it, all rows are computed side by side.
+#: unit: share; sweep: near-rows; flat: not measured
+MAX_NEAR_SHARE = 0.125
+
 #: Values that are sampled to choose the quantization step.
 #: unit: values; sweep: quantization-step; flat: not measured
 SAMPLE_QUANTIZATION_VALUES = 8192
