@@ -6,16 +6,15 @@ Nothing here is specific to SciPy: names and messages of `scipy.cluster.vq` are 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
+from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._engine.algorithms.base import Progress
-from numbakmeans._engine.bins import LOWEST
-from numbakmeans._engine.exact import quotient
+from numbakmeans._engine.assignment import nearest as nearest
+from numbakmeans._engine.assignment import pad_centers, rows_of
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     NO_TRANSFORM,
@@ -23,20 +22,14 @@ from numbakmeans._engine.samples import (
     as_real,
     as_working,
     column_means,
-    exact_total,
-    padded,
+    exact_sum,
 )
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._numba.drivers import Driver
 
-NEAREST, LABEL_SQ_DISTS, ROOTS = (
-    Driver("numbakmeans._engine.kernels.reference", name)
-    for name in ("nearest", "label_sq_dists", "roots_single")
+LABEL_SQ_DISTS, ROOTS = (
+    Driver("numbakmeans._engine.kernels.reference", name) for name in ("label_sq_dists", "roots_single")
 )
-
-
-#: Columns that a long sum is divided into.
-SUM_COLUMNS = 64
 
 
 class FitResult(NamedTuple):
@@ -84,47 +77,12 @@ class Passes(NamedTuple):
     kept_bytes: int
 
 
-def pad_centers(centers: np.ndarray) -> np.ndarray:
-    """Return a float64 copy of centers (n_clusters, n_features) with zero columns appended."""
-    n_clusters, n_features = centers.shape
-    wide = np.zeros((n_clusters, padded(n_features)))
-    wide[:, :n_features] = centers
-    return wide
-
-
-def nearest(
-    samples: Samples, centers: np.ndarray, *, scored: bool | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row.
-
-    scored : whether to use certified scores or only reference distances; the plan chooses if None
-    """
-    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
-    if scored is None:
-        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
-    wide = pad_centers(centers)
-    if scored:
-        transform = samples.transform(wide)
-        if transform.scale:
-            return certified.nearest(samples, plan, transform, wide)
-    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
-    run = NEAREST.on(plan.parallel)
-    for rows, X in _rows_of(samples):
-        run(X, wide, plan, (labels[rows], sq_dists[rows]))
-    return labels, sq_dists
-
-
-def _rows_of(samples: Samples) -> Iterable[tuple[slice, np.ndarray]]:
-    """Return the rows as the kernels of reference distances take them: few values in float64."""
-    return [(slice(None), samples.wide)] if samples.few else samples.slabs()
-
-
 def _label_sq_dists(samples: Samples, wide: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return D from every row to the (padded) center of its label."""
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     sq_dists = np.empty(len(samples))
     run = LABEL_SQ_DISTS.on(plan.parallel)
-    for rows, X in _rows_of(samples):
+    for rows, X in rows_of(samples):
         run(X, wide, labels[rows], plan, sq_dists[rows])
     return sq_dists
 
@@ -137,19 +95,6 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
     dists = np.empty(len(sq_dists), np.float32)
     ROOTS.on(plan.parallel)(sq_dists, plan.n_tasks, dists)
     return dists
-
-
-def exact_sum(values: np.ndarray) -> float:
-    """Return the exact sum of a float64 array, rounded once."""
-    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
-    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
-    if samples is None or not samples.finite:
-        return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
-    # In a single column every addition would depend on the one before. The remainder is a row of its own.
-    rest = np.zeros((1, SUM_COLUMNS))
-    rest[0, : len(values) - wide.size] = values[wide.size :]
-    total = exact_total(samples) + exact_total(Samples(rest))
-    return quotient(total, 1 << -LOWEST, single=False)
 
 
 def exact_average(values: np.ndarray) -> np.floating:
@@ -169,7 +114,7 @@ def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray
     method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState
     """
     row = SEEDINGS[method]
-    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1])
+    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1], samples.weights)
     return row.place(samples, n_clusters, integers, reals)
 
 

@@ -27,7 +27,7 @@ from numbakmeans._engine.bins import (
     SPECIALS,
     part_exponent,
 )
-from numbakmeans._engine.exact import recompute_means
+from numbakmeans._engine.exact import quotient, recompute_means
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
@@ -39,6 +39,8 @@ MEANS = Driver("numbakmeans._engine.kernels.means", "means")
 
 #: More rows than this could overflow the exact sums (`kernels.sums`).
 MAX_SAMPLES = 2**35
+#: Columns that a long sum is divided into.
+SUM_COLUMNS = 64
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
 
@@ -321,6 +323,30 @@ def exact_total(samples: Samples) -> int:
     sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0].sum(0).tolist()
     pairs = zip(sums, samples.bins[0].tolist(), strict=True)
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
+
+
+def exact_sum(values: np.ndarray) -> float:
+    """Return the exact sum of a float64 array, rounded once."""
+    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
+    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
+    if samples is None or not samples.finite:
+        return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
+    # In a single column every addition would depend on the one before. The remainder is a row of its own.
+    rest = np.zeros((1, SUM_COLUMNS))
+    rest[0, : len(values) - wide.size] = values[wide.size :]
+    total = exact_total(samples) + exact_total(Samples(rest))
+    return quotient(total, 1 << -LOWEST, single=False)
+
+
+def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return the exact sum of the values of each label, rounded once."""
+    samples, totals = Samples(values.reshape(-1, 1)), np.zeros((n_clusters, padded(1)))
+    tables = _labeled_sums(samples, labels, n_clusters)
+    # A mean over 1.
+    tables.counts[:] = 0
+    tables.counts[0, :n_clusters] = 1
+    update_means(samples, tables, False, totals)
+    return totals[:, 0].copy()
 
 
 def _labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
