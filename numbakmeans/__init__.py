@@ -14,6 +14,7 @@ _engine      k-means itself, independent of any interface
   refining     the passes of SciPy's kmeans
   fit          seed -> plan -> iterate -> FitResult
   seeding      initial centers: one method per file, and a table of them
+  assignment   the nearest center of each row, in one sweep
   algorithms   ways to run a pass: one per file, and a table of them
   samples      input arrays: dtype, layout, checks, ranges, exact sums; containers: frames, Arrow tables and
                objects as arrays; sparse_rows: sparse matrices, made dense block by block
@@ -50,6 +51,7 @@ transform             the common origin and scale that rows and centers are shif
 bins                  fixed ranges of exponents; values are split into an integer part per bin, summed exactly
 projections           coordinates along a few orthonormal directions, plus the norm of the residual
 fast-moving centers   the few centers that moved far in the last update, scored for all rows
+mass, potential       a row's weight times D to its nearest pick, which '++' draws by; the sum over all rows
 quantized rows        rows rounded to int8, with error bounds, to skip rows that a pick of '++' cannot affect
 undecided rows        rows whose nearest center is not settled by bounds or approximate scores
 code book             SciPy's term for the centers; a code is one center or its index

@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples
-from numbakmeans._engine.seeding import SEEDINGS
 
 NOT_FINITE = "array must not contain infs or NaNs"
 EMPTY_CLUSTER = "One of the clusters is empty. Re-run kmeans with a different initialization."
 TOO_MANY_POINTS = "Cannot take a larger sample than population when replace is False"
 
 _MISSING = ("warn", "raise")
+#: SciPy's methods: the engine has others (`_engine.seeding`), which SciPy's functions do not accept.
+_INITS = ("random", "points", "++", "matrix")
 _NOT_GIVEN = object()
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -170,9 +171,8 @@ def as_options(iter: Any, thresh: Any, minit: Any, missing: Any) -> int:
     n_iter = as_passes(iter, "Invalid iter ({}), must be a positive integer.")
     if not isinstance(missing, str) or missing not in _MISSING:
         raise ValueError(f"Unknown missing method {missing!r}: missing must be one of {_MISSING}")
-    methods = (*SEEDINGS, "matrix")
-    if not isinstance(minit, str) or minit not in methods:
-        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {methods}")
+    if not isinstance(minit, str) or minit not in _INITS:
+        raise ValueError(f"Unknown init method {minit!r}: minit must be one of {_INITS}")
     as_thresh(thresh)
     return n_iter
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from numbakmeans import _scipy
 from numbakmeans._engine import fit as _fit
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.samples import Samples, as_weights, labeled_means, working_dtype
 from numbakmeans._numba import runtime
 from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, BAD_WEIGHT, NOT_FINITE, OK
@@ -62,7 +63,7 @@ def nearest_arrays(X: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
     status, samples = _status_of(X, centers)
     if status != OK or samples is None:
         return status, None
-    return OK, _fit.nearest(samples, centers)
+    return OK, nearest(samples, centers)
 
 
 def update_arrays(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:

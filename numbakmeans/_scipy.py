@@ -30,8 +30,9 @@ from numbakmeans._arguments import (
     size_of,
     takes_generator,
 )
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import roots
-from numbakmeans._engine.fit import Passes, iterate, nearest, seed
+from numbakmeans._engine.fit import Passes, iterate, seed
 from numbakmeans._engine.refining import refine
 from numbakmeans._engine.samples import (
     MAX_CLUSTERS,

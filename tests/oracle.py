@@ -135,19 +135,126 @@ def root(sq_dist, dtype):
     return round_fraction(Fraction(2 * down + (down**2 != scaled), 2 * 2**1200), dtype)
 
 
-def plus_plus(X, first, uniforms):
-    """Return the rows that '++' picks: the first whose running sum of D / total reaches the uniform."""
-    picks, D = [first], np.inf
-    for uniform in uniforms:
-        D = np.minimum(D, sq_dists(X, X[picks[-1:]])[:, 0])
-        total = D.sum()
-        with np.errstate(all="ignore"):
-            reached = np.flatnonzero(np.cumsum(D / total) >= uniform)
-        if total == 0:
-            picks.append(0)
-        else:
-            picks.append(int(reached[0]) if len(reached) else int(np.flatnonzero(D > 0)[-1]))
+# --- Starting centers
+
+
+def pairwise_sum(values):
+    """Return NumPy's pairwise sum of a float64 array, as NumPy 2.3 and later compute it for any length."""
+    if len(values) <= 128:
+        return np.ascontiguousarray(values).sum()
+    half = len(values) // 2 // 8 * 8
+    return pairwise_sum(values[:half]) + pairwise_sum(values[half:])
+
+
+def masses(D, weights):
+    """Return w * D of every row, each rounded once, 0 where w is 0; without weights, D."""
+    return D if weights is None else np.where(weights > 0, weights * D, 0.0)
+
+
+def drawn_row(D, weights, uniform):
+    """Return the first row whose running sum of mass / total reaches the uniform.
+
+    With weights, a row without a mass is never drawn. Where rounding leaves no row: the last one with a mass;
+    where all masses are 0: row 0, or the first with a weight above 0.
+    """
+    mass = masses(D, weights)
+    total = pairwise_sum(mass)
+    if total == 0:
+        return 0 if weights is None else int(np.flatnonzero(weights > 0)[0])
+    reached = np.cumsum(mass / total) >= uniform
+    if weights is not None:
+        reached &= mass > 0
+    return int(np.flatnonzero(reached)[0]) if reached.any() else int(np.flatnonzero(mass > 0)[-1])
+
+
+def plus_plus(X, first, uniforms, weights=None):
+    """Return the rows that '++' picks; first : the first of them, or the uniform that draws it."""
+    with np.errstate(all="ignore"):
+        picks = [first if weights is None else drawn_row(np.ones(len(X)), weights, first)]
+        D = np.inf
+        for uniform in uniforms:
+            D = np.minimum(D, sq_dists(X, X[picks[-1:]])[:, 0])
+            picks.append(drawn_row(D, weights, uniform))
     return picks
+
+
+def greedy_plus_plus(X, uniforms, k, weights=None):
+    """Return the rows that greedy k-means++ picks."""
+    with np.errstate(all="ignore"):
+        first = drawn_row(np.ones(len(X)), weights, uniforms[0])
+    return greedily_completed(X, [first], [first], uniforms[1:], k, weights)
+
+
+def greedily_completed(X, picks, known, uniforms, k, weights):
+    """Return picks and those that greedy k-means++ adds, up to k; known : rows that D is lowered to.
+
+    The candidate that leaves the lowest sum of masses wins, the first among equals.
+    """
+    picks, n_trials = list(picks), 2 + int(np.log(k))
+    D = sq_dists(X, X[known]).min(1)
+    with np.errstate(all="ignore"):
+        for p in range(len(picks), k):
+            drawn = [drawn_row(D, weights, u) for u in uniforms[(p - 1) * n_trials : p * n_trials]]
+            left = [np.minimum(D, sq_dists(X, X[[row]])[:, 0]) for row in drawn]
+            potentials = [pairwise_sum(masses(each, weights)) for each in left]
+            best = potentials.index(min(potentials))
+            picks.append(drawn[best])
+            D = left[best]
+    return picks
+
+
+def split_mix(key, number):
+    """Return 64 bits: a number of the stream of a key, by its index, from SplitMix64."""
+    z = (key + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def sampled_rows(D, weights, key, turn, expected):
+    """Return the rows that a round of k-means|| samples, each with p = expected * mass / potential."""
+    mass = masses(D, weights)
+    potential = exact_mean(mass, np.float64, divisor=1)
+    stream = split_mix(key, turn)
+    uniforms = np.array([(split_mix(stream, i) >> 11) * 2.0**-53 for i in range(len(D))])
+    return np.flatnonzero(uniforms < expected * mass / potential).tolist()
+
+
+def parallel_plus_plus(X, key, uniforms, k, weights=None):
+    """Return the rows that k-means|| picks: 5 rounds of 2 * k rows on average, then greedy k-means++."""
+    with np.errstate(all="ignore"):
+        sampled = [drawn_row(np.ones(len(X)), weights, uniforms[0])]
+        for turn in range(5):
+            D = sq_dists(X, X[sampled]).min(1)
+            sampled += sampled_rows(D, weights, key, turn, 2.0 * k)
+    labels, _ = assign(X, X[sampled])
+    ones = np.ones(len(X)) if weights is None else weights
+    totals = [exact_mean(ones[labels == j], np.float64, divisor=1) for j in range(len(sampled))]
+    kept = [row for row, total in zip(sampled, totals, strict=True) if total > 0]
+    if len(kept) <= k:
+        return greedily_completed(X, kept, sampled, uniforms[2:], k, weights)
+    totals = np.array([total for total in totals if total > 0])
+    return [kept[c] for c in greedy_plus_plus(X[kept], uniforms[1:], k, totals)]
+
+
+def points(rng, n_samples, k, weights):
+    """Return k distinct rows, drawn one after the other by weight, as NumPy's `choice` draws them.
+
+    If fewer have a weight above 0, relative to the sum, these come first, then others, all equally likely.
+    """
+    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])
+    shares = scaled / scaled.sum()
+    likely, rows = min(np.count_nonzero(shares), k), []
+    others = np.flatnonzero(shares == 0)
+    while len(rows) < likely:
+        uniforms = rng.random(likely - len(rows))
+        shares[rows] = 0
+        running = np.cumsum(shares)
+        found = np.searchsorted(running / running[-1], uniforms, side="right").tolist()
+        rows += dict.fromkeys(found)
+    if len(rows) == k:
+        return rows
+    return rows + rng.choice(others, k - len(rows), replace=False).tolist()
 
 
 # --- The estimator

@@ -12,7 +12,9 @@ from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
-from numbakmeans._engine.fit import iterate, nearest, pad_centers
+from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.distances import pad_centers
+from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.kernels import reference
 from numbakmeans._engine.kernels.small import bins_of, keeps_parts, pack_rows
 from numbakmeans._engine.samples import NO_TRANSFORM, Samples, update_means

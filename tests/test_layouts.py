@@ -10,7 +10,8 @@ from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, w
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
-from numbakmeans._engine.fit import nearest, seed
+from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.fit import seed
 from numbakmeans._engine.samples import Samples, labeled_means
 
 DTYPES = [np.float32, np.float64]

@@ -9,7 +9,8 @@ from support.comparison import bits
 
 import numbakmeans
 from numbakmeans import _nopython, jit
-from numbakmeans._engine.fit import nearest, seed
+from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.fit import seed
 from numbakmeans._engine.samples import Samples
 
 DTYPES = [np.float32, np.float64]

@@ -6,7 +6,8 @@ import pytest
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS, yinyang
-from numbakmeans._engine.fit import iterate, pad_centers, seed
+from numbakmeans._engine.distances import pad_centers
+from numbakmeans._engine.fit import iterate, seed
 from numbakmeans._engine.samples import Samples, update_means
 from numbakmeans._engine.seeding import plus_plus
 

@@ -10,7 +10,7 @@ from support import variants
 
 from numbakmeans import fit
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.fit import nearest
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.samples import Samples
 
 

@@ -19,7 +19,9 @@ from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
 from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._engine.seeding import plus_plus as seeding
-from numbakmeans._engine.structs.seeds import GROUP_LANES, Job, QuantizedRows
+from numbakmeans._engine.simd import near_lanes
+from numbakmeans._engine.structs.seeds import GROUP_LANES, POINTS_AT_ONCE, Job, QuantizedRows
+from numbakmeans._numba.compiler import kernel
 
 
 @pytest.fixture(params=["quantized", "not quantized"])
@@ -63,7 +65,7 @@ def test_some_data_leaves_the_last_running_sum_below_one():
     sums = [np.cumsum(D / D.sum())[-1] for D in rng.random((50, 257))]
     assert min(sums) < np.nextafter(1, 0)
     D = next(D for D in rng.random((50, 257)) if np.cumsum(D / D.sum())[-1] < np.nextafter(1, 0))
-    assert plus_plus.scan_pick(D, D.sum(), np.nextafter(1, 0)) == 256
+    assert plus_plus.scan_pick(D, None, D.sum(), np.nextafter(1, 0)) == 256
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -95,17 +97,17 @@ def all_sq_dists(X, picks):
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
     # Without a scale, no leaf is quantized.
     n_quantized = n_leaves if scale > 0 else 0
-    steps = np.empty((n_quantized, n_features, lanes), np.int8)
-    errors, limits = np.zeros((2, n_quantized, lanes), np.float32)
-    quantized = QuantizedRows(origin, scale, steps, errors, limits)
+    steps, sizes = np.empty((n_quantized, n_features, lanes), np.int8), np.zeros((n_quantized, 2, lanes))
+    bounds = np.full((n_quantized, lanes), np.inf, np.float32)
+    quantized = QuantizedRows(origin, scale or 1.0, steps, sizes.astype(np.float32), bounds)
     sq_dists, center = np.full(n_samples, np.inf), np.zeros(padded(n_features))
-    point = np.zeros(n_features, np.float32)
+    point = np.zeros(n_features + 1, np.float32)
     for p, pick in enumerate(picks):
         center[:n_features] = X[pick]
-        near = scale > 0 and p > 0 and bool(quantization.scale_point(center, origin, scale, point))
-        last_pick = plus_plus.LastPick(center, point, sq_dists, p == 0, near)
-        job = Job(leaves, 0, n_leaves, p, p + 1)
-        plus_plus.lower_task(0, 1, samples.X, job, quantized, last_pick)
+        quantization.scale_point(center, origin, scale or 1.0, point)
+        last_pick = plus_plus.LastPick(center, point, sq_dists, p == 0)
+        job = Job(leaves, 0, n_leaves, p, p + 1, 1)
+        plus_plus.lower_task(0, samples.X, job, quantized, None, last_pick)
     return sq_dists, leaves.sums
 
 
@@ -132,15 +134,37 @@ def near_marks(X, c, sq_dists, forget=0.0):
     lanes = -(-n // GROUP_LANES) * GROUP_LANES
     block = np.zeros((padded(d), 128))
     block[:d, :n] = X.T
-    quantized, errors = np.empty((d, lanes), np.int8), np.zeros(lanes, np.float32)
-    quantization.quantize_leaf(block, n, origin, scale, quantized, errors)
-    limits, point = np.zeros(lanes, np.float32), np.zeros(d, np.float32)
-    limits[:n] = [
-        quantization.limit_of(*row, scale, d) for row in zip(sq_dists, errors * (1 - forget), strict=False)
-    ]
-    assert quantization.scale_point(X[c].astype(np.float64), origin, scale, point)
-    hits, rows = np.empty(lanes // GROUP_LANES, np.int64), np.empty(lanes + 1, np.int64)
-    n_near = quantization.near_rows(quantized, point, limits, hits, rows)
+    quantized, sizes = np.empty((d, lanes), np.int8), np.zeros((2, lanes), np.float32)
+    quantization.quantize_leaf(block, n, origin, scale, quantized, sizes)
+    bounds, point = np.full(lanes, np.inf, np.float32), np.zeros(d + 1, np.float32)
+    sizes[0] *= 1 - forget
+    bounds[:n] = [quantization.bound_of(*row, scale, d) for row in zip(sq_dists, *sizes, strict=False)]
+    quantization.scale_point(X[c].astype(np.float64), origin, scale, point)
+    assert point[d] > -np.inf
+    hits, marks = np.empty(lanes // GROUP_LANES, np.int64), []
+    write_hits(quantized, point, bounds, hits)
+    marks.append(listed(hits, n))
+    # One of several points, in any place.
+    points = np.zeros((2 * POINTS_AT_ONCE, d + 1), np.float32)
+    points[:, d] = np.inf
+    place = c % len(points)
+    points[place] = point
+    many = np.empty((len(points), len(hits) + 1), np.int64)
+    write_hits(quantized, points, bounds, many)
+    assert not np.delete(many[:, :-1], place, axis=0).any()
+    marks.append(listed(many[place, :-1].copy(), n))
+    assert np.array_equal(*marks)
+    return marks[0]
+
+
+@kernel
+def write_hits(quantized, points, bounds, hits):
+    near_lanes(quantized, points, bounds, hits)
+
+
+def listed(hits, n):
+    rows = np.empty(GROUP_LANES * len(hits) + 1, np.int64)
+    n_near = quantization.near_rows(hits, rows)
     return np.isin(np.arange(n), rows[:n_near])
 
 
@@ -177,9 +201,10 @@ def test_without_quantization_errors_rows_are_skipped():
     [
         (" + error", ""),
         ("length * length * ", "length * length * 0.999 * "),
+        ("norm * (1.0 - slack)", "norm * (1.0 + 2e-4)"),
         ("hit &= hit - 1", "hit &= (hit - 1) & (hit - 2)"),
     ],
-    ids=["no error", "a limit too low", "rows forgotten"],
+    ids=["no error", "a length too small", "a norm too large", "rows forgotten"],
 )
 def test_a_fault_in_the_quantization_is_found(change, tmp_path):
     copy_with(tmp_path, "_engine/kernels/quantization.py", *change)
@@ -200,10 +225,12 @@ def test_data_that_is_not_finite_is_not_quantized(special):
 def test_a_pick_out_of_reach_is_compared_with_every_row():
     X = np.random.default_rng(1).normal(size=(2000, 3))
     X[77] = 1e9
-    point = np.zeros(3, np.float32)
+    point = np.zeros(4, np.float32)
     origin, scale = seeding.quantization_step(Samples(X))
-    assert not quantization.scale_point(X[77], origin, scale, point)
-    assert quantization.scale_point(X[78], origin, scale, point)
+    quantization.scale_point(X[77], origin, scale, point)
+    assert point.tolist() == [0.0, 0.0, 0.0, -np.inf]
+    quantization.scale_point(X[78], origin, scale, point)
+    assert point[3] > 0
     picks = [5, 77, 78, 9]
     assert all_sq_dists(X, picks)[0].tobytes() == oracle.sq_dists(X, X[picks]).min(1).tobytes()
 
@@ -219,34 +246,34 @@ def test_picks_are_scipys(dtype, n_features, quantized):
 
 
 def leaf_sums_of(D):
-    starts, depths, _ = seeding.leaves_of(len(D))
-    sums = np.array([sum_leaf(D, a, b) for a, b in itertools.pairwise(starts)])
-    return starts, sums, sum_leaves(sums, depths)
+    leaves = seeding.leaves_of(len(D))
+    leaves.sums[:] = [sum_leaf(D, a, b) for a, b in itertools.pairwise(leaves.starts)]
+    return leaves, leaves.sums, sum_leaves(leaves.sums, leaves.depths)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3000))
 def test_the_certain_pick_is_the_scanned_one(number, n):
     rng = np.random.default_rng(number)
     D = rng.random(n) ** rng.integers(1, 30)
-    starts, sums, total = leaf_sums_of(D)
+    leaves, _, total = leaf_sums_of(D)
     running = np.cumsum(D / total)
     # Draws on, just under and just over the limits between rows, and anywhere.
     limits = running[rng.integers(0, n, 5)]
     for uniform in (*limits, *np.nextafter(limits, 0), *np.nextafter(limits, 2), *rng.random(5)):
-        certain = plus_plus.certain_pick(D, starts, sums, total, uniform)
-        scanned = plus_plus.scan_pick(D, total, uniform)
+        certain = plus_plus.certain_pick(D, None, leaves, total, uniform)
+        scanned = plus_plus.scan_pick(D, None, total, uniform)
         assert certain in (-1, scanned)
-        assert plus_plus.pick_row(D, starts, sums, total, uniform) == scanned
+        assert plus_plus.pick_row(D, None, leaves, total, uniform) == scanned
 
 
 def test_most_picks_are_certain_but_limits_are_not():
     D = np.random.default_rng(6).random(5000)
-    starts, sums, total = leaf_sums_of(D)
+    leaves, _, total = leaf_sums_of(D)
     running = np.cumsum(D / total)
     middles = (running[:-1] + running[1:]) / 2
-    assert all(plus_plus.certain_pick(D, starts, sums, total, u) == i + 1 for i, u in enumerate(middles))
+    assert all(plus_plus.certain_pick(D, None, leaves, total, u) == i + 1 for i, u in enumerate(middles))
     # The negative control: on a limit, the sum by leaves may be off by one row, and reports it.
-    assert all(plus_plus.certain_pick(D, starts, sums, total, u) == -1 for u in running[:100])
+    assert all(plus_plus.certain_pick(D, None, leaves, total, u) == -1 for u in running[:100])
 
 
 @pytest.mark.parametrize("method", SEEDINGS)

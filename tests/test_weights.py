@@ -8,6 +8,7 @@ import pytest
 from support import edge_cases, variants
 
 from numbakmeans._engine import fit as _fit
+from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.samples import Samples
 
 DTYPES = [np.float32, np.float64]
@@ -168,7 +169,7 @@ def test_inertia_is_the_exact_weighted_sum(name, kind):
     X, centers = edge_cases.cases(np.float64)[name]
     weights, labels = weights_of(kind, len(X)), oracle.assign(X, centers)[0]
     expected = oracle.inertia(X, centers, labels, weights)
-    assert _fit.inertia_of(Samples(X, weights), _fit.pad_centers(centers), labels) == expected
+    assert _fit.inertia_of(Samples(X, weights), pad_centers(centers), labels) == expected
 
 
 def test_weights_do_not_change_where_they_are_ignored():
@@ -180,7 +181,7 @@ def test_weights_do_not_change_where_they_are_ignored():
     weights[7] = np.nextafter(weights[7], 2)
     assert differences(X, centers, weights, expected, "lloyd") != []
     labels = expected[-1][1]
-    inertia = _fit.inertia_of(Samples(X, weights), _fit.pad_centers(centers), labels)
+    inertia = _fit.inertia_of(Samples(X, weights), pad_centers(centers), labels)
     assert inertia != oracle.inertia(X, centers, labels, np.ones(len(X)))
 
 

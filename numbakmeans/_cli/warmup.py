@@ -99,8 +99,9 @@ def tasks() -> list[Task]:
     from numbakmeans._batch import kmeans2_batch
     from numbakmeans._engine import thresholds as at
     from numbakmeans._engine.algorithms import ALGORITHMS
+    from numbakmeans._engine.assignment import nearest
     from numbakmeans._engine.distances import distances
-    from numbakmeans._engine.fit import fit, iterate, nearest, seed
+    from numbakmeans._engine.fit import fit, iterate, seed
     from numbakmeans._engine.samples import Samples
     from numbakmeans._engine.seeding import SEEDINGS
     from numbakmeans._numba.doors import DOORS, LAYOUT, resolve

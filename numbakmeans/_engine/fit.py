@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE, certified
+from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._engine.algorithms.base import Progress, Rules
-from numbakmeans._engine.distances import inertia_of, pad_centers, rows_of
+from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.distances import inertia_of, pad_centers
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     NO_TRANSFORM,
@@ -24,10 +25,6 @@ from numbakmeans._engine.samples import (
     column_means,
 )
 from numbakmeans._engine.seeding import SEEDINGS
-from numbakmeans._numba.drivers import Driver
-
-NEAREST = Driver("numbakmeans._engine.kernels.reference", "nearest")
-
 
 #: What `fit` can do about clusters without rows.
 EMPTY_CLUSTERS = "keep", "relocate"
@@ -77,28 +74,6 @@ class Passes(NamedTuple):
     kept_bytes: int
 
 
-def nearest(
-    samples: Samples, centers: np.ndarray, *, scored: bool | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row.
-
-    scored : whether to use certified scores or only reference distances; the plan chooses if None
-    """
-    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
-    if scored is None:
-        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
-    wide = pad_centers(centers)
-    if scored:
-        transform = samples.transform(wide)
-        if transform.scale:
-            return certified.nearest(samples, plan, transform, wide)
-    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
-    run = NEAREST.on(plan.parallel)
-    for rows, X in rows_of(samples):
-        run(X, wide, plan, (labels[rows], sq_dists[rows]))
-    return labels, sq_dists
-
-
 def mean_variance(samples: Samples) -> float:
     """Return the mean of the variances of the features: D to the mean, summed exactly, over all values."""
     rows = samples if samples.weights is None else Samples(samples.array)
@@ -112,7 +87,7 @@ def seed(samples: Samples, n_clusters: int, method: str, rng: Any) -> np.ndarray
     method : a key of `SEEDINGS`; rng : a Generator or a legacy RandomState
     """
     row = SEEDINGS[method]
-    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1])
+    integers, reals = row.draw(rng, len(samples), n_clusters, samples.shape[1], samples.weights)
     return row.place(samples, n_clusters, integers, reals)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import exact_average, roots
-from numbakmeans._engine.fit import nearest
 from numbakmeans._engine.samples import Samples, labeled_means
 from numbakmeans._numba.entries import Entry
 

@@ -408,6 +408,17 @@ def exact_total(samples: Samples) -> int:
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
 
 
+def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return the exact sum of the values of each label, rounded once."""
+    samples, totals = Samples(values.reshape(-1, 1)), np.zeros((n_clusters, padded(1)))
+    tables = _labeled_sums(samples, labels, n_clusters)
+    # A mean over 1.
+    tables.counts[:] = 0
+    tables.counts[0, :n_clusters] = 1
+    update_means(samples, tables, labels, totals, single=False)
+    return totals[:, 0].copy()
+
+
 def _labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     tables = samples.tables(n_clusters, plan.n_tasks)

@@ -1,4 +1,5 @@
-"""Draws from NumPy's bit generators inside kernels, by the address of a `bitgen_t` (`bitgen`).
+"""Random numbers inside kernels: NumPy's, by the address of a `bitgen_t` (`bitgen`), and counted ones
+(`mixed`).
 
 A `bitgen_t` is a struct of words: a state, and functions that draw 64 bits, 32 bits and a float64 from it.
 They take no lock and do not need the GIL.
@@ -16,7 +17,7 @@ from numba.extending import intrinsic
 
 from numbakmeans._numba.entries import DISABLED
 
-__all__ = ["next_double", "next_product", "next_uint32"]
+__all__ = ["mixed", "next_double", "next_product", "next_uint32"]
 
 I32, I64, I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
 #: Offsets of the state and the functions in a `bitgen_t`, in words.
@@ -61,6 +62,30 @@ def _next_product(typingctx: Any, address: Any, n: Any) -> Any:
     return result(types.int64, types.int64), codegen
 
 
+#: SplitMix64's increment and multipliers (`kernels.oversampling` has the reference), and its shifts.
+GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+SHIFTS = 30, 27, 31
+
+
+def _mixed(typingctx: Any, key: Any, number: Any) -> Any:
+    """Return a number of the stream of a key, 64 random bits, by its index from 0: SplitMix64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        z = builder.add(args[0], builder.mul(builder.add(args[1], I64(1)), I64(GAMMA)))
+        for shift, multiplier in zip(SHIFTS, (FIRST, SECOND, 1), strict=True):
+            z = builder.mul(builder.xor(z, builder.lshr(z, I64(shift))), I64(multiplier))
+        return z
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def _mixed_plainly(key: int, number: int) -> int:
+    z = (int(key) + (int(number) + 1) * GAMMA) % 2**64
+    for shift, multiplier in zip(SHIFTS, (FIRST, SECOND, 1), strict=True):
+        z = (z ^ (z >> shift)) * multiplier % 2**64
+    return z - 2**64 if z >= 2**63 else z
+
+
 def _draw_plainly(address: int, function: int, result: Any) -> Any:
     words = (ctypes.c_size_t * 4).from_address(int(address))
     return ctypes.CFUNCTYPE(result, ctypes.c_void_p)(words[function])(words[STATE])
@@ -79,6 +104,7 @@ def _next_product_plainly(address: int, n: int) -> tuple[int, int]:
     return product >> 64, product & (2**64 - 1)
 
 
+mixed: Any = _mixed_plainly if DISABLED else intrinsic(_mixed)
 next_uint32: Any = _next_uint32_plainly if DISABLED else intrinsic(_next_uint32)
 next_double: Any = _next_double_plainly if DISABLED else intrinsic(_next_double)
 next_product: Any = _next_product_plainly if DISABLED else intrinsic(_next_product)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
-from numbakmeans._engine.fit import iterate, mean_variance, nearest, seed
+from numbakmeans._engine.fit import iterate, mean_variance, seed
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._validation import as_centers, streams
 from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch

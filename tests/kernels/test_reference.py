@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import roots
-from numbakmeans._engine.fit import nearest
 from numbakmeans._engine.kernels.reference import root_single
 from numbakmeans._engine.samples import Samples
 

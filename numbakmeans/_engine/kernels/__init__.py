@@ -13,6 +13,7 @@ Whole problems
 Starting centers
   plus_plus     k-means++; quantization: int8 rows, which prove that a pick cannot change a row;
                 pairwise: NumPy's pairwise sum, in pieces
+  greedy        greedy k-means++; oversampling: the samples of k-means||
   gaussian      a Gaussian with the mean and covariance of the data
   sampling      draws from a generator, exactly as NumPy makes them
 Exact sums

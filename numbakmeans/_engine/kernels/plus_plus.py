@@ -1,8 +1,12 @@
-"""The picks of '++': each next row is drawn with probability proportional to its D to the nearest pick.
+"""The picks of '++': each next row is drawn with probability proportional to its mass.
 
-D is the reference distance. It is kept for every row, and each pick lowers it. The sums over the leaves of
-NumPy's pairwise-summation tree (`pairwise`) are updated with it, and locate the row where the running sum
-passes the draw. Quantized rows (`quantization`), if there are any, save reading most rows.
+The mass of a row is its weight times D to the nearest pick, rounded once (0 if the weight is); without
+weights, D itself. D is the reference distance. It is kept for every row, and each pick lowers it. The sums
+over the leaves of NumPy's pairwise-summation tree (`pairwise`) are updated with it, and locate the row where
+the running sum passes the draw. Quantized rows (`quantization`), if there are any, save reading most rows.
+
+Weights are an argument of their own, None or a table, so that the code for them is compiled only where there
+are any.
 
 References
 ----------
@@ -15,8 +19,9 @@ import numpy as np
 
 from numbakmeans._engine.bins import GROUP
 from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._engine.kernels.quantization import limit_of, near_rows, quantize_leaf, scale_point
+from numbakmeans._engine.kernels.quantization import bound_of, near_rows, quantize_leaf, scale_point
 from numbakmeans._engine.kernels.reference import pack_block, sq_dist_tile
+from numbakmeans._engine.simd import near_lanes, prefetch_rows
 from numbakmeans._engine.structs.seeds import (
     GROUP_LANES,
     LEAF_ROWS,
@@ -33,35 +38,54 @@ _leaves_at_most = kernel(leaves_at_most)
 
 
 @kernel
-def scan_pick(sq_dists, total, uniform):
-    """Return the first row whose running sum of D / total reaches uniform: this defines the pick.
+def weigh(sq_dists, weights, start, masses):
+    """Tile. Write the masses of some rows, whose weights begin at start; masses : OUT."""
+    for r in range(len(sq_dists)):
+        w = weights[start + r]
+        # Not w * D where w is 0: an overflowed D would make it NaN.
+        masses[r] = w * sq_dists[r] if w > 0.0 else 0.0
 
-    If rounding leaves no such row: the last row with D > 0, or row 0.
+
+@kernel
+def scan_pick(sq_dists, weights, total, uniform):
+    """Return the first row whose running sum of mass / total reaches uniform: this defines the pick.
+
+    If rounding leaves no such row: the last row with a mass above 0, or row 0. With weights, only rows with a
+    mass above 0 are picked.
     """
     running, last = 0.0, 0
     for i in range(len(sq_dists)):
-        running += sq_dists[i] / total
-        if running >= uniform:
+        mass = sq_dists[i]
+        if weights is not None:
+            mass = weights[i] * mass if weights[i] > 0.0 else 0.0
+        running += mass / total
+        reached = running >= uniform
+        if weights is not None:
+            reached = reached and mass > 0.0
+        if reached:
             return i
-        if sq_dists[i] > 0.0:
+        if mass > 0.0:
             last = i
     return last
 
 
 @kernel
-def certain_pick(sq_dists, starts, leaf_sums, total, uniform):
+def certain_pick(sq_dists, weights, leaves, total, uniform):
     """Return the row that `scan_pick` finds, or -1 where the sums of the leaves cannot prove which it is.
 
     Both running sums are within n * 2**-53 of the exact one, relative to a total of about 1. So if this one
     goes from below uniform - margin to above uniform + margin in a single row, so does that of `scan_pick`.
     """
     margin = 4.0 * (len(sq_dists) + LEAF_ROWS) * 2.0**-53
-    running = 0.0
+    starts, leaf_sums, running = leaves.starts, leaves.sums, 0.0
     for leaf in range(len(leaf_sums)):
         after = running + leaf_sums[leaf] / total
         if after >= uniform - margin:
             for i in range(starts[leaf], starts[leaf + 1]):
-                running += sq_dists[i] / total
+                mass = sq_dists[i]
+                if weights is not None:
+                    mass = weights[i] * mass if weights[i] > 0.0 else 0.0
+                running += mass / total
                 if running >= uniform - margin:
                     return i if running >= uniform + margin else -1
             return -1
@@ -70,28 +94,51 @@ def certain_pick(sq_dists, starts, leaf_sums, total, uniform):
 
 
 @kernel
-def pick_row(sq_dists, starts, leaf_sums, total, uniform):
-    """Return the next row for '++'."""
+def pick_row(sq_dists, weights, leaves, total, uniform):
+    """Return the next row for '++'; if all masses are 0: row 0, or the first row with a weight above 0."""
     if total == 0.0:
-        return 0
-    row = certain_pick(sq_dists, starts, leaf_sums, total, uniform) if total < np.inf else -1
-    return row if row >= 0 else scan_pick(sq_dists, total, uniform)
+        row = 0
+        if weights is not None:
+            while not weights[row] > 0.0:
+                row += 1
+        return row
+    row = certain_pick(sq_dists, weights, leaves, total, uniform) if total < np.inf else -1
+    return row if row >= 0 else scan_pick(sq_dists, weights, total, uniform)
+
+
+@kernel
+def pick_first(sq_dists, weights, leaves, uniform, arena):
+    """Return the first row, drawn by its weight.
+
+    sq_dists : (n_samples,), ones, so that the mass of a row is its weight
+    leaves : `structs.seeds.Leaves`, its sums overwritten
+    """
+    starts, marked = leaves.starts, mark(arena)
+    masses = empty(arena, LEAF_ROWS, np.float64)
+    for leaf in range(len(leaves.depths)):
+        start, stop = starts[leaf], starts[leaf + 1]
+        if weights is None:
+            leaves.sums[leaf] = stop - start
+        else:
+            weigh(sq_dists[start:stop], weights, start, masses)
+            leaves.sums[leaf] = sum_leaf(masses, 0, stop - start)
+    total = sum_leaves(leaves.sums, leaves.depths, arena)
+    release(arena, marked)
+    return pick_row(sq_dists, weights, leaves, total, uniform)
 
 
 class LastPick(NamedTuple):
     """The last pick, in the form in which `lower_task` compares rows with it.
 
-    center : (padded features,), float64; point : (n_features,), float32, compared with quantized rows
+    center : (padded features,), float64; point : (n_features + 1,), float32 (`quantization.scale_point`)
     sq_dists : INOUT (n_samples,), D to the nearest pick
     first : whether this is the first pick, for which the rows are quantized
-    near : whether to skip the rows that their quantized rows rule out
     """
 
     center: np.ndarray
     point: np.ndarray
     sq_dists: np.ndarray
     first: bool
-    near: bool
 
 
 @kernel
@@ -126,42 +173,46 @@ def distances_of_rows(X, start, rows, n_rows, center, lane_dists):
 
 @kernel
 def lower_near(X, begin, leaf, last_pick, quantized, sq_dists, arena):
-    """Tile. Lower D of those rows of a leaf that their quantized rows do not rule out; return their number.
+    """Tile. Lower D of those rows of a leaf that their quantized rows do not rule out.
 
     begin : where the leaf begins in X; sq_dists : INOUT, of its rows; others as in `lower_task`
+    Returns the number of rows that get nearer.
     """
-    errors, limits = quantized.errors[leaf], quantized.limits[leaf]
-    marked = mark(arena)
-    hits = empty(arena, len(limits) // GROUP_LANES, np.int64)
+    bounds, sizes = quantized.bounds[leaf], quantized.sizes[leaf]
+    marked, n_nearer = mark(arena), 0
+    hits = empty(arena, len(bounds) // GROUP_LANES, np.int64)
     rows, lane_dists = empty(arena, LEAF_ROWS, np.int64), empty(arena, LEAF_ROWS, np.float64)
-    n_near = near_rows(quantized.steps[leaf], last_pick.point, limits, hits, rows)
+    near_lanes(quantized.steps[leaf], last_pick.point, bounds, hits)
+    n_near = near_rows(hits, rows)
     if n_near > 0:
+        prefetch_rows(X, begin, rows, n_near)
         distances_of_rows(X, begin, rows, n_near, last_pick.center, lane_dists)
         for t in range(n_near):
             r, sq_dist = rows[t], lane_dists[t]
             if sq_dist < sq_dists[r]:
                 sq_dists[r] = sq_dist
-                limits[r] = limit_of(sq_dist, errors[r], quantized.scale, X.shape[1])
+                bounds[r] = bound_of(sq_dist, sizes[0, r], sizes[1, r], quantized.scale, X.shape[1])
+                n_nearer += 1
     release(arena, marked)
-    return n_near
+    return n_nearer
 
 
 @kernel
 def requantize(block, leaf, first, quantized, sq_dists, arena):
-    """Tile. Quantize the rows of a leaf at the first pick, and compute the limits of all its rows.
+    """Tile. Quantize the rows of a leaf at the first pick, and compute the bounds of all its rows.
 
     block : the rows of the leaf, packed; sq_dists : of its rows; others as in `lower_task`
     """
-    origin, scale, errors = quantized.origin, quantized.scale, quantized.errors[leaf]
+    origin, scale, sizes = quantized.origin, quantized.scale, quantized.sizes[leaf]
     if first:
-        quantize_leaf(block, len(sq_dists), origin, scale, quantized.steps[leaf], errors, arena)
-    limits = quantized.limits[leaf]
+        quantize_leaf(block, len(sq_dists), origin, scale, quantized.steps[leaf], sizes, arena)
+    bounds = quantized.bounds[leaf]
     for r in range(len(sq_dists)):
-        limits[r] = limit_of(sq_dists[r], errors[r], scale, len(origin))
+        bounds[r] = bound_of(sq_dists[r], sizes[0, r], sizes[1, r], scale, len(origin))
 
 
 @kernel
-def lower_task(task, arena, n_tasks, X, job, quantized, last_pick):
+def lower_task(task, arena, X, job, quantized, weights, last_pick):
     """Task. Lower D of the rows of some leaves to the distance from one more center, and sum up the leaves.
 
     last_pick : INOUT `LastPick`; others as in `pick_rows`
@@ -171,48 +222,50 @@ def lower_task(task, arena, n_tasks, X, job, quantized, last_pick):
     center, begin = last_pick.center, starts[job.first_leaf]
     block = zeros(arena, (len(center), LEAF_ROWS), np.float64)
     lane_dists = empty(arena, LEAF_ROWS, np.float64)
-    first_leaf = job.first_leaf + task * n_leaves // n_tasks
-    last_leaf = job.first_leaf + (task + 1) * n_leaves // n_tasks
+    first_leaf = job.first_leaf + task * n_leaves // job.n_tasks
+    last_leaf = job.first_leaf + (task + 1) * n_leaves // job.n_tasks
     for leaf in range(first_leaf, last_leaf):
         start, stop = starts[leaf], starts[leaf + 1]
         whole = True
-        if quantized is not None:
-            whole = not last_pick.near or leaf >= len(quantized.steps)
-            if not whole:
-                own = sq_dists[start:stop]
-                if lower_near(X, start - begin, leaf, last_pick, quantized, own, arena) == 0:
-                    continue
+        if quantized is not None and not last_pick.first and leaf < len(quantized.steps):
+            own, whole = sq_dists[start:stop], False
+            if lower_near(X, start - begin, leaf, last_pick, quantized, own, arena) == 0:
+                continue
         if whole:
             pack_block(X, start - begin, stop - begin, block)
             lower_leaf(block, center, start, stop, lane_dists, sq_dists)
             if quantized is not None and leaf < len(quantized.steps):
                 requantize(block, leaf, last_pick.first, quantized, sq_dists[start:stop], arena)
-        leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
+        if weights is None:
+            leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
+        else:
+            weigh(sq_dists[start:stop], weights, start, lane_dists)
+            leaves.sums[leaf] = sum_leaf(lane_dists, 0, stop - start)
 
 
 @kernel
-def pick_rows(executor, n_tasks, X, job, quantized, picking, arena):
+def pick_rows(executor, X, job, quantized, weights, picking, arena):
     """Make some picks, after the first one; the pick itself is made when the last of all leaves is done.
 
     X : the rows of the leaves of the job; if these are not all leaves, the job is for one pick
     job, picking : `structs.seeds.Job`, `Picking`; quantized : `QuantizedRows` or None
+    weights : (n_samples,), float64, or None
     """
     leaves = job.leaves
     picks, uniforms, center, sq_dists = picking
     marked = mark(arena)
-    point = zeros(arena, X.shape[1], np.float32)
+    point = zeros(arena, X.shape[1] + 1, np.float32)
     for p in range(job.first, job.last):
         if p > job.first:
             for f in range(X.shape[1]):
                 center[f] = X[picks[p - 1], f]
-        near = False
-        if quantized is not None and p > 1:
-            near = scale_point(center, quantized.origin, quantized.scale, point)
-        last_pick = LastPick(center, point, sq_dists, p == 1, near)
-        parallel_for(executor, n_tasks, lower_task, (n_tasks, X, job, quantized, last_pick))
+        if quantized is not None:
+            scale_point(center, quantized.origin, quantized.scale, point)
+        last_pick = LastPick(center, point, sq_dists, p == 1)
+        parallel_for(executor, job.n_tasks, lower_task, (X, job, quantized, weights, last_pick))
         if job.last_leaf == len(leaves.depths):
             total = sum_leaves(leaves.sums, leaves.depths, arena)
-            picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
+            picks[p] = pick_row(sq_dists, weights, leaves, total, uniforms[p - 1])
     release(arena, marked)
 
 
@@ -233,15 +286,15 @@ def pick_all(X, first, uniforms, picks, arena):
     point, sq_dists = empty(arena, 0, np.float32), empty(arena, n_samples, np.float64)
     sq_dists[:] = np.inf
     picks[0] = first
-    job = Job(leaves, 0, n_leaves, 1, len(picks))
+    job = Job(leaves, 0, n_leaves, 1, len(picks), 1)
     for p in range(1, len(picks)):
         before = mark(arena)
         for f in range(n_features):
             center[f] = X[picks[p - 1], f]
         # Called directly: `parallel_for` would allocate a new arena for each pick.
-        lower_task(0, arena, 1, X, job, None, LastPick(center, point, sq_dists, p == 1, False))
+        lower_task(0, arena, X, job, None, None, LastPick(center, point, sq_dists, p == 1))
         total = sum_leaves(leaves.sums, leaves.depths, arena)
-        picks[p] = pick_row(sq_dists, leaves.starts, leaves.sums, total, uniforms[p - 1])
+        picks[p] = pick_row(sq_dists, None, leaves, total, uniforms[p - 1])
         release(arena, before)
     release(arena, marked)
 

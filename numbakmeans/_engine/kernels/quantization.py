@@ -6,19 +6,23 @@ most `POINT_ERROR` * sqrt(n_features): see `scale_point`. The true distance then
 
     |x - c| / scale  >=  |q - t| - E - |e'|
 
-so D(x, c) cannot be below the row's present D if |q - t| >= sqrt(D) / scale + E + |e'|. This is compared
-squared, in float32, with one limit per row, `limit_of`, which accounts for all rounding:
+so D(x, c) cannot be below the row's present D if |q - t| >= length = sqrt(D) / scale + E + |e'|, that is, if
 
-- The squares of q - t are added in float32: n subtractions, multiplications and additions, each off by a
-  factor of at least 1 - 2**-24. All terms are positive, so the computed sum is at least (1 - 2**-24)**(n + 2)
-  times the true one, with or without fused operations. Underflow, below 1e-38 per feature, is far below |e'|.
+    q.t  <=  (|q|**2 - length**2) / 2  +  |t|**2 / 2
+
+The product is a sum in float32, one multiply-add per value, and is compared with the sum of two bounds, one
+of the row (`bound_of`) and one of the pick, both lowered so that they account for all rounding:
+
+- The product is off by less than 1.2 * (n + 2) * 2**-24 * |q| * |t|, fused or not, for n features, up to
+  2**22; and |q| * |t| is at most half of |q|**2 + |t|**2. Underflow, below 1e-36 per feature, is far below
+  |e'|**2.
 - The reference distance D is at least (1 - 2**-53)**(n + 2) times the true one, less what underflows:
   2**-1074 per feature, far below the square of scale * |e'|, as `scale` is at least 1e-140.
-- The limit itself takes a few operations in float64 and one rounding to float32.
+- The bounds take a few operations in float64, a rounding to float32, and an addition in float32.
 
-The limit is enlarged by (n + 16) * 2**-23, which exceeds all of these errors together for n up to 2**22. Rows
-below their limit get their reference distance computed; a row at or above its limit would keep its D, so
-there is nothing to do for it.
+So |q|**2 and |t|**2 are lowered, and length**2 is raised, by (n + 16) * 2**-23 of themselves, which exceeds
+all of these errors together. Rows whose product is above the bounds get their reference distance computed;
+any other row would keep its D, so there is nothing to do for it.
 
 Quantized rows are stored by leaf (`pairwise`), side by side: the lanes of a vector are rows, as in
 `reference`.
@@ -31,7 +35,7 @@ that the distances between picks prove unchanged; here the row's own quantized f
 
 import numpy as np
 
-from numbakmeans._engine.simd import lowest_bit, near_lanes
+from numbakmeans._engine.simd import lowest_bit
 from numbakmeans._engine.structs.seeds import GROUP_LANES, STEPS
 from numbakmeans._numba.arena import mark, release, zeros
 from numbakmeans._numba.compiler import kernel
@@ -43,10 +47,11 @@ POINT_ERROR = REACH * 2.0**-23
 
 
 @kernel
-def quantize_leaf(block, n_rows, origin, scale, quantized, errors, arena):
+def quantize_leaf(block, n_rows, origin, scale, quantized, sizes, arena):
     """Tile. Quantize the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
 
-    quantized : OUT (n_features, lanes), int8; errors : OUT (lanes,), float32, upper bounds E
+    quantized : OUT (n_features, lanes), int8
+    sizes : OUT (2, lanes), float32, upper bounds E, and |q|**2
 
     Any q is valid, because its error is measured: x - origin - scale * q, in float64. If x is within range of
     the steps, the computed error is off by less than 2**-44 scale per feature; if x lies beyond, by another
@@ -54,7 +59,7 @@ def quantize_leaf(block, n_rows, origin, scale, quantized, errors, arena):
     skipped.
     """
     n_features, marked = quantized.shape[0], mark(arena)
-    squares = zeros(arena, n_rows, np.float64)
+    squares, norms = zeros(arena, n_rows, np.float64), zeros(arena, n_rows, np.float64)
     most, steps, shift = np.float64(STEPS), 1.0 / scale, 1.5 * 2.0**52
     for f in range(n_features):
         o = origin[f]
@@ -69,48 +74,53 @@ def quantize_leaf(block, n_rows, origin, scale, quantized, errors, arena):
             quantized[f, r] = np.int8(q)
             e = offset - q * scale
             squares[r] += e * e
+            norms[r] += q * q
     for r in range(n_rows):
         e = np.sqrt(squares[r]) / scale * (1.0 + (n_features + 16) * 2.0**-50)
-        errors[r] = np.float32((e + np.sqrt(n_features) * 2.0**-40) * (1.0 + 2.0**-23))
+        sizes[0, r] = np.float32((e + np.sqrt(n_features) * 2.0**-40) * (1.0 + 2.0**-23))
+        sizes[1, r] = np.float32(norms[r])
     release(arena, marked)
 
 
 @kernel
 def scale_point(center, origin, scale, point):
-    """Write t for a pick; return whether it is within reach, |t| <= REACH * sqrt(n_features).
+    """Write t for a pick, and its bound; for a pick out of reach, a bound that no row is below.
 
     center : (at least n_features,), float64, the pick
-    point : OUT (n_features,), float32. Each value is off by a factor within 1 +- 2**-24 (1 + 2**-27): two
-    operations in float64 and the rounding to float32. So |e'| is below POINT_ERROR * sqrt(n_features).
+    point : OUT (n_features + 1,), float32, t, then the bound. Each value of t is off by a factor within
+    1 +- 2**-24 (1 + 2**-27): two operations in float64 and the rounding to float32. So if |t| is at most
+    REACH * sqrt(n_features), |e'| is below POINT_ERROR * sqrt(n_features).
     """
-    square = 0.0
-    for f in range(len(point)):
-        t = (center[f] - origin[f]) / scale
-        square += t * t
-        point[f] = np.float32(t)
-    return square <= REACH * REACH * len(point)
+    n_features, square = len(origin), 0.0
+    for f in range(n_features):
+        t = np.float32((center[f] - origin[f]) / scale)
+        point[f] = t
+        square += np.float64(t) * np.float64(t)
+    point[n_features] = np.float32(0.5 * square * (1.0 - (n_features + 16) * 2.0**-23))
+    if not square <= REACH * REACH * n_features:
+        point[:] = np.float32(0.0)
+        point[n_features] = np.float32(-np.inf)
 
 
 @kernel
-def limit_of(sq_dist, error, scale, n_features):
-    """Return the limit of a row: if |q - t|**2 is at or above it, the pick does not change its D, sq_dist.
+def bound_of(sq_dist, error, norm, scale, n_features):
+    """Return the bound of a row: if its product is not above this and the pick's, D stays at sq_dist.
 
-    The limit is zero if D is zero, which no pick can lower.
+    error, norm : E and |q|**2. The bound is infinite if D is zero, which no pick can lower.
     """
     if sq_dist == 0.0:
-        return np.float32(0.0)
+        return np.float32(np.inf)
     length = np.sqrt(sq_dist) / scale + error + POINT_ERROR * np.sqrt(n_features)
-    return np.float32(length * length * (1.0 + (n_features + 16) * 2.0**-23))
+    slack = (n_features + 16) * 2.0**-23
+    return np.float32(0.5 * (norm * (1.0 - slack) - length * length * (1.0 + slack)))
 
 
 @kernel
-def near_rows(quantized, point, limits, hits, rows):
-    """Tile. List the rows of a leaf that are below their limits, in order; return their number.
+def near_rows(hits, rows):
+    """Tile. List the rows of a leaf that `near_lanes` has marked, in order; return their number.
 
-    quantized : (n_features, lanes); limits : (lanes,), 0 beyond the last row
-    hits : workspace (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
+    hits : (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
     """
-    near_lanes(quantized, point, limits, hits)
     n_near, n_words = 0, 64 // GROUP_LANES
     for first in range(0, len(hits), n_words):
         hit = np.int64(0)

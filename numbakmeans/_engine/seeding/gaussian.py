@@ -18,8 +18,12 @@ COLOR = Entry("numbakmeans._engine.kernels.gaussian", "color")
 _NO_INTEGERS = np.empty(0, np.int64)
 
 
-def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    rng: Any, n_samples: int, n_clusters: int, n_features: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw a normal number for each cluster and feature (or each cluster and row, if rows are fewer)."""
+    if weights is not None:
+        raise ValueError("the method 'random' does not take weights: use 'points' or one of the '++' methods")
     return _NO_INTEGERS, rng.standard_normal(n_clusters * min(n_samples, n_features))
 
 

@@ -28,13 +28,20 @@ from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
 LEAVES_OF = Entry("numbakmeans._engine.kernels.pairwise", "leaves_of")
+PICK_FIRST = Entry("numbakmeans._engine.kernels.plus_plus", "pick_first")
 PICK_ROWS = Driver("numbakmeans._engine.kernels.plus_plus", "pick_rows")
 #: The picks for many problems, whose rows are concatenated.
 PICK_EACH = Driver("numbakmeans._engine.kernels.plus_plus", "pick_each")
 
+NO_INTEGERS = np.empty(0, np.int64)
 
-def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the first row, and a uniform number for each further one."""
+
+def draw(
+    rng: Any, n_samples: int, n_clusters: int, n_features: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the first row, and a uniform number for each further one; with weights, for the first as well."""
+    if weights is not None:
+        return NO_INTEGERS, rng.uniform(size=n_clusters)
     integers = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
     return integers(n_samples, size=1, dtype=np.int64), rng.uniform(size=n_clusters - 1)
 
@@ -65,27 +72,48 @@ def quantization_step(samples: Samples) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray(origin), float(scale) if 1e-140 <= scale <= 1e140 else 0.0
 
 
-def quantized_rows(samples: Samples, n_clusters: int, leaves: Leaves) -> QuantizedRows | None:
-    """Return buffers for quantized rows of as many leaves as memory allows; None if they would not pay."""
+def quantized_rows(samples: Samples, n_compared: int, leaves: Leaves) -> QuantizedRows | None:
+    """Return buffers for quantized rows of as many leaves as memory allows; None if they would not pay.
+
+    n_compared : the number of points that all rows are compared with
+    """
     lanes = -(-int(np.diff(leaves.starts).max()) // GROUP_LANES) * GROUP_LANES
     n_leaves, n_features = len(leaves.depths), samples.shape[1]
-    n_quantized = _plan.quantized_leaves(samples.shape, n_clusters, n_leaves, lanes, samples.memory)
+    n_quantized = _plan.quantized_leaves(samples.shape, n_compared, n_leaves, lanes, samples.memory)
     origin, scale = quantization_step(samples) if n_quantized else (np.empty(0), 0.0)
     if not scale:
         return None
     steps = np.empty((n_quantized, n_features, lanes), np.int8)
-    errors, limits = np.zeros((2, n_quantized, lanes), np.float32)
-    return QuantizedRows(origin, scale, steps, errors, limits)
+    sizes, bounds = np.zeros((n_quantized, 2, lanes), np.float32), np.empty((n_quantized, lanes), np.float32)
+    bounds.fill(np.inf)
+    return QuantizedRows(origin, scale, steps, sizes, bounds)
+
+
+def weights_of(samples: Samples) -> np.ndarray | None:
+    """Return the weights as kernels take them."""
+    return None if samples.weights is None else np.ascontiguousarray(samples.weights)
+
+
+def pick_first(samples: Samples, leaves: Leaves, uniform: float) -> tuple[int, np.ndarray]:
+    """Return the first row whose running sum of w / sum(w) reaches uniform, and an infinite D for each
+    row."""
+    sq_dists = np.ones(len(samples))
+    row = PICK_FIRST(sq_dists, weights_of(samples), leaves, float(uniform))
+    sq_dists.fill(np.inf)
+    return row, sq_dists
 
 
 def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Return the picked rows as centers."""
     n_samples, n_features = samples.shape
-    leaves = leaves_of(n_samples)
-    quantized = quantized_rows(samples, n_clusters, leaves)
+    leaves, weights = leaves_of(n_samples), weights_of(samples)
     picks, center = np.empty(n_clusters, np.int64), np.zeros(padded(n_features))
-    picks[0] = first[0]
-    picking = Picking(picks, uniforms, center, np.full(n_samples, np.inf))
+    if weights is None:
+        picks[0], sq_dists = first[0], np.full(n_samples, np.inf)
+    else:
+        (picks[0], sq_dists), uniforms = pick_first(samples, leaves, uniforms[0]), uniforms[1:]
+    quantized = quantized_rows(samples, n_clusters, leaves)
+    picking = Picking(picks, uniforms, center, sq_dists)
     work = _plan.pick_work(samples.size)
     plan = _plan.sweep(samples.shape, work=work)
     pick = PICK_ROWS.on(plan.parallel)
@@ -95,6 +123,6 @@ def place(samples: Samples, n_clusters: int, first: np.ndarray, uniforms: np.nda
         center[:n_features] = samples.rows(picks[p - 1])
         for rows, X in samples.slabs(leaves.starts):
             first_leaf, last_leaf = np.searchsorted(leaves.starts, (rows.start, rows.stop)).tolist()
-            job = Job(leaves, first_leaf, last_leaf, p, min(p + step, n_clusters))
-            pick(plan.n_tasks, X, job, quantized, picking)
+            job = Job(leaves, first_leaf, last_leaf, p, min(p + step, n_clusters), plan.n_tasks)
+            pick(X, job, quantized, weights, picking)
     return samples.rows(picks)

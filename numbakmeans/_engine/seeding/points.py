@@ -1,4 +1,4 @@
-"""'points': k distinct rows, drawn at random."""
+"""'points': k distinct rows, drawn at random, by their weights if there are any."""
 
 from __future__ import annotations
 
@@ -18,9 +18,30 @@ BIT_GENERATORS = {getattr(np.random, name) for name in ("PCG64", "PCG64DXSM", "M
 _NO_REALS = np.empty(0)
 
 
-def draw(rng: Any, n_samples: int, n_clusters: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    rng: Any, n_samples: int, n_clusters: int, n_features: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw the indices of the rows."""
-    return rng.choice(n_samples, n_clusters, replace=False), _NO_REALS
+    if weights is None:
+        return rng.choice(n_samples, n_clusters, replace=False), _NO_REALS
+    return draw_weighted(rng, n_clusters, weights), _NO_REALS
+
+
+def draw_weighted(rng: Any, n_clusters: int, weights: np.ndarray) -> np.ndarray:
+    """Draw the indices of the rows, one after the other, each with a probability proportional to its weight.
+
+    If fewer rows than needed have a weight above 0 (relative to the sum of weights, in float64), all of these
+    come first, drawn as above, and then some of the others, all equally likely.
+    """
+    # By a power of two, which changes no share, but keeps the sum from overflowing.
+    scaled = np.ldexp(weights, -int(np.frexp(weights.max())[1]))
+    shares = scaled / scaled.sum()
+    n_likely = min(int(np.count_nonzero(shares)), n_clusters)
+    likely = rng.choice(len(weights), n_likely, replace=False, p=shares)
+    if n_likely == n_clusters:
+        return likely
+    others = np.flatnonzero(shares == 0.0)
+    return np.concatenate([likely, rng.choice(others, n_clusters - n_likely, replace=False)])
 
 
 def draw_each(generators: Sequence[np.random.Generator], sizes: np.ndarray, n_clusters: int) -> np.ndarray:

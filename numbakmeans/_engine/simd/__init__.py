@@ -1,8 +1,9 @@
 """Explicit vector code for nopython kernels: intrinsics that emit the inner loops of distance passes whole.
 
-vectors  the vector capabilities of the target, and operations on vectors
-tiles    the register tile, which gathers rows from anywhere in memory
-lanes    tiles whose lanes are rows
+vectors    the vector capabilities of the target, and operations on vectors
+tiles      the register tile, which gathers rows from anywhere in memory
+lanes      tiles whose lanes are rows
+quantized  a tile whose lanes are quantized rows
 """
 
 from numbakmeans._engine.simd.lanes import (
@@ -12,11 +13,11 @@ from numbakmeans._engine.simd.lanes import (
     lane_rows,
     lanes_at_once,
     lowest_bit,
-    near_lanes,
     nearest_lanes,
     score_lanes,
     transpose_rows,
 )
+from numbakmeans._engine.simd.quantized import POINTS_AT_ONCE, near_lanes, prefetch_rows
 from numbakmeans._engine.simd.tiles import (
     PAIRS_AT_ONCE,
     near_tile,
@@ -31,6 +32,7 @@ from numbakmeans._engine.simd.tiles import (
 __all__ = [
     "CHANGED_LANES",
     "PAIRS_AT_ONCE",
+    "POINTS_AT_ONCE",
     "changed_lanes",
     "compare_panels",
     "lane_rows",
@@ -40,6 +42,7 @@ __all__ = [
     "near_tile",
     "nearest_lanes",
     "pair_sq_dists",
+    "prefetch_rows",
     "product_tile",
     "score_lanes",
     "score_tile",

@@ -1,0 +1,35 @@
+"""The nearest center of each row, found in one sweep by whichever way is faster."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import certified
+from numbakmeans._engine.distances import pad_centers, rows_of
+from numbakmeans._engine.samples import Samples
+from numbakmeans._numba.drivers import Driver
+
+NEAREST = Driver("numbakmeans._engine.kernels.reference", "nearest")
+
+
+def nearest(
+    samples: Samples, centers: np.ndarray, *, scored: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row.
+
+    scored : whether to use certified scores or only reference distances; the plan chooses if None
+    """
+    plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
+    if scored is None:
+        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
+    wide = pad_centers(centers)
+    if scored:
+        transform = samples.transform(wide)
+        if transform.scale:
+            return certified.nearest(samples, plan, transform, wide)
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
+    run = NEAREST.on(plan.parallel)
+    for rows, X in rows_of(samples):
+        run(X, wide, plan, (labels[rows], sq_dists[rows]))
+    return labels, sq_dists

@@ -1,0 +1,136 @@
+"""A tile whose lanes are quantized rows, of int8: their products with points, compared with bounds.
+
+It is emitted in the same way as the tile of `tiles`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numbakmeans._engine.simd.vectors import I32, I64, Arrays, Vectors
+from numbakmeans._engine.structs.seeds import GROUP_LANES, POINTS_AT_ONCE
+from numbakmeans._numba.entries import DISABLED
+from numbakmeans._numba.tables import POINTER
+
+__all__ = ["POINTS_AT_ONCE", "near_lanes", "prefetch_rows"]
+
+
+#: Bytes of a cache line, and how many of a row are prefetched: the processor foresees the others.
+LINE, MOST_LINES = 64, 4
+
+
+def _prefetch_rows(typingctx: Any, X: Any, begin: Any, rows: Any, n_rows: Any) -> Any:
+    """Start to load rows that are used soon: begin + rows[t] for the first n_rows."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = Arrays(builder, args)
+        X_, rows_ = arrays.data(0, 2)
+        n_bytes = builder.mul(arrays.size(0, 1), I64(X.dtype.bitwidth // 8))
+        # A row need not begin with a line.
+        n_lines = builder.add(builder.udiv(n_bytes, I64(LINE)), I64(1))
+        n_lines = builder.select(
+            builder.icmp_unsigned("<", n_lines, I64(MOST_LINES)), n_lines, I64(MOST_LINES)
+        )
+        first = builder.bitcast(X_, POINTER)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [POINTER], ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+        )
+        with cgutils.for_range(builder, args[3]) as turn:
+            row = builder.add(args[1], builder.load(builder.gep(rows_, [turn.index])))
+            start = builder.gep(first, [builder.mul(row, n_bytes)])
+            with cgutils.for_range(builder, n_lines) as line:
+                address = builder.gep(start, [builder.mul(line.index, I64(LINE))])
+                # For reading, from now on, as data.
+                builder.call(prefetch, [address, I32(0), I32(3), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(X, types.int64, rows, types.int64), codegen
+
+
+def _prefetch_plainly(X: Any, begin: int, rows: Any, n_rows: int) -> None:
+    """Do nothing: the rows are loaded when they are used."""
+
+
+prefetch_rows: Any = _prefetch_plainly if DISABLED else intrinsic(_prefetch_rows)
+
+
+@intrinsic
+def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) -> Any:
+    """Mark the lanes of a block whose product with a point, in float32, exceeds the sum of two bounds.
+
+    block : (n_features, lanes), int8, lanes a multiple of GROUP_LANES; bounds : (lanes,), float32
+    points : float32, one point, (n_features + 1,), or several, (n_points, n_features + 1), n_points a
+    multiple of POINTS_AT_ONCE; the last value of each is its bound
+    hits : OUT (lanes // GROUP_LANES,) or (n_points, at least lanes // GROUP_LANES), int64, one bit per lane,
+    the lowest for the first
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Sixteen lanes on every target: LLVM splits vectors that are wider than its own.
+        v = Vectors(context, builder, types.float32, lanes=GROUP_LANES)
+        bytes_kind = ir.VectorType(ir.IntType(8), GROUP_LANES)
+        arrays = Arrays(builder, args)
+        block_, points_, bounds_, hits_ = arrays.data(0, 1, 2, 3)
+        n_features, width = arrays.size(0, 0), arrays.size(0, 1)
+        n_values, n_words = builder.add(n_features, I64(1)), builder.udiv(width, I64(GROUP_LANES))
+        several = points.ndim == 2
+        stride = arrays.size(3, points.ndim - 1)
+        at_once = POINTS_AT_ONCE if several else 1
+        # As many sums as registers hold; for a single point, as many as hide the latency of an addition.
+        most = 4 if not several else 2 if v.target.vector_bytes == 64 else 1
+
+        def mark(first: Any, start: Any, n_vectors: int) -> None:
+            """Mark the lanes of some vectors for `at_once` points."""
+            columns = range(at_once)
+            sums = [[cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)] for _ in columns]
+            numbers = [builder.add(first, I64(p)) for p in columns]
+            begins = [builder.gep(points_, [builder.mul(number, n_values)]) for number in numbers]
+            for total in (each for row in sums for each in row):
+                builder.store(ir.Constant(v.vector, [0.0] * GROUP_LANES), total)
+            with cgutils.for_range(builder, n_features) as feature:
+                line = builder.add(builder.mul(feature.index, width), start)
+                rows = []
+                for t in range(n_vectors):
+                    address = builder.gep(block_, [builder.add(line, I64(GROUP_LANES * t))])
+                    values = builder.load(builder.bitcast(address, bytes_kind.as_pointer()), align=1)
+                    rows.append(builder.sitofp(builder.sext(values, v.integers), v.vector))
+                for begin, row in zip(begins, sums, strict=True):
+                    c = v.splat(builder.load(builder.gep(begin, [feature.index])), v.vector)
+                    for x, total in zip(rows, row, strict=True):
+                        builder.store(v.multiply_add(x, c, builder.load(total)), total)
+            for number, begin, row in zip(numbers, begins, sums, strict=True):
+                own = v.splat(builder.load(builder.gep(begin, [n_features])), v.vector)
+                word = builder.mul(number, stride)
+                for t, total in enumerate(row):
+                    offset = builder.add(start, I64(GROUP_LANES * t))
+                    bound = builder.fadd(v.load(bounds_, offset, v.vector), own)
+                    above = builder.fcmp_ordered(">", builder.load(total), bound)
+                    bits = builder.zext(builder.bitcast(above, ir.IntType(GROUP_LANES)), I64)
+                    place = builder.add(word, builder.udiv(offset, I64(GROUP_LANES)))
+                    builder.store(bits, builder.gep(hits_, [place]))
+
+        def mark_all(first: Any) -> None:
+            whole = builder.udiv(n_words, I64(most))
+            with cgutils.for_range(builder, whole) as turn:
+                mark(first, builder.mul(turn.index, I64(GROUP_LANES * most)), most)
+            n_vectors = most // 2
+            while n_vectors:
+                rest = builder.urem(n_words, I64(2 * n_vectors))
+                with builder.if_then(builder.icmp_unsigned(">=", rest, I64(n_vectors))):
+                    start = builder.mul(builder.sub(n_words, rest), I64(GROUP_LANES))
+                    mark(first, start, n_vectors)
+                n_vectors //= 2
+
+        if several:
+            with cgutils.for_range(builder, builder.udiv(arrays.size(1, 0), I64(at_once))) as group:
+                mark_all(builder.mul(group.index, I64(at_once)))
+        else:
+            mark_all(I64(0))
+        return context.get_dummy_value()
+
+    return types.void(block, points, bounds, hits), codegen
