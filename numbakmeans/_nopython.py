@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from numbakmeans import _scipy
+from numbakmeans._engine import assignment as _assignment
 from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.samples import Samples, as_weights, labeled_means, working_dtype
 from numbakmeans._numba import runtime
 from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, BAD_WEIGHT, NOT_FINITE, OK
@@ -63,7 +63,7 @@ def nearest_arrays(X: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
     status, samples = _status_of(X, centers)
     if status != OK or samples is None:
         return status, None
-    return OK, nearest(samples, centers)
+    return OK, _assignment.nearest(samples, centers)
 
 
 def update_arrays(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> tuple[int, Any]:
