@@ -47,7 +47,7 @@ class Scratch(NamedTuple):
 
 @kernel
 def list_near(X, begin, leaf, quantized, points, scratch):
-    """Tile. List the rows of a leaf that may get nearer to each candidate; begin : where the leaf begins in X."""
+    """Tile. List the rows of a leaf that may get nearer to each candidate; begin : its first row in X."""
     hits, rows, n_near = scratch.hits, scratch.rows, scratch.n_near
     n_words = quantized.bounds.shape[1] // GROUP_LANES
     near_lanes(quantized.steps[leaf], points, quantized.bounds[leaf], hits)
