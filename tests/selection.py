@@ -27,6 +27,7 @@ EXTRA = {
 #: Files of quick tests: kernels, engine, Numba, interfaces, structure.
 QUICK = {
     "test_bounds.py",
+    "test_distances.py",
     "test_entries.py",
     "test_fast_centers.py",
     "test_fit.py",
@@ -54,6 +55,7 @@ QUICK_CASES = {
     ("test_seeding.py", "test_plus_plus_on_ugly_data"): lambda p: p["threads"] == 3,
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
+    ("test_kmeans.py", "test_fits"): lambda p: (p["weights"], p["parameters"]) == ("none", {}),
     ("test_nopython.py", "test_fit"): lambda p: p["dtype"].__name__ == "float32",
     ("test_files.py", "test_csv"): lambda p: True,
 }
