@@ -33,8 +33,6 @@ def as_real(value: Any, name: str) -> np.ndarray:
     sparse = sys.modules.get("scipy.sparse")
     if sparse is not None and sparse.issparse(value):
         value = value.toarray()
-    if getattr(getattr(value, "dtype", None), "kind", "") == "c":
-        raise ValueError(f"Complex data not supported: {name} has dtype {value.dtype}")
     if not isinstance(value, np.ndarray):
         value = np.asarray(value)
     return _samples.as_real(value.astype(np.float64) if value.dtype == object else value, name)

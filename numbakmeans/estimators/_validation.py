@@ -126,6 +126,13 @@ def require_fitted(estimator: Any) -> None:
         raise NotFittedError(not_fitted(estimator))
 
 
+def _as_array(value: Any, name: str) -> np.ndarray:
+    """Return value as an array of real numbers; complex ones are a ValueError, as in scikit-learn."""
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {value.dtype}")
+    return as_real(value, name)
+
+
 def as_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
     """Return X as an array of real numbers (n_samples, n_features); an array is not copied.
 
@@ -135,7 +142,7 @@ def as_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
     names = feature_names(X)
     if not fitting:
         _compare_names(estimator, names)
-    array = as_real(X, "X")
+    array = _as_array(X, "X")
     if array.ndim != 2:
         if array.ndim > 2:
             raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
@@ -189,7 +196,7 @@ def as_weights(value: Any, n_samples: int) -> np.ndarray | None:
     """Return the weights of the rows as float64, or None if all rows count alike; an array is not copied."""
     if value is None:
         return None
-    array = as_real(value, "sample_weight")
+    array = _as_array(value, "sample_weight")
     if array.ndim == 0:
         array = np.full(n_samples, array)
     if array.ndim != 1:
@@ -215,7 +222,7 @@ def as_weights(value: Any, n_samples: int) -> np.ndarray | None:
 def as_centers(init: Any, shape: tuple[int, int]) -> np.ndarray:
     """Return starting centers that the caller gives, checked against (n_clusters, n_features)."""
     n_clusters, n_features = shape
-    centers = as_working(as_real(init, "init"), "init")
+    centers = as_working(_as_array(init, "init"), "init")
     if centers.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {centers.ndim}D array instead: init has shape {centers.shape}"
