@@ -31,6 +31,7 @@ EXTRA = {
 #: Files of quick tests: kernels, engine, Numba, interfaces, structure.
 QUICK = {
     "test_bounds.py",
+    "test_distances.py",
     "test_entries.py",
     "test_fast_centers.py",
     "test_fit.py",
@@ -58,6 +59,7 @@ QUICK_CASES = {
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
     ("test_containers.py", "test_missing_values_are_named"): lambda p: True,
+    ("test_kmeans.py", "test_fits"): lambda p: (p["weights"], p["parameters"]) == ("none", {}),
     ("test_nopython.py", "test_fit_gives_pythons_bits"): lambda p: p["dtype"].__name__ == "float32",
     ("test_files.py", "test_csv_is_read_as_a_table"): lambda p: True,
 }

@@ -87,7 +87,7 @@ def test_many_tiny_problems_are_split_into_calls():
         ((1_000_000, 2), 64, 1, "certified"),
         ((1_000_000, 2), 256, 1, "certified"),
         ((1_000_000, 2), 16, 3, "filtering"),
-        ((1_000_000, 4), 16, 3, "certified"),
+        ((1_000_000, 4), 16, 3, "lloyd"),
         ((20_000, 2), 3, 10, "small"),
         ((1_000_000, 6), 64, 10, "filtering"),
         ((1_000_000, 7), 64, 100, "certified"),

@@ -127,7 +127,7 @@ def require_fitted(estimator: Any) -> None:
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:
-    """Return an array of real numbers, which are read from text as well, as in scikit-learn."""
+    """Return value as an array of real numbers, read from text as well; complex ones are a ValueError."""
     if getattr(getattr(value, "dtype", None), "kind", "") == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {value.dtype}")
     return as_real(value, name, text=True)

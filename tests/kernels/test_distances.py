@@ -39,3 +39,17 @@ def test_ugly_data(name, dtype):
     X, centers = X[:200], centers[:8]
     found = distances(Samples(X), centers)
     assert found.tobytes() == expected_distances(X, centers).tobytes()
+
+
+def test_roots_near_the_midpoint_of_two_singles():
+    """The second feature makes D so little larger that its float64 root still is the midpoint itself."""
+    rows = np.zeros((200, 2), np.float32)
+    rows[:, 0] = 1 + np.arange(200) * 2.0**-23
+    tiny = np.random.default_rng(0).integers(1, 1 << 23, size=(2000, 2)) * 2.0**-149
+    rows = np.vstack([rows, tiny.astype(np.float32)])
+    centers = np.array([[-(2.0**-24), 2.0**-26], [0.0, 0.0], [-(2.0**-24), 0.0]], np.float32)
+    expected = expected_distances(rows, centers)
+    assert distances(Samples(rows), centers).tobytes() == expected.tobytes()
+    # The negative control: rounding twice is wrong for every other row.
+    twice = np.sqrt(oracle.sq_dists(rows, centers)).astype(np.float32)
+    assert (twice != expected)[:200].sum(0).tolist() == [100, 0, 0]

@@ -84,12 +84,12 @@ def total_of(parts, exponents):
 
 def quick(cases, exponents, single, divide=means.quick_means):
     """Return the quick means of some sums, and which are certain; cases : pairs of parts and a count."""
-    work = np.empty((5 + 2 * len(exponents), len(cases)))
+    work = np.empty((6 + 2 * len(exponents), len(cases)))
     work[4] = [count for _, count in cases]
     for p, e in enumerate(exponents):
-        work[5 + p] = np.ldexp(1.0, e)
-        work[5 + len(exponents) + p] = np.array([parts[p] for parts, _ in cases], np.int64).view(np.float64)
-    divide(len(cases), len(exponents), single, work)
+        work[6 + p] = np.ldexp(1.0, e)
+        work[6 + len(exponents) + p] = np.array([parts[p] for parts, _ in cases], np.int64).view(np.float64)
+    divide(len(cases), len(exponents), single, None, work)
     assert set(work[1].tolist()) <= {0.0, 1.0}
     return work[0], work[1] == 1.0
 
