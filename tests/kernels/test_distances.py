@@ -6,7 +6,7 @@ import pytest
 import ugly
 
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.fit import distances
+from numbakmeans._engine.distances import distances
 from numbakmeans._engine.samples import Samples
 
 

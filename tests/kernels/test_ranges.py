@@ -98,7 +98,8 @@ def test_ranges_of_columns_are_exact(dtype, n_features, threads):
     assert np.array_equal(finest, np.min(weights, axis=0))
     check_parts(largest, finest, ends, n_parts)
     # What Samples keep of it; their rows are widened to float64 if they are few.
-    measured, ranges = Samples(X).measured
+    measured, finest_of_samples, ranges = Samples(X).measured
+    assert np.array_equal(finest_of_samples, finest)
     assert np.array_equal(measured, largest)
     assert np.array_equal(ranges.ends, ends)
     assert ranges[1:] == (n_parts, True)
