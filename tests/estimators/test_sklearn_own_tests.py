@@ -21,7 +21,16 @@ LEFT_OUT = {
 
 def run(**environment):
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "sklearn_own_tests", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "support.sklearn_tests_plugin",
+        "-p",
+        "no:cacheprovider",
+    ]
     command += ["-c", os.devnull, "--pyargs", "sklearn.cluster.tests.test_k_means"]
     # Tests of MiniBatchKMeans and of functions inside of scikit-learn stay what they are.
     command += ["-k", "not minibatch and not MiniBatch and not euclidean and not kmeans_plusplus"]

@@ -3,7 +3,7 @@
 import numpy as np
 import oracle
 import pytest
-import ugly
+from support import edge_cases
 
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.distances import distances
@@ -33,9 +33,9 @@ def test_distances(n_samples, n_features, dtype, of_centers, widened, threads, m
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ugly.cases(np.float64))
+@pytest.mark.parametrize("name", edge_cases.cases(np.float64))
 def test_ugly_data(name, dtype):
-    X, centers = ugly.cases(dtype)[name]
+    X, centers = edge_cases.cases(dtype)[name]
     X, centers = X[:200], centers[:8]
     found = distances(Samples(X), centers)
     assert found.tobytes() == expected_distances(X, centers).tobytes()

@@ -1,6 +1,6 @@
 """A pytest plugin that points scikit-learn's own tests of KMeans at numbakmeans.
 
-Used as ``pytest -p sklearn_own_tests --pyargs sklearn.cluster.tests.test_k_means``.
+Used as ``pytest -p support.sklearn_tests_plugin --pyargs sklearn.cluster.tests.test_k_means``.
 """
 
 import os
