@@ -6,7 +6,7 @@ import numbers
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from numbakmeans._arguments import (
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.containers import column_of
-from numbakmeans._engine.fit import iterate
-from numbakmeans._engine.samples import Samples, as_real, as_working, not_finite, working_dtype
+from numbakmeans._engine.fit import iterate, seed
+from numbakmeans._engine.samples import Samples, as_real, as_weights, as_working, not_finite, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
 from numbakmeans._engine.structs.problems import Answer, Options, Problems
@@ -120,6 +120,7 @@ def kmeans2_batch(
     missing: str = "warn",
     check_finite: bool = True,
     *,
+    sample_weight: Any = None,
     rng: Any = None,
 ) -> Pair | list[Pair]:
     """
@@ -137,6 +138,9 @@ def kmeans2_batch(
         The number of clusters of every problem, or the initial centroids of each.
     iter, thresh, minit, missing, check_finite
         As in `kmeans2`.
+    sample_weight : array_like (B, M), or list of B array_likes (M,), optional
+        A weight for each observation, as in `fit`. With weights, data is always checked, and `minit` is
+        'points', '++' or 'matrix'.
     rng : {None, int, numpy.random.Generator, ...}, optional
         Passed through `numpy.random.default_rng`; one child is spawned for each problem. Not used if `k`
         holds centroids.
@@ -179,7 +183,10 @@ def kmeans2_batch(
     problems = _Problems(data)
     given = _given_centroids(k, minit, problems)
     n_clusters = _counts(k, minit, problems) if given is None else given[1]
-    if check_finite:
+    weights = _weights(sample_weight, problems)
+    if weights is not None and given is None and minit == "random":
+        raise ValueError("minit='random' does not take sample_weight: use 'points' or '++'")
+    if check_finite or weights is not None:
         _require_finite(problems, data)
     children = _children(rng, len(problems)) if given is None else []
 
@@ -190,21 +197,22 @@ def kmeans2_batch(
     for first, last in problems.groups(n_clusters, n_iter):
         X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]
         of_rows = slice(row_starts[first], row_starts[last])
+        of_weights = None if weights is None else weights[of_rows]
         of_centers = slice(center_starts[first], center_starts[last])
         group = center_starts[first : last + 1] - center_starts[first]
         start = (
             given[0][of_centers]
             if given is not None
-            else _seed(X, starts, int(n_clusters[0]), minit, children[first:last])
+            else _seed(_Part(X, starts, of_weights), int(n_clusters[0]), minit, children[first:last])
         )
-        if check_finite:
+        if check_finite or weights is not None:
             _require_finite_start(
                 start, group, first, "k" if given is not None else f"minit={minit!r} and data"
             )
         centers[of_centers] = start
         stop = missing == "raise"
         answer = Answer(centers[of_centers], labels[of_rows], centers[of_centers])
-        _solve(Problems(X, starts, group, answer, outcomes[first:last]), n_iter, stop)
+        _solve(Problems(X, starts, group, answer, outcomes[first:last], of_weights), n_iter, stop)
     _report_empty(outcomes, n_clusters, missing)
     found = centers.astype(problems.dtype)
     return problems.in_shape(found, center_starts, labels, row_starts)
@@ -287,11 +295,22 @@ def _require_finite_start(start: np.ndarray, starts: np.ndarray, first: int, ori
         raise ValueError(f"{NOT_FINITE}: a starting centroid from {origin}[{b}] is not finite")
 
 
-def _seed(
-    X: np.ndarray, starts: np.ndarray, n_clusters: int, minit: str, children: Sequence[np.random.Generator]
-) -> np.ndarray:
+class _Part(NamedTuple):
+    """Some problems, concatenated: rows, where each begins, and weights, None if all rows count alike."""
+
+    X: np.ndarray
+    starts: np.ndarray
+    weights: np.ndarray | None
+
+
+def _seed(batch: _Part, n_clusters: int, minit: str, children: Sequence[np.random.Generator]) -> np.ndarray:
     """Return the concatenated starting centers of some problems."""
+    X, starts, weights = batch
     row, sizes, n_features = SEEDINGS[minit], np.diff(starts).tolist(), X.shape[1]
+    if weights is not None:
+        parts = [Samples(X[start:stop], weights[start:stop]) for start, stop in pairwise(starts)]
+        pairs = zip(parts, children, strict=True)
+        return np.concatenate([seed(part, n_clusters, minit, rng) for part, rng in pairs])
     if minit == "points":
         rows = points.draw_each(children, np.diff(starts), n_clusters)
         return X[(rows + starts[:-1, None]).ravel()].astype(np.float64)
@@ -318,7 +337,7 @@ def _seed(
 
 def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     """Solve some problems, in at most n_iter passes each, and write their answers."""
-    X, starts, center_starts, (centers, labels, _), outcomes, _ = problems
+    X, starts, center_starts, (centers, labels, _), outcomes, weights = problems
     sizes, n_clusters, n_features = np.diff(starts), np.diff(center_starts), X.shape[1]
     work = _plan.problem_work(sizes, n_features, n_clusters, n_iter)
     single = X.dtype == np.float32
@@ -326,7 +345,8 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     def solve_alone(b: int) -> None:
         rows = slice(starts[b], starts[b + 1])
         book = centers[center_starts[b] : center_starts[b + 1]]
-        passes = iterate(Samples(X[rows]), book, n_iter, stop_on_empty=stop_on_empty)
+        samples = Samples(X[rows], None if weights is None else weights[rows])
+        passes = iterate(samples, book, n_iter, stop_on_empty=stop_on_empty)
         book[:], labels[rows] = passes.centers[:, :n_features], passes.labels
         outcomes[b] = passes.n_empty, passes.ever_empty, 0
 
@@ -337,13 +357,37 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
     plan = _plan.sweep(X.shape, work=X.size * int(n_clusters.max()) * n_iter)
     started = centers.copy()
     options = Options(bool(single), n_iter, stop_on_empty, False, 0.0)
-    wide = problems._replace(X=X.astype(np.float64, copy=False))
+    scaled, inexact = (None, ()) if weights is None else _scaled(weights, starts)
+    wide = problems._replace(X=X.astype(np.float64, copy=False), weights=scaled)
     SOLVE_ALL.on(plan.parallel)(plan.n_tasks, wide, options)
+    outcomes[list(inexact), 2] = 1
     # Those with means that the kernel left undecided are solved again from their start.
     for b in np.flatnonzero(outcomes[:, 2]).tolist():
         of_problem = slice(center_starts[b], center_starts[b + 1])
         centers[of_problem] = started[of_problem]
         solve_alone(b)
+
+
+def _weights(value: Any, problems: _Problems) -> np.ndarray | None:
+    """Return the concatenated weights of all rows; None if they count alike."""
+    if value is None:
+        return None
+    if len(value) != len(problems):
+        raise ValueError(f"sample_weight has weights for {len(value)} problems, but data has {len(problems)}")
+    sizes = problems.sizes.tolist()
+    parts = [
+        as_weights(part, size, f"sample_weight[{b}]")
+        for b, (part, size) in enumerate(zip(value, sizes, strict=True))
+    ]
+    return np.concatenate(parts)
+
+
+def _scaled(weights: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Return the weights of each problem times a power of two, below 1, and the problems that this rounds."""
+    exponents = np.repeat(np.frexp(np.maximum.reduceat(weights, starts[:-1]))[1], np.diff(starts))
+    scaled = np.ldexp(weights, -exponents)
+    rounded = np.logical_or.reduceat(np.ldexp(scaled, exponents) != weights, starts[:-1])
+    return scaled, np.flatnonzero(rounded).tolist()
 
 
 def _report_empty(outcomes: np.ndarray, n_clusters: np.ndarray, missing: str) -> None:

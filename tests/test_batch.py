@@ -9,6 +9,8 @@ from support import edge_cases
 from numbakmeans import ClusterError, kmeans2, kmeans2_batch
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.fit import iterate, seed
+from numbakmeans._engine.samples import Samples
 
 DTYPES = [np.float32, np.float64]
 METHODS = ["points", "++", "random"]
@@ -213,3 +215,55 @@ def test_a_generator_subclass_makes_its_own_draws():
         assert same((centroids[b], labels[b]), kmeans2(data[b], 5, minit="points", rng=child))
     # The control: NumPy's own draw gives another order.
     assert not same((centroids, labels), kmeans2_batch(data, 5, minit="points", rng=3))
+
+
+def weights_for(data):
+    """Return weights of many kinds, some of them zeros."""
+    rng = np.random.default_rng(8)
+    kinds = (
+        np.ones,
+        rng.random,
+        lambda n: rng.integers(0, 3, n) + (np.arange(n) == 0),
+        lambda n: rng.random(n) * 1e-300,
+    )
+    extreme = [lambda n: 10.0 ** rng.integers(-320, 300, n)]
+    return [((*kinds, *extreme)[b % 5](len(part))).astype(float) for b, part in enumerate(data)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("minit", ["matrix", "points", "++"])
+def test_weighted_problems_are_solved_as_each_alone(minit, dtype):
+    rng = np.random.default_rng(3)
+    data = [rng.normal(size=(n, 3)).astype(dtype) for n in (30, 41, 25, 60, 33, 30, 52)]
+    weights, start = weights_for(data), [part[:4] for part in data]
+    found = kmeans2_batch(
+        data, start if minit == "matrix" else 4, 6, minit=minit, sample_weight=weights, rng=5
+    )
+    streams = np.random.default_rng(5).spawn(len(data))
+    different = 0
+    for b, (centers, labels) in enumerate(found):
+        samples = Samples(data[b], weights[b])
+        begin = start[b] if minit == "matrix" else seed(samples, 4, minit, streams[b])
+        expected = iterate(samples, begin, 6)
+        assert centers.tobytes() == expected.centers[:, :3].astype(dtype).tobytes()
+        assert np.array_equal(labels, expected.labels)
+        different += (
+            centers.tobytes() != iterate(Samples(data[b]), begin, 6).centers[:, :3].astype(dtype).tobytes()
+        )
+    # The control: all weights but ones matter.
+    assert different >= 4
+
+
+@pytest.mark.parametrize(
+    ("weights", "minit", "message"),
+    [
+        (np.ones((2, 5)), "++", "sample_weight has weights for 2 problems, but data has 3"),
+        (np.ones((3, 4)), "++", r"sample_weight\[0\] must hold a weight for each of 5 rows"),
+        (-np.ones((3, 5)), "++", r"sample_weight\[0\] must be finite and not negative"),
+        ([np.ones(5), np.zeros(5), np.ones(5)], "++", r"sample_weight\[1\] must have a weight above zero"),
+        (np.ones((3, 5)), "random", "minit='random' does not take sample_weight"),
+    ],
+)
+def test_bad_weights(weights, minit, message):
+    with pytest.raises(ValueError, match=message):
+        kmeans2_batch(np.arange(30.0).reshape(3, 5, 2), 2, minit=minit, sample_weight=weights, rng=0)
