@@ -1,5 +1,11 @@
 """The bins of exact sums: constants shared by Python and kernels (explained in `kernels.sums`)."""
 
+from numbakmeans._engine.thresholds import (
+    MAX_LANE_SUMS_CLUSTERS,
+    MAX_LANE_SUMS_FEATURES,
+    MAX_LANE_SUMS_PARTS,
+)
+
 #: Number of features that kernels add in one sweep: blocks and centers are padded to a multiple of it.
 GROUP = 4
 #: Number of features up to which the error bound of scores is proved (`kernels.certify`).
@@ -37,3 +43,12 @@ def part_exponent(end: int, p: int, halved: bool) -> int:
     highest = HUGE if p == 0 and end > HUGE else HIGHEST
     exponent = highest if exponent > highest else exponent
     return LOWEST if exponent < LOWEST else exponent
+
+
+def keeps_parts(n_features: int, n_clusters: int, n_parts: int) -> bool:
+    """Return whether a small problem stores the parts of its rows, which makes moving rows faster.
+
+    n_parts : of each value
+    """
+    few = n_features <= MAX_LANE_SUMS_FEATURES and n_clusters <= MAX_LANE_SUMS_CLUSTERS
+    return few and n_parts <= MAX_LANE_SUMS_PARTS

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numbakmeans._engine import bins as _bins
 from numbakmeans._engine import thresholds as at
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.runtime import threads
@@ -41,8 +42,8 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
 
 def keeps_parts(n_features: int, n_clusters: int) -> bool:
     """Return whether a small problem stores the parts of its rows' exact sums (`kernels.small`)."""
-    few = n_features <= at.MAX_LANE_SUMS_FEATURES and n_clusters <= at.MAX_LANE_SUMS_CLUSTERS
-    return few and not DISABLED
+    # How many parts the values have, the kernel finds out.
+    return _bins.keeps_parts(n_features, n_clusters, 1) and not DISABLED
 
 
 class Memory(NamedTuple):

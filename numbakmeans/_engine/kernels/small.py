@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._engine import bins
 from numbakmeans._engine.bins import SPECIALS
 from numbakmeans._engine.kernels.means import means_chunk, shift
 from numbakmeans._engine.kernels.ranges import product_ranges, ranges_of
@@ -34,8 +35,6 @@ from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._engine.structs.problems import Answer
 from numbakmeans._engine.structs.sums import Bins, Sums, TaskSums
 from numbakmeans._engine.thresholds import (
-    MAX_LANE_SUMS_CLUSTERS,
-    MAX_LANE_SUMS_FEATURES,
     MAX_LANE_SUMS_PARTS,
     MAX_SMALL_BLOCK_ROWS,
 )
@@ -197,11 +196,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     return n_iter, moved, n_empty, ever_empty, n_uncertain, close
 
 
-@kernel
-def keeps_parts(n_features, n_clusters, n_parts):
-    """Return whether storing the parts of rows makes moving rows between accumulators faster."""
-    few = n_features <= MAX_LANE_SUMS_FEATURES and n_clusters <= MAX_LANE_SUMS_CLUSTERS
-    return few and n_parts <= MAX_LANE_SUMS_PARTS and not DISABLED
+keeps_parts = kernel(bins.keeps_parts)
 
 
 @kernel
@@ -210,7 +205,8 @@ def solve_problem(X, options, answer, finite, tables, arena):
 
     finite : whether all values are finite
     """
-    if finite and keeps_parts(X.shape[1], len(answer.centers), len(tables.bins.exponents)):
+    few = keeps_parts(X.shape[1], len(answer.centers), len(tables.bins.exponents))
+    if finite and few and not DISABLED:
         return make_passes(X, True, None, options, answer, tables, arena)
     return make_passes(X, None, True, options, answer, tables, arena)
 
