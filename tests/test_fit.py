@@ -95,3 +95,44 @@ def test_progress_is_called_after_each_pass_and_may_end_the_fit():
         fit(X, X[:5], progress=enough)
     with pytest.raises(TypeError, match="progress must be callable, got 3"):
         fit(X, X[:5], progress=3)
+
+
+def test_weights_tolerance_and_relocation_reach_the_passes():
+    rng = np.random.default_rng(4)
+    X, weights = rng.normal(size=(80, 3)), rng.random(80)
+    start = np.vstack([X[:4], [[99.0] * 3]])
+    got = fit(X, start, max_iter=9, tol=1e-3, sample_weight=weights, empty_clusters="relocate")
+    limit = 1e-3 * np.var(X, axis=0).mean()
+    centers, _, n_iter, converged, _ = oracle.lloyd(X, start, 9, weights, True, limit)
+    assert got.centers.tobytes() == centers.tobytes()
+    assert (got.n_iter, got.converged, got.n_empty) == (n_iter, converged, 0)
+    # The tolerance has ended it: the labels are those of the centers returned.
+    assert np.array_equal(got.labels, oracle.assign(X, centers)[0])
+    assert got.inertia == oracle.inertia(X, centers, got.labels, weights)
+    plain = fit(X, start, max_iter=9)
+    assert plain.n_empty == 1
+    assert plain.n_iter > got.n_iter
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tol": -1.0}, "tol must not be negative, got -1.0"),
+        ({"tol": float("nan")}, "tol must not be negative"),
+        ({"empty_clusters": "drop"}, "empty_clusters must be one of"),
+        ({"sample_weight": [1.0]}, "sample_weight must hold a weight for each of 4 rows"),
+        (
+            {"sample_weight": [1.0, -1.0, 1.0, 1.0]},
+            "sample_weight must be finite and not negative, got -1.0 for row 1",
+        ),
+        ({"sample_weight": [0.0] * 4}, "sample_weight must have a weight above zero"),
+        (
+            {"sample_weight": [1.0, float("inf"), 1.0, 1.0]},
+            "must be finite and not negative, got inf for row 1",
+        ),
+    ],
+)
+def test_bad_options_of_weighted_fits(options, message):
+    X = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(ValueError, match=message):
+        fit(X, X[:2], **options)

@@ -90,6 +90,36 @@ def test_fit_gives_pythons_bits(name, dtype):
     assert ours.status == jit.OK
 
 
+@njit
+def users_weighted_fit(X, centers, weights):
+    return jit.fit(X, centers, 4, None, weights), jit.parallel_fit(X, centers, 4, sample_weight=weights)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_weighted_fit_gives_pythons_bits(dtype):
+    X, centers = edge_cases.cases(dtype)["normal"]
+    weights = np.random.default_rng(2).random(len(X))
+    right = numbakmeans.fit(X, centers, max_iter=4, sample_weight=weights)
+    for ours in (*users_weighted_fit(X, centers, weights), jit.fit(X, centers, 4, sample_weight=weights)):
+        assert bits(*ours[:6]) == bits(*right)
+        assert ours.status == jit.OK
+    # The control: the weights matter.
+    assert bits(*right) != bits(*numbakmeans.fit(X, centers, max_iter=4))
+
+
+def test_bad_weights_are_a_status():
+    X, centers = edge_cases.cases(np.float64)["normal"]
+    for weights, status in (
+        (np.zeros(len(X)), jit.BAD_WEIGHT),
+        (-np.ones(len(X)), jit.BAD_WEIGHT),
+        (np.full(len(X), np.nan), jit.BAD_WEIGHT),
+        (np.ones(len(X) - 1), jit.BAD_SHAPE),
+    ):
+        for result in (*users_weighted_fit(X, centers, weights), jit.fit(X, centers, 4, None, weights)):
+            assert result.status == status
+            assert np.isnan(result.inertia)
+
+
 def test_the_callers_options_do_not_leak():
     """Reordered or fused sums and raising divisions do not reach the building blocks."""
     X, centers = edge_cases.cases(np.float64)["ties but for one bit"]
