@@ -554,7 +554,7 @@ X3 = np.arange(12.0).reshape(4, 3)
         ),
         (np.ones((4, 0)), ValueError, r"Found array with 0 feature\(s\) \(shape=\(4, 0\)\) while a minimum"),
         ([[1, 2], [3]], ValueError, "inhomogeneous"),
-        ([["a", "b"]] * 3, TypeError, "X must hold real numbers"),
+        ([["a", "b"]] * 3, ValueError, "X has no number for float64 in row 0, column 0: could not convert"),
         (X3 + 1j, ValueError, "Complex data not supported"),
         (np.where(X3 == 5, np.nan, X3), ValueError, r"Input X contains NaN\. .* row 1, column 2\."),
         (
@@ -597,7 +597,7 @@ def test_bad_shapes():
         ),
         (X3[0], ValueError, r"Expected 2D array, got 1D array instead: init has shape \(3,\)"),
         (X3[:2] * np.nan, ValueError, "Input init contains NaN"),
-        ([["a"], ["b"]], TypeError, "init must hold real numbers"),
+        ([["a"], ["b"]], ValueError, "init has no number for float64 in row 0, column 0: could not convert"),
     ],
 )
 def test_bad_centers(init, error, words):
@@ -617,7 +617,7 @@ def test_bad_centers(init, error, words):
         ([1, 1, 1, np.inf], ValueError, "sample_weight contains NaN or infinity: row 3"),
         (np.zeros(4), ValueError, "Sample weights must contain at least one non-zero number"),
         (0, ValueError, "Sample weights must contain at least one non-zero number"),
-        (["a"] * 4, TypeError, "sample_weight must hold real numbers"),
+        (["a"] * 4, ValueError, "sample_weight has no number for float64 in row 0: could not convert"),
     ],
 )
 def test_bad_weights(weights, error, words):
