@@ -35,7 +35,6 @@ NAMES = [*edge_cases.cases(np.float64), *edge_cases.not_finite(np.float64)]
 def quantized(request, monkeypatch):
     """Quantize rows whatever the number of picks, or never."""
     monkeypatch.setattr(at, "MIN_QUANTIZED_PICKS", 0 if request.param == "quantized" else 10**9)
-    monkeypatch.setattr(at, "MIN_QUANTIZED_TERMS", 0)
     monkeypatch.setattr(at, "MIN_QUANTIZED_STEPS", 0)
 
 
@@ -64,7 +63,7 @@ def right_picks(method, X, n_clusters, draws, weights):
 
 @functools.cache
 def right_answers(method, name, dtype):
-    """Return weights, draws and the oracle's centers for a case of ugly data, with and without weights."""
+    """Return weights, draws and the oracle's centers for an edge case, with and without weights."""
     X, centers = {**edge_cases.cases(dtype), **edge_cases.not_finite(dtype)}[name]
     n_clusters, answers = min(len(centers), MOST), {}
     for kind, weights in {"none": None, **heavy.cases(len(X))}.items():
@@ -77,7 +76,7 @@ def right_answers(method, name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("method", METHODS)
-def test_ugly_data(method, name, dtype, quantized, threads):
+def test_edge_cases(method, name, dtype, quantized, threads):
     X, n_clusters, answers = right_answers(method, name, dtype)
     for kind, (weights, draws, right) in answers.items():
         got = SEEDINGS[method].place(Samples(X, weights), n_clusters, *draws)

@@ -31,7 +31,7 @@ def cases(dtype):
         "more clusters than rows": (normal[:4], np.vstack([normal[:4], far[:4]])),
         "few rows each": (
             np.array([[0.0], [10.0], [10.5], [20.0], [20.25], [20.5]]),
-            np.array([[0.0], [10.0], [20.0], [500.0], [600.0]]),
+            np.array([[-5.0], [10.0], [20.0], [500.0], [600.0]]),
         ),
         "many panels": (crowd, np.vstack([crowd[:70], crowd[:1].repeat(60, axis=0) + 1e3])),
         "one feature": (normal[:, :1], np.vstack([normal[:3, :1], far[:6, :1]])),
