@@ -98,7 +98,7 @@ def test_weights_and_any_number_of_threads(variant, threads, answers):
 @pytest.mark.parametrize("variant", variants.VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ugly_data(name, dtype, variant, answers):
+def test_edge_cases(name, dtype, variant, answers):
     X, centers = edge_cases.cases(dtype)[name]
     kind = "a third of them zero"
     assert differences(X, centers, weights_of(kind, len(X)), answers(name, dtype, kind), variant) == []
