@@ -21,6 +21,7 @@ _engine      k-means itself, independent of any interface
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
   structs      named tuples that Python and kernels exchange
+  weights      weights of rows, as callers give them
   distances    reference distances of rows to their centers, and exact sums of them
   relocation   which rows empty clusters take
   exact        means in Python integers

@@ -22,10 +22,11 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.containers import column_of
 from numbakmeans._engine.fit import iterate, seed
-from numbakmeans._engine.samples import Samples, as_real, as_weights, as_working, not_finite, working_dtype
+from numbakmeans._engine.samples import Samples, as_real, as_working, not_finite, working_dtype
 from numbakmeans._engine.seeding import SEEDINGS, points
 from numbakmeans._engine.seeding.plus_plus import PICK_EACH
 from numbakmeans._engine.structs.problems import Answer, Options, Problems
+from numbakmeans._engine.weights import as_weights
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._scipy import ClusterError
 

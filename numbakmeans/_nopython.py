@@ -18,7 +18,8 @@ import numpy as np
 from numbakmeans import _scipy
 from numbakmeans._engine import assignment as _assignment
 from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.samples import Samples, as_weights, labeled_means, working_dtype
+from numbakmeans._engine.samples import Samples, labeled_means, working_dtype
+from numbakmeans._engine.weights import as_weights
 from numbakmeans._numba import runtime
 from numbakmeans._numba.status import BAD_COUNT, BAD_LABEL, BAD_SHAPE, BAD_WEIGHT, NOT_FINITE, OK
 

@@ -22,6 +22,7 @@ LONG_MODULES = {"_scipy.py": "the docstrings of SciPy's functions, with examples
 LONG = {
     "_parser": "every option of the command line, one after the other",
     "score_lanes": "a register tile is emitted as a whole",
+    "near_lanes": "a loop over vectors is emitted as a whole",
     "_kmeans2": "what differs with the types of one call's arguments: closures that share them",
 }
 

@@ -20,11 +20,11 @@ from numbakmeans._engine.samples import (
     NO_TRANSFORM,
     Samples,
     as_real,
-    as_weights,
     as_working,
     column_means,
 )
 from numbakmeans._engine.seeding import SEEDINGS
+from numbakmeans._engine.weights import as_weights
 
 #: What `fit` can do about clusters without rows.
 EMPTY_CLUSTERS = "keep", "relocate"

@@ -86,27 +86,6 @@ def as_working(value: Any, name: str) -> np.ndarray:
     return np.require(array, working_dtype(array), ["C_CONTIGUOUS", "ALIGNED"])
 
 
-def as_weights(value: Any, n_samples: int, name: str = "sample_weight") -> np.ndarray:
-    """Return value as the weights of n_samples rows, float64.
-
-    Raises
-    ------
-    TypeError : value does not hold real numbers
-    ValueError : value has another shape, or weights that are negative, not finite, or all zero
-    """
-    weights = np.require(as_real(value, name), np.float64, ["C_CONTIGUOUS", "ALIGNED"])
-    if weights.shape != (n_samples,):
-        raise ValueError(f"{name} must hold a weight for each of {n_samples} rows, got shape {weights.shape}")
-    # Written so that a NaN is refused.
-    refused = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
-    if len(refused):
-        row = refused[0]
-        raise ValueError(f"{name} must be finite and not negative, got {weights[row]} for row {row}")
-    if not weights.any():
-        raise ValueError(f"{name} must have a weight above zero, but all weights are zero")
-    return weights
-
-
 def padded(n_features: int) -> int:
     """Return the padded number of features: the next multiple of the group that kernels add at once."""
     return max(GROUP, -(-n_features // GROUP) * GROUP)

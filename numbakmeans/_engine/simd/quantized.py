@@ -78,8 +78,7 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
         block_, points_, bounds_, hits_ = arrays.data(0, 1, 2, 3)
         n_features, width = arrays.size(0, 0), arrays.size(0, 1)
         n_values, n_words = builder.add(n_features, I64(1)), builder.udiv(width, I64(GROUP_LANES))
-        several = points.ndim == 2
-        stride = arrays.size(3, points.ndim - 1)
+        several, stride = points.ndim == 2, arrays.size(3, points.ndim - 1)
         at_once = POINTS_AT_ONCE if several else 1
         # As many sums as registers hold; for a single point, as many as hide the latency of an addition.
         most = 4 if not several else 2 if v.target.vector_bytes == 64 else 1
@@ -115,8 +114,7 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
                     builder.store(bits, builder.gep(hits_, [place]))
 
         def mark_all(first: Any) -> None:
-            whole = builder.udiv(n_words, I64(most))
-            with cgutils.for_range(builder, whole) as turn:
+            with cgutils.for_range(builder, builder.udiv(n_words, I64(most))) as turn:
                 mark(first, builder.mul(turn.index, I64(GROUP_LANES * most)), most)
             n_vectors = most // 2
             while n_vectors:
