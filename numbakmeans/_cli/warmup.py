@@ -128,8 +128,9 @@ def tasks() -> list[Task]:
         def add(call: Callable[..., object], *arguments: Any, group: str = group, **options: Any) -> None:
             found.append(Task(group, partial(call, *arguments, **options)))
 
-        for changes in BOUNDED:
-            add(bounded, Samples(flat.astype(dtype)), changes)
+        for weights in (None, np.linspace(0.0, 1.0, len(flat))):
+            for changes in BOUNDED:
+                add(bounded, Samples(flat.astype(dtype), weights), changes)
         for X in (small.astype(dtype), small[:, :2].astype(dtype), large.astype(dtype)):
             samples = Samples(X)
             for n_clusters in (2, 64):
@@ -141,6 +142,15 @@ def tasks() -> list[Task]:
                         add(iterate, samples, X[:n_clusters], 2, algorithm=algorithm, progress=progress)
                 for scored in (True, False):
                     add(nearest, samples, X[:n_clusters], scored=scored)
+            weighted = Samples(X, np.linspace(0.0, 1.0, len(X)))
+            for method in ("points", "++", "greedy ++", "parallel ++"):
+                add(seeded, weighted, 12, method)
+            # A center that no row is near.
+            start = np.vstack([X[:4], X[:1] + 1e6]).astype(dtype)
+            for algorithm in ALGORITHMS:
+                for rows in (samples, weighted):
+                    add(iterate, rows, start, 2, algorithm=algorithm, relocates=True, tol=1e-9)
+            add(fit, X, X[:2], max_iter=2, sample_weight=weighted.weights, tol=1e-4)
             for centers in (X[:2].astype(np.float32), X[:2].astype(np.float64)):
                 add(distances, samples, centers)
             add(fit, X, X[:2], max_iter=2)
@@ -149,6 +159,7 @@ def tasks() -> list[Task]:
             add(whiten, X)
         stack = small[None].astype(dtype)
         add(kmeans2_batch, stack, stack[:, :2], 2)
+        add(kmeans2_batch, stack, stack[:, :2], 2, sample_weight=np.ones((1, len(small))))
         for minit in ("++", "points"):
             add(kmeans2_batch, stack, 2, 1, minit=minit, rng=0)
     found += [Task("doors", partial(resolve, LAYOUT, name)) for name, door in DOORS.items() if door.kinds]
