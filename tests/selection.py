@@ -80,6 +80,7 @@ QUICK_CASES = {
         p["dtype"].__name__ == "float32" and p["threads"] == 3 and "many panels," not in p["name"]
     ),
     ("test_seeding.py", "test_plus_plus_picks_the_oracles_rows_of_edge_cases"): lambda p: p["threads"] == 3,
+    ("test_greedy.py", "test_edge_cases"): lambda p: p["threads"] == 3 and p["name"] == "normal",
     ("test_scipy.py", "test_bad_input"): lambda p: True,
     ("test_batch.py", "test_bad_input"): lambda p: True,
     ("test_containers.py", "test_missing_values_are_named"): lambda p: True,

@@ -2,6 +2,9 @@
 
 import functools
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from numbakmeans._engine.seeding import oversampling as parallel
 from numbakmeans._engine.seeding.plus_plus import leaves_of
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.draws import mixed
+from numbakmeans._numba.entries import DISABLED
 
 DTYPES = [np.float32, np.float64]
 #: The methods that take weights, and are functions of uniform numbers.
@@ -336,6 +340,32 @@ def test_weights_of_labels_are_exact():
     values = np.array([1e16, 1.0, 1.0, -0.0, 3e-320, 1e300, 0.5])
     labels = np.array([0, 0, 0, 2, 2, 3, 3], np.int32)
     assert labeled_totals(values, labels, 5).tolist() == [1e16 + 2, 0.0, 3e-320, 1e300, 0.0]
+
+
+# --- What is compiled
+
+COMPILED = """
+import sys
+import numpy as np
+from numbakmeans._engine.fit import seed
+from numbakmeans._engine.kernels import plus_plus
+from numbakmeans._engine.samples import Samples
+
+X = np.random.default_rng(0).normal(size=(300, 4))
+weights = np.ones(300) if sys.argv[1:] else None
+seed(Samples(X, weights), 5, "++", np.random.default_rng(0))
+assert plus_plus.pick_row.dispatcher.overloads
+print(len(plus_plus.weigh.dispatcher.overloads))
+"""
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is compiled")
+@pytest.mark.parametrize(("given", "n_functions"), [((), "0"), (("weights",), "1")])
+def test_code_for_weights_is_compiled_where_there_are_any(given, n_functions):
+    environment = {**os.environ, "NUMBAKMEANS_CACHE_DIR": "off", "NUMBA_OPT": "0"}
+    command = [sys.executable, "-c", COMPILED, *given]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == n_functions, done.stderr
 
 
 # --- SciPy's functions

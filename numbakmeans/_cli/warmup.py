@@ -121,6 +121,9 @@ def tasks() -> list[Task]:
 
     def seeded(samples: Samples, n_clusters: int, method: str) -> None:
         seed(samples, n_clusters, method, np.random.default_rng(0))
+        if method != "random":
+            weighted = Samples(samples.array, np.ones(len(samples)))
+            seed(weighted, n_clusters, method, np.random.default_rng(0))
 
     for dtype in (np.float64, np.float32):
         group = np.dtype(dtype).name

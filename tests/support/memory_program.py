@@ -20,6 +20,7 @@ from numbakmeans import fit, kmeans, kmeans2, vq, whiten
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.yinyang import Yinyang
+from numbakmeans._engine.fit import seed
 from numbakmeans._engine.samples import Samples
 
 N_CLUSTERS, MANY = 32, 512
@@ -35,7 +36,13 @@ CALLS = {
     "vq": lambda X: vq(X, X[:N_CLUSTERS]),
     "kmeans": lambda X: kmeans(X, X[:N_CLUSTERS], thresh=1e9),
     "whiten": whiten,
+    "greedy ++": lambda X: seeded(X, "greedy ++"),
+    "parallel ++": lambda X: seeded(X, "parallel ++"),
 }
+
+
+def seeded(X, method):
+    return seed(Samples(X, np.ones(len(X))), N_CLUSTERS, method, np.random.default_rng(0))
 
 
 made = []

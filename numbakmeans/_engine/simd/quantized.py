@@ -5,6 +5,8 @@ It is emitted in the same way as the tile of `tiles`.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -59,6 +61,32 @@ def _prefetch_plainly(X: Any, begin: int, rows: Any, n_rows: int) -> None:
 prefetch_rows: Any = _prefetch_plainly if DISABLED else intrinsic(_prefetch_rows)
 
 
+def _load_rows(v: Vectors, block: Any, offset: Any) -> Any:
+    """Return the int8 values of a vector of rows as float32."""
+    kind, builder = ir.VectorType(ir.IntType(8), GROUP_LANES), v.builder
+    address = builder.bitcast(builder.gep(block, [offset]), kind.as_pointer())
+    return builder.sitofp(builder.sext(builder.load(address, align=1), v.integers), v.vector)
+
+
+def _bits_above(v: Vectors, values: Any, bounds: Any) -> Any:
+    """Return a word with a bit for each lane, set if its value is above its bound."""
+    above = v.builder.fcmp_ordered(">", values, bounds)
+    return v.builder.zext(v.builder.bitcast(above, ir.IntType(GROUP_LANES)), I64)
+
+
+def _emit_in_groups(builder: Any, n: Any, most: int, emit: Callable[[Any, int], None]) -> None:
+    """Emit code for n things, `most` at a time, then half of that, and so on; most : a power of two.
+
+    emit : called with the first of a group, and the number of things in it
+    """
+    with cgutils.for_range(builder, builder.udiv(n, I64(most))) as turn:
+        emit(builder.mul(turn.index, I64(most)), most)
+    while most > 1:
+        rest, most = builder.urem(n, I64(most)), most // 2
+        with builder.if_then(builder.icmp_unsigned(">=", rest, I64(most))):
+            emit(builder.sub(n, rest), most)
+
+
 @intrinsic
 def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) -> Any:
     """Mark the lanes of a block whose product with a point, in float32, exceeds the sum of two bounds.
@@ -73,19 +101,19 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # Sixteen lanes on every target: LLVM splits vectors that are wider than its own.
         v = Vectors(context, builder, types.float32, lanes=GROUP_LANES)
-        bytes_kind = ir.VectorType(ir.IntType(8), GROUP_LANES)
         arrays = Arrays(builder, args)
         block_, points_, bounds_, hits_ = arrays.data(0, 1, 2, 3)
         n_features, width = arrays.size(0, 0), arrays.size(0, 1)
         n_values, n_words = builder.add(n_features, I64(1)), builder.udiv(width, I64(GROUP_LANES))
-        several, stride = points.ndim == 2, arrays.size(3, points.ndim - 1)
-        at_once = POINTS_AT_ONCE if several else 1
+        several = points.ndim == 2
+        n_points, at_once = (arrays.size(1, 0), POINTS_AT_ONCE) if several else (I64(1), 1)
+        stride = arrays.size(3, points.ndim - 1)
         # As many sums as registers hold; for a single point, as many as hide the latency of an addition.
         most = 4 if not several else 2 if v.target.vector_bytes == 64 else 1
 
-        def mark(first: Any, start: Any, n_vectors: int) -> None:
-            """Mark the lanes of some vectors for `at_once` points."""
-            columns = range(at_once)
+        def mark(first: Any, word: Any, n_vectors: int) -> None:
+            """Mark the lanes of some vectors, from a word on, for `at_once` points."""
+            columns, start = range(at_once), builder.mul(word, I64(GROUP_LANES))
             sums = [[cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)] for _ in columns]
             numbers = [builder.add(first, I64(p)) for p in columns]
             begins = [builder.gep(points_, [builder.mul(number, n_values)]) for number in numbers]
@@ -93,42 +121,24 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
                 builder.store(ir.Constant(v.vector, [0.0] * GROUP_LANES), total)
             with cgutils.for_range(builder, n_features) as feature:
                 line = builder.add(builder.mul(feature.index, width), start)
-                rows = []
-                for t in range(n_vectors):
-                    address = builder.gep(block_, [builder.add(line, I64(GROUP_LANES * t))])
-                    values = builder.load(builder.bitcast(address, bytes_kind.as_pointer()), align=1)
-                    rows.append(builder.sitofp(builder.sext(values, v.integers), v.vector))
+                places = [builder.add(line, I64(GROUP_LANES * t)) for t in range(n_vectors)]
+                rows = [_load_rows(v, block_, place) for place in places]
                 for begin, row in zip(begins, sums, strict=True):
                     c = v.splat(builder.load(builder.gep(begin, [feature.index])), v.vector)
                     for x, total in zip(rows, row, strict=True):
                         builder.store(v.multiply_add(x, c, builder.load(total)), total)
             for number, begin, row in zip(numbers, begins, sums, strict=True):
                 own = v.splat(builder.load(builder.gep(begin, [n_features])), v.vector)
-                word = builder.mul(number, stride)
+                place = builder.add(builder.mul(number, stride), word)
                 for t, total in enumerate(row):
                     offset = builder.add(start, I64(GROUP_LANES * t))
                     bound = builder.fadd(v.load(bounds_, offset, v.vector), own)
-                    above = builder.fcmp_ordered(">", builder.load(total), bound)
-                    bits = builder.zext(builder.bitcast(above, ir.IntType(GROUP_LANES)), I64)
-                    place = builder.add(word, builder.udiv(offset, I64(GROUP_LANES)))
-                    builder.store(bits, builder.gep(hits_, [place]))
+                    bits = _bits_above(v, builder.load(total), bound)
+                    builder.store(bits, builder.gep(hits_, [builder.add(place, I64(t))]))
 
-        def mark_all(first: Any) -> None:
-            with cgutils.for_range(builder, builder.udiv(n_words, I64(most))) as turn:
-                mark(first, builder.mul(turn.index, I64(GROUP_LANES * most)), most)
-            n_vectors = most // 2
-            while n_vectors:
-                rest = builder.urem(n_words, I64(2 * n_vectors))
-                with builder.if_then(builder.icmp_unsigned(">=", rest, I64(n_vectors))):
-                    start = builder.mul(builder.sub(n_words, rest), I64(GROUP_LANES))
-                    mark(first, start, n_vectors)
-                n_vectors //= 2
-
-        if several:
-            with cgutils.for_range(builder, builder.udiv(arrays.size(1, 0), I64(at_once))) as group:
-                mark_all(builder.mul(group.index, I64(at_once)))
-        else:
-            mark_all(I64(0))
+        with cgutils.for_range(builder, builder.udiv(n_points, I64(at_once))) as group:
+            first = builder.mul(group.index, I64(at_once))
+            _emit_in_groups(builder, n_words, most, functools.partial(mark, first))
         return context.get_dummy_value()
 
     return types.void(block, points, bounds, hits), codegen
