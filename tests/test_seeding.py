@@ -19,9 +19,7 @@ from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
 from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._engine.seeding import plus_plus as seeding
-from numbakmeans._engine.simd import near_lanes
 from numbakmeans._engine.structs.seeds import GROUP_LANES, POINTS_AT_ONCE, Job, QuantizedRows
-from numbakmeans._numba.compiler import kernel
 
 
 @pytest.fixture(params=["quantized", "not quantized"])
@@ -140,32 +138,31 @@ def near_marks(X, c, sq_dists, forget=0.0):
     sizes[0] *= 1 - forget
     bounds[:n] = [quantization.bound_of(*row, scale, d) for row in zip(sq_dists, *sizes, strict=False)]
     quantization.scale_point(X[c].astype(np.float64), origin, scale, point)
-    assert point[d] > -np.inf
-    hits, marks = np.empty(lanes // GROUP_LANES, np.int64), []
-    write_hits(quantized, point, bounds, hits)
-    marks.append(listed(hits, n))
+    assert point[d] < np.inf
+    (marks,) = near_marks_of(quantized, point, bounds, n, 1)
     # One of several points, in any place.
     points = np.zeros((2 * POINTS_AT_ONCE, d + 1), np.float32)
-    points[:, d] = np.inf
+    points[:, d] = -np.inf
     place = c % len(points)
     points[place] = point
-    many = np.empty((len(points), len(hits) + 1), np.int64)
-    write_hits(quantized, points, bounds, many)
-    assert not np.delete(many[:, :-1], place, axis=0).any()
-    marks.append(listed(many[place, :-1].copy(), n))
-    assert np.array_equal(*marks)
-    return marks[0]
+    many = near_marks_of(quantized, points, bounds, n, len(points))
+    assert not np.delete(many, place, axis=0).any()
+    assert np.array_equal(many[place], marks)
+    return marks
 
 
-@kernel
-def write_hits(quantized, points, bounds, hits):
-    near_lanes(quantized, points, bounds, hits)
-
-
-def listed(hits, n):
-    rows = np.empty(GROUP_LANES * len(hits) + 1, np.int64)
-    n_near = quantization.near_rows(hits, rows)
-    return np.isin(np.arange(n), rows[:n_near])
+def near_marks_of(quantized, points, bounds, n, n_points):
+    """Return which of the n rows may get nearer to each point."""
+    lanes = len(bounds)
+    hits = np.empty((n_points, lanes // GROUP_LANES + 1), np.int64)
+    quantization.mark_near(quantized, points, bounds, hits)
+    marks = np.zeros((n_points, lanes), np.bool_)
+    for word, marked in zip(hits, marks, strict=True):
+        rows = np.empty(lanes, np.int64)
+        n_near = quantization.near_rows(word[:-1].copy(), rows)
+        marked[rows[:n_near]] = True
+    assert not marks[:, n:].any()
+    return marks[:, :n]
 
 
 def quantized_case(number, n, d, dtype):
@@ -201,7 +198,7 @@ def test_without_quantization_errors_rows_are_skipped():
     [
         (" + error", ""),
         ("length * length * ", "length * length * 0.999 * "),
-        ("norm * (1.0 - slack)", "norm * (1.0 + 2e-4)"),
+        ("norms[r] * (1.0 - ", "norms[r] * (1.001 - "),
         ("hit &= hit - 1", "hit &= (hit - 1) & (hit - 2)"),
     ],
     ids=["no error", "a length too small", "a norm too large", "rows forgotten"],
@@ -228,9 +225,9 @@ def test_a_pick_out_of_reach_is_compared_with_every_row():
     point = np.zeros(4, np.float32)
     origin, scale = seeding.quantization_step(Samples(X))
     quantization.scale_point(X[77], origin, scale, point)
-    assert point.tolist() == [0.0, 0.0, 0.0, -np.inf]
+    assert point.tolist() == [0.0, 0.0, 0.0, np.inf]
     quantization.scale_point(X[78], origin, scale, point)
-    assert point[3] > 0
+    assert point[3] < 0
     picks = [5, 77, 78, 9]
     assert all_sq_dists(X, picks)[0].tobytes() == oracle.sq_dists(X, X[picks]).min(1).tobytes()
 

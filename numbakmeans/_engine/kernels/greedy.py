@@ -18,9 +18,9 @@ import numpy as np
 
 from numbakmeans._engine.kernels.pairwise import sum_leaf, sum_leaves
 from numbakmeans._engine.kernels.plus_plus import LastPick, distances_of_rows, lower_task, pick_row, weigh
-from numbakmeans._engine.kernels.quantization import near_rows, scale_point
+from numbakmeans._engine.kernels.quantization import mark_near, near_rows, scale_point
 from numbakmeans._engine.kernels.reference import pack_block, sq_dist_tile
-from numbakmeans._engine.simd import near_lanes, prefetch_rows
+from numbakmeans._engine.simd import prefetch_rows
 from numbakmeans._engine.structs.seeds import GROUP_LANES, LEAF_ROWS
 from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
@@ -43,17 +43,6 @@ class Scratch(NamedTuple):
     n_near: np.ndarray
     lane_dists: np.ndarray
     others: np.ndarray
-
-
-@kernel
-def list_near(X, begin, leaf, quantized, points, scratch):
-    """Tile. List the rows of a leaf that may get nearer to each candidate; begin : its first row in X."""
-    hits, rows, n_near = scratch.hits, scratch.rows, scratch.n_near
-    n_words = quantized.bounds.shape[1] // GROUP_LANES
-    near_lanes(quantized.steps[leaf], points, quantized.bounds[leaf], hits)
-    for t in range(len(rows)):
-        n_near[t] = near_rows(hits[t][:n_words], rows[t])
-        prefetch_rows(X, begin, rows[t], n_near[t])
 
 
 @kernel
@@ -105,8 +94,11 @@ def try_task(task, arena, X, job, quantized, weights, trials):
         start, n_rows, whole = starts[leaf], starts[leaf + 1] - starts[leaf], True
         own = trials.picking.sq_dists[start : start + n_rows]
         if quantized is not None and leaf < len(quantized.steps):
-            list_near(X, start - begin, leaf, quantized, trials.points, scratch)
-            whole = False
+            n_words, whole = quantized.bounds.shape[1] // GROUP_LANES, False
+            mark_near(quantized.steps[leaf], trials.points, quantized.bounds[leaf], scratch.hits)
+            for t in range(n_trials):
+                scratch.n_near[t] = near_rows(scratch.hits[t][:n_words], scratch.rows[t])
+                prefetch_rows(X, start - begin, scratch.rows[t], scratch.n_near[t])
         if whole:
             pack_block(X, start - begin, start - begin + n_rows, scratch.block)
         for t in range(n_trials):

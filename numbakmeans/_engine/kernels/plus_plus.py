@@ -19,9 +19,15 @@ import numpy as np
 
 from numbakmeans._engine.bins import GROUP
 from numbakmeans._engine.kernels.pairwise import leaves_of, sum_leaf, sum_leaves
-from numbakmeans._engine.kernels.quantization import bound_of, near_rows, quantize_leaf, scale_point
+from numbakmeans._engine.kernels.quantization import (
+    bound_of,
+    mark_near,
+    near_rows,
+    quantize_leaf,
+    scale_point,
+)
 from numbakmeans._engine.kernels.reference import pack_block, sq_dist_tile
-from numbakmeans._engine.simd import near_lanes, prefetch_rows
+from numbakmeans._engine.simd import prefetch_rows
 from numbakmeans._engine.structs.seeds import (
     GROUP_LANES,
     LEAF_ROWS,
@@ -142,15 +148,6 @@ class LastPick(NamedTuple):
 
 
 @kernel
-def lower_leaf(block, center, start, stop, lane_dists, sq_dists):
-    """Tile. Lower D of all rows of a leaf, packed into block, to the distance from one more center."""
-    sq_dist_tile(block, center, lane_dists)
-    for i in range(start, stop):
-        # Written so that a NaN, which counts as +inf, changes nothing.
-        sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
-
-
-@kernel
 def distances_of_rows(X, start, rows, n_rows, center, lane_dists):
     """Tile. Compute D between some rows of a leaf and one center.
 
@@ -180,10 +177,10 @@ def lower_near(X, begin, leaf, last_pick, quantized, sq_dists, arena):
     """
     bounds, sizes = quantized.bounds[leaf], quantized.sizes[leaf]
     marked, n_nearer = mark(arena), 0
-    hits = empty(arena, len(bounds) // GROUP_LANES, np.int64)
+    hits = empty(arena, (1, len(bounds) // GROUP_LANES), np.int64)
     rows, lane_dists = empty(arena, LEAF_ROWS, np.int64), empty(arena, LEAF_ROWS, np.float64)
-    near_lanes(quantized.steps[leaf], last_pick.point, bounds, hits)
-    n_near = near_rows(hits, rows)
+    mark_near(quantized.steps[leaf], last_pick.point, bounds, hits)
+    n_near = near_rows(hits[0], rows)
     if n_near > 0:
         prefetch_rows(X, begin, rows, n_near)
         distances_of_rows(X, begin, rows, n_near, last_pick.center, lane_dists)
@@ -198,15 +195,15 @@ def lower_near(X, begin, leaf, last_pick, quantized, sq_dists, arena):
 
 
 @kernel
-def requantize(block, leaf, first, quantized, sq_dists, arena):
-    """Tile. Quantize the rows of a leaf at the first pick, and compute the bounds of all its rows.
+def quantize(block, leaf, quantized, sq_dists, arena):
+    """Tile. Quantize the rows of a leaf, and compute their bounds.
 
-    block : the rows of the leaf, packed; sq_dists : of its rows; others as in `lower_task`
+    block : the rows of the leaf, packed; sq_dists : of its rows
     """
     origin, scale, sizes = quantized.origin, quantized.scale, quantized.sizes[leaf]
-    if first:
-        quantize_leaf(block, len(sq_dists), origin, scale, quantized.steps[leaf], sizes, arena)
+    quantize_leaf(block, len(sq_dists), origin, scale, quantized.steps[leaf], sizes, arena)
     bounds = quantized.bounds[leaf]
+    bounds[:] = np.float32(np.inf)
     for r in range(len(sq_dists)):
         bounds[r] = bound_of(sq_dists[r], sizes[0, r], sizes[1, r], scale, len(origin))
 
@@ -233,9 +230,12 @@ def lower_task(task, arena, X, job, quantized, weights, last_pick):
                 continue
         if whole:
             pack_block(X, start - begin, stop - begin, block)
-            lower_leaf(block, center, start, stop, lane_dists, sq_dists)
+            sq_dist_tile(block, center, lane_dists)
+            for i in range(start, stop):
+                # Written so that a NaN, which counts as +inf, changes nothing.
+                sq_dists[i] = lane_dists[i - start] if lane_dists[i - start] < sq_dists[i] else sq_dists[i]
             if quantized is not None and leaf < len(quantized.steps):
-                requantize(block, leaf, last_pick.first, quantized, sq_dists[start:stop], arena)
+                quantize(block, leaf, quantized, sq_dists[start:stop], arena)
         if weights is None:
             leaves.sums[leaf] = sum_leaf(sq_dists, start, stop)
         else:

@@ -8,21 +8,21 @@ most `POINT_ERROR` * sqrt(n_features): see `scale_point`. The true distance then
 
 so D(x, c) cannot be below the row's present D if |q - t| >= length = sqrt(D) / scale + E + |e'|, that is, if
 
-    q.t  <=  (|q|**2 - length**2) / 2  +  |t|**2 / 2
+    q.t - |t|**2 / 2  <=  (|q|**2 - length**2) / 2
 
-The product is a sum in float32, one multiply-add per value, and is compared with the sum of two bounds, one
-of the row (`bound_of`) and one of the pick, both lowered so that they account for all rounding:
+The left side is a sum in float32, one multiply-add per value, that starts from the last term; the right side
+is the bound of the row (`bound_of`). All rounding is accounted for:
 
-- The product is off by less than 1.2 * (n + 2) * 2**-24 * |q| * |t|, fused or not, for n features, up to
-  2**22; and |q| * |t| is at most half of |q|**2 + |t|**2. Underflow, below 1e-36 per feature, is far below
-  |e'|**2.
+- The sum is off by less than 1.2 * (n + 2) * 2**-24 * (|q| * |t| + |t|**2 / 2), fused or not, for n features,
+  up to 2**22; and |q| * |t| is at most half of |q|**2 + |t|**2. Underflow, below 1e-36 per feature, is far
+  below |e'|**2.
 - The reference distance D is at least (1 - 2**-53)**(n + 2) times the true one, less what underflows:
   2**-1074 per feature, far below the square of scale * |e'|, as `scale` is at least 1e-140.
-- The bounds take a few operations in float64, a rounding to float32, and an addition in float32.
+- Both sides take a few operations in float64 and a rounding to float32.
 
-So |q|**2 and |t|**2 are lowered, and length**2 is raised, by (n + 16) * 2**-23 of themselves, which exceeds
-all of these errors together. Rows whose product is above the bounds get their reference distance computed;
-any other row would keep its D, so there is nothing to do for it.
+So |q|**2 and |t|**2 are lowered, and length**2 is raised, by (n + 16) * 2**-22 of themselves, which exceeds
+all of these errors together. Rows whose sum is above their bound get their reference distance computed; any
+other row would keep its D, so there is nothing to do for it.
 
 Quantized rows are stored by leaf (`pairwise`), side by side: the lanes of a vector are rows, as in
 `reference`.
@@ -35,11 +35,10 @@ that the distances between picks prove unchanged; here the row's own quantized f
 
 import numpy as np
 
-from numbakmeans._engine.simd import lowest_bit
+from numbakmeans._engine.simd import lowest_bit, near_lanes
 from numbakmeans._engine.structs.seeds import GROUP_LANES, STEPS
 from numbakmeans._numba.arena import mark, release, zeros
 from numbakmeans._numba.compiler import kernel
-from numbakmeans._numba.scalars import minimum
 
 #: Largest root mean square of the values of t, and the rounding error of such a value in float32.
 REACH = 1024.0
@@ -51,7 +50,7 @@ def quantize_leaf(block, n_rows, origin, scale, quantized, sizes, arena):
     """Tile. Quantize the rows in the first n_rows lanes of a block, as `reference.pack_block` leaves it.
 
     quantized : OUT (n_features, lanes), int8
-    sizes : OUT (2, lanes), float32, upper bounds E, and |q|**2
+    sizes : OUT (2, lanes), float32, upper bounds E, and |q|**2 / 2, lowered
 
     Any q is valid, because its error is measured: x - origin - scale * q, in float64. If x is within range of
     the steps, the computed error is off by less than 2**-44 scale per feature; if x lies beyond, by another
@@ -78,16 +77,16 @@ def quantize_leaf(block, n_rows, origin, scale, quantized, sizes, arena):
     for r in range(n_rows):
         e = np.sqrt(squares[r]) / scale * (1.0 + (n_features + 16) * 2.0**-50)
         sizes[0, r] = np.float32((e + np.sqrt(n_features) * 2.0**-40) * (1.0 + 2.0**-23))
-        sizes[1, r] = np.float32(norms[r])
+        sizes[1, r] = np.float32(0.5 * norms[r] * (1.0 - (n_features + 16) * 2.0**-22))
     release(arena, marked)
 
 
 @kernel
 def scale_point(center, origin, scale, point):
-    """Write t for a pick, and its bound; for a pick out of reach, a bound that no row is below.
+    """Write t for a pick, and what its sums start from: for a pick out of reach, more than any bound.
 
     center : (at least n_features,), float64, the pick
-    point : OUT (n_features + 1,), float32, t, then the bound. Each value of t is off by a factor within
+    point : OUT (n_features + 1,), float32, t, then the start. Each value of t is off by a factor within
     1 +- 2**-24 (1 + 2**-27): two operations in float64 and the rounding to float32. So if |t| is at most
     REACH * sqrt(n_features), |e'| is below POINT_ERROR * sqrt(n_features).
     """
@@ -96,38 +95,44 @@ def scale_point(center, origin, scale, point):
         t = np.float32((center[f] - origin[f]) / scale)
         point[f] = t
         square += np.float64(t) * np.float64(t)
-    point[n_features] = np.float32(0.5 * square * (1.0 - (n_features + 16) * 2.0**-23))
+    point[n_features] = np.float32(-0.5 * square * (1.0 - (n_features + 16) * 2.0**-22))
     if not square <= REACH * REACH * n_features:
         point[:] = np.float32(0.0)
-        point[n_features] = np.float32(-np.inf)
+        point[n_features] = np.float32(np.inf)
 
 
 @kernel
-def bound_of(sq_dist, error, norm, scale, n_features):
-    """Return the bound of a row: if its product is not above this and the pick's, D stays at sq_dist.
+def bound_of(sq_dist, error, half, scale, n_features):
+    """Return the bound of a row: if its sum is not above it, D stays at sq_dist.
 
-    error, norm : E and |q|**2. The bound is infinite if D is zero, which no pick can lower.
+    error, half : the sizes of the row. The bound is infinite if D is zero, which no pick can lower.
     """
     if sq_dist == 0.0:
         return np.float32(np.inf)
     length = np.sqrt(sq_dist) / scale + error + POINT_ERROR * np.sqrt(n_features)
-    slack = (n_features + 16) * 2.0**-23
-    return np.float32(0.5 * (norm * (1.0 - slack) - length * length * (1.0 + slack)))
+    return np.float32(half - length * length * (0.5 + (n_features + 16) * 2.0**-23))
+
+
+@kernel
+def mark_near(steps, points, bounds, hits):
+    """Tile. Mark the rows of a leaf that may get nearer to each point; arguments as `near_lanes` takes them.
+
+    A kernel of its own, as the tile aligns the stack, which slows scalar code.
+    """
+    near_lanes(steps, points, bounds, hits)
 
 
 @kernel
 def near_rows(hits, rows):
-    """Tile. List the rows of a leaf that `near_lanes` has marked, in order; return their number.
+    """Tile. List the rows of a leaf that are marked, in order; return their number.
 
     hits : (lanes // GROUP_LANES,), int64; rows : OUT (lanes,), int64
     """
-    n_near, n_words = 0, 64 // GROUP_LANES
-    for first in range(0, len(hits), n_words):
-        hit = np.int64(0)
-        for g in range(first, minimum(first + n_words, len(hits))):
-            hit |= hits[g] << ((g - first) * GROUP_LANES)
+    n_near = 0
+    for g in range(len(hits)):
+        hit = hits[g]
         while hit != 0:
-            rows[n_near] = first * GROUP_LANES + lowest_bit(hit)
+            rows[n_near] = g * GROUP_LANES + lowest_bit(hit)
             n_near += 1
             hit &= hit - 1
     return n_near

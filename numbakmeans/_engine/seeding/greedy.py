@@ -76,8 +76,8 @@ def complete(
     n_clusters, n_features, weights = len(picking.picks), samples.shape[1], weights_of(samples)
     n_trials = trials_of(n_clusters)
     points = np.zeros((-(-n_trials // POINTS_AT_ONCE) * POINTS_AT_ONCE, n_features + 1), np.float32)
-    # A bound that no row is above.
-    points[:, -1] = np.inf
+    # No sum that starts from it is above a bound.
+    points[:, -1] = -np.inf
     rows, centers = np.empty(n_trials, np.int64), np.zeros((n_trials, padded(n_features)))
     sums = np.empty((n_trials, len(leaves.depths)))
     work = _plan.pick_work(samples.size) * (1 + n_trials)

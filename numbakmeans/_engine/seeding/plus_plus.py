@@ -84,8 +84,7 @@ def quantized_rows(samples: Samples, n_compared: int, leaves: Leaves) -> Quantiz
     if not scale:
         return None
     steps = np.empty((n_quantized, n_features, lanes), np.int8)
-    sizes, bounds = np.zeros((n_quantized, 2, lanes), np.float32), np.empty((n_quantized, lanes), np.float32)
-    bounds.fill(np.inf)
+    sizes, bounds = np.empty((n_quantized, 2, lanes), np.float32), np.empty((n_quantized, lanes), np.float32)
     return QuantizedRows(origin, scale, steps, sizes, bounds)
 
 

@@ -38,11 +38,13 @@ def _prefetch_rows(typingctx: Any, X: Any, begin: Any, rows: Any, n_rows: Any) -
         n_lines = builder.select(
             builder.icmp_unsigned("<", n_lines, I64(MOST_LINES)), n_lines, I64(MOST_LINES)
         )
+        # Short rows are side by side in few lines, which the processor foresees.
+        n_rows = builder.select(builder.icmp_unsigned("<", n_bytes, I64(LINE // 2)), I64(0), args[3])
         first = builder.bitcast(X_, POINTER)
         prefetch = builder.module.declare_intrinsic(
             "llvm.prefetch", [POINTER], ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
         )
-        with cgutils.for_range(builder, args[3]) as turn:
+        with cgutils.for_range(builder, n_rows) as turn:
             row = builder.add(args[1], builder.load(builder.gep(rows_, [turn.index])))
             start = builder.gep(first, [builder.mul(row, n_bytes)])
             with cgutils.for_range(builder, n_lines) as line:
@@ -89,13 +91,12 @@ def _emit_in_groups(builder: Any, n: Any, most: int, emit: Callable[[Any, int], 
 
 @intrinsic
 def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) -> Any:
-    """Mark the lanes of a block whose product with a point, in float32, exceeds the sum of two bounds.
+    """Mark the lanes of a block whose product with a point, in float32, exceeds a bound.
 
     block : (n_features, lanes), int8, lanes a multiple of GROUP_LANES; bounds : (lanes,), float32
     points : float32, one point, (n_features + 1,), or several, (n_points, n_features + 1), n_points a
-    multiple of POINTS_AT_ONCE; the last value of each is its bound
-    hits : OUT (lanes // GROUP_LANES,) or (n_points, at least lanes // GROUP_LANES), int64, one bit per lane,
-    the lowest for the first
+    multiple of POINTS_AT_ONCE; the last value of each is added to its products
+    hits : OUT (n_points, at least lanes // GROUP_LANES), int64, one bit per lane, the lowest for the first
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -107,7 +108,7 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
         n_values, n_words = builder.add(n_features, I64(1)), builder.udiv(width, I64(GROUP_LANES))
         several = points.ndim == 2
         n_points, at_once = (arrays.size(1, 0), POINTS_AT_ONCE) if several else (I64(1), 1)
-        stride = arrays.size(3, points.ndim - 1)
+        stride = arrays.size(3, 1)
         # As many sums as registers hold; for a single point, as many as hide the latency of an addition.
         most = 4 if not several else 2 if v.target.vector_bytes == 64 else 1
 
@@ -117,8 +118,10 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
             sums = [[cgutils.alloca_once(builder, v.vector) for _ in range(n_vectors)] for _ in columns]
             numbers = [builder.add(first, I64(p)) for p in columns]
             begins = [builder.gep(points_, [builder.mul(number, n_values)]) for number in numbers]
-            for total in (each for row in sums for each in row):
-                builder.store(ir.Constant(v.vector, [0.0] * GROUP_LANES), total)
+            for begin, row in zip(begins, sums, strict=True):
+                least = v.splat(builder.load(builder.gep(begin, [n_features])), v.vector)
+                for total in row:
+                    builder.store(least, total)
             with cgutils.for_range(builder, n_features) as feature:
                 line = builder.add(builder.mul(feature.index, width), start)
                 places = [builder.add(line, I64(GROUP_LANES * t)) for t in range(n_vectors)]
@@ -127,12 +130,10 @@ def near_lanes(typingctx: Any, block: Any, points: Any, bounds: Any, hits: Any) 
                     c = v.splat(builder.load(builder.gep(begin, [feature.index])), v.vector)
                     for x, total in zip(rows, row, strict=True):
                         builder.store(v.multiply_add(x, c, builder.load(total)), total)
-            for number, begin, row in zip(numbers, begins, sums, strict=True):
-                own = v.splat(builder.load(builder.gep(begin, [n_features])), v.vector)
+            for number, row in zip(numbers, sums, strict=True):
                 place = builder.add(builder.mul(number, stride), word)
                 for t, total in enumerate(row):
-                    offset = builder.add(start, I64(GROUP_LANES * t))
-                    bound = builder.fadd(v.load(bounds_, offset, v.vector), own)
+                    bound = v.load(bounds_, builder.add(start, I64(GROUP_LANES * t)), v.vector)
                     bits = _bits_above(v, builder.load(total), bound)
                     builder.store(bits, builder.gep(hits_, [builder.add(place, I64(t))]))
 

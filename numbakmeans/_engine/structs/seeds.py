@@ -38,8 +38,8 @@ class QuantizedRows(NamedTuple):
 
     origin : (n_features,), float64; scale : float64, above 0
     steps : INOUT (n_quantized, n_features, lanes), int8
-    sizes : INOUT (n_quantized, 2, lanes), float32, upper bounds of the errors, and the squared norms
-    bounds : INOUT (n_quantized, lanes), float32, infinities before the first pick
+    sizes : INOUT (n_quantized, 2, lanes), float32, what their bounds are made of
+    bounds : INOUT (n_quantized, lanes), float32 (`quantization.bound_of`)
     """
 
     origin: np.ndarray
