@@ -30,7 +30,7 @@ from numbakmeans._numba.parallel import parallel_for
 class Scratch(NamedTuple):
     """Workspace of a task.
 
-    block : (padded features, LEAF_ROWS), float64, for packed rows
+    block : (padded features, LEAF_ROWS), float64, for packed rows, if any
     hits : (n_points, LEAF_ROWS // GROUP_LANES), int64
     rows : (n_trials, LEAF_ROWS), int64, rows that may get nearer to each candidate
     n_near : (n_trials,), int64, how many there are
@@ -80,16 +80,19 @@ def try_task(task, arena, X, job, quantized, weights, trials):
     """Task. Write the sums of some leaves with each candidate; arguments as in `pick_greedily`."""
     leaves, starts, centers = job.leaves, job.leaves.starts, trials.centers
     n_leaves, n_trials, begin = job.last_leaf - job.first_leaf, len(trials.rows), starts[job.first_leaf]
+    first_leaf = job.first_leaf + task * n_leaves // job.n_tasks
+    last_leaf = job.first_leaf + (task + 1) * n_leaves // job.n_tasks
+    n_lanes = LEAF_ROWS
+    if quantized is not None and last_leaf <= len(quantized.steps):
+        n_lanes = 0  # no leaf is packed
     scratch = Scratch(
-        zeros(arena, (centers.shape[1], LEAF_ROWS), np.float64),
+        zeros(arena, (centers.shape[1], n_lanes), np.float64),
         empty(arena, (len(trials.points), LEAF_ROWS // GROUP_LANES), np.int64),
         empty(arena, (n_trials, LEAF_ROWS), np.int64),
         empty(arena, n_trials, np.int64),
         empty(arena, LEAF_ROWS, np.float64),
         empty(arena, LEAF_ROWS, np.float64),
     )
-    first_leaf = job.first_leaf + task * n_leaves // job.n_tasks
-    last_leaf = job.first_leaf + (task + 1) * n_leaves // job.n_tasks
     for leaf in range(first_leaf, last_leaf):
         start, n_rows, whole = starts[leaf], starts[leaf + 1] - starts[leaf], True
         own = trials.picking.sq_dists[start : start + n_rows]

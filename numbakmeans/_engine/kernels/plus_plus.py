@@ -216,11 +216,13 @@ def lower_task(task, arena, X, job, quantized, weights, last_pick):
     """
     leaves, sq_dists = job.leaves, last_pick.sq_dists
     starts, n_leaves = leaves.starts, job.last_leaf - job.first_leaf
-    center, begin = last_pick.center, starts[job.first_leaf]
-    block = zeros(arena, (len(center), LEAF_ROWS), np.float64)
-    lane_dists = empty(arena, LEAF_ROWS, np.float64)
+    center, begin, n_lanes = last_pick.center, starts[job.first_leaf], LEAF_ROWS
     first_leaf = job.first_leaf + task * n_leaves // job.n_tasks
     last_leaf = job.first_leaf + (task + 1) * n_leaves // job.n_tasks
+    if quantized is not None and not last_pick.first and last_leaf <= len(quantized.steps):
+        n_lanes = 0  # no leaf is packed
+    block = zeros(arena, (len(center), n_lanes), np.float64)
+    lane_dists = empty(arena, LEAF_ROWS, np.float64)
     for leaf in range(first_leaf, last_leaf):
         start, stop = starts[leaf], starts[leaf + 1]
         whole = True

@@ -81,7 +81,8 @@ def complete(
     rows, centers = np.empty(n_trials, np.int64), np.zeros((n_trials, padded(n_features)))
     sums = np.empty((n_trials, len(leaves.depths)))
     work = _plan.pick_work(samples.size) * (1 + n_trials)
-    plan = _plan.sweep(samples.shape, work=work)
+    # Two sweeps for each pick.
+    plan = _plan.sweep(samples.shape, work=work // 2)
     run = PICK_GREEDILY.on(plan.parallel)
     work += 2 * at.COST_PICK_THREADS if plan.parallel else 0
     step = _plan.per_call(work) if samples.X is not None else 1

@@ -31,7 +31,8 @@ def draw_weighted(rng: Any, n_clusters: int, weights: np.ndarray) -> np.ndarray:
     """Draw the indices of the rows, one after the other, each with a probability proportional to its weight.
 
     If fewer rows than needed have a weight above 0 (relative to the sum of weights, in float64), all of these
-    come first, drawn as above, and then some of the others, all equally likely.
+    come first, drawn as above, and then some of the others, all equally likely. How many random numbers that
+    takes depends on the weights, as in NumPy's ``choice``.
     """
     # By a power of two, which changes no share, but keeps the sum from overflowing.
     scaled = np.ldexp(weights, -int(np.frexp(weights.max())[1]))
