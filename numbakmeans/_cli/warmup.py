@@ -146,10 +146,8 @@ def tasks() -> list[Task]:
                 for scored in (True, False):
                     add(nearest, samples, X[:n_clusters], scored=scored)
             weighted = Samples(X, np.linspace(0.0, 1.0, len(X)))
-            for method in ("points", "++", "greedy ++", "parallel ++"):
-                add(seeded, weighted, 12, method)
             # A center that no row is near.
-            start = np.vstack([X[:4], X[:1] + 1e6]).astype(dtype)
+            start = np.vstack([X[:4], np.full((1, X.shape[1]), 1e6, dtype)])
             for algorithm in ALGORITHMS:
                 for rows in (samples, weighted):
                     add(iterate, rows, start, 2, algorithm=algorithm, relocates=True, tol=1e-9)
