@@ -2,7 +2,7 @@
 
 Calls flow one way, and imports only go downward:
 
-_cli         the command line: main (arguments), cluster, info, console; files, plot, warmup
+_cli         the command line: main (arguments), cluster, info, console; files, plot, warmup, warmup_calls
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _nopython    the Python side of calls from nopython code

@@ -22,15 +22,16 @@ settings.load_profile("suite")
 
 
 #: Slow files, which start first where files run in parallel, so that the last one to finish is a short one.
+#: The first one fills the code cache for all others.
 LONG = (
-    "test_settings.py",
-    "test_planted_faults.py",
-    "test_threads_and_forks.py",
     "test_warmup.py",
     "test_installs.py",
+    "test_planted_faults.py",
+    "test_settings.py",
+    "test_doors.py",
+    "test_threads_and_forks.py",
     "test_overloads.py",
     "test_nopython.py",
-    "test_doors.py",
 )
 
 
@@ -55,7 +56,8 @@ def pytest_collection_modifyitems(config, items):
         extra = [item for item in items if selection.is_extra(item)]
         config.hook.pytest_deselected(items=extra)
         items[:] = [item for item in items if not selection.is_extra(item)]
-    items.sort(key=lambda item: item.path.name not in LONG)
+    order = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ the cases are guided by coverage; without it they are random. Exit code 0: nothi
 import argparse
 import gzip
 import io
+import math
 import os
 import random
 import re
@@ -20,6 +21,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 #: The share of the cases that goes to each target.
 SHARES = {"face": 0.6, "files": 0.35, "arguments": 0.05}
@@ -331,15 +333,17 @@ def plant_infinite():
     """Accept an infinite number of clusters."""
     from numbakmeans import _arguments, _scipy
 
-    class Math:
-        isfinite = staticmethod(lambda _value: True)
-
-    _arguments.math = _scipy.math = Math
+    careless = SimpleNamespace(**{**vars(math), "isfinite": lambda _value: True})
+    for module in (_arguments, _scipy):
+        assert module.math is math
+        module.math = careless
 
 
 def plant_reader():
     """Let exceptions that a damaged file raises in its reader reach the caller."""
     from numbakmeans._cli import files as _files
+
+    assert callable(_files._reading)
 
     @contextmanager
     def reading(_path):
@@ -350,9 +354,10 @@ def plant_reader():
 
 def plant_padding():
     """Do not pad centers to the features that kernels add at once, so that they read past the end."""
-    from numbakmeans._engine import fit as _fit
+    from numbakmeans._engine import distances as _distances
 
-    _fit.padded = lambda n_features: n_features
+    assert _distances.padded(1) > 1
+    _distances.padded = lambda n_features: n_features
 
 
 FAULTS = {

@@ -11,14 +11,14 @@ EXTRA = {
         (p["layer"], p["threads"]) not in {("omp", 1), ("omp", 3), ("workqueue", 2), ("tbb", 8)}
     ),
     ("test_settings.py", "test_every_other_target_gives_the_same_bits"): lambda p: (
-        (p["target"], p["threads"]) not in {("512-bit vectors", 8), ("AVX2", 2), ("SSE, not fused", 3)}
+        (p["target"], p["threads"]) not in {("512-bit vectors", 8), ("SSE, not fused", 3)}
     ),
     ("test_threads_and_forks.py", "test_a_situation_is_survived"): lambda p: p["layer"] != "omp",
     ("test_threads_and_forks.py", "test_a_situation_is_not_survived_without_its_guard"): lambda p: (
         p["layer"] != "omp"
     ),
     ("test_doors.py", "test_a_users_cached_function_runs_in_any_state_of_our_cache"): lambda p: (
-        p["state"] not in ("off", "damaged")
+        p["state"] != "off"
     ),
     ("test_doors.py", "test_a_users_cached_function_runs_in_a_process_that_has_not_imported_us"): lambda p: (
         p["layer"] != "omp"
@@ -28,17 +28,28 @@ EXTRA = {
     ("test_planted_faults.py", "test_a_fault_fails_the_test_made_for_it"): lambda p: (
         p["fault"]
         in {
+            "bounds not widened for rounding",
+            "a weight ignored in the sums of blocks",
             "a weight ignored in the inertia",
             "the rounding of weighted rows ignored",
             "the last row of a cluster relocated",
             "stale labels of blocks after a relocation",
         }
     ),
-    ("test_greedy.py", "test_a_fault_is_found"): lambda p: (
-        p["fault"] not in {"a weight ignored", "the potential of the last candidate ignored"}
+    ("test_planted_faults.py", "test_a_call_that_nests_parallel_regions_dies"): lambda p: True,
+    ("test_memory.py", "test_a_call_takes_no_more_memory_than_allowed"): lambda p: (
+        p["given"] in {"wide, C float32", "wide, C int8", "wide, F float64", "flat, F float64"}
     ),
+    ("test_architecture.py", "test_an_algorithm_that_is_added_by_the_page_gives_the_oracles_bits"): (
+        lambda p: p["dtype"].__name__ == "float64"
+    ),
+    ("test_certify.py", "test_scores_are_within_their_bound"): lambda p: p["n_features"] in (1, 7),
+    ("test_seeding.py", "test_a_fault_in_the_quantization_is_found"): lambda p: (
+        p["change"] != (" + error", "")
+    ),
+    ("test_greedy.py", "test_a_fault_is_found"): lambda p: p["fault"] != "a weight ignored",
     ("test_greedy.py", "test_edge_cases"): lambda p: (
-        p["threads"] == 1 or (p["quantized"] == "quantized") != (p["dtype"].__name__ == "float32")
+        p["threads"] != 3 or (p["quantized"] == "quantized") != (p["dtype"].__name__ == "float32")
     ),
     # One thread in float64, several in float32.
     ("test_algorithms.py", "test_edge_cases_give_the_oracles_bits"): lambda p: (
@@ -46,8 +57,9 @@ EXTRA = {
     ),
     ("test_greedy.py", "test_slabs"): lambda p: p["dtype"].__name__ == "float64",
     ("test_weights.py", "test_edge_cases"): lambda p: p["dtype"].__name__ == "float32",
+    ("test_weights.py", "test_every_algorithm_weighs_rows"): lambda p: p["dtype"].__name__ == "float32",
     ("test_relocation.py", "test_every_algorithm_relocates_alike"): lambda p: (
-        p["dtype"].__name__ == "float32"
+        p["dtype"].__name__ == "float32" or not p["weighted"]
     ),
     ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"): lambda p: True,
 }
@@ -91,13 +103,12 @@ QUICK_CASES = {
 
 
 def first_faults():
-    """Return the first fault of each file that faults are planted in, and of each algorithm and dtype."""
+    """Return the first fault of each algorithm and dtype."""
     from test_planted_faults import FAULTS
 
     first = {}
-    for fault, (file, _, _, *way) in FAULTS.items():
-        first.setdefault(file, fault)
-        first.setdefault(tuple(way), fault)
+    for fault, (*_, algorithm, dtype) in FAULTS.items():
+        first.setdefault((algorithm, dtype), fault)
     return set(first.values())
 
 

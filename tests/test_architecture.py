@@ -22,7 +22,6 @@ LONG_MODULES = {"_scipy.py": "the docstrings of SciPy's functions, with examples
 LONG = {
     "_parser": "every option of the command line, one after the other",
     "score_lanes": "a register tile is emitted as a whole",
-    "near_lanes": "a loop over vectors is emitted as a whole",
     "_kmeans2": "what differs with the types of one call's arguments: closures that share them",
 }
 
@@ -63,6 +62,27 @@ def test_nothing_is_too_large(path):
 def test_every_exception_is_needed():
     lengths = {node.name: n for path in MODULES for node, n in functions_of(path.read_text())}
     assert all(lengths.get(name, 0) > MOST_LINES_OF_A_FUNCTION for name in LONG)
+
+
+def powers_in(source):
+    """Return the powers in functions whose exponent is not a literal."""
+    nodes = [node for function, _ in functions_of(source) for node in ast.walk(function)]
+    powers = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)]
+    return {
+        ast.unparse(node)
+        for node in powers
+        if not isinstance(getattr(node.right, "operand", node.right), ast.Constant)
+    }
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("_engine/kernels/*.py")), ids=lambda path: path.name)
+def test_no_kernel_computes_a_power(path):
+    # For a negative exponent that is not a literal Numba takes the inverse of the power, and 2.0**-1074 is 0.
+    assert powers_in(path.read_text()) == set()
+
+
+def test_a_computed_power_is_noticed():
+    assert powers_in("def f(n):\n    return 2.0**-3 + 2.0**n + 2.0**-n") == {"2.0 ** n", "2.0 ** (-n)"}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ OK, UNAVAILABLE = 0, 5
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """Return a folder with the user's module, and the code that Numba and we have cached for it."""
+    """Return a folder with the user's module, and the code that Numba has cached for it."""
     folder = tmp_path_factory.mktemp("doors")
     (folder / "users.py").write_text(doors_program.USERS)
     assert run(folder, "omp", "called", USERS_COMPILES="1")["loaded"] == [0] * 5
@@ -33,10 +33,9 @@ def users(compiled, tmp_path):
 
 def run(folder, layer, name, first="", fails=False, **more):
     """Return what one of the programs prints; first : a folder to import from before all others."""
-    environment = under(layer, **more)
+    environment = under(layer, folder / "numba", **more)
     paths = [first, str(folder), environment["PYTHONPATH"]]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
     environment.setdefault("NUMBA_NUM_THREADS", "8")
     result = subprocess.run(
         program("doors_program", name),
@@ -136,16 +135,12 @@ def test_an_error_says_that_the_package_has_gone(compiled):
         assert found[name].startswith("RuntimeError: numbakmeans, which this function was compiled with")
 
 
-def test_an_interrupt_is_raised_while_a_kernel_is_compiled(compiled):
-    interrupted = run(
-        compiled, "omp", "interrupted_compiling", NUMBAKMEANS_CACHE_DIR="off", USERS_INTERRUPT="1"
-    )
+def test_an_interrupt_is_raised_while_a_kernel_is_compiled(compiled, tmp_path):
+    where = {"NUMBAKMEANS_CACHE_DIR": str(tmp_path)}
+    interrupted = run(compiled, "omp", "interrupted_compiling", USERS_INTERRUPT="1", **where)
     assert interrupted == [["interrupted"] * 2, True]
     # The control: without one.
-    assert run(compiled, "omp", "interrupted_compiling", NUMBAKMEANS_CACHE_DIR="off") == [
-        ["returned"] * 2,
-        True,
-    ]
+    assert run(compiled, "omp", "interrupted_compiling", **where) == [["returned"] * 2, True]
 
 
 def test_an_interrupt_is_raised_while_python_runs_the_passes(tmp_path):

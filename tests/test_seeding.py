@@ -235,10 +235,12 @@ def test_a_pick_out_of_reach_is_compared_with_every_row():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_features", [1, 2, 16, 200])
 def test_picks_are_scipys(dtype, n_features, quantized):
-    inside = pytest.importorskip("scipys").inside
+    pytest.importorskip("scipy")
+    from support.scipy_internals import private
+
     for number in range(8):
         X, _, _ = quantized_case(number, 3000, n_features, dtype)
-        right = inside._kpp(X, 30, np.random.default_rng(number), np)
+        right = private._kpp(X, 30, np.random.default_rng(number), np)
         assert seed(Samples(X), 30, "++", np.random.default_rng(number)).tobytes() == right.tobytes()
 
 

@@ -1,7 +1,7 @@
 """Compile everything that the package can need, so that no later call has to.
 
-Small calls reach every kernel, for each combination of argument kinds. What is compiled does not depend on
-the number of threads of the machine at hand: the loop that uses them is a function of its own.
+Small calls reach every kernel (`warmup_calls`). What is compiled does not depend on the number of threads of
+the machine at hand: the loop that uses them is a function of its own.
 
 Several processes share the calls, as compiling is work for one core. They are started anew, not forked. Each
 asks this one which call to make, and whether to compile a function: what one compiles just now, another
@@ -21,22 +21,14 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 #: Processes at most, unless more are asked for: each takes half a gigabyte, and compiles some parts anew.
 MOST_JOBS = 8
 #: Seconds that processes get to end, once they are told to.
 ENDING = 5.0
-
-
-class Task(NamedTuple):
-    """A call; those of one group share parts, and compile faster one after the other in one process."""
-
-    group: str
-    call: Callable[[], object]
 
 
 class Report(NamedTuple):
@@ -60,113 +52,6 @@ class Busy(BaseException):
     """Another process is compiling the same function."""
 
 
-# --- What to call
-
-
-@contextmanager
-def _planned(**changes: Any) -> Iterator[None]:
-    """Let the plan decide otherwise for a while."""
-    from numbakmeans._engine import plan, thresholds
-
-    homes = {name: vars(thresholds if name.isupper() else plan) for name in changes}
-    before = {name: homes[name][name] for name in changes}
-    try:
-        for name, value in changes.items():
-            homes[name][name] = value
-        yield
-    finally:
-        for name, value in before.items():
-            homes[name][name] = value
-
-
-#: What makes the pass with bounds keep projections of rows, score some centers for all rows, or neither.
-BOUNDED: tuple[dict[str, Any], ...] = (
-    {"MIN_PROJECTION_STEPS": 0, "MAX_PROJECTION_TRIAL": float("inf"), "projection_cost": lambda *_: 0.0},
-    {
-        "MIN_PROJECTION_PANELS": 2**31,
-        "fast_tried": lambda *_: True,
-        "fast_sizes": lambda moved: [len(moved) // 3],
-        "bounds_cost": lambda size, *_: -float(size),
-    },
-    {"MIN_PROJECTION_PANELS": 2**31, "fast_tried": lambda *_: False},
-)
-
-
-def tasks() -> list[Task]:
-    """Return calls that together compile every function, the longest first."""
-    import numpy as np
-
-    from numbakmeans._batch import kmeans2_batch
-    from numbakmeans._engine import thresholds as at
-    from numbakmeans._engine.algorithms import ALGORITHMS
-    from numbakmeans._engine.assignment import nearest
-    from numbakmeans._engine.distances import distances
-    from numbakmeans._engine.fit import fit, iterate, seed
-    from numbakmeans._engine.samples import Samples
-    from numbakmeans._engine.seeding import SEEDINGS
-    from numbakmeans._numba.doors import DOORS, LAYOUT, resolve
-    from numbakmeans._numba.drivers import threaded
-    from numbakmeans._scipy import kmeans, vq, whiten
-
-    rng = np.random.default_rng(0)
-    # On both sides of what few values are, and of what quantized rows pay for; in few directions, for
-    # projections.
-    small, large = rng.normal(size=(80, 16)), rng.normal(size=(at.MAX_SMALL_VALUES // 8 + 1, 8))
-    flat = large[:600] @ large[:8, :8].repeat(8, axis=1)
-    found: list[Task] = []
-
-    def bounded(samples: Samples, changes: dict[str, Any]) -> None:
-        with _planned(**changes):
-            iterate(samples, samples.rows(slice(200)), 4, algorithm="yinyang")
-
-    def seeded(samples: Samples, n_clusters: int, method: str) -> None:
-        seed(samples, n_clusters, method, np.random.default_rng(0))
-        if method != "random":
-            weighted = Samples(samples.array, np.ones(len(samples)))
-            seed(weighted, n_clusters, method, np.random.default_rng(0))
-
-    for dtype in (np.float64, np.float32):
-        group = np.dtype(dtype).name
-
-        def add(call: Callable[..., object], *arguments: Any, group: str = group, **options: Any) -> None:
-            found.append(Task(group, partial(call, *arguments, **options)))
-
-        for weights in (None, np.linspace(0.0, 1.0, len(flat))):
-            for changes in BOUNDED:
-                add(bounded, Samples(flat.astype(dtype), weights), changes)
-        for X in (small.astype(dtype), small[:, :2].astype(dtype), large.astype(dtype)):
-            samples = Samples(X)
-            for n_clusters in (2, 64):
-                for method in SEEDINGS:
-                    add(seeded, samples, n_clusters, method)
-                for algorithm in ALGORITHMS:
-                    # All passes in one call, and one by one.
-                    for progress in (None, lambda *_: None):
-                        add(iterate, samples, X[:n_clusters], 2, algorithm=algorithm, progress=progress)
-                for scored in (True, False):
-                    add(nearest, samples, X[:n_clusters], scored=scored)
-            weighted = Samples(X, np.linspace(0.0, 1.0, len(X)))
-            # A center that no row is near.
-            start = np.vstack([X[:4], np.full((1, X.shape[1]), 1e6, dtype)])
-            for algorithm in ALGORITHMS:
-                for rows in (samples, weighted):
-                    add(iterate, rows, start, 2, algorithm=algorithm, relocates=True, tol=1e-9)
-            add(fit, X, X[:2], max_iter=2, sample_weight=weighted.weights, tol=1e-4)
-            for centers in (X[:2].astype(np.float32), X[:2].astype(np.float64)):
-                add(distances, samples, centers)
-            add(fit, X, X[:2], max_iter=2)
-            add(kmeans, X, X[:2])
-            add(vq, X, X[:2])
-            add(whiten, X)
-        stack = small[None].astype(dtype)
-        add(kmeans2_batch, stack, stack[:, :2], 2)
-        add(kmeans2_batch, stack, stack[:, :2], 2, sample_weight=np.ones((1, len(small))))
-        for minit in ("++", "points"):
-            add(kmeans2_batch, stack, 2, 1, minit=minit, rng=0)
-    found += [Task("doors", partial(resolve, LAYOUT, name)) for name, door in DOORS.items() if door.kinds]
-    return [*found, Task("threads", threaded)]
-
-
 # --- A process that compiles
 
 
@@ -178,6 +63,7 @@ def work() -> None:
     os.dup2(2, 1)  # what anybody prints must not come between
     orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
+    from numbakmeans._cli.warmup_calls import tasks
     from numbakmeans._numba import cache
 
     def listen() -> None:

@@ -10,8 +10,9 @@ from numbakmeans._engine.thresholds import (
 GROUP = 4
 #: Number of features up to which the error bound of scores is proved (`kernels.certify`).
 MAX_FEATURES = 1 << 19
-#: The smallest exponent of a bit of a float64.
+#: The smallest exponent of a bit of a float64, and that bit. (Numba evaluates 2.0**LOWEST to 0.)
 LOWEST = -1074
+LEAST = 2.0**LOWEST
 #: Width of a bin in bits, and where bins end: at 2**(BIN_END + m * BIN_BITS). The bins are the same for any
 #: data, so that accumulators line up. Chosen so that ordinary data needs few: photo pixels one, normally
 #: distributed float64 values two.

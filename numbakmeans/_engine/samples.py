@@ -18,6 +18,7 @@ from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.bins import (
     GROUP,
     HUGE,
+    LEAST,
     LIMIT,
     LOWEST,
     MANY_ROWS,
@@ -246,7 +247,7 @@ class Samples:
             return self.measured[2]
         largest, finest = self._products
         ends = np.empty(len(largest), np.int64)
-        n_parts = COUNT_PARTS(largest, np.maximum(finest, 2.0**LOWEST), self.many, ends)
+        n_parts = COUNT_PARTS(largest, np.maximum(finest, LEAST), self.many, ends)
         return Ranges(ends, n_parts, self.measured[2].finite)
 
     @computed_once

@@ -24,7 +24,7 @@ from numbakmeans._engine.fit import seed
 from numbakmeans._engine.samples import Samples
 
 N_CLUSTERS, MANY = 32, 512
-SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5), "few features": (2_000_000, 4)}
+SHAPES = {"wide": (200_000, 512), "flat": (2_000_000, 5), "few features": (2_000_000, 3)}
 #: Calls that keep no data for pruning.
 PLAIN = ("random", "vq", "whiten")
 CALLS = {

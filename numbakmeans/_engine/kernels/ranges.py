@@ -168,7 +168,7 @@ def product_ranges(X, weights, arena):
     most, least, summable = largest[n_features], finest[n_features], finite
     for f in range(n_features):
         summable &= largest[f] < bins.LIMIT and finest[f] * least > 0.0
-        largest[f], finest[f] = largest[f] * most, maximum(finest[f] * least, 2.0**bins.LOWEST)
+        largest[f], finest[f] = largest[f] * most, maximum(finest[f] * least, bins.LEAST)
     return Ranges(ends, count_parts(largest, finest, False, ends), finite), summable
 
 
