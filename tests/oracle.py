@@ -30,13 +30,21 @@ def round_fraction(value, dtype):
     if value == 0:
         return dtype(0.0)
     digits, lowest = (24, -149) if dtype is np.float32 else (53, -1074)
-    size = abs(value)
-    top = size.numerator.bit_length() - size.denominator.bit_length()
-    top -= size < Fraction(2) ** top
-    ulp = Fraction(2) ** max(top - digits + 1, lowest)
-    rounded = round(size / ulp) * ulp  # round() of a Fraction takes ties to even
-    biggest = Fraction(float(np.finfo(dtype).max))
-    return dtype(np.copysign(np.inf if rounded > biggest else float(rounded), float(np.sign(value))))
+    above, below = abs(value.numerator), value.denominator
+    top = above.bit_length() - below.bit_length()
+    top -= above << max(-top, 0) < below << max(top, 0)
+    unit = max(top - digits + 1, lowest)
+    divisor = below << max(unit, 0)
+    down, rest = divmod(above << max(-unit, 0), divisor)
+    rounded = down + (2 * rest > divisor or (2 * rest == divisor and down % 2 == 1))
+    size = math.inf if rounded << max(unit, 0) > int(np.finfo(dtype).max) else math.ldexp(rounded, unit)
+    return dtype(-size if value < 0 else size)
+
+
+def whole(value):
+    """Return a finite float as a whole number of the smallest float64, 2**-1074."""
+    numerator, denominator = float(value).as_integer_ratio()
+    return numerator << 1075 - denominator.bit_length()
 
 
 def exact_mean(values, dtype, divisor=None, weights=None):
@@ -46,15 +54,15 @@ def exact_mean(values, dtype, divisor=None, weights=None):
     """
     values = [float(v) for v in values]
     if weights is not None:
-        weights = [Fraction(float(w)) for w in weights]
-        total = sum(w * Fraction(v) for w, v in zip(weights, values, strict=True))
-        return round_fraction(total / (divisor or sum(weights)), dtype)
+        weights = [whole(w) for w in weights]
+        total = sum(w * whole(v) for w, v in zip(weights, values, strict=True))
+        return round_fraction(Fraction(total, divisor << 2148 if divisor else sum(weights) << 1074), dtype)
     special = {v for v in values if not np.isfinite(v)}
     if any(np.isnan(v) for v in special) or len(special) == 2:
         return dtype(np.nan)
     if special:
         return dtype(special.pop())
-    return round_fraction(sum(map(Fraction, values)) / (divisor or len(values)), dtype)
+    return round_fraction(Fraction(sum(map(whole, values)), (divisor or len(values)) << 1074), dtype)
 
 
 def update(X, labels, centers, weights=None):
@@ -75,16 +83,45 @@ def inertia(X, centers, labels, weights=None):
     return exact_mean(D, np.float64, 1, np.ones(len(X)) if weights is None else weights)
 
 
-def relocate(X, labels, centers, weights=None):
+def unit(x):
+    """Return a vector divided by its length, each value rounded once to its dtype; a zero vector stays."""
+    # Quotients to 80 bits, where a truncated remainder counts as a half.
+    values = [whole(v) for v in x]
+    square, rounded = sum(v * v for v in values), []
+    for v in values:
+        shift = max(80 + square.bit_length() // 2 - v.bit_length(), 0)
+        scaled = v * v << 2 * shift
+        down = math.isqrt(scaled // square) if v else 0
+        size = Fraction(2 * down + (down * down * square != scaled), 2 << shift)
+        rounded.append(round_fraction(-size if v < 0 else size, x.dtype.type))
+    return np.array(rounded, x.dtype)
+
+
+def constrain(centers, before, fixed, to_units):
+    """Return centers with unit lengths, if asked for, and with those in the mask as they were before.
+
+    A zero vector, which has no direction, stays as it was before.
+    """
+    new = centers.copy()
+    if to_units:
+        new = np.array([unit(c) if c.any() else b for c, b in zip(new, before, strict=True)], centers.dtype)
+    if fixed is not None:
+        new[fixed] = before[fixed]
+    return new
+
+
+def relocate(X, labels, centers, weights=None, fixed=None):
     """Return labels after each empty cluster, in ascending order, has taken the row that costs most.
 
     That is the row with the largest weight times D (rounded once; the first of equal ones) above 0, among
-    those that are not the only row of weight above 0 in their cluster; each row moves at most once.
+    those that are not the only row of weight above 0 in their cluster; each row moves at most once. Clusters
+    of fixed centers stay empty.
     """
     weights = np.ones(len(X)) if weights is None else weights
     counted, labels = weights > 0, labels.copy()
     costs = weights * sq_dists(X, centers)[np.arange(len(X)), labels]
-    for j in sorted(set(range(len(centers))) - set(labels[counted].tolist())):
+    stay = set() if fixed is None else set(np.flatnonzero(fixed).tolist())
+    for j in sorted(set(range(len(centers))) - set(labels[counted].tolist()) - stay):
         company = np.bincount(labels[counted], minlength=len(centers))[labels] > 1
         left = np.where(company, costs, 0.0)
         i = int(left.argmax())
@@ -93,8 +130,10 @@ def relocate(X, labels, centers, weights=None):
     return labels
 
 
-def lloyd(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
+def lloyd(X, centers, max_iter, weights=None, relocates=False, tol=0.0, fixed=None, to_units=False):
     """Run passes to the fixed point, or until the squared shifts of the centers sum up to at most tol.
+
+    fixed, to_units : as in `constrain`
 
     Return centers, labels of the last pass, the number of passes, whether they converged, and whether they
     ended at a fixed point.
@@ -106,9 +145,9 @@ def lloyd(X, centers, max_iter, weights=None, relocates=False, tol=0.0):
         labels, _ = assign(X, centers)
         moved = (labels != previous).any()
         if relocates:
-            relocated = relocate(X, labels, centers, weights)
+            relocated = relocate(X, labels, centers, weights, fixed)
             moved, labels = moved or (relocated != labels).any(), relocated
-        centers = update(X, labels, centers, weights)
+        centers = constrain(update(X, labels, centers, weights), before, fixed, to_units)
         shift = 0.0
         for new, old in zip(centers.ravel().tolist(), before.ravel().tolist(), strict=True):
             shift += (new - old) * (new - old)

@@ -279,9 +279,7 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
     copy_with(tmp_path, f"_engine/simd/{file}", old, more)
     test = f"{TESTS / 'test_simd.py'}::{test}"
-    result = run(
-        tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:faulthandler", test
-    )
+    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
 
 

@@ -1,4 +1,4 @@
-"""Exact means in Python integers, for those that kernels leave undecided (`kernels.means`)."""
+"""Exact results in Python integers, for those that kernels leave undecided: means, and unit vectors."""
 
 from __future__ import annotations
 
@@ -49,6 +49,23 @@ def _mean(values: np.ndarray, weights: np.ndarray | None, single: bool) -> float
     own = _as_integers(weights)
     total = sum(value * weight for value, weight in zip(whole, own, strict=True))
     return quotient(total, sum(own) << -_LOWEST, single)
+
+
+def unit_vector(x: np.ndarray) -> np.ndarray:
+    """Return a finite vector divided by its Euclidean length, each value rounded once to the dtype of x."""
+    whole, precision = _as_integers(x.astype(np.float64)), 64
+    square = sum(value * value for value in whole)
+    # One more bit, set if a root is not exact, tells what is halfway between two values from the rest.
+    unit = np.zeros(len(x))
+    for f, value in enumerate(whole):
+        if value:
+            shift = max(square.bit_length() // 2 - value.bit_length() + precision, 0)
+            scaled = (value * value << 2 * shift) // square
+            root = math.isqrt(scaled)
+            inexact = root * root * square != value * value << 2 * shift
+            size = quotient(2 * root + inexact, 1 << shift + 1, x.dtype == np.float32)
+            unit[f] = -size if value < 0 else size
+    return unit.astype(x.dtype)
 
 
 def recompute_means_of_rows(

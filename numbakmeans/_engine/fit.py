@@ -14,6 +14,13 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._engine.algorithms.base import Progress, Rules
 from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.constraints import (
+    METRICS,
+    Constraints,
+    as_fixed,
+    unit_centers,
+    with_unit_rows,
+)
 from numbakmeans._engine.distances import inertia_of, pad_centers
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
@@ -99,6 +106,7 @@ def iterate(
     stop_on_empty: bool = False,
     relocates: bool = False,
     tol: float = 0.0,
+    constraints: Constraints | None = None,
     progress: Progress = None,
     algorithm: str | None = None,
 ) -> Passes:
@@ -107,7 +115,7 @@ def iterate(
     Parameters
     ----------
     centers : (n_clusters, n_features), any float dtype; converted to float64 without rounding
-    stop_on_empty, relocates, tol : as in `algorithms.base.Rules`
+    stop_on_empty, relocates, tol, constraints : as in `algorithms.base.Rules`
     progress : called after each pass with its number and the number of rows that moved
     algorithm : a key of `ALGORITHMS`, all of which give the same bits; the plan chooses if None
     """
@@ -123,7 +131,7 @@ def iterate(
     if unfit or not samples.summable or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
-    rules = Rules(max_iter, stop_on_empty, relocates, tol)
+    rules = Rules(max_iter, stop_on_empty, relocates, tol, constraints)
     run = chosen(samples, plan, transform).run_all(wide, labels, rules, progress)
     return Passes(wide, labels, *run)
 
@@ -136,6 +144,8 @@ def fit(
     tol: float = 0.0,
     sample_weight: Any = None,
     empty_clusters: str = "keep",
+    metric: str = "euclidean",
+    fixed: Any = None,
     check_finite: bool = True,
     progress: Progress = None,
 ) -> FitResult:
@@ -159,9 +169,16 @@ def fit(
         Whether a cluster without rows keeps its center, or takes the row that costs most where it is, as
         scikit-learn does: that with the largest weighted squared distance to its center, among rows that are
         not alone in their cluster.
+    metric : {'euclidean', 'cosine'}
+        With 'cosine', this is spherical k-means [1]_: rows and starting centers are divided by their lengths,
+        and so is each mean, all rounded once (a mean of zero leaves the center where it is). The inertia is
+        the sum of the squared distances between these, which is twice that of ``1 - cos`` but for rounding.
+    fixed : array_like of int or bool, optional
+        The starting centers that stay: their indices, or a mask (n_clusters,). They are rounded to the dtype
+        of the result; their clusters take no rows where empty clusters do.
     check_finite : bool
         Whether to reject NaN and infinities. Without the check a NaN distance counts as +inf. Data with
-        weights is always checked.
+        weights, or for 'cosine', is always checked.
     progress : callable, optional
         Called after each pass with its number, from 1, and the number of rows that changed their label. An
         exception from it ends the fit and propagates to the caller.
@@ -174,11 +191,17 @@ def fit(
     Raises
     ------
     TypeError
-        `X` or `centers` does not hold real numbers, `max_iter` is not an integer, or `progress` is not
-        callable.
+        `X` or `centers` does not hold real numbers, `fixed` neither indices nor bools, `max_iter` is not an
+        integer, or `progress` is not callable.
     ValueError
         An array has a wrong shape, is empty, or holds NaN, infinities or missing values; a weight is
-        negative, or all are zero; `max_iter` is below 1, `tol` negative, or `empty_clusters` unknown.
+        negative, or all are zero; `max_iter` is below 1, `tol` negative, `empty_clusters` or `metric`
+        unknown, or an index in `fixed` out of range. With 'cosine': a row or center is zero.
+
+    References
+    ----------
+    .. [1] I. S. Dhillon, D. S. Modha, "Concept decompositions for large sparse text data using clustering",
+       Machine Learning 42, 2001, doi 10.1023/A:1007612920971.
 
     Examples
     --------
@@ -191,6 +214,57 @@ def fit(
     >>> result.n_iter, result.converged, result.n_empty
     (3, True, 0)
     """
+    passes_at_most = _as_passes(max_iter)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {progress!r}")
+    if not tol >= 0:
+        raise ValueError(f"tol must not be negative, got {tol!r}")
+    for name, value, known in (
+        ("empty_clusters", empty_clusters, EMPTY_CLUSTERS),
+        ("metric", metric, METRICS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {known}, got {value!r}")
+    rows, start = _as_rows_and_centers(X, centers)
+    mask = None if fixed is None else as_fixed(fixed, len(start))
+    weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
+    samples, unit = Samples(rows, weights), metric == "cosine"
+    if check_finite or weights is not None or unit:
+        for name, given, array in (("X", X, samples), ("centers", centers, Samples(start))):
+            if not array.finite:
+                raise ValueError(
+                    f"{name} must not contain infs or NaNs, but has {array.first_not_finite(given)}"
+                )
+    if unit:
+        samples, start = with_unit_rows(samples, "X"), unit_centers(start, "centers")
+    constraints = Constraints(mask, unit) if unit or mask is not None else None
+    relocates, limit = empty_clusters == "relocate", tol and tol * mean_variance(samples)
+    options: dict[str, Any] = {
+        "relocates": relocates,
+        "tol": limit,
+        "constraints": constraints,
+        "progress": progress,
+    }
+    passes = iterate(samples, start, passes_at_most, **options)
+    if passes.converged and not passes.settled:
+        labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
+        passes = passes._replace(labels=labels)
+    return as_result(samples, passes)
+
+
+def _as_passes(max_iter: Any) -> int:
+    """Return a number of passes."""
+    try:
+        n_passes = operator.index(max_iter)
+    except TypeError:
+        raise TypeError(f"max_iter must be an integer, got {max_iter!r}") from None
+    if n_passes < 1:
+        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
+    return n_passes
+
+
+def _as_rows_and_centers(X: Any, centers: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and starting centers as arrays that match."""
     rows, start = as_real(X, "X"), as_working(centers, "centers")
     for name, array in (("X", rows), ("centers", start)):
         if array.ndim != 2 or array.size == 0:
@@ -199,32 +273,7 @@ def fit(
         raise ValueError(f"centers has {start.shape[1]} features, but X has {rows.shape[1]}")
     if len(rows) >= MAX_SAMPLES:
         raise ValueError(f"X has {len(rows)} rows; fewer than {MAX_SAMPLES} are supported")
-    try:
-        passes_at_most = operator.index(max_iter)
-    except TypeError:
-        raise TypeError(f"max_iter must be an integer, got {max_iter!r}") from None
-    if passes_at_most < 1:
-        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable, got {progress!r}")
-    if not tol >= 0:
-        raise ValueError(f"tol must not be negative, got {tol!r}")
-    if empty_clusters not in EMPTY_CLUSTERS:
-        raise ValueError(f"empty_clusters must be one of {EMPTY_CLUSTERS}, got {empty_clusters!r}")
-    weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
-    samples = Samples(rows, weights)
-    if check_finite or weights is not None:
-        if not samples.finite:
-            raise ValueError(f"X must not contain infs or NaNs, but has {samples.first_not_finite(X)}")
-        if not np.isfinite(start).all():
-            where = Samples(start).first_not_finite(centers)
-            raise ValueError(f"centers must not contain infs or NaNs, but has {where}")
-    relocates, limit = empty_clusters == "relocate", tol and tol * mean_variance(samples)
-    passes = iterate(samples, start, passes_at_most, relocates=relocates, tol=limit, progress=progress)
-    if passes.converged and not passes.settled:
-        labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
-        passes = passes._replace(labels=labels)
-    return as_result(samples, passes)
+    return rows, start
 
 
 def as_result(samples: Samples, passes: Passes) -> FitResult:

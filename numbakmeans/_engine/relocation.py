@@ -18,14 +18,19 @@ from numbakmeans._engine.samples import Samples
 
 
 def relocations(
-    samples: Samples, centers: np.ndarray, labels: np.ndarray, sizes: np.ndarray
+    samples: Samples,
+    centers: np.ndarray,
+    labels: np.ndarray,
+    sizes: np.ndarray,
+    fixed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows that move to empty clusters, and these clusters.
 
     centers : (n_clusters, padded features), which the rows were assigned to; labels : of all rows
     sizes : (n_clusters,), rows of weight above 0 in each cluster
+    fixed : (n_clusters,), bool, the clusters that stay empty; None if none does
     """
-    empty = np.flatnonzero(sizes == 0)
+    empty = np.flatnonzero(sizes == 0 if fixed is None else (sizes == 0) & ~fixed)
     with np.errstate(over="ignore", invalid="ignore"):
         costs = label_sq_dists(samples, centers, labels)
         if samples.weights is not None:

@@ -31,7 +31,7 @@ from numbakmeans._engine.bins import (
 from numbakmeans._engine.containers import REAL, column_of, working
 from numbakmeans._engine.containers import as_real as _as_real
 from numbakmeans._engine.exact import recompute_means, weighted_means
-from numbakmeans._engine.sparse_rows import SparseRows
+from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
 from numbakmeans._numba.drivers import Driver
@@ -76,7 +76,7 @@ def as_real(value: Any, name: str) -> np.ndarray:
     return _as_real(value, name)
 
 
-def working_dtype(array: np.ndarray | SparseRows) -> np.dtype:
+def working_dtype(array: np.ndarray | RowSource) -> np.dtype:
     """Return float32 for float16 and float32, float64 for all other real numbers."""
     return working(array.dtype)
 
@@ -112,8 +112,8 @@ class Samples:
 
     Parameters
     ----------
-    array : (n_samples, n_features), any real numbers in any layout, at least one element; sparse ones as
-        `SparseRows`
+    array : (n_samples, n_features), any real numbers in any layout, at least one element; or a
+        `RowSource`
     weights : (n_samples,), float64, finite, at least 0, some above; None if all rows count alike
 
     Attributes
@@ -124,7 +124,7 @@ class Samples:
     memory : the working memory that is left for algorithms (`_plan.Memory`)
     """
 
-    def __init__(self, array: np.ndarray | SparseRows, weights: np.ndarray | None = None) -> None:
+    def __init__(self, array: np.ndarray | RowSource, weights: np.ndarray | None = None) -> None:
         self.array: Any = array
         self.shape, self.size, self.weights = array.shape, array.size, weights
         self.dtype = working_dtype(array)
@@ -152,7 +152,7 @@ class Samples:
         for part in parts:
             count = len(range(*part.indices(len(self))))
             target = self._buffer[filled : filled + count]
-            if isinstance(self.array, SparseRows):
+            if isinstance(self.array, RowSource):
                 self.array.write(part, target)
             else:
                 np.copyto(target, self.array[part])
@@ -279,22 +279,23 @@ class Samples:
     def transform(self, wide: np.ndarray) -> Transform:
         """Return the transform for starting centers (n_clusters, padded features).
 
-        It also suits all later centers, which are no further out.
+        It also suits all later centers, which are no further out, or within the reach of the rows' source.
         """
         n_features = self.shape[1]
         origin = np.zeros(n_features)
         if not self.finite or n_features > MAX_FEATURES:
             return Transform(origin, 0.0, False)
+        largest = np.maximum(self.measured[0], getattr(self.array, "reach", 0.0))
         with np.errstate(over="ignore", invalid="ignore"):
             # Rounded to the working dtype: subtracting it rounds once.
             centers = wide[:, :n_features]
             origin = centers.mean(0).astype(self.dtype).astype(np.float64)
             around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
         if around_zero <= at.MAX_IDENTITY_RATIO * around_origin:
-            scale = scale_for(self.measured[0], wide, n_features, np.zeros(n_features))
+            scale = scale_for(largest, wide, n_features, np.zeros(n_features))
             if 2.0**-16 <= scale <= 2.0**16:
                 return Transform(np.zeros(n_features), 1.0, True)
-        return Transform(origin, scale_for(self.measured[0], wide, n_features, origin), False)
+        return Transform(origin, scale_for(largest, wide, n_features, origin), False)
 
     def tables(self, n_clusters: int, n_tasks: int) -> Sums:
         """Return zeroed exact sums; padding keeps the tasks on separate cache lines."""

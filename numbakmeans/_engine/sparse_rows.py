@@ -5,16 +5,16 @@ SciPy is not imported: the matrix brings its own methods.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from numbakmeans._engine.containers import KINDS, REAL
+from numbakmeans._engine.row_source import RowSource
 
 
-class SparseRows:
-    """A sparse matrix with as much of an array's interface as `Samples` needs.
+class SparseRows(RowSource):
+    """The rows of a sparse matrix.
 
     Its values are those of ``matrix.toarray()``, also with stored zeros, with duplicates, and with indices in
     any order. CSR is read in place; other formats are converted once, to a sparse copy.
@@ -24,20 +24,11 @@ class SparseRows:
     matrix : (n_samples, n_features), a sparse matrix or array of SciPy, of any format
     name : of the argument, for errors
 
-    Attributes
-    ----------
-    itemsize : bytes that the matrix takes per value, counting zeros, rounded down; `plan` grants memory in
-        proportion to the caller's
-    flags : those of an array that kernels cannot read in place
-
     Raises
     ------
     TypeError : the matrix does not hold real numbers
     ValueError : it is not 2-D, or its indices are out of range
     """
-
-    ndim = 2
-    flags = SimpleNamespace(c_contiguous=False, aligned=False)
 
     def __init__(self, matrix: Any, name: str) -> None:
         if matrix.ndim != 2:
@@ -45,12 +36,12 @@ class SparseRows:
         if matrix.dtype.num not in REAL:
             raise TypeError(f"{name} must hold {KINDS}, got dtype {matrix.dtype}")
         self._rows = matrix.tocsr()
-        self.shape: tuple[int, int] = (int(matrix.shape[0]), int(matrix.shape[1]))
-        self.size = self.shape[0] * self.shape[1]
-        self.dtype: np.dtype = self._rows.dtype
+        self.shape = (int(matrix.shape[0]), int(matrix.shape[1]))
+        self.dtype = self._rows.dtype
         self._require_in_range(name)
         parts = (self._rows.data, self._rows.indices, self._rows.indptr)
-        self.itemsize: int = sum(part.nbytes for part in parts) // max(self.size, 1)
+        # Zeros that are not stored count, too.
+        self.itemsize = sum(part.nbytes for part in parts) // max(self.size, 1)
 
     def _require_in_range(self, name: str) -> None:
         """Check what SciPy does not: it would read and write beyond its arrays."""
@@ -61,21 +52,13 @@ class SparseRows:
         if not ascending or not inside or rows.indptr[-1] > len(rows.data):
             raise ValueError(f"{name} is not a valid sparse matrix: its indices are out of range")
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Return rows as a dense array; of a pair, the second index selects columns, and is a slice."""
+        # Of a pair, the second index is a slice.
         if isinstance(index, int | np.integer):
             return self[[index]][0]
         return self._rows[index].toarray()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Return all rows; `Samples` asks for them only where a dense copy is small."""
-        return self._rows.toarray().astype(dtype or self.dtype, copy=False)
-
     def write(self, rows: slice, out: np.ndarray) -> None:
-        """Write rows to a C-ordered array, and convert them to its dtype."""
         some = self._rows[rows]
         if out.dtype == self.dtype:
             some.toarray(out=out)

@@ -11,13 +11,14 @@ import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
 from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.constraints import Constraints, unit_centers
 from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
 from numbakmeans._engine.fit import iterate, mean_variance, seed
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._validation import as_centers, streams
 from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch
 
-__all__ = ["Job", "Outcome", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
+__all__ = ["Job", "Outcome", "as_start", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
 
 #: How the engine calls the methods of `init`.
 METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
@@ -28,6 +29,7 @@ class Job(NamedTuple):
 
     init : a key of `METHODS`, a function, or the starting centers; tol : in squared units of the data
     empty_clusters : one of `_validation.EMPTY_CLUSTERS`
+    constraints : on the centers, None if they are means
     """
 
     samples: Samples
@@ -36,6 +38,12 @@ class Job(NamedTuple):
     max_iter: int
     tol: float
     empty_clusters: str
+    constraints: Constraints | None
+
+    @property
+    def unit(self) -> bool:
+        """Whether rows and centers have length 1."""
+        return self.constraints is not None and self.constraints.unit
 
 
 class Outcome(NamedTuple):
@@ -101,16 +109,22 @@ def _start(job: Job, stream: np.random.Generator) -> np.ndarray:
     # What scikit-learn hands to such a function.
     random_state = np.random.RandomState(stream.bit_generator)
     centers = job.init(rows, job.n_clusters, random_state=random_state)
-    return as_centers(centers, (job.n_clusters, samples.shape[1]))
+    return as_start(centers, (job.n_clusters, samples.shape[1]), job.unit)
+
+
+def as_start(init: Any, shape: tuple[int, int], unit: bool) -> np.ndarray:
+    """Return starting centers that the caller gives, checked; unit : divided by their lengths."""
+    centers = as_centers(init, shape)
+    return unit_centers(centers, "init") if unit else centers
 
 
 def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks | None) -> Outcome:
     """Make the passes from one start."""
     samples, n_features = job.samples, job.samples.shape[1]
-    relocates = job.empty_clusters == "relocate"
+    rules: dict[str, Any] = {"relocates": job.empty_clusters == "relocate", "constraints": job.constraints}
 
     def passes_from(centers: np.ndarray, max_iter: int, **options: Any) -> Any:
-        return iterate(samples, centers, max_iter, relocates=relocates, **options)
+        return iterate(samples, centers, max_iter, **rules, **options)
 
     def one_pass(centers: np.ndarray) -> np.ndarray:
         return passes_from(centers, 1).centers[:, :n_features]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from numbakmeans._engine.constraints import METRICS
 from numbakmeans._engine.containers import as_real, is_sparse
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples, as_working, not_finite
 from numbakmeans._engine.sparse_rows import SparseRows
@@ -70,6 +71,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "copy_x": (_is_flag, "an instance of 'bool'"),
     "algorithm": (lambda v: _is_one_of(v, ALGORITHMS), _among(ALGORITHMS)),
     "empty_clusters": (lambda v: _is_one_of(v, EMPTY_CLUSTERS), _among(EMPTY_CLUSTERS)),
+    "metric": (lambda v: _is_one_of(v, METRICS), _among(METRICS)),
+    "fixed": (lambda v: v is None or is_given(v), "an array-like or None"),
     "keep_history": (_is_flag, "an instance of 'bool'"),
     "progress": (lambda v: v is None or callable(v), "a callable or None"),
 }

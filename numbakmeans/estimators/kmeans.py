@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from numbakmeans._engine.constraints import Constraints, as_fixed, with_unit_rows
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._base import ConvergenceWarning, Estimator, warn, with_callbacks
 from numbakmeans.estimators._restarts import (
     Job,
     Outcome,
+    as_start,
     assigned,
     distances,
     fit_best,
@@ -18,7 +20,6 @@ from numbakmeans.estimators._restarts import (
     tolerance,
 )
 from numbakmeans.estimators._validation import (
-    as_centers,
     as_rows,
     as_weights,
     check_parameters,
@@ -69,6 +70,14 @@ class KMeans(Estimator):
         What becomes of an empty cluster: its center moves to the row that is farthest from its own, as in
         scikit-learn; or it stays where it is; or ClusterError is raised. A cluster is empty if the weights
         of its rows add up to 0.
+    metric : {'euclidean', 'cosine'}, default='euclidean'
+        With 'cosine', this is spherical k-means [3]_: rows, starting centers and means are divided by their
+        lengths, rounded once, in all methods. Distances are those between the ends of these vectors, and a
+        squared one is twice ``1 - cos`` but for rounding. A mean of zero leaves its center where it is; a row
+        of zeros is an error.
+    fixed : array_like of int or bool, default=None
+        The starting centers that stay, as indices or as a mask (n_clusters,), such as known classes that new
+        ones are added to; `init` must give the centers. Empty clusters of fixed centers take no rows.
     keep_history : bool, default=False
         Whether to set `history_` and `inertias_`.
     progress : callable, default=None
@@ -117,6 +126,8 @@ class KMeans(Estimator):
        Eighteenth Annual ACM-SIAM Symposium on Discrete Algorithms, 2007.
     .. [2] B. Bahmani, B. Moseley, A. Vattani, R. Kumar, S. Vassilvitskii, "Scalable k-means++",
        Proceedings of the VLDB Endowment 5(7), 2012.
+    .. [3] I. S. Dhillon, D. S. Modha, "Concept decompositions for large sparse text data using clustering",
+       Machine Learning 42, 2001, doi 10.1023/A:1007612920971.
 
     Examples
     --------
@@ -149,6 +160,8 @@ class KMeans(Estimator):
         copy_x: Any = True,
         algorithm: Any = "lloyd",
         empty_clusters: Any = "relocate",
+        metric: Any = "euclidean",
+        fixed: Any = None,
         keep_history: Any = False,
         progress: Any = None,
     ) -> None:
@@ -162,6 +175,8 @@ class KMeans(Estimator):
         self.copy_x = copy_x
         self.algorithm = algorithm
         self.empty_clusters = empty_clusters
+        self.metric = metric
+        self.fixed = fixed
         self.keep_history = keep_history
         self.progress = progress
 
@@ -301,10 +316,10 @@ class KMeans(Estimator):
         return tags
 
     def _samples(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Samples:
-        """Return rows as the engine takes them; ValueError if there are NaN or infinities."""
+        """Return rows as the engine takes them; ValueError if there are NaN, infinities, or zero rows."""
         samples = Samples(rows, weights)
         require_finite(samples, getattr(self, "feature_names_in_", None))
-        return samples
+        return with_unit_rows(samples, "X") if self.metric == "cosine" else samples
 
     @with_callbacks
     def _fit(self, X: Any, sample_weight: Any) -> Samples:
@@ -328,11 +343,14 @@ class KMeans(Estimator):
 
     def _job(self, samples: Samples) -> Job:
         """Return what all starts have in common, and set how many there are."""
-        init, given = self.init, is_given(self.init)
+        init, given, unit = self.init, is_given(self.init), self.metric == "cosine"
+        mask = None if self.fixed is None else as_fixed(self.fixed, int(self.n_clusters))
+        if mask is not None and not (given or callable(init)):
+            raise ValueError(f"fixed needs starting centers: init must give them, got init={init!r}.")
         many = callable(init) or (not given and init == "random")
         self._n_init = (10 if many else 1) if isinstance(self.n_init, str) else int(self.n_init)
         if given:
-            init = as_centers(init, (self.n_clusters, samples.shape[1]))
+            init = as_start(init, (self.n_clusters, samples.shape[1]), unit)
             if self._n_init != 1:
                 warn(
                     "Explicit initial center position passed: performing only one init in "
@@ -350,7 +368,10 @@ class KMeans(Estimator):
                         f"sample_weight has only {n_rows}."
                     )
         tol = tolerance(samples, self.tol)
-        return Job(samples, int(self.n_clusters), init, int(self.max_iter), tol, self.empty_clusters)
+        constraints = Constraints(mask, unit) if unit or mask is not None else None
+        return Job(
+            samples, int(self.n_clusters), init, int(self.max_iter), tol, self.empty_clusters, constraints
+        )
 
     def _take_over(self, best: Outcome, inertias: list[float]) -> None:
         """Set the attributes of a fit, and warn about empty clusters."""

@@ -1,8 +1,18 @@
 """Data that breaks k-means implementations: name -> (X, starting centers), for a dtype."""
 
+import functools
+
 import numpy as np
 
 
+def _shared(pairs):
+    """Return pairs of arrays that many tests share, and that none can change."""
+    for array in (array for pair in pairs.values() for array in pair):
+        array.flags.writeable = False
+    return pairs
+
+
+@functools.cache
 def cases(dtype):
     """Return the small cases; the centers are rows, or float64 values between rows."""
     rng = np.random.default_rng(20)
@@ -75,10 +85,12 @@ def cases(dtype):
         "odd widths": (rng.normal(size=(130, 13)), rng.normal(size=(11, 13))),
     }
     with np.errstate(over="ignore", under="ignore"):
-        return {
-            name: (X.astype(dtype), C.astype(np.float64 if "float64" in name else dtype))
-            for name, (X, C) in out.items()
-        }
+        return _shared(
+            {
+                name: (X.astype(dtype), C.astype(np.float64 if "float64" in name else dtype))
+                for name, (X, C) in out.items()
+            }
+        )
 
 
 def left_behind(rng):
@@ -95,6 +107,7 @@ def left_behind(rng):
     return X, np.vstack([places - aside, places + aside, places + 0.01 * away])
 
 
+@functools.cache
 def not_finite(dtype):
     """Return cases for check_finite=False."""
     rng = np.random.default_rng(21)
@@ -114,7 +127,7 @@ def not_finite(dtype):
         "all NaN": (np.full((8, 2), nan), np.zeros((2, 2))),
         "a NaN center": (X, bad_center),
     }
-    return {name: (X.astype(dtype), C.astype(dtype)) for name, (X, C) in out.items()}
+    return _shared({name: (X.astype(dtype), C.astype(dtype)) for name, (X, C) in out.items()})
 
 
 def wide_enough(dtype, n_samples=13_000):

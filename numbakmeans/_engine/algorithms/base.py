@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numbakmeans._engine.constraints import Constraints
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.relocation import relocations
 from numbakmeans._engine.samples import Samples, update_means
@@ -31,12 +32,19 @@ class Rules(NamedTuple):
     relocates : whether empty clusters take rows of other clusters (`relocation`)
     tol : passes end when the squared shifts of all centers in a pass sum up to no more; 0 : at the fixed
     point alone
+    constraints : on the centers; None if they are means
     """
 
     max_iter: int
     stop_on_empty: bool = False
     relocates: bool = False
     tol: float = 0.0
+    constraints: Constraints | None = None
+
+    @property
+    def fixed(self) -> np.ndarray | None:
+        """The mask of fixed centers, None if there are none; their clusters take no rows of others."""
+        return None if self.constraints is None else self.constraints.fixed
 
 
 class Pass(NamedTuple):
@@ -128,7 +136,7 @@ class Algorithm:
         if sizes.all():
             return 0
         self.finish(labels)
-        rows, clusters = relocations(self.samples, centers, labels, sizes)
+        rows, clusters = relocations(self.samples, centers, labels, sizes, self.rules.fixed)
         if len(rows):
             X, old = self.samples.array[rows].astype(self.samples.dtype, order="C"), labels[rows]
             weights = None if self.samples.weights is None else self.samples.kernel_weights[rows]
@@ -139,14 +147,17 @@ class Algorithm:
 
     def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
         """Run up to n_passes passes, updating centers, labels and tables; this default runs one."""
-        before = centers.copy() if self.rules.tol > 0.0 else centers
+        rules = self.rules
+        before = centers.copy() if rules.tol > 0.0 or rules.constraints is not None else centers
         moved, n_decided, n_pairs = self.run(centers, labels, tables)
-        if self.rules.relocates:
+        if rules.relocates:
             moved += self._relocate(centers, labels, tables)
         if moved:
             update_means(self.samples, tables, labels, centers)
+            if rules.constraints is not None:
+                rules.constraints.apply(self.samples, before, centers)
         n_empty = len(centers) - int(np.count_nonzero(tables.sizes))
-        close = self.rules.tol > 0.0 and SHIFT(before, centers) <= self.rules.tol
+        close = rules.tol > 0.0 and SHIFT(before, centers) <= rules.tol
         return Advance(1, moved, n_empty, n_empty > 0, n_decided, n_pairs, close)
 
     def tables(self, n_clusters: int) -> Sums:

@@ -1,0 +1,71 @@
+"""Rows and centers of length 1, for spherical k-means: every value is rounded once.
+
+A row of zeros has no direction. `first_zero_row` finds it; here it stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.exact import unit_vector
+from numbakmeans._engine.row_source import RowSource
+from numbakmeans._engine.samples import Samples
+from numbakmeans._numba.drivers import Driver
+
+NORMALIZE = Driver("numbakmeans._engine.kernels.unit_rows", "normalize")
+#: `kernels.unit_rows.UNCERTAIN`
+UNCERTAIN = 1
+
+
+def normalize(X: np.ndarray, out: np.ndarray) -> None:
+    """Write finite rows divided by their lengths; both arrays C-ordered, of one working dtype."""
+    plan, kinds = _plan.sweep(X.shape, work=16 * X.size), np.empty(len(X), np.int64)
+    if NORMALIZE.on(plan.parallel)(plan.n_tasks, X, out, kinds):
+        for i in np.flatnonzero(kinds == UNCERTAIN).tolist():
+            out[i] = unit_vector(X[i])
+
+
+def normalized(X: np.ndarray) -> np.ndarray:
+    """Return finite rows of a working dtype divided by their lengths."""
+    given, out = np.ascontiguousarray(X), np.empty(X.shape, X.dtype)
+    normalize(given, out)
+    return out
+
+
+def first_zero_row(samples: Samples) -> int | None:
+    """Return the index of the first row that is all zeros, if there is one."""
+    for rows, X in samples.slabs():
+        found = np.flatnonzero(~X.any(1))
+        if len(found):
+            return rows.start + int(found[0])
+    return None
+
+
+class UnitRows(RowSource):
+    """The rows of samples, divided by their lengths.
+
+    Parameters
+    ----------
+    samples : finite rows; weights are not looked at
+    """
+
+    #: That of a center in the direction of an axis.
+    reach = 1.0
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self.shape, self.dtype, self.itemsize = samples.shape, samples.dtype, samples.array.itemsize
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, int | np.integer):
+            return self[[index]][0]
+        if isinstance(index, tuple):
+            return self[index[0]][:, index[1]]
+        return normalized(self._samples.array[index].astype(self.dtype, order="C"))
+
+    def write(self, rows: slice, out: np.ndarray) -> None:
+        X = self._samples.X
+        normalize(self._samples.converted(rows) if X is None else X[rows], out)
