@@ -70,8 +70,8 @@ def errors_over_bounds(dtype, X, centers, origin, scale, transposed):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_scores_are_within_their_bound(dtype, n_features, kind, transposed):
     rng = np.random.default_rng(n_features)
-    X = rng.normal(size=(40, n_features))
-    centers = rng.normal(size=(40, n_features))
+    X = rng.normal(size=(24, n_features))
+    centers = rng.normal(size=(24, n_features))
     origin = centers.mean(0).astype(dtype).astype(np.float64)
     if kind == "offset":
         X, centers, origin = X + 1e6, centers + 1e6, origin + 1e6
