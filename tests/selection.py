@@ -34,6 +34,7 @@ EXTRA = {
             "the rounding of weighted rows ignored",
             "the last row of a cluster relocated",
             "stale labels of blocks after a relocation",
+            "a quotient that is taken for certain",
         }
     ),
     ("test_planted_faults.py", "test_a_call_that_nests_parallel_regions_dies"): lambda p: True,

@@ -38,6 +38,7 @@ for at.MIN_PARALLEL_STEPS, at.MAX_SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 
         for dtype in (np.float32, np.float64, np.float16, np.int32):
             X = (np.random.default_rng(0).normal(size=(300, 9)) * 9).astype(dtype)
             fit(X, X[:5])
+            fit(X + 99, X[:5] + 99, metric="cosine", max_iter=2)
             vq(X, X[:5])
             for weights in (None, np.arange(300.0)):
                 estimator = KMeans(5, init=X[:5], max_iter=2).fit(X, sample_weight=weights)

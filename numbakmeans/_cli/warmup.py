@@ -215,8 +215,9 @@ def _serve(shared: _Shared, process: subprocess.Popen[str], errors: IO[bytes]) -
                 answer = number = shared.next_task(number)
                 if number is None:
                     return
-            process.stdin.write(json.dumps(answer) + "\n")
-            process.stdin.flush()
+            with suppress(OSError):  # it has ended, but its last words are still to be read
+                process.stdin.write(json.dumps(answer) + "\n")
+                process.stdin.flush()
     except (OSError, ValueError):  # it has ended, or is about to
         pass
     if not shared.over:

@@ -17,6 +17,7 @@ from numbakmeans._engine.distances import distances
 from numbakmeans._engine.fit import fit, iterate, seed
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.seeding import SEEDINGS
+from numbakmeans._engine.unit_rows import normalized
 from numbakmeans._numba.doors import DOORS, LAYOUT, resolve
 from numbakmeans._numba.drivers import threaded
 from numbakmeans._scipy import kmeans, vq, whiten
@@ -86,6 +87,7 @@ def _engine_calls(X: np.ndarray) -> Iterator[Callable[[], object]]:
             yield partial(iterate, rows, start, 2, algorithm=algorithm, relocates=True, tol=1e-9)
     for dtype in (np.float32, np.float64):
         yield partial(distances, samples, X[:2].astype(dtype))
+    yield partial(normalized, X)
 
 
 def _public_calls(X: np.ndarray) -> Iterator[Callable[[], object]]:

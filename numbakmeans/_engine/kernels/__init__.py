@@ -16,6 +16,8 @@ Starting centers
   greedy        greedy k-means++; oversampling: the samples of k-means||
   gaussian      a Gaussian with the mean and covariance of the data
   sampling      draws from a generator, exactly as NumPy makes them
+Spherical k-means
+  unit_rows     rows divided by their lengths, rounded once
 Exact sums
   ranges        the range of each column, and whether all values are finite
   sums          exact sums, independent of the order of the rows
