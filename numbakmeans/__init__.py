@@ -11,7 +11,7 @@ estimators   scikit-learn's estimators: KMeans; its docstring lists its modules
 _arguments   parsing and validation of SciPy's arguments
 
 _engine      k-means itself, independent of any interface
-  refining     the passes of SciPy's kmeans
+  refining     the passes of SciPy's kmeans; restarts: those from several starts, side by side
   fit          seed -> plan -> iterate -> FitResult
   seeding      initial centers: one method per file, and a table of them
   assignment   the nearest center of each row, in one sweep

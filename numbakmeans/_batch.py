@@ -194,7 +194,7 @@ def kmeans2_batch(
     row_starts, center_starts = _starts(problems.sizes), _starts(n_clusters)
     centers = np.empty((center_starts[-1], problems.n_features))
     labels = np.empty(row_starts[-1], np.int32)
-    outcomes = np.zeros((len(problems), 3), np.int64)
+    outcomes = np.zeros((len(problems), 5), np.int64)
     for first, last in problems.groups(n_clusters, n_iter):
         X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]
         of_rows = slice(row_starts[first], row_starts[last])
@@ -349,7 +349,7 @@ def _solve(problems: Problems, n_iter: int, stop_on_empty: bool) -> None:
         samples = Samples(X[rows], None if weights is None else weights[rows])
         passes = iterate(samples, book, n_iter, stop_on_empty=stop_on_empty)
         book[:], labels[rows] = passes.centers[:, :n_features], passes.labels
-        outcomes[b] = passes.n_empty, passes.ever_empty, 0
+        outcomes[b, :3] = passes.n_empty, passes.ever_empty, 0
 
     if _plan.alone(int(sizes.max()) * n_features, work.max()):
         for b in range(len(sizes)):

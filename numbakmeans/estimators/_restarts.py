@@ -5,18 +5,20 @@ What estimators ask of the engine is asked here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
+from numbakmeans._engine import restarts
 from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.constraints import Constraints, unit_centers
 from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
 from numbakmeans._engine.fit import iterate, mean_variance, seed
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._validation import as_centers, streams
-from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch
+from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch, is_watched
 
 __all__ = ["Job", "Outcome", "as_start", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
 
@@ -88,8 +90,12 @@ def fit_best(
     inertias = []
     given = isinstance(job.init, np.ndarray)
     starts = (job.init,) if given else (_start(job, stream) for stream in streams(generator, n_init))
-    for start in starts:
-        outcome = _fit_once(job, start, estimator, callbacks)
+    small = job.constraints is None and restarts.are_small(job.samples, job.n_clusters, job.max_iter)
+    if n_init > 1 and small and not is_watched(estimator, callbacks):
+        outcomes = _fit_each(job, list(starts))
+    else:
+        outcomes = (_fit_once(job, start, estimator, callbacks) for start in starts)
+    for outcome in outcomes:
         inertias.append(outcome.inertia)
         if best is None or outcome.inertia < best.inertia:
             best = outcome
@@ -118,6 +124,14 @@ def as_start(init: Any, shape: tuple[int, int], unit: bool) -> np.ndarray:
     return unit_centers(centers, "init") if unit else centers
 
 
+def _fit_each(job: Job, starts: list[np.ndarray]) -> Iterator[Outcome]:
+    """Make the passes from each start, side by side; yield the outcomes in their order."""
+    relocates, stop_on_empty = job.empty_clusters == "relocate", job.empty_clusters == "raise"
+    options: dict[str, Any] = {"relocates": relocates, "stop_on_empty": stop_on_empty, "tol": job.tol}
+    for passes in restarts.iterate_each(job.samples, starts, job.max_iter, **options):
+        yield _outcome(job, passes, [])
+
+
 def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks | None) -> Outcome:
     """Make the passes from one start."""
     samples, n_features = job.samples, job.samples.shape[1]
@@ -141,15 +155,12 @@ def _fit_once(job: Job, start: np.ndarray, estimator: Any, callbacks: Callbacks 
         passes = passes_from(start, stopped.args[0], **options)
     if watch.printer is not None:
         watch.printer.finish(passes.settled, passes.converged, job.tol)
-    outcome = _outcome(samples, passes, watch.moves)
-    if job.empty_clusters == "raise" and (passes.ever_empty or outcome.n_empty):
-        n_empty = outcome.n_empty or passes.n_empty
-        raise ClusterError(f"{EMPTY_CLUSTER} In the last pass: {n_empty} of {job.n_clusters}.")
-    return outcome
+    return _outcome(job, passes, watch.moves)
 
 
-def _outcome(samples: Samples, passes: Any, moves: list[int]) -> Outcome:
-    """Return the result of passes, with labels that belong to its centers."""
+def _outcome(job: Job, passes: Any, moves: list[int]) -> Outcome:
+    """Return the result of passes, with labels that belong to its centers; ClusterError as the job asks."""
+    samples = job.samples
     # Exact: the first pass has rounded them all.
     centers = passes.centers[:, : samples.shape[1]].astype(samples.dtype)
     labels, n_empty = passes.labels, passes.n_empty
@@ -158,6 +169,9 @@ def _outcome(samples: Samples, passes: Any, moves: list[int]) -> Outcome:
     else:
         labels, inertia = assigned(samples, centers)
         n_empty = len(centers) - _count_clusters(labels, samples.weights)
+    if job.empty_clusters == "raise" and (passes.ever_empty or n_empty):
+        count = n_empty or passes.n_empty
+        raise ClusterError(f"{EMPTY_CLUSTER} In the last pass: {count} of {job.n_clusters}.")
     return Outcome(centers, labels, inertia, passes.n_iter, passes.converged, n_empty, moves)
 
 

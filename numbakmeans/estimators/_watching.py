@@ -97,6 +97,12 @@ def fitted(centers: np.ndarray) -> dict[str, Any]:
     return {"cluster_centers_": centers, "_n_features_out": len(centers)}
 
 
+def is_watched(estimator: Any, callbacks: Callbacks | None) -> bool:
+    """Return whether somebody is told about each pass."""
+    listens = estimator.keep_history or estimator.verbose or estimator.progress is not None
+    return bool(listens) or (callbacks is not None and callbacks.wanted)
+
+
 class Watch:
     """Tells everybody about the passes from one start.
 

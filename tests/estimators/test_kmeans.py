@@ -513,6 +513,8 @@ PARAMETERS = [
         "'algorithm' parameter of KMeans must be a str among {'elkan', 'lloyd'}. Got 'full'",
     ),
     ({"empty_clusters": "drop"}, "'empty_clusters' parameter"),
+    ({"metric": "manhattan"}, "'metric' parameter"),
+    ({"fixed": 3}, "'fixed' parameter of KMeans must be an array-like or None. Got 3"),
     ({"keep_history": 1}, "'keep_history' parameter"),
     ({"progress": 3}, "'progress' parameter of KMeans must be a callable or None. Got 3"),
 ]

@@ -33,6 +33,16 @@ EXPECTED = dict.fromkeys(
     ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
     "the starting centers differ: one draw falls on other rows where these are repeated or shuffled",
 )
+#: Checks that spherical k-means alone fails.
+EXPECTED_OF_COSINE = dict.fromkeys(
+    (
+        "check_estimators_dtypes",
+        "check_estimator_sparse_tag",
+        "check_estimator_sparse_array",
+        "check_estimator_sparse_matrix",
+    ),
+    "the data has rows of zeros, which have no direction",
+)
 
 
 @parametrize_with_checks(
@@ -40,8 +50,9 @@ EXPECTED = dict.fromkeys(
         KMeans(),
         KMeans(n_clusters=2, init="random", n_init=2, max_iter=5),
         KMeans(n_clusters=3, init="k-means||", empty_clusters="keep", keep_history=True),
+        KMeans(n_clusters=3, metric="cosine"),
     ],
-    expected_failed_checks=lambda estimator: EXPECTED,
+    expected_failed_checks=lambda k: EXPECTED | (EXPECTED_OF_COSINE if k.metric == "cosine" else {}),
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
@@ -86,7 +97,7 @@ def test_its_parameters_are_those_of_scikit_learns_kmeans():
 
     theirs, ours = Theirs().get_params(), KMeans().get_params()
     assert {name: ours[name] for name in theirs} == theirs
-    assert set(ours) - set(theirs) == {"empty_clusters", "keep_history", "progress"}
+    assert set(ours) - set(theirs) == {"empty_clusters", "metric", "fixed", "keep_history", "progress"}
     fitted = [{name for name in vars(k.fit(X)) if name.endswith("_")} for k in (Theirs(3), KMeans(3))]
     assert fitted[1] - fitted[0] == {"converged_", "n_empty_"}
     assert fitted[0] <= fitted[1]

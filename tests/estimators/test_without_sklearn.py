@@ -50,7 +50,7 @@ k = KMeans(4, init=X[:4], keep_history=True)
 assert repr(KMeans()) == "KMeans()"
 assert repr(KMeans(4, init=X[:1], tol=0)) == f"KMeans(n_clusters=4, init={X[:1]!r}, tol=0)"
 parameters = k.get_params()
-assert parameters["n_clusters"] == 4 and parameters["init"] is k.init and len(parameters) == 12
+assert parameters["n_clusters"] == 4 and parameters["init"] is k.init and len(parameters) == 14
 assert KMeans(**parameters).get_params() == parameters
 assert KMeans().set_params(n_clusters=3, tol=0).get_params()["n_clusters"] == 3
 fails(ValueError, "Invalid parameter 'n_cluster' for estimator KMeans(). Valid parameters are: ['algorithm'",

@@ -79,6 +79,8 @@ class Small(Algorithm):
         elif rules.relocates and n_empty:
             n_relocated = self._relocate_few(centers, labels)
             moved, n_empty, updated = moved + n_relocated, n_empty - n_relocated, True
+            # The kernel stops at the first pass that leaves a cluster empty.
+            ever_empty = n_empty > 0
         if constraints is not None:
             before = started
             if updated:

@@ -277,16 +277,20 @@ def solve_one(rows, weights, options, answer, at, arena):
 @kernel
 def solve_task(task, arena, n_tasks, problems, options):
     """Task. Solve every n-th problem; see `solve_all`."""
-    starts, center_starts, empties = problems.starts, problems.center_starts, problems.empties
-    for b in range(task, len(empties), n_tasks):
+    starts, center_starts, outcomes = problems.starts, problems.center_starts, problems.outcomes
+    for b in range(task, len(outcomes), n_tasks):
         marked = mark(arena)
         rows = problems.X[starts[b] : starts[b + 1]]
         book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
         own = problems.answer.labels[starts[b] : starts[b + 1]]
         own[:] = -1
-        answer = Answer(book, own, book)
+        before = empty(arena, (len(book) if options.tol > 0.0 else 0, book.shape[1]), np.float64)
+        answer = Answer(book, own, before)
         done = solve_one(rows, problems.weights, options, answer, starts[b], arena)
-        empties[b, 0], empties[b, 1], empties[b, 2] = done[2], done[3], done[4]
+        n_iter, moved, n_empty, ever_empty, n_uncertain, close = done
+        left = n_uncertain > 0 or (options.relocates and n_empty > 0)
+        outcomes[b, 0], outcomes[b, 1], outcomes[b, 2] = n_empty, ever_empty, left
+        outcomes[b, 3], outcomes[b, 4] = n_iter, 2 if moved == 0 else 1 if close else 0
         release(arena, marked)
 
 

@@ -39,7 +39,9 @@ class Problems(NamedTuple):
     X : the rows of all; starts : (n_problems + 1,), int64, where the rows of each problem begin
     center_starts : (n_problems + 1,), int64, where the centers of each problem begin
     answer : INOUT `Answer`, the centers and labels of all
-    empties : OUT (n_problems, 3), int64, `n_empty`, `ever_empty` and `n_uncertain` of each
+    outcomes : OUT (n_problems, 5), int64, for each: `n_empty`; `ever_empty`; whether it is left unsolved, for
+    means that are undecided or a cluster that is to take a row; `n_iter`; and how it ended: 2 at the fixed
+    point, 1 within the tolerance, else 0
     weights : of all rows, each problem's below 1; None if all rows count alike
     """
 
@@ -47,5 +49,5 @@ class Problems(NamedTuple):
     starts: np.ndarray
     center_starts: np.ndarray
     answer: Answer
-    empties: np.ndarray
+    outcomes: np.ndarray
     weights: np.ndarray | None = None
