@@ -15,7 +15,6 @@ from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
 from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import iterate
-from numbakmeans._engine.kernels import reference
 from numbakmeans._engine.kernels.small import bins_of, keeps_parts, pack_rows
 from numbakmeans._engine.samples import NO_TRANSFORM, Samples, update_means
 from numbakmeans._numba.compiler import kernel
@@ -474,17 +473,6 @@ def test_planted_faults_are_found(variant, fault, monkeypatch):
     key = variant.partition(",")[0]
     monkeypatch.setitem(ALGORITHMS, key, type("Faulty", (fault, ALGORITHMS[key]), {}))
     assert differences(X, centers, expected, variant) != []
-
-
-def test_the_tile_reads_every_feature_and_lane():
-    block = np.zeros((8, 128))
-    labels, sq_dists = np.empty(128, np.int64), np.empty(128)
-    for f in range(8):
-        for lane in (0, 63, 127):
-            block[f, lane] = 1
-            reference.nearest_tile(block, np.zeros((2, 8)), np.empty(128), sq_dists, labels)
-            assert np.flatnonzero(sq_dists).tolist() == [lane]
-            block[f, lane] = 0
 
 
 @kernel

@@ -329,8 +329,13 @@ def test_distances_of_some_pairs_are_right(dtype, n_features, page):
 
 
 @kernel
-def nearest_of_block(block, centers, candidates, labels):
-    _simd.nearest_lanes(block, centers, candidates, len(candidates), labels)
+def nearest_of_block(block, centers, candidates, labels, sq_dists):
+    _simd.nearest_lanes(block, centers, candidates, len(candidates), labels, sq_dists)
+
+
+@kernel
+def labels_of_block(block, centers, candidates, labels):
+    _simd.nearest_lanes(block, centers, candidates, len(candidates), labels, None)
 
 
 @kernel
@@ -345,10 +350,24 @@ def test_the_nearest_of_some_centers_is_found(dtype, n_features):
     block = rng.integers(-3, 3, size=(n_features, 3 * lanes_of(np.empty(0, dtype)))).astype(dtype)
     centers = rng.integers(-3, 3, size=(40, n_features + 2)).astype(np.float64)
     for candidates in (np.array([7]), np.array([0, 39]), np.arange(40), np.array([3, 5, 8, 21])):
-        labels = np.full(block.shape[1], -1)
-        nearest_of_block(block, centers, candidates, labels)
+        labels, alone = np.full((2, block.shape[1]), -1)
+        found = np.empty(block.shape[1])
+        nearest_of_block(block, centers, candidates, labels, found)
+        labels_of_block(block, centers, candidates, alone)
         sq_dists = ((block.T[:, None, :] - centers[candidates][None, :, :n_features]) ** 2).sum(2)
         assert np.array_equal(labels, candidates[sq_dists.argmin(1)])
+        assert np.array_equal(alone, labels)
+        assert np.array_equal(found, sq_dists.min(1))
+
+
+def test_no_finite_distance_gives_the_first_candidate():
+    block, found = np.zeros((2, lanes_of(np.empty(0)))), np.empty(lanes_of(np.empty(0)))
+    block[0, :3] = np.nan, np.inf, -np.inf
+    labels = np.full(len(found), -1)
+    nearest_of_block(block, np.ones((9, 2)), np.array([4, 6]), labels, found)
+    assert (labels == 4).all()
+    assert np.isinf(found[:3]).all()
+    assert (found[3:] == 2).all()
 
 
 @kernel
@@ -387,7 +406,7 @@ def test_lanes_are_not_read_or_written_past_the_block(dtype, n_features):
     candidates = before_a_protected_page((2,), np.int64)
     labels = before_a_protected_page((block.shape[1],), np.int64)
     block[...], centers[0], centers[1], candidates[:] = 1, 0, 1, [0, 1]
-    nearest_of_block(block, centers, candidates, labels)
+    labels_of_block(block, centers, candidates, labels)
     assert labels.tolist() == [1] * len(labels)
 
 

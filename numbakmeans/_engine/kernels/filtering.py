@@ -196,7 +196,7 @@ def filtered_chunk(first, last, blocks, book, destination, assignment, arena):
         size, block = starts[b + 1] - starts[b], block_of(data, widths, b, n_features)
         row_labels, new_labels = labels[starts[b] : starts[b + 1]], lane_labels[: block.shape[1]]
         if n_candidates > 1:
-            nearest_lanes(block, centers, found, n_candidates, new_labels)
+            nearest_lanes(block, centers, found, n_candidates, new_labels, None)
             block_labels[b], n_moved = label_block(
                 block, starts[b], block_label, new_labels, destination, row_labels
             )

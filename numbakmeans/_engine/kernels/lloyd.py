@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from numbakmeans._engine.kernels.reference import nearest_tile, pack_block
+from numbakmeans._engine.kernels.reference import indices, pack_block, width_of
 from numbakmeans._engine.kernels.sums import relabel, sums_of_task
+from numbakmeans._engine.simd import nearest_lanes
 from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -14,17 +15,16 @@ from numbakmeans._numba.scalars import minimum
 def lloyd_task(task, arena, X, plan, centers, labels, tables):
     """Task. Assign the rows of every n-th chunk, and update its sums; see `lloyd_pass`."""
     n_samples, n_tasks, chunk_rows, n_lanes = X.shape[0], plan.n_tasks, plan.chunk_rows, plan.n_lanes
-    block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
-    partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
-    lane_labels = empty(arena, n_lanes, np.int64)
+    width, candidates = width_of(X, n_lanes), indices(len(centers), arena)
+    block, lane_labels = zeros(arena, (X.shape[1], width), np.float64), empty(arena, width, np.int64)
     mine = sums_of_task(tables, task, arena)
     moved = 0
     for start in range(task * chunk_rows, n_samples, n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, n_samples)
-        for first in range(start, stop, n_lanes):
-            end = minimum(first + n_lanes, stop)
+        for first in range(start, stop, width):
+            end = minimum(first + width, stop)
             pack_block(X, first, end, block)
-            nearest_tile(block, centers, partial, lane_dists, lane_labels)
+            nearest_lanes(block, centers, candidates, len(candidates), lane_labels, None)
             moved += relabel(X, first, end, lane_labels, labels, mine)
     return moved
 

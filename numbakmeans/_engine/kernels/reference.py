@@ -12,6 +12,7 @@ zeros to a multiple of four: adding (0 - 0)**2 does not change a sum of squares.
 import numpy as np
 
 from numbakmeans._engine.bins import GROUP
+from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import bounding_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -56,49 +57,32 @@ def sq_dist_tile(block, center, sq_dists):
 
 
 @kernel
-def nearest_tile(block, centers, partial, sq_dists, labels):
-    """Tile. Write the nearest center of each lane, and D to it.
+def width_of(X, n_lanes):
+    """Return a number of rows near n_lanes that fill the vectors of `nearest_lanes`."""
+    step = lanes_at_once(X)
+    return (n_lanes + step - 1) // step * step
 
-    block : (padded features, lanes); centers : (n_clusters, padded features)
-    partial : workspace (lanes,); sq_dists : OUT (lanes,); labels : OUT (lanes,), int64
-    """
-    n_lanes = block.shape[1]
-    last = block.shape[0] - GROUP
-    for r in range(n_lanes):
-        partial[r] = 0.0
-        sq_dists[r] = np.inf
-        labels[r] = 0
-    for j in range(centers.shape[0]):
-        for f in range(0, last, GROUP):
-            c0, c1, c2, c3 = centers[j, f], centers[j, f + 1], centers[j, f + 2], centers[j, f + 3]
-            for r in range(n_lanes):
-                e0, e1 = block[f, r] - c0, block[f + 1, r] - c1
-                e2, e3 = block[f + 2, r] - c2, block[f + 3, r] - c3
-                partial[r] = partial[r] + e0 * e0 + e1 * e1 + e2 * e2 + e3 * e3
-        # The last group is added and compared in one sweep.
-        c0, c1, c2, c3 = centers[j, last], centers[j, last + 1], centers[j, last + 2], centers[j, last + 3]
-        for r in range(n_lanes):
-            e0, e1 = block[last, r] - c0, block[last + 1, r] - c1
-            e2, e3 = block[last + 2, r] - c2, block[last + 3, r] - c3
-            sq_dist = partial[r] + e0 * e0 + e1 * e1 + e2 * e2 + e3 * e3
-            nearer = sq_dist < sq_dists[r]
-            sq_dists[r] = sq_dist if nearer else sq_dists[r]
-            labels[r] = j if nearer else labels[r]
-            partial[r] = 0.0
+
+@kernel
+def indices(n, arena):
+    """Return the integers from 0 to n - 1."""
+    found = empty(arena, n, np.int64)
+    for j in range(n):
+        found[j] = j
+    return found
 
 
 @kernel
 def nearest_chunk(X, centers, start, stop, n_lanes, found, arena):
     """Chunk. Write the label of each row in [start, stop) and D to its nearest center."""
     labels, sq_dists = found
-    marked = mark(arena)
-    block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
-    partial, lane_dists = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, np.float64)
-    lane_labels = empty(arena, n_lanes, np.int64)
-    for first in range(start, stop, n_lanes):
-        end = minimum(first + n_lanes, stop)
+    marked, width = mark(arena), width_of(X, n_lanes)
+    block, candidates = zeros(arena, (X.shape[1], width), np.float64), indices(len(centers), arena)
+    lane_labels, lane_dists = empty(arena, width, np.int64), empty(arena, width, np.float64)
+    for first in range(start, stop, width):
+        end = minimum(first + width, stop)
         pack_block(X, first, end, block)
-        nearest_tile(block, centers, partial, lane_dists, lane_labels)
+        nearest_lanes(block, centers, candidates, len(candidates), lane_labels, lane_dists)
         for i in range(first, end):
             labels[i] = lane_labels[i - first]
             sq_dists[i] = lane_dists[i - first]

@@ -21,7 +21,7 @@ from numbakmeans._engine import bins
 from numbakmeans._engine.bins import SPECIALS
 from numbakmeans._engine.kernels.means import means_chunk, shift
 from numbakmeans._engine.kernels.ranges import product_ranges, ranges_of
-from numbakmeans._engine.kernels.reference import pack_block, root_single, sq_dist_to
+from numbakmeans._engine.kernels.reference import indices, pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.sums import (
     add_row,
     label_lanes,
@@ -97,9 +97,7 @@ class Work(NamedTuple):
 @kernel
 def work_for(blocks, n_clusters, tables, arena):
     """Return `Work` for passes over some blocks."""
-    block_rows, candidates = blocks.lanes.shape[2], empty(arena, n_clusters, np.int64)
-    for j in range(n_clusters):
-        candidates[j] = j
+    block_rows, candidates = blocks.lanes.shape[2], indices(n_clusters, arena)
     mine = sums_of_task(tables, 0, arena)
     return Work(mine, candidates, empty(arena, block_rows, np.int64))
 
@@ -125,7 +123,7 @@ def assign_all(X, with_parts, without_parts, blocks, centers, labels, work):
     """Assign every row to its nearest center, and move it between accumulators; return how many moved."""
     moved = 0
     for b in range(len(blocks.lanes)):
-        nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels)
+        nearest_lanes(blocks.lanes[b], centers, work.candidates, len(centers), work.new_labels, None)
         moved += relabel_block(X, b, with_parts, without_parts, blocks, labels, work)
     return moved
 
@@ -306,7 +304,7 @@ def label_rows(blocks, centers, n_clusters, labels, work):
     block_rows = blocks.lanes.shape[2]
     for b in range(len(blocks.lanes)):
         start, stop = b * block_rows, minimum((b + 1) * block_rows, len(labels))
-        nearest_lanes(blocks.lanes[b], centers, work.candidates, n_clusters, work.new_labels)
+        nearest_lanes(blocks.lanes[b], centers, work.candidates, n_clusters, work.new_labels, None)
         for t in range(stop - start):
             labels[start + t] = work.new_labels[t]
 

@@ -250,13 +250,14 @@ def _lanes_at_once(typingctx: Any, X: Any) -> Any:
 
 
 def _nearest_lanes(
-    typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any
+    typingctx: Any, block: Any, centers: Any, candidates: Any, n_candidates: Any, labels: Any, sq_dists: Any
 ) -> Any:
     """Write the nearest of some centers for each lane of a block, by reference distances.
 
-    block : (n_features, lanes), float32 or float64, finite; centers : (n_clusters, padded features), float64
+    block : (n_features, lanes), float32 or float64; centers : (n_clusters, at least n_features), float64
     candidates : (at least n_candidates,), int64, in ascending order; n_candidates : int64, at least 1
     labels : OUT (lanes,), int64; the first candidate if no distance is finite
+    sq_dists : OUT (lanes,), float64, D to it, +inf for NaN; or None
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -266,6 +267,7 @@ def _nearest_lanes(
         labels_kind = ir.VectorType(I64, lanes)
         arrays = Arrays(builder, args)
         block_, centers_, candidates_, labels_ = arrays.data(0, 1, 2, 4)
+        sq_dists_ = None if isinstance(sq_dists, types.NoneType) else arrays.data(5)[0]
 
         def rows_at(offset: Any) -> Any:
             address = builder.gep(block_, [offset])
@@ -308,12 +310,16 @@ def _nearest_lanes(
                 address = builder.gep(labels_, [builder.add(start, I64(t * lanes))])
                 address = builder.bitcast(address, labels_kind.as_pointer())
                 builder.store(builder.load(numbers[t]), address, align=8)
+                if sq_dists_ is not None:
+                    v.store(builder.load(best[t]), sq_dists_, builder.add(start, I64(t * lanes)))
         return context.get_dummy_value()
 
-    return types.void(block, centers, candidates, n_candidates, labels), codegen
+    return types.void(block, centers, candidates, n_candidates, labels, sq_dists), codegen
 
 
-def _nearest_plainly(block: Any, centers: Any, candidates: Any, n_candidates: int, labels: Any) -> None:
+def _nearest_plainly(
+    block: Any, centers: Any, candidates: Any, n_candidates: int, labels: Any, found: Any
+) -> None:
     best, labels[:] = np.full(block.shape[1], np.inf), candidates[0]
     for j in candidates[:n_candidates]:
         sq_dists = np.zeros(block.shape[1])
@@ -321,6 +327,8 @@ def _nearest_plainly(block: Any, centers: Any, candidates: Any, n_candidates: in
             sq_dists += np.square(values - centers[j, f])
         nearer = sq_dists < best
         best[nearer], labels[nearer] = sq_dists[nearer], j
+    if found is not None:
+        found[:] = best
 
 
 lanes_at_once: Any = (lambda _: 1) if DISABLED else intrinsic(_lanes_at_once)
