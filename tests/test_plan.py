@@ -18,9 +18,8 @@ from numbakmeans._engine.seeding import plus_plus
 def test_plans_of_any_shape_keep_their_limits(n_samples, n_features, work, threads):
     plan = _plan.sweep((n_samples, n_features), work)
     assert plan.n_tasks == (threads if plan.parallel else 1)
-    assert 1 <= plan.n_lanes <= plan.chunk_rows <= at.MAX_CHUNK_ROWS
-    assert plan.n_lanes % 16 == 0
-    assert plan.n_lanes == 16 or plan.n_lanes * n_features * 8 <= at.MAX_LANES_BYTES
+    assert 16 <= plan.chunk_rows <= at.MAX_CHUNK_ROWS
+    assert plan.chunk_rows % 16 == 0
     # Every thread has a chunk if there are enough rows.
     if n_samples >= 16 * threads:
         assert -(-n_samples // plan.chunk_rows) >= plan.n_tasks or n_samples < 32 * threads

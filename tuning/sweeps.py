@@ -52,10 +52,6 @@ SWEEPS: dict[str, Any] = {
         {"MAX_CHUNK_ROWS": (128, 256, 1024, 2048)},
         cases([(100_000, 16, 100), (20_000, 128, 100)], dtype=BOTH),
         on.nearest),
-    "lanes": Sweep(
-        {"MAX_LANES": (16, 32, 64, 256), "MAX_LANES_BYTES": (2**16, 2**17, 2**19, 2**20)},
-        cases([(40_000, 3, 64), (8000, 16, 64), (1000, 128, 64), (160, 784, 64)], algorithm="lloyd"),
-        on.passes),
     "packed-bytes": Sweep(
         {"MAX_PACKED_BYTES": (2**16, 2**17, 2**18, 2**20)},
         cases([(20_000, 32, 500), (20_000, 128, 500), (20_000, 384, 500)], algorithm="certified"),

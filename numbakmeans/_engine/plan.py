@@ -23,21 +23,16 @@ class Plan(NamedTuple):
     parallel: bool
     n_tasks: int
     chunk_rows: int
-    n_lanes: int
     work: int
 
 
 def sweep(shape: tuple[int, ...], work: int) -> Plan:
     """Plan a sweep over rows of this shape that takes `work` steps in total."""
-    n_samples, n_features = shape
     n_threads = threads() if work >= at.MIN_PARALLEL_STEPS else 1
-    n_lanes = at.MAX_LANES
-    while n_lanes > 16 and n_lanes * n_features * 8 > at.MAX_LANES_BYTES:
-        n_lanes //= 2
     # With few rows, no chunk is larger than the share of a thread.
-    share = -(-n_samples // n_threads)
+    share = -(-shape[0] // n_threads)
     chunk_rows = min(at.MAX_CHUNK_ROWS, -(-share // 16) * 16)
-    return Plan(n_threads > 1, n_threads, chunk_rows, min(n_lanes, chunk_rows), work)
+    return Plan(n_threads > 1, n_threads, chunk_rows, work)
 
 
 def keeps_parts(n_features: int, n_clusters: int) -> bool:

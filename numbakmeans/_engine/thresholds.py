@@ -75,14 +75,6 @@ MAX_SCATTER_BYTES = 32 * 1024 * 1024
 #: unit: rows; sweep: chunk-rows; flat: 128 to 1024
 MAX_CHUNK_ROWS = 512
 
-#: Most rows side by side in a block of the reference pass: from 128 lanes the loop overhead is gone.
-#: unit: rows; sweep: lanes; flat: 32 to 64, 3% here
-MAX_LANES = 128
-
-#: Largest block of the reference pass: beyond, it leaves the second-level cache.
-#: unit: bytes; sweep: lanes; flat: 128 to 256 KiB
-MAX_LANES_BYTES = 256 * 1024
-
 #: Most bytes of packed rows and their scores that a task keeps in the second-level cache.
 #: unit: bytes; sweep: packed-bytes; flat: 64 to 512 KiB
 MAX_PACKED_BYTES = 512 * 1024

@@ -15,7 +15,7 @@ from numbakmeans._engine.kernels.sampling import choose_without_replacement, dra
 from numbakmeans._engine.kernels.small import exact_quotient, solve_problem, sums_for
 from numbakmeans._engine.kernels.sums import add_row, sums_of_task
 from numbakmeans._engine.structs.problems import Answer, Options
-from numbakmeans._engine.thresholds import MAX_LANES, MAX_NOPYTHON_STEPS, MAX_SMALL_VALUES, MIN_FILTERED_ROWS
+from numbakmeans._engine.thresholds import MAX_NOPYTHON_STEPS, MAX_SMALL_VALUES, MIN_FILTERED_ROWS
 from numbakmeans._numba.arena import empty, lend, zeros
 from numbakmeans._numba.callers_arrays import read_rows
 from numbakmeans._numba.compiler import kernel
@@ -147,7 +147,7 @@ def nearest(X, centers, work, labels, sq_dists, arena):
     if not all_finite(rows) or not all_finite(book):
         return DECLINED
     found = table_at(labels, (n_samples,), np.int32), table_at(sq_dists, (n_samples,), np.float64)
-    nearest_chunk(rows, book, 0, n_samples, MAX_LANES, found, arena)
+    nearest_chunk(rows, book, 0, n_samples, found, arena)
     return OK
 
 

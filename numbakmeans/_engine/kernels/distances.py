@@ -10,6 +10,8 @@ from numbakmeans._numba.scalars import bits_of, minimum
 
 #: The bits of a float64 that a float32 does not have, and their pattern midway between two float32 values.
 LOW_BITS, HALF = (1 << 29) - 1, 1 << 28
+#: Rows side by side in a block.
+LANES = 64
 
 
 @kernel
@@ -33,13 +35,13 @@ def roots_tile(sq_dists, roots):
 
 
 @kernel
-def distances_chunk(X, centers, start, stop, n_lanes, dists, arena):
+def distances_chunk(X, centers, start, stop, dists, arena):
     """Chunk. Write the distances of the rows in [start, stop)."""
     marked = mark(arena)
-    block = zeros(arena, (centers.shape[1], n_lanes), np.float64)
-    sq_dists, roots = empty(arena, n_lanes, np.float64), empty(arena, n_lanes, dists.dtype)
-    for first in range(start, stop, n_lanes):
-        end = minimum(first + n_lanes, stop)
+    block = zeros(arena, (centers.shape[1], LANES), np.float64)
+    sq_dists, roots = empty(arena, LANES, np.float64), empty(arena, LANES, dists.dtype)
+    for first in range(start, stop, LANES):
+        end = minimum(first + LANES, stop)
         pack_block(X, first, end, block)
         for j in range(centers.shape[0]):
             sq_dist_tile(block, centers[j], sq_dists)
@@ -58,7 +60,7 @@ def distances_task(task, arena, X, centers, plan, dists):
     chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
     for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
-        distances_chunk(X, centers, start, stop, plan.n_lanes, dists, arena)
+        distances_chunk(X, centers, start, stop, dists, arena)
 
 
 @kernel

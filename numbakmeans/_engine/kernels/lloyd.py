@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from numbakmeans._engine.kernels.reference import indices, pack_block, width_of
+from numbakmeans._engine.kernels.reference import indices, pack_block
 from numbakmeans._engine.kernels.sums import relabel, sums_of_task
-from numbakmeans._engine.simd import nearest_lanes
+from numbakmeans._engine.simd import lanes_at_once, nearest_lanes
 from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -14,8 +14,8 @@ from numbakmeans._numba.scalars import minimum
 @kernel
 def lloyd_task(task, arena, X, plan, centers, labels, tables):
     """Task. Assign the rows of every n-th chunk, and update its sums; see `lloyd_pass`."""
-    n_samples, n_tasks, chunk_rows, n_lanes = X.shape[0], plan.n_tasks, plan.chunk_rows, plan.n_lanes
-    width, candidates = width_of(X, n_lanes), indices(len(centers), arena)
+    n_samples, n_tasks, chunk_rows = X.shape[0], plan.n_tasks, plan.chunk_rows
+    width, candidates = lanes_at_once(X), indices(len(centers), arena)
     block, lane_labels = zeros(arena, (X.shape[1], width), np.float64), empty(arena, width, np.int64)
     mine = sums_of_task(tables, task, arena)
     moved = 0

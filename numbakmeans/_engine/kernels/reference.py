@@ -57,13 +57,6 @@ def sq_dist_tile(block, center, sq_dists):
 
 
 @kernel
-def width_of(X, n_lanes):
-    """Return a number of rows near n_lanes that fill the vectors of `nearest_lanes`."""
-    step = lanes_at_once(X)
-    return (n_lanes + step - 1) // step * step
-
-
-@kernel
 def indices(n, arena):
     """Return the integers from 0 to n - 1."""
     found = empty(arena, n, np.int64)
@@ -73,10 +66,10 @@ def indices(n, arena):
 
 
 @kernel
-def nearest_chunk(X, centers, start, stop, n_lanes, found, arena):
+def nearest_chunk(X, centers, start, stop, found, arena):
     """Chunk. Write the label of each row in [start, stop) and D to its nearest center."""
     labels, sq_dists = found
-    marked, width = mark(arena), width_of(X, n_lanes)
+    marked, width = mark(arena), lanes_at_once(X)
     block, candidates = zeros(arena, (X.shape[1], width), np.float64), indices(len(centers), arena)
     lane_labels, lane_dists = empty(arena, width, np.int64), empty(arena, width, np.float64)
     for first in range(start, stop, width):
@@ -95,7 +88,7 @@ def nearest_task(task, arena, X, centers, plan, found):
     chunk_rows, n_tasks = plan.chunk_rows, plan.n_tasks
     for start in range(task * chunk_rows, X.shape[0], n_tasks * chunk_rows):
         stop = minimum(start + chunk_rows, X.shape[0])
-        nearest_chunk(X, centers, start, stop, plan.n_lanes, found, arena)
+        nearest_chunk(X, centers, start, stop, found, arena)
 
 
 @kernel

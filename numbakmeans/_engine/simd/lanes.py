@@ -331,7 +331,7 @@ def _nearest_plainly(
         found[:] = best
 
 
-lanes_at_once: Any = (lambda _: 1) if DISABLED else intrinsic(_lanes_at_once)
+lanes_at_once: Any = (lambda _: 32) if DISABLED else intrinsic(_lanes_at_once)
 nearest_lanes: Any = _nearest_plainly if DISABLED else intrinsic(_nearest_lanes)
 
 
