@@ -352,18 +352,18 @@ def plant_reader():
     _files._reading = reading
 
 
-def plant_padding():
-    """Do not pad centers to the features that kernels add at once, so that they read past the end."""
-    from numbakmeans._engine import distances as _distances
+def plant_width():
+    """Give kernels centers with a feature less than the rows have, so that they write past the end."""
+    from numbakmeans._engine import fit as _fit
 
-    assert _distances.padded(1) > 1
-    _distances.padded = lambda n_features: n_features
+    pad_centers = _fit.pad_centers
+    _fit.pad_centers = lambda centers: pad_centers(centers)[:, : centers.shape[1] - 1].copy()
 
 
 FAULTS = {
     "infinite": (plant_infinite, "face"),
     "reader": (plant_reader, "files"),
-    "padding": (plant_padding, "face"),
+    "width": (plant_width, "face"),
 }
 
 

@@ -29,7 +29,7 @@ def test_nothing_is_found():
     [
         ("infinite", "OverflowError: cannot convert float infinity to integer"),
         ("reader", "Error"),
-        ("padding", "IndexError"),
+        ("width", "IndexError"),
     ],
 )
 def test_a_planted_fault_is_found(fault, words):

@@ -12,7 +12,7 @@ import oracle
 import pytest
 from support import edge_cases
 from support import weights as heavy
-from support.package_copies import copy_with, run
+from support.package_copies import copy_with, run_tests
 
 from numbakmeans import kmeans2, kmeans2_batch
 from numbakmeans._engine import plan as _plan
@@ -430,7 +430,7 @@ def test_a_fault_is_found(fault, tmp_path):
     copy_with(tmp_path, f"_engine/kernels/{file}", old, new)
     test, _, method = test.partition("[")
     tests = [f"{HERE}::{test}", *(["-k", method] if method else [])]
-    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
+    result = run_tests(tmp_path, *tests)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "AssertionError" in result.stdout
 

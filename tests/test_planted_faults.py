@@ -8,7 +8,7 @@ import pytest
 from support import edge_cases
 from support.background import run_in_background
 from support.environments import TESTS
-from support.package_copies import copy_package, copy_with, run
+from support.package_copies import copy_package, copy_with, run, run_tests
 
 #: What is wrong: file, code, code with the fault, algorithm and dtype that show it.
 FAULTS = {
@@ -279,7 +279,7 @@ def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
     more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
     copy_with(tmp_path, f"_engine/simd/{file}", old, more)
     test = f"{TESTS / 'test_simd.py'}::{test}"
-    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    result = run_tests(tmp_path, test)
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
 
 
@@ -369,7 +369,7 @@ OTHER_FAULTS = {
 def test_a_fault_fails_the_test_made_for_it(fault, tmp_path):
     file, old, new, test, words = OTHER_FAULTS[fault]
     copy_with(tmp_path, file, old, new)
-    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{TESTS / test}")
+    result = run_tests(tmp_path, f"{TESTS / test}")
     assert result.returncode == 1, result.stdout
     assert words in result.stdout
 

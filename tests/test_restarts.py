@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from support import edge_cases
-from support.package_copies import copy_with, run
+from support.package_copies import copy_with, run_tests
 
 from numbakmeans import KMeans
 from numbakmeans._engine import restarts as _restarts
@@ -77,16 +77,25 @@ def test_starts_in_several_calls(monkeypatch):
     assert calls == [4, 2]
 
 
+def test_starts_that_take_longer_than_a_call_are_solved(monkeypatch):
+    X, centers = edge_cases.cases(np.float64)["normal"]
+    monkeypatch.setattr(at, "MAX_CALL_STEPS", 5 * _restarts._pass_work(Samples(X), len(centers)))
+    solved = []
+    monkeypatch.setattr(_restarts, "iterate", lambda *a, **k: solved.append(1) or iterate(*a, **k))
+    assert different(Samples(X), starts_of(centers)) == []
+    assert solved
+
+
 def test_large_problems_and_special_values_are_not_solved_side_by_side():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 3))
-    assert are_small(Samples(X), 4, 300)
-    assert not are_small(Samples(rng.normal(size=(at.MAX_SMALL_VALUES, 2))), 4, 300)
+    assert are_small(Samples(X), 4)
+    assert not are_small(Samples(rng.normal(size=(at.MAX_SMALL_VALUES, 2))), 4)
     X[5] = np.nan
-    assert not are_small(Samples(X), 4, 300)
+    assert not are_small(Samples(X), 4)
     weights = np.ones(100)
     weights[:2] = 1e300, 1e-300
-    assert not are_small(Samples(X[6:], weights[:94]), 4, 300)
+    assert not are_small(Samples(X[6:], weights[:94]), 4)
 
 
 def some_rows(X, n_clusters, random_state):
@@ -111,6 +120,6 @@ def test_a_fault_is_found(tmp_path):
     line = "outcomes[b, 3], outcomes[b, 4] = n_iter,"
     copy_with(tmp_path, "_engine/kernels/small.py", line, line.replace("n_iter", "n_iter + 1"))
     test = f"{__file__}::test_starts_that_the_kernel_leaves_unsolved_are_solved"
-    found = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    found = run_tests(tmp_path, test)
     assert found.returncode == 1, found.stdout
     assert "AssertionError" in found.stdout

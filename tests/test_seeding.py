@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import edge_cases
-from support.package_copies import copy_with, run
+from support.package_copies import copy_with, run_tests
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
@@ -206,7 +206,7 @@ def test_without_quantization_errors_rows_are_skipped():
 def test_a_fault_in_the_quantization_is_found(change, tmp_path):
     copy_with(tmp_path, "_engine/kernels/quantization.py", *change)
     test = f"{Path(__file__)}::test_a_row_that_comes_nearer_by_one_bit_is_near"
-    result = run(tmp_path, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test)
+    result = run_tests(tmp_path, test)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "AssertionError" in result.stdout
 

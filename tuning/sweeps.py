@@ -57,6 +57,11 @@ SWEEPS: dict[str, Any] = {
         cases([(20_000, 32, 500), (20_000, 128, 500), (20_000, 384, 500)], algorithm="certified"),
         on.passes),
     # --- Small problems
+    "starts": Sweep(
+        {"MAX_RESTART_STEPS": (0, 500_000, 1_000_000, 3_000_000)},
+        cases([(150, 4, 3), (2000, 8, 20), (1800, 64, 10), (4000, 16, 30), (3000, 40, 20)], dtype=BOTH,
+              passes=20),
+        on.starts),
     "small-blocks": Sweep(
         {"MAX_SMALL_BLOCK_ROWS": (64, 128, 512, 1024)},
         cases([(1000, 4, 8), (5000, 4, 8), (2000, 16, 16)], passes=20, algorithm="small"),

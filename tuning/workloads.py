@@ -12,6 +12,7 @@ from asv_benchmarks.benchmarks import data as _data
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.restarts import are_small, iterate_each
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.seeding import SEEDINGS
 
@@ -75,6 +76,22 @@ def passes(case: Case, algorithm: str | None = None) -> Run:
     if case.data in LAYOUTS:  # conversion counts
         return lambda: _fit.iterate(Samples(X), start, case.passes, algorithm=chosen)
     return lambda: _fit.iterate(samples, start, case.passes, algorithm=chosen)
+
+
+def starts(case: Case) -> Run:
+    """Return a run of the passes from ten starts."""
+    X, _ = rows_of(case)
+    samples, rng = Samples(X), np.random.default_rng(0)
+    several = [X[rng.choice(len(X), case.n_clusters, replace=False)].astype(np.float64) for _ in range(10)]
+
+    def run() -> None:
+        if are_small(samples, case.n_clusters):
+            iterate_each(samples, several, case.passes)
+        else:
+            for start in several:
+                _fit.iterate(samples, start, case.passes)
+
+    return run
 
 
 def chosen_algorithm(case: Case) -> str:

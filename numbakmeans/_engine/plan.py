@@ -311,6 +311,13 @@ def alone(size: int, work: float) -> bool:
     return size > at.MAX_SMALL_VALUES or work > at.MAX_CALL_STEPS
 
 
+def side_by_side(shape: tuple[int, ...], n_clusters: int, memory: Memory) -> bool:
+    """Return whether the starts of a fit are made one on each thread, which share no rows."""
+    size = shape[0] * shape[1]
+    few = size <= at.MAX_SMALL_VALUES and size * n_clusters <= at.MAX_RESTART_STEPS
+    return few and memory.whole and not DISABLED
+
+
 def quantized_leaves(
     shape: tuple[int, ...], n_clusters: int, n_leaves: int, lanes: int, memory: Memory
 ) -> int:

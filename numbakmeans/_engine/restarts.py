@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import Passes, iterate
 from numbakmeans._engine.samples import Samples
@@ -31,13 +32,15 @@ def iterate_each(
 
     The samples are such that `are_small` holds.
     """
-    options = Options(samples.single, max_iter, stop_on_empty, relocates, tol)
-    step = _starts_per_call(samples, len(starts[0]), max_iter)
+    passes_at_most = min(max_iter, _plan.per_call(_pass_work(samples, len(starts[0]))))
+    options = Options(samples.single, passes_at_most, stop_on_empty, relocates, tol)
+    step = _starts_per_call(samples, len(starts[0]), passes_at_most)
     found: list[Passes] = []
     for first in range(0, len(starts), step):
         some = starts[first : first + step]
         for start, passes in zip(some, _solve(samples, some, options), strict=True):
-            if passes is None:
+            ended = passes is not None and (passes.converged or passes.n_iter < passes_at_most)
+            if passes is None or not (ended or passes_at_most == max_iter):
                 passes = iterate(
                     samples, start, max_iter, stop_on_empty=stop_on_empty, relocates=relocates, tol=tol
                 )
@@ -45,23 +48,26 @@ def iterate_each(
     return found
 
 
-def are_small(samples: Samples, n_clusters: int, max_iter: int) -> bool:
+def are_small(samples: Samples, n_clusters: int) -> bool:
     """Return whether the passes from one start are so little work that one thread is enough for them."""
-    sizes = (samples.shape, n_clusters, samples.dtype.itemsize, max_iter)
-    if _plan.algorithm(*sizes, samples.memory) != "small" or not samples.finite or not samples.summable:
-        return False
-    work = _plan.problem_work(len(samples), samples.shape[1], n_clusters, max_iter)
-    return not _plan.alone(samples.size, work)
+    return (
+        _plan.side_by_side(samples.shape, n_clusters, samples.memory) and samples.finite and samples.summable
+    )
+
+
+def _pass_work(samples: Samples, n_clusters: int) -> int:
+    return int(_plan.pass_work(len(samples), samples.shape[1], n_clusters))
 
 
 def _starts_per_call(samples: Samples, n_clusters: int, max_iter: int) -> int:
     """Return how many starts one call makes passes from, so that Ctrl-C is answered in time."""
-    work = _plan.problem_work(len(samples), samples.shape[1], n_clusters, max_iter)
-    return _plan.sweep(samples.shape, work=int(work)).n_tasks * _plan.per_call(int(work))
+    work = _pass_work(samples, n_clusters) * max_iter
+    n_tasks = _plan.sweep(samples.shape, work=work).n_tasks
+    return min(n_tasks * _plan.per_call(work), max(n_tasks, at.MAX_COPY_BYTES // (8 * samples.size)))
 
 
 def _solve(samples: Samples, starts: Sequence[np.ndarray], options: Options) -> list[Passes | None]:
-    """Return the passes from each start, None where the kernel has left them unsolved."""
+    """Return the passes from each start; None where the kernel leaves them unsolved."""
     n_starts, n_clusters, (n_samples, n_features) = len(starts), len(starts[0]), samples.shape
     centers = np.concatenate(starts, dtype=np.float64)
     labels, outcomes = np.empty(n_starts * n_samples, np.int32), np.empty((n_starts, 5), np.int64)

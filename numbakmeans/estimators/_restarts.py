@@ -90,7 +90,7 @@ def fit_best(
     inertias = []
     given = isinstance(job.init, np.ndarray)
     starts = (job.init,) if given else (_start(job, stream) for stream in streams(generator, n_init))
-    small = job.constraints is None and restarts.are_small(job.samples, job.n_clusters, job.max_iter)
+    small = job.constraints is None and restarts.are_small(job.samples, job.n_clusters)
     if n_init > 1 and small and not is_watched(estimator, callbacks):
         outcomes = _fit_each(job, list(starts))
     else:

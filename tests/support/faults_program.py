@@ -2,8 +2,8 @@
 
 ``python -m support.faults_program float32`` reads a JSON list of [name, file, code, code with the fault,
 algorithm] from standard input, and writes a line [name, first case that differs, or null] for each. A fault
-is planted in a forked child, which reloads the modules that import that file, directly or not; the rest stays
-compiled.
+is planted in a forked child, which reloads the modules that import that file, directly or not. This process
+itself loads no kernel: its machine code would stay in the children, beside the faulty code of the same name.
 """
 
 import ast
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import numbakmeans
+from numbakmeans._numba import cache as _cache
 from numbakmeans._numba.entries import Entry
 from support import comparison, edge_cases
 from support.environments import TESTS
@@ -47,11 +48,15 @@ def forget(file):
     old = {".".join([PACKAGE.name, *Path(file).with_suffix("").parts])}
     while more := {name for name in imported if imported[name] & old} - old:
         old |= more
+    # What the code cache knows of the sources.
+    for known in vars(_cache).values():
+        if hasattr(known, "cache_clear"):
+            known.cache_clear()
     # Entries hold the compiled code of these modules' kernels, and may outlive the modules.
     for each in gc.get_objects():
         if isinstance(each, Entry) and each.module in old:
             each.bound.clear()
-    for name in old - {"__main__"}:
+    for name in (old - {"__main__"}) & sys.modules.keys():
         module = sys.modules.pop(name)
         package, _, last = name.rpartition(".")
         if package:
@@ -71,16 +76,24 @@ def tell(name, file, algorithm, cases):
     print(json.dumps([name, first_difference(algorithm, cases)]), flush=True)
 
 
+def in_child(function, *arguments):
+    """Call a function in a forked child; one that fails writes its traceback instead of a line."""
+    child = get_context("fork").Process(target=function, args=arguments)
+    child.start()
+    child.join()
+
+
+def tell_without_a_fault(algorithm, cases):
+    print(json.dumps([algorithm, first_difference(algorithm, cases)]), flush=True)
+
+
 def plant(name, file, old, new, algorithm, cases):
     """Plant a fault, and let a forked child write what it finds."""
     path = PACKAGE / file
     sound = path.read_text()
     assert old in sound
     path.write_text(sound.replace(old, new))
-    # A child that fails writes its traceback instead of a line.
-    child = get_context("fork").Process(target=tell, args=(name, file, algorithm, cases))
-    child.start()
-    child.join()
+    in_child(tell, name, file, algorithm, cases)
     path.write_text(sound)
 
 
@@ -91,7 +104,7 @@ def main(dtype):
         cases[name] = X, centers, comparison.expected_passes(X, centers)
     faults = json.load(sys.stdin)
     for algorithm in dict.fromkeys(fault[-1] for fault in faults):
-        print(json.dumps([algorithm, first_difference(algorithm, cases)]), flush=True)
+        in_child(tell_without_a_fault, algorithm, cases)
     for fault in faults:
         plant(*fault, cases)
 
