@@ -181,14 +181,48 @@ def setup_face():
         found = numbakmeans.whiten(X, **options(source, generator=False))
         assert found.shape == np.shape(X)
 
+    def weights(source, X):
+        """Return weights that match X, most of the time."""
+        if source.maybe(4):
+            return array(source)
+        n_samples = len(X) if np.ndim(X) else 1
+        return [source.one_of([0.0, 1.0, 2.0, 0.5, 1e-300, 1e300, 5e-324]) for _ in range(n_samples)]
+
+    def refinements(source):
+        """Return options that `fit` and KMeans share."""
+        given = {}
+        if source.maybe(3):
+            given["tol"] = source.one_of([0, 0.0, 1e-4, 1.0, 0.5, -1, np.nan, np.inf, "x", None])
+        if source.maybe(3):
+            given["metric"] = source.one_of(["cosine", "cosine", "cosine", "euclidean", "x", None, 3])
+        if source.maybe(3):
+            odd = [3, "x", [[0]], [0.5], [-1], [2**70], None, object()]
+            given["fixed"] = source.one_of([[0], [0, 1], [True], [True, False], [], range(3), *odd])
+        if source.maybe(3):
+            given["empty_clusters"] = source.one_of(["keep", "relocate", "relocate", "raise", "x", None])
+        return given
+
     def fit(source, X):
-        result = numbakmeans.fit(
-            X, book(source, X), max_iter=passes(source), **options(source, generator=False)
-        )
+        more = {"sample_weight": weights(source, X)} if source.maybe(3) else {}
+        centers = book(source, X)
+        more |= refinements(source) | options(source, generator=False)
+        result = numbakmeans.fit(X, centers, max_iter=passes(source), **more)
         check(result.centers, result.labels, len(result.centers))
         assert isinstance(result.inertia, float)
 
-    calls = [kmeans2, kmeans2, kmeans2_batch, kmeans, vq, whiten, fit]
+    def estimator(source, X):
+        names = ["k-means++", "k-means||", "random", "x", None]
+        init = source.one_of(names) if source.maybe() else book(source, X)
+        states = [0, 1, 2, None, -1, "x", 1.5, np.random.default_rng(1), np.random.RandomState(1)]
+        more = refinements(source) | {"random_state": source.one_of(states)}
+        k = count(source)
+        model = numbakmeans.KMeans(k, init=init, n_init=source.one_of(["auto", 1, 2, 3, 0, "x"]), **more)
+        model.fit(X, sample_weight=weights(source, X) if source.maybe(3) else None)
+        check(model.cluster_centers_, model.labels_, len(model.cluster_centers_))
+        assert np.array_equal(model.predict(X), model.labels_) or model.max_iter < 300
+        assert isinstance(model.inertia_, float)
+
+    calls = [kmeans2, kmeans2, kmeans2_batch, kmeans, vq, whiten, fit, fit, estimator]
     documented = (TypeError, ValueError, numbakmeans.ClusterError)
     warnings.simplefilter("ignore")
 

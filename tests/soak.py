@@ -31,7 +31,7 @@ def digest(results):
 
 def kinds():
     """Return calls by name: functions, dtypes, layouts, sizes on both sides of the thresholds, and errors."""
-    from numbakmeans import fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
+    from numbakmeans import KMeans, fit, kmeans, kmeans2, kmeans2_batch, vq, whiten
     from numbakmeans._engine import plan as _plan
 
     def refused():
@@ -59,7 +59,21 @@ def kinds():
             calls[f"fit {name}"] = lambda X=X, k=k: fit(X[:, ::-1], X[:k, ::-1], max_iter=3)
             calls[f"whiten {name}"] = lambda X=X: [whiten(X)]
             calls[f"kmeans {name}"] = lambda X=X, k=k: kmeans(X[:1000], k, iter=1, thresh=1.0, rng=2)
+            w = np.arange(n) % 3 * 0.5
+            options = {"max_iter": 3, "sample_weight": w, "empty_clusters": "relocate", "tol": 1e-9}
+            calls[f"fit weighted {name}"] = lambda X=X, k=k, o=options: fit(X, X[:k], **o)
+            unit = {"max_iter": 3, "metric": "cosine", "fixed": [0]}
+            calls[f"fit cosine {name}"] = lambda X=X, k=k, o=unit: fit(np.abs(X) + 1, np.abs(X[:k]) + 1, **o)
+            calls[f"KMeans {name}"] = lambda X=X, k=k: fitted(
+                KMeans(k, n_init=2, max_iter=3, random_state=1), X
+            )
     return calls
+
+
+def fitted(model, X):
+    """Return the attributes of a fit, and what the methods answer."""
+    model.fit(X)
+    return [model.cluster_centers_, model.labels_, model.inertia_, model.predict(X[::2]), model.score(X)]
 
 
 def sizes():
