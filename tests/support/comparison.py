@@ -10,8 +10,8 @@ PASSES = 4
 
 
 def bits(*parts):
-    """Return the dtypes and bytes of some results."""
-    return [(np.asarray(part).dtype, np.asarray(part).tobytes()) for part in parts]
+    """Return the dtypes, shapes and bytes of some results."""
+    return [(np.asarray(part).dtype, np.shape(part), np.asarray(part).tobytes()) for part in parts]
 
 
 def expected_passes(X, centers):

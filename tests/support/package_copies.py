@@ -1,10 +1,13 @@
-"""Copies of the package, which tests may edit."""
+"""Copies of the package, or of a module, which tests may edit."""
 
 import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
+
+import pytest
 
 import numbakmeans
 from numbakmeans._numba import cache as _cache
@@ -53,3 +56,21 @@ def run(folder, *command, input=None, **more):
 def run_tests(folder, *tests):
     """Run tests with a copy of the package in a folder, up to the first failure."""
     return run(folder, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
+
+
+def module_with(module, old, new):
+    """Return a copy of a module in which some code, which occurs once, is replaced."""
+    source = Path(module.__file__).read_text()
+    assert source.count(old) == 1, old
+    copy = types.ModuleType(module.__name__)
+    exec(compile(source.replace(old, new), module.__file__, "exec"), copy.__dict__)
+    return copy
+
+
+def require_noticed(check, use_a_copy, plant):
+    """Require that a check passes with a copy of the sound code, and fails with the fault."""
+    use_a_copy()
+    check()
+    plant()
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        check()
