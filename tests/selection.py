@@ -34,6 +34,7 @@ EXTRA = {
             "the rounding of weighted rows ignored",
             "the last row of a cluster relocated",
             "stale labels of blocks after a relocation",
+            "stale bounds after a relocation",
             "a quotient that is taken for certain",
         }
     ),

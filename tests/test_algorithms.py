@@ -6,7 +6,7 @@ import numpy as np
 import oracle
 import pytest
 from support import edge_cases, variants
-from support.comparison import PASSES, differences, expected_passes
+from support.comparison import PASSES, count_broken, differences, expected_passes
 
 from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
@@ -185,16 +185,7 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
         algorithm.run(wide, labels, tables)
         projections_used |= len(algorithm.projections) > 0
         fast_used |= len(algorithm.fast) > 0
-        rows = X.astype(np.float64)
-        used = wide[:, : X.shape[1]]
-        distances = np.sqrt(((rows[:, None, :] - used[None]) ** 2).sum(2)) * transform.scale
-        own = distances[np.arange(len(X)), labels].copy()
-        distances[np.arange(len(X)), labels] = np.inf
-        lower = algorithm.lower.transpose(0, 2, 1).reshape(-1, algorithm.lower.shape[1])[: len(X)]
-        n_broken += int((algorithm.upper < own * spoil).sum())
-        for g in range(lower.shape[1]):
-            others = distances[:, algorithm.groups == g].min(1)
-            n_broken += int((lower[:, g] * spoil > others).sum())
+        n_broken += count_broken(algorithm, X, wide, labels, spoil)
         update_means(samples, tables, labels, wide)
     return n_broken, projections_used, fast_used
 

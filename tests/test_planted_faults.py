@@ -334,6 +334,13 @@ OTHER_FAULTS = {
         "test_relocation.py::test_every_algorithm_relocates_alike[few rows each-float64-False-lloyd]",
         "assert same(got, X, answers(name, dtype, weighted, n_iter))",
     ),
+    "stale bounds after a relocation": (
+        "_engine/algorithms/yinyang.py",
+        "        self.lower[blocks, :, places] = 0.0\n",
+        "",
+        "test_relocation.py::test_bounds_hold_after_a_relocation[centers far out-float64]",
+        "assert count_broken(algorithm, X, wide, labels) == 0",
+    ),
     "stale labels of blocks after a relocation": (
         "_engine/algorithms/filtering.py",
         "self.labels[block], self.block_labels[b] = labels[self.order[block]], MIXED",

@@ -6,8 +6,12 @@ import numpy as np
 import oracle
 import pytest
 from support import edge_cases, variants
+from support.comparison import count_broken
 
 from numbakmeans._engine import fit as _fit
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.samples import Samples
 
 DTYPES = [np.float32, np.float64]
@@ -93,6 +97,23 @@ def test_every_algorithm_relocates_alike(name, dtype, weighted, variant, answers
 def test_relocation_and_any_number_of_threads(variant, threads, answers):
     X, centers = cases(np.float64)["ties"]
     assert same(relocated(X, None, centers, 5, variant), X, answers("ties", np.float64, False, 5))
+
+
+@checking
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["centers far out", "ties", "many panels"])
+def test_bounds_hold_after_a_relocation(name, dtype):
+    """In results, stale bounds would hardly show: the center that takes a row lies on it at first."""
+    X, centers = cases(dtype)[name]
+    samples, wide = Samples(X), pad_centers(centers)
+    plan = _plan.sweep(X.shape, X.size * len(centers))
+    algorithm = ALGORITHMS["yinyang"](samples, plan, samples.transform(wide))
+    tables, labels = algorithm.tables(len(centers)), np.full(len(X), -1, np.int32)
+    algorithm.run(wide, labels, tables)
+    before = labels.copy()
+    assert algorithm._relocate(wide, labels, tables) > 0
+    assert (before != labels).any()
+    assert count_broken(algorithm, X, wide, labels) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)

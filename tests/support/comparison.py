@@ -43,3 +43,17 @@ def differences(X, centers, expected, variant):
         if (got.n_iter, got.converged) != (still or n_iter, still is not None):
             wrong.append((n_iter, "passes"))
     return wrong
+
+
+def count_broken(algorithm, X, centers, labels, spoil=1.0):
+    """Return how many bounds of a `Yinyang` do not hold for (padded) centers; spoil : tightens the bounds."""
+    every = np.arange(len(X))
+    differences = X.astype(np.float64)[:, None, :] - centers[None, :, : X.shape[1]]
+    distances = np.sqrt((differences**2).sum(2)) * algorithm.transform.scale
+    own = distances[every, labels].copy()
+    distances[every, labels] = np.inf
+    lower = algorithm.lower.transpose(0, 2, 1).reshape(-1, algorithm.lower.shape[1])[: len(X)]
+    n_broken = int((algorithm.upper < own * spoil).sum())
+    for g in range(lower.shape[1]):
+        n_broken += int((lower[:, g] * spoil > distances[:, algorithm.groups == g].min(1)).sum())
+    return n_broken
