@@ -308,8 +308,8 @@ OTHER_FAULTS = {
     ),
     "a weight ignored in the inertia": (
         "_engine/distances.py",
-        "exact_sum(np.concatenate([products, _product_errors(values, weights, products)]))",
-        "exact_sum(values)",
+        "    if samples.weights is None:\n        return exact_sum(values)\n",
+        "    return exact_sum(values)\n",
         "test_weights.py::test_inertia_is_the_exact_weighted_sum[normal-uniform]",
         "assert _fit.inertia_of(",
     ),

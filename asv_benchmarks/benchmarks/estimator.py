@@ -30,6 +30,46 @@ class Fit:
         self.kmeans.fit(self.X)
 
 
+class Options:
+    """Ten passes from given centers: what weights, unit lengths and fixed centers cost."""
+
+    params = (["none", "sample_weight", "metric='cosine'", "fixed"], list(SIZES), ["float32", "float64"])
+    param_names = ("option", "data", "dtype")
+    timeout = 300
+
+    def setup(self, option, data, dtype):
+        self.X, self.start = REAL_SIZES[data](dtype)
+        self.X, self.start = self.X + 1, self.start + 1  # no row of zeros
+        self.options = {
+            "none": {},
+            "sample_weight": {"sample_weight": np.random.default_rng(0).random(len(self.X))},
+            "metric='cosine'": {"metric": "cosine"},
+            "fixed": {"fixed": np.arange(0, len(self.start), 2)},
+        }[option]
+        self.time_ten_passes(option, data, dtype)
+
+    def time_ten_passes(self, option, data, dtype):
+        numbakmeans.fit(self.X, self.start, max_iter=10, **self.options)
+
+
+class Restarts:
+    """Ten starts of a problem as small as the digits of scikit-learn, or smaller."""
+
+    params = (list(LIBRARIES), ["1797 x 64, k=10", "150 x 4, k=3"])
+    param_names = ("library", "size")
+    timeout = 300
+
+    def setup(self, library, size):
+        n_samples, n_features, n_clusters = (1797, 64, 10) if "1797" in size else (150, 4, 3)
+        rng = np.random.default_rng(0)
+        self.X = rng.normal(size=(n_samples, n_features)) + 3 * rng.integers(0, 2, size=(n_samples, 1))
+        self.kmeans = LIBRARIES[library](n_clusters, n_init=10, random_state=0)
+        self.time_fit(library, size)
+
+    def time_fit(self, library, size):
+        self.kmeans.fit(self.X)
+
+
 class Methods:
     """What a fitted estimator is asked for."""
 

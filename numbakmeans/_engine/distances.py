@@ -7,9 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.bins import LIMIT, LOWEST
+from numbakmeans._engine.bins import LOWEST
 from numbakmeans._engine.exact import quotient, weighted_total
-from numbakmeans._engine.samples import Samples, column_means, exact_total, padded
+from numbakmeans._engine.samples import (
+    Samples,
+    column_means,
+    exact_total,
+    exact_weighted_total,
+    padded,
+)
 from numbakmeans._numba.drivers import Driver
 
 DISTANCES = Driver("numbakmeans._engine.kernels.distances", "distances")
@@ -91,25 +97,13 @@ def exact_weighted_sum(samples: Samples, values: np.ndarray) -> float:
     """Return the exact sum of weights times values, rounded once; values : (n_samples,), at least 0."""
     if samples.weights is None:
         return exact_sum(values)
+    weighted = Samples(values.reshape(-1, 1), samples.weights)
+    if weighted.finite and weighted.summable:
+        total, exponent = exact_weighted_total(weighted)
+        return quotient(total << max(exponent, 0), 1 << max(-exponent, 0) - LOWEST, single=False)
     counted = samples.weights > 0
     values, weights = values[counted], samples.weights[counted]
-    with np.errstate(over="ignore"):
-        products = values * weights
-    positive = products[values > 0]
-    if len(positive) and not (positive.min() > 1 / LIMIT and max(positive.max(), values.max()) < LIMIT):
-        return weighted_total(values, weights) if np.isfinite(values).all() else float("inf")
-    return exact_sum(np.concatenate([products, _product_errors(values, weights, products)]))
-
-
-def _product_errors(x: np.ndarray, y: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """Return the rounding errors of products, exactly (Dekker; `kernels.double_double` has the kernels')."""
-    shifted = x * (2.0**27 + 1.0)
-    x_high = shifted - (shifted - x)
-    shifted = y * (2.0**27 + 1.0)
-    y_high = shifted - (shifted - y)
-    x_low, y_low = x - x_high, y - y_high
-    errors: np.ndarray = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-    return errors
+    return weighted_total(values, weights) if np.isfinite(values).all() else float("inf")
 
 
 def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:

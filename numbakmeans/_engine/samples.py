@@ -389,6 +389,17 @@ def exact_total(samples: Samples) -> int:
     return sum(part << exponent - LOWEST for row in pairs for part, exponent in zip(*row, strict=True))
 
 
+def exact_weighted_total(samples: Samples) -> tuple[int, int]:
+    """Return the exact sum of weights times values of one column, in units of 2**(LOWEST + e), and e.
+
+    The values are finite, and the products can be split (`Samples.summable`).
+    """
+    sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0, :, 0].sum(0).tolist()
+    exponents = samples.bins[0][:, 0].tolist()
+    total = sum(part << exponent - LOWEST for part, exponent in zip(sums, exponents, strict=True))
+    return total, samples.scaled_weights[1]
+
+
 def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the exact sum of the values of each label, rounded once."""
     samples, totals = Samples(values.reshape(-1, 1)), np.zeros((n_clusters, padded(1)))

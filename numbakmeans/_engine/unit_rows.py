@@ -38,9 +38,13 @@ def normalized(X: np.ndarray) -> np.ndarray:
 def first_zero_row(samples: Samples) -> int | None:
     """Return the index of the first row that is all zeros, if there is one."""
     for rows, X in samples.slabs():
-        found = np.flatnonzero(~X.any(1))
-        if len(found):
-            return rows.start + int(found[0])
+        left = np.flatnonzero(X[:, 0] == 0)
+        for f in range(1, X.shape[1]):
+            if not len(left):
+                break
+            left = left[X[left, f] == 0]
+        if len(left):
+            return rows.start + int(left[0])
     return None
 
 
