@@ -74,7 +74,7 @@ def with_unit_rows(samples: Samples, name: str) -> Samples:
     """Return finite samples whose rows are divided by their lengths; ValueError if one of them is zero."""
     row = first_zero_row(samples)
     if row is not None:
-        raise ValueError(f"row {row} of {name} is zero, and has no direction, which metric='cosine' compares")
+        raise ValueError(f"row {row} of {name} is zero, and so has no direction, which metric='cosine' needs")
     return Samples(UnitRows(samples), samples.weights)
 
 

@@ -13,7 +13,6 @@ from numbakmeans._engine.samples import (
     Samples,
     column_means,
     exact_total,
-    exact_weighted_total,
     padded,
 )
 from numbakmeans._numba.drivers import Driver
@@ -83,7 +82,7 @@ def exact_sum(values: np.ndarray) -> float:
     # In a single column every addition would depend on the one before. The remainder is a row of its own.
     rest = np.zeros((1, SUM_COLUMNS))
     rest[0, : len(values) - wide.size] = values[wide.size :]
-    total = exact_total(samples) + exact_total(Samples(rest))
+    total = exact_total(samples)[0] + exact_total(Samples(rest))[0]
     return quotient(total, 1 << -LOWEST, single=False)
 
 
@@ -99,7 +98,7 @@ def exact_weighted_sum(samples: Samples, values: np.ndarray) -> float:
         return exact_sum(values)
     weighted = Samples(values.reshape(-1, 1), samples.weights)
     if weighted.finite and weighted.summable:
-        total, exponent = exact_weighted_total(weighted)
+        total, exponent = exact_total(weighted)
         return quotient(total << max(exponent, 0), 1 << max(-exponent, 0) - LOWEST, single=False)
     counted = samples.weights > 0
     values, weights = values[counted], samples.weights[counted]

@@ -128,6 +128,7 @@ def iterate(
     chosen = ALGORITHMS[algorithm]
     transform = samples.transform(wide) if chosen.needs_transform else NO_TRANSFORM
     unfit = (chosen.needs_transform and not transform.scale) or (chosen.finite and not samples.finite)
+    unfit = unfit or (constraints is not None and not chosen.constrains)
     if unfit or not samples.summable or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
     labels = np.full(len(samples), -1, np.int32)
@@ -239,13 +240,15 @@ def fit(
         samples, start = with_unit_rows(samples, "X"), unit_centers(start, "centers")
     constraints = Constraints(mask, unit) if unit or mask is not None else None
     relocates, limit = empty_clusters == "relocate", tol and tol * mean_variance(samples)
-    options: dict[str, Any] = {
-        "relocates": relocates,
-        "tol": limit,
-        "constraints": constraints,
-        "progress": progress,
-    }
-    passes = iterate(samples, start, passes_at_most, **options)
+    passes = iterate(
+        samples,
+        start,
+        passes_at_most,
+        relocates=relocates,
+        tol=limit,
+        constraints=constraints,
+        progress=progress,
+    )
     if passes.converged and not passes.settled:
         labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
         passes = passes._replace(labels=labels)

@@ -312,7 +312,7 @@ def alone(size: int, work: float) -> bool:
 
 
 def side_by_side(shape: tuple[int, ...], n_clusters: int, memory: Memory) -> bool:
-    """Return whether the starts of a fit are made one on each thread, which share no rows."""
+    """Return whether several starts are fitted side by side, each on one thread."""
     size = shape[0] * shape[1]
     few = size <= at.MAX_SMALL_VALUES and size * n_clusters <= at.MAX_RESTART_STEPS
     return few and memory.whole and not DISABLED

@@ -15,8 +15,6 @@ from numbakmeans._engine.structs.problems import Answer, Options, Problems
 from numbakmeans._numba.drivers import Driver
 
 SOLVE_ALL = Driver("numbakmeans._engine.kernels.small", "solve_all")
-#: Passes that a small problem takes at least, for the choice of threads.
-USUAL_PASSES = 5
 
 
 def iterate_each(
@@ -80,8 +78,7 @@ def _solve(samples: Samples, starts: Sequence[np.ndarray], options: Options) -> 
         outcomes,
         None if samples.weights is None else np.tile(samples.kernel_weights, n_starts),
     )
-    work = n_starts * samples.size * n_clusters * min(options.max_iter, USUAL_PASSES)
-    plan = _plan.sweep((n_starts * n_samples, n_features), work=work)
+    plan = _plan.sweep((n_starts * n_samples, n_features), work=n_starts * samples.size * n_clusters)
     SOLVE_ALL.on(plan.parallel)(plan.n_tasks, problems, options)
     found: list[Passes | None] = []
     for s, (n_empty, ever_empty, left, n_iter, end) in enumerate(outcomes.tolist()):

@@ -16,15 +16,13 @@ from numbakmeans._engine.samples import Samples
 from numbakmeans._numba.drivers import Driver
 
 NORMALIZE = Driver("numbakmeans._engine.kernels.unit_rows", "normalize")
-#: `kernels.unit_rows.UNCERTAIN`
-UNCERTAIN = 1
 
 
 def normalize(X: np.ndarray, out: np.ndarray) -> None:
     """Write finite rows divided by their lengths; both arrays C-ordered, of one working dtype."""
-    plan, kinds = _plan.sweep(X.shape, work=16 * X.size), np.empty(len(X), np.int64)
-    if NORMALIZE.on(plan.parallel)(plan.n_tasks, X, out, kinds):
-        for i in np.flatnonzero(kinds == UNCERTAIN).tolist():
+    plan, uncertain = _plan.sweep(X.shape, work=16 * X.size), np.empty(len(X), np.bool_)
+    if NORMALIZE.on(plan.parallel)(plan.n_tasks, X, out, uncertain):
+        for i in np.flatnonzero(uncertain).tolist():
             out[i] = unit_vector(X[i])
 
 

@@ -104,6 +104,8 @@ class Algorithm:
     whole = False
     #: Whether the data must be finite.
     finite = False
+    #: Whether it constrains centers after each pass (`constraints`).
+    constrains = True
     #: The rules of this fit.
     rules = Rules(sys.maxsize)
 

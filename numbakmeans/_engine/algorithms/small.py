@@ -43,10 +43,9 @@ class Small(Algorithm):
     needs_transform = False
     whole = True
     finite = True
+    constrains = False
 
     def passes_per_call(self, n_clusters: int) -> int:
-        if self.rules.constraints is not None:  # which the kernel does not know
-            return 1
         work = _plan.pass_work(len(self.samples), self.samples.shape[1], n_clusters)
         return _plan.per_call(work)
 
@@ -58,12 +57,8 @@ class Small(Algorithm):
 
     def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
         samples, rules = self.samples, self.rules
-        constraints, tol = rules.constraints, rules.tol
-        if constraints is not None:
-            # The shift is that of the constrained centers.
-            started, tol = centers.copy(), 0.0
-        before = np.empty_like(centers) if tol > 0.0 else _NO_CENTERS
-        options = Options(samples.single, n_passes, rules.stop_on_empty, rules.relocates, tol)
+        before = np.empty_like(centers) if rules.tol > 0.0 else _NO_CENTERS
+        options = Options(samples.single, n_passes, rules.stop_on_empty, rules.relocates, rules.tol)
         rest = (options, Answer(centers, labels, before), (tables.sizes, tables.uncertain, tables.weights))
         n_iter = 0
         if tables.weights is None and _plan.keeps_parts(samples.shape[1], len(centers)):
@@ -72,19 +67,14 @@ class Small(Algorithm):
             solve = SOLVE if tables.weights is None else SOLVE_WEIGHTED
             n_iter, *done = solve(samples.wide, None, True, *rest)
         moved, n_empty, ever_empty, n_uncertain, close = done
-        updated = bool(moved)
         if n_uncertain:
             of_rows = samples.wide, samples.weights, labels
             recompute_means_of_rows(*of_rows, samples.single, centers, tables.uncertain)
         elif rules.relocates and n_empty:
             n_relocated = self._relocate_few(centers, labels)
-            moved, n_empty, updated = moved + n_relocated, n_empty - n_relocated, True
+            moved, n_empty = moved + n_relocated, n_empty - n_relocated
             # The kernel stops at the first pass that leaves a cluster empty.
             ever_empty = n_empty > 0
-        if constraints is not None:
-            before = started
-            if updated:
-                constraints.apply(samples, before, centers)
         if rules.tol > 0.0 and not close:
             close = SHIFT(before, centers) <= rules.tol
         n_decided = n_iter * len(labels)
@@ -96,7 +86,7 @@ class Small(Algorithm):
         samples = self.samples
         counted = labels if samples.weights is None else labels[samples.weights > 0]
         sizes = np.bincount(counted, minlength=len(centers))
-        rows, clusters = relocations(samples, centers, labels, sizes, self.rules.fixed)
+        rows, clusters = relocations(samples, centers, labels, sizes)
         labels[rows] = clusters
         means, sizes = labeled_means(samples, labels, len(centers))
         centers[:] = centers.astype(samples.dtype)

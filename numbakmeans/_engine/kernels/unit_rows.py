@@ -19,8 +19,6 @@ from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import maximum
 
-#: What a row is, besides one that is certain.
-CERTAIN, UNCERTAIN, ZERO = 0, 1, 2
 #: Exponents of the largest value of a row that can be scaled to 1 in one step.
 REACH = 1000
 #: Scaled values below it might lose bits where they are multiplied.
@@ -74,36 +72,35 @@ def normalize_double(x, scale, out):
 
 @kernel
 def normalize_row(x, out):
-    """Write a row divided by its length; return what it is."""
+    """Write a row divided by its length, or zeros for zeros; return whether all values are certain."""
     largest = 0.0
     for f in range(len(x)):
         largest = maximum(largest, np.float64(abs(x[f])))
     if largest == 0.0:
         out[:] = 0.0
-        return ZERO
+        return True
     exponent = exponent_above(largest)
     if abs(exponent) > REACH:
-        return UNCERTAIN
+        return False
     scale = power_of_two(-exponent)
-    certain = normalize_single(x, scale, out) if x.itemsize == 4 else normalize_double(x, scale, out)
-    return CERTAIN if certain else UNCERTAIN
+    return normalize_single(x, scale, out) if x.itemsize == 4 else normalize_double(x, scale, out)
 
 
 @kernel
-def normalize_task(task, arena, n_tasks, X, out, kinds):
+def normalize_task(task, arena, n_tasks, X, out, uncertain):
     """Task. Normalize its share of the rows; see `normalize`."""
-    n_others = 0
+    n_uncertain = 0
     for i in range(task * len(X) // n_tasks, (task + 1) * len(X) // n_tasks):
-        kinds[i] = normalize_row(X[i], out[i])
-        n_others += 0 if kinds[i] == CERTAIN else 1
-    return n_others
+        uncertain[i] = not normalize_row(X[i], out[i])
+        n_uncertain += 1 if uncertain[i] else 0
+    return n_uncertain
 
 
 @kernel
-def normalize(executor, n_tasks, X, out, kinds):
-    """Divide finite rows by their lengths; return how many rows are not certain.
+def normalize(executor, n_tasks, X, out, uncertain):
+    """Divide finite rows by their lengths; return how many rows are uncertain, and still to be computed.
 
     X, out : (n_samples, n_features), of one working dtype; a row of zeros stays
-    kinds : OUT (n_samples,), int64: `CERTAIN`, `UNCERTAIN`, or `ZERO`
+    uncertain : OUT (n_samples,), bool
     """
-    return parallel_for(executor, n_tasks, normalize_task, (n_tasks, X, out, kinds))
+    return parallel_for(executor, n_tasks, normalize_task, (n_tasks, X, out, uncertain))
