@@ -193,7 +193,7 @@ def kmeans2_batch(
 
     row_starts, center_starts = _starts(problems.sizes), _starts(n_clusters)
     centers = np.empty((center_starts[-1], problems.n_features))
-    labels = np.empty(row_starts[-1], np.int32)
+    labels = np.full(row_starts[-1], -1, np.int32)
     outcomes = np.zeros((len(problems), 5), np.int64)
     for first, last in problems.groups(n_clusters, n_iter):
         X, starts = problems.rows(first, last), row_starts[first : last + 1] - row_starts[first]

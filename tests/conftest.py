@@ -80,5 +80,6 @@ def threads(request, monkeypatch):
     before = numba.get_num_threads()
     numba.set_num_threads(request.param)
     monkeypatch.setattr(at, "MIN_PARALLEL_STEPS", 0)
+    monkeypatch.setattr(at, "MAX_SMALL_STEPS", {4: 0, 8: 0})
     yield request.param
     numba.set_num_threads(before)

@@ -12,7 +12,7 @@ from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
-from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.assignment import nearest, nearest_labels
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.kernels.small import bins_of, keeps_parts, pack_rows
@@ -156,6 +156,8 @@ def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, thr
         right_labels, right = oracle.assign(X, centers)
     with variants.forced(variant) as algorithm:
         labels, sq_dists = nearest(Samples(X), centers, scored=algorithm == "certified")
+        alone = nearest_labels(Samples(X), centers, scored=algorithm == "certified")
+    assert np.array_equal(alone, right_labels)
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
 

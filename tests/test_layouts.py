@@ -10,7 +10,7 @@ from numbakmeans import ClusterError, fit, kmeans, kmeans2, kmeans2_batch, vq, w
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
-from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.assignment import nearest, nearest_labels
 from numbakmeans._engine.fit import seed
 from numbakmeans._engine.samples import Samples, labeled_means
 
@@ -78,6 +78,7 @@ def test_many_slabs_and_threads_give_the_same_bits(dtype, slabs, threads):
     labels, sq_dists = nearest(Samples(X), centers)
     for ours, right in zip(nearest(samples, centers), (labels, sq_dists), strict=True):
         assert ours.tobytes() == right.tobytes()
+    assert nearest_labels(samples, centers).tobytes() == labels.tobytes()
     means, sizes = labeled_means(samples, labels, len(centers))
     right_means, right_sizes = labeled_means(Samples(X), labels, len(centers))
     assert means.tobytes() == right_means.tobytes()

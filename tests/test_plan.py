@@ -79,9 +79,10 @@ def test_many_tiny_problems_are_split_into_calls():
     [
         ((150, 4), 3, 10, "small"),
         ((20_000, 2), 16, 10, "filtering"),
-        # One thread, as several would not pay.
+        # One thread, as several would not pay, or not beside a call for each pass.
         ((10_000, 2), 16, 1, "small"),
-        ((20_000, 2), 16, 1, "lloyd"),
+        ((1797, 64), 10, 300, "small"),
+        ((130_000, 2), 16, 1, "lloyd"),
         ((1_000_000, 2), 2, 1, "lloyd"),
         ((1_000_000, 2), 64, 1, "certified"),
         ((1_000_000, 2), 256, 1, "certified"),
@@ -140,8 +141,7 @@ def test_blocks_of_rows_fill_their_lanes(shape, at_once):
 
 
 def test_rows_are_transposed_for_many_clusters():
-    assert not _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS - 1, 4)
-    assert _plan.transposes(16, at.MIN_TRANSPOSED_CLUSTERS, 4)
+    assert _plan.transposes(at.MAX_TRANSPOSED_FEATURES * 100, 100, 4)
     assert not _plan.transposes(at.MAX_TRANSPOSED_FEATURES * 100 + 1, 100, 4)
     assert _plan.transposes(at.MAX_TRANSPOSED_BYTES // 8, 2, 8)
 

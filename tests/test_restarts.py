@@ -70,22 +70,25 @@ def test_starts_that_the_kernel_leaves_unsolved_are_solved(monkeypatch):
     assert 0 < len(solved) < 6
 
 
-def test_starts_in_several_calls(monkeypatch):
-    X, centers = edge_cases.cases(np.float64)["normal"]
+@pytest.mark.parametrize("rules", RULES, ids=str)
+@pytest.mark.parametrize("name", ["normal", "empty clusters"])
+def test_starts_that_take_longer_than_a_call_go_on(name, rules, monkeypatch):
+    X, centers = edge_cases.cases(np.float64)[name]
     calls, solve = [], _restarts._solve
     monkeypatch.setattr(_restarts, "_solve", lambda *a: calls.append(len(a[1])) or solve(*a))
-    monkeypatch.setattr(_restarts, "_starts_per_call", lambda *_: 4)
-    assert different(Samples(X), starts_of(centers)) == []
-    assert calls == [4, 2]
+    monkeypatch.setattr(_restarts, "_passes_per_call", lambda *_: 3)
+    assert different(Samples(X), starts_of(centers), **rules) == []
+    assert calls[0] == 6
+    assert calls == sorted(calls, reverse=True)
+    assert len(calls) > 1 or name != "normal"
 
 
-def test_starts_that_take_longer_than_a_call_are_solved(monkeypatch):
-    X, centers = edge_cases.cases(np.float64)["normal"]
-    monkeypatch.setattr(at, "MAX_CALL_STEPS", 5 * _restarts._pass_work(Samples(X), len(centers)))
-    solved = []
-    monkeypatch.setattr(_restarts, "iterate", lambda *a, **k: solved.append(1) or iterate(*a, **k))
-    assert different(Samples(X), starts_of(centers)) == []
-    assert solved
+def test_calls_for_many_starts_are_as_short_as_for_one(monkeypatch):
+    samples = Samples(np.zeros((1000, 5)))
+    monkeypatch.setattr(_restarts._plan, "threads", lambda: 2)
+    one, some, many = (_restarts._passes_per_call(samples, 10, n_starts) for n_starts in (1, 8, 10**9))
+    assert 3.9 < one / some <= 4.1
+    assert many == 1
 
 
 def test_large_problems_and_special_values_are_not_solved_side_by_side():

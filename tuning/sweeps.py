@@ -71,6 +71,11 @@ SWEEPS: dict[str, Any] = {
         cases([(1000, f, k) for f, k in product((2, 4, 8, 12), (3, 8, 20, 40))], passes=20,
               algorithm="small"),
         on.planned("keeps_parts"), lambda case: _plan.keeps_parts(*case[1:3])),
+    "small": Choice(
+        ("MAX_SMALL_STEPS",), ("small", "certified"),
+        cases([(1800, 64, 10), (5000, 8, 20), (10_000, 10, 10), (2000, 16, 40), (4000, 16, 40)], dtype=BOTH,
+              passes=20),
+        on.passes, on.chosen_algorithm),
     # --- Algorithms
     "algorithms": Choice(
         ("MAX_SMALL_VALUES", "MIN_CERTIFIED_FEATURES", "MIN_CERTIFIED_TERMS", "MIN_BOUNDED_FEATURES",
@@ -90,13 +95,13 @@ SWEEPS: dict[str, Any] = {
         cases([(n, f, k) for n, f, k in product((1000, 50_000), (2, 8, 16, 64), (4, 16, 64))], dtype=BOTH),
         on.nearest, lambda case: _plan.nearest_scored(*case.problem)),
     "identity": Sweep(
-        {"MAX_IDENTITY_RATIO": (0.0, 8.0)},
-        cases([(20_000, f, 20) for f in (16, 128, 784)], data=("blobs", "shifted"), passes=10,
+        {"MAX_IDENTITY_RATIO": ({4: 2.0, 8: 2.0}, {4: 32.0, 8: 1024.0})},
+        cases([(20_000, f, 20) for f in (16, 128, 784)], dtype=BOTH, data=("blobs", "shifted"), passes=10,
               algorithm="certified"),
         on.passes),
     "transposed": Choice(
-        ("MIN_TRANSPOSED_CLUSTERS", "MAX_TRANSPOSED_FEATURES", "MAX_TRANSPOSED_BYTES"), (True, False),
-        cases([(2_000_000 // f, f, k) for f, k in product((2, 5, 10, 64, 384), (10, 32, 64, 200))],
+        ("MAX_TRANSPOSED_FEATURES", "MAX_TRANSPOSED_BYTES"), (True, False),
+        cases([(2_000_000 // f, f, k) for f, k in product((5, 16, 32, 64, 384), (8, 24, 48, 200))],
               dtype=BOTH, algorithm="certified"),
         on.planned("transposes"), lambda case: _plan.transposes(case.n_features, *case.problem[1:])),
     # --- Bounds

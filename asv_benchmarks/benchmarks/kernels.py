@@ -7,6 +7,7 @@ import numpy as np
 
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.assignment import nearest_labels
 from numbakmeans._engine.samples import Samples, labeled_means
 
 from .data import REAL_SIZES
@@ -73,7 +74,7 @@ class Parts:
     def setup(self, data, dtype):
         self.X, self.start = REAL_SIZES[data](dtype)
         self.samples = Samples(self.X)
-        self.labels, _ = _fit.nearest(self.samples, self.start)
+        self.labels = nearest_labels(self.samples, self.start)
         self.time_measure(data, dtype)
         self.time_means(data, dtype)
 

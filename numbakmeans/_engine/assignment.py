@@ -20,6 +20,17 @@ def nearest(
 
     scored : whether to use certified scores or only reference distances; the plan chooses if None
     """
+    return _nearest(samples, centers, scored, with_dists=True)
+
+
+def nearest_labels(samples: Samples, centers: np.ndarray, *, scored: bool | None = None) -> np.ndarray:
+    """Return the labels alone, which scores find without distances; the arguments are those of `nearest`."""
+    return _nearest(samples, centers, scored, with_dists=False)[0]
+
+
+def _nearest(
+    samples: Samples, centers: np.ndarray, scored: bool | None, *, with_dists: bool
+) -> tuple[np.ndarray, np.ndarray]:
     plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
     if scored is None:
         scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
@@ -27,7 +38,7 @@ def nearest(
     if scored:
         transform = samples.transform(wide)
         if transform.scale:
-            return certified.nearest(samples, plan, transform, wide)
+            return certified.nearest(samples, plan, transform, wide, with_dists=with_dists)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = NEAREST.on(plan.parallel)
     for rows, X in rows_of(samples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -76,8 +77,15 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
 def exact_sum(values: np.ndarray) -> float:
     """Return the exact sum of a float64 array, rounded once."""
     wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
-    samples = Samples(wide) if len(wide) >= SUM_COLUMNS else None
-    if samples is None or not samples.finite:
+    if len(wide) < SUM_COLUMNS:
+        try:
+            return math.fsum(values.tolist())
+        except (OverflowError, ValueError):
+            finite = False  # or a partial sum is not
+    else:
+        samples = Samples(wide)
+        finite = samples.finite
+    if not finite:
         return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
     # In a single column every addition would depend on the one before. The remainder is a row of its own.
     rest = np.zeros((1, SUM_COLUMNS))

@@ -13,7 +13,7 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE
 from numbakmeans._engine.algorithms.base import Progress, Rules
-from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.assignment import nearest_labels
 from numbakmeans._engine.constraints import (
     METRICS,
     Constraints,
@@ -250,7 +250,7 @@ def fit(
         progress=progress,
     )
     if passes.converged and not passes.settled:
-        labels, _ = nearest(samples, passes.centers[:, : start.shape[1]])
+        labels = nearest_labels(samples, passes.centers[:, : start.shape[1]])
         passes = passes._replace(labels=labels)
     return as_result(samples, passes)
 

@@ -99,15 +99,22 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     )
     if filtered:
         return "filtering"
+    if small(shape, n_clusters, itemsize) and memory.whole:
+        return "small"
     work = n_samples * n_features * n_clusters
-    if scored(shape, n_clusters, itemsize) and work >= at.MIN_PARALLEL_STEPS:
+    if scored(shape, n_clusters, itemsize):
         lasting = max_iter > 2 and n_features * n_clusters * max_iter >= at.MIN_BOUNDED_TERMS
         size = work * itemsize
         large = size >= at.MIN_BOUNDED_PASS and size * max_iter >= at.MIN_BOUNDED_TOTAL
         bounded = n_features >= at.MIN_BOUNDED_FEATURES and lasting and large and not memory.lean
         return "yinyang" if bounded else "certified"
-    few = n_samples * n_features <= at.MAX_SMALL_VALUES and work < at.MIN_PARALLEL_STEPS
-    return "small" if few and memory.whole else "lloyd"
+    return "lloyd"
+
+
+def small(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
+    """Return whether all passes in one call, by one thread, are faster than passes shared by threads."""
+    size = shape[0] * shape[1]
+    return size <= at.MAX_SMALL_VALUES and size * n_clusters < at.MAX_SMALL_STEPS[itemsize]
 
 
 def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int | None = None) -> bool:
@@ -142,8 +149,8 @@ def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_tasks: in
 
 def transposes(n_features: int, n_clusters: int, itemsize: int) -> bool:
     """Return whether rows to be scored against all centers are transposed and scored side by side."""
-    many = n_clusters >= at.MIN_TRANSPOSED_CLUSTERS and n_features <= at.MAX_TRANSPOSED_FEATURES * n_clusters
-    return many or n_features * itemsize <= at.MAX_TRANSPOSED_BYTES
+    few = n_features * itemsize <= at.MAX_TRANSPOSED_BYTES
+    return few or n_features <= at.MAX_TRANSPOSED_FEATURES * n_clusters
 
 
 class Bounds(NamedTuple):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.distances import exact_average, roots
 from numbakmeans._engine.samples import Samples, labeled_means
@@ -36,8 +35,7 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
     """
     # As in SciPy, distances have the common dtype of rows and codes.
     single = samples.single and book.dtype == np.float32
-    work = samples.size * len(book)
-    if samples.few and work < at.MIN_PARALLEL_STEPS:
+    if samples.few and _plan.small(samples.shape, len(book), samples.dtype.itemsize):
         found = _refine_few(samples, book, thresh, single)
         if found is not None:
             return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import Passes, iterate
 from numbakmeans._engine.samples import Samples
@@ -30,19 +30,34 @@ def iterate_each(
 
     The samples are such that `are_small` holds.
     """
-    passes_at_most = min(max_iter, _plan.per_call(_pass_work(samples, len(starts[0]))))
-    options = Options(samples.single, passes_at_most, stop_on_empty, relocates, tol)
-    step = _starts_per_call(samples, len(starts[0]), passes_at_most)
-    found: list[Passes] = []
-    for first in range(0, len(starts), step):
-        some = starts[first : first + step]
-        for start, passes in zip(some, _solve(samples, some, options), strict=True):
-            ended = passes is not None and (passes.converged or passes.n_iter < passes_at_most)
-            if passes is None or not (ended or passes_at_most == max_iter):
-                passes = iterate(
-                    samples, start, max_iter, stop_on_empty=stop_on_empty, relocates=relocates, tol=tol
-                )
-            found.append(passes)
+    n_starts, n_clusters = len(starts), len(starts[0])
+    centers, labels = np.array(starts, np.float64), np.full((n_starts, len(samples)), -1, np.int32)
+    n_iter, ever_empty = np.zeros(n_starts, np.int64), np.zeros(n_starts, np.bool_)
+    n_empty, left, end = np.zeros((3, n_starts), np.int64)
+    # All starts that go on have made the same number of passes.
+    going, n_made = np.arange(n_starts), 0
+    while len(going) and n_made < max_iter:
+        n_passes = min(max_iter - n_made, _passes_per_call(samples, n_clusters, len(going)))
+        options = Options(samples.single, n_passes, stop_on_empty, relocates, tol)
+        # Copies, and written back: the kernel takes problems that lie side by side.
+        of_going = centers[going], labels[going]
+        outcomes = _solve(samples, *of_going, options).T
+        centers[going], labels[going] = of_going
+        n_empty[going], left[going], end[going] = outcomes[0], outcomes[2], outcomes[4]
+        ever_empty[going] |= outcomes[1] > 0
+        n_iter[going] += outcomes[3]
+        n_made += n_passes
+        going = going[(end[going] == 0) & (left[going] == 0) & ~(stop_on_empty & ever_empty[going])]
+    rules: dict[str, Any] = {"stop_on_empty": stop_on_empty, "relocates": relocates, "tol": tol}
+    found = []
+    for s, start in enumerate(starts):
+        if left[s]:
+            found.append(iterate(samples, start, max_iter, **rules))
+            continue
+        ended = bool(end[s] > 0), bool(end[s] == 2), int(n_empty[s]), bool(ever_empty[s])
+        n_decided = int(n_iter[s]) * len(samples)
+        statistics = n_decided, n_decided * n_clusters, 0
+        found.append(Passes(pad_centers(centers[s]), labels[s], int(n_iter[s]), *ended, *statistics))
     return found
 
 
@@ -53,39 +68,29 @@ def are_small(samples: Samples, n_clusters: int) -> bool:
     )
 
 
-def _pass_work(samples: Samples, n_clusters: int) -> int:
-    return int(_plan.pass_work(len(samples), samples.shape[1], n_clusters))
+def _passes_per_call(samples: Samples, n_clusters: int, n_starts: int) -> int:
+    """Return how many passes one call makes from each start, so that Ctrl-C is answered in time."""
+    work = int(_plan.pass_work(len(samples), samples.shape[1], n_clusters))
+    n_tasks = _plan.sweep(samples.shape, work=work * n_starts).n_tasks
+    return _plan.per_call(work * -(-n_starts // n_tasks))
 
 
-def _starts_per_call(samples: Samples, n_clusters: int, max_iter: int) -> int:
-    """Return how many starts one call makes passes from, so that Ctrl-C is answered in time."""
-    work = _pass_work(samples, n_clusters) * max_iter
-    n_tasks = _plan.sweep(samples.shape, work=work).n_tasks
-    return min(n_tasks * _plan.per_call(work), max(n_tasks, at.MAX_COPY_BYTES // (8 * samples.size)))
+def _solve(samples: Samples, centers: np.ndarray, labels: np.ndarray, options: Options) -> np.ndarray:
+    """Make passes from some starts, and return their `Problems.outcomes`.
 
-
-def _solve(samples: Samples, starts: Sequence[np.ndarray], options: Options) -> list[Passes | None]:
-    """Return the passes from each start; None where the kernel leaves them unsolved."""
-    n_starts, n_clusters, (n_samples, n_features) = len(starts), len(starts[0]), samples.shape
-    centers = np.concatenate(starts, dtype=np.float64)
-    labels, outcomes = np.empty(n_starts * n_samples, np.int32), np.empty((n_starts, 5), np.int64)
-    every = np.arange(n_starts + 1)
+    centers : INOUT (n_starts, n_clusters, n_features), float64; labels : INOUT (n_starts, n_samples)
+    """
+    (n_starts, n_clusters, n_features), n_samples = centers.shape, len(samples)
+    every, outcomes = np.arange(n_starts + 1), np.empty((n_starts, 5), np.int64)
+    flat_centers, flat_labels = centers.reshape(-1, n_features), labels.reshape(-1)
     problems = Problems(
-        np.tile(samples.wide, (n_starts, 1)),
+        samples.wide,
         every * n_samples,
         every * n_clusters,
-        Answer(centers, labels, centers),
+        Answer(flat_centers, flat_labels, flat_centers),
         outcomes,
-        None if samples.weights is None else np.tile(samples.kernel_weights, n_starts),
+        None if samples.weights is None else samples.kernel_weights,
     )
     plan = _plan.sweep((n_starts * n_samples, n_features), work=n_starts * samples.size * n_clusters)
     SOLVE_ALL.on(plan.parallel)(plan.n_tasks, problems, options)
-    found: list[Passes | None] = []
-    for s, (n_empty, ever_empty, left, n_iter, end) in enumerate(outcomes.tolist()):
-        book = pad_centers(centers[s * n_clusters : (s + 1) * n_clusters])
-        own = labels[s * n_samples : (s + 1) * n_samples].copy()
-        ended = end > 0, end == 2, n_empty, ever_empty > 0
-        n_decided = n_iter * n_samples
-        passes = Passes(book, own, n_iter, *ended, n_decided, n_decided * n_clusters, kept_bytes=0)
-        found.append(None if left else passes)
-    return found
+    return outcomes

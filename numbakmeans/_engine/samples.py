@@ -291,7 +291,7 @@ class Samples:
             centers = wide[:, :n_features]
             origin = centers.mean(0).astype(self.dtype).astype(np.float64)
             around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
-        if around_zero <= at.MAX_IDENTITY_RATIO * around_origin:
+        if around_zero <= at.MAX_IDENTITY_RATIO[self.dtype.itemsize] * around_origin:
             scale = scale_for(largest, wide, n_features, np.zeros(n_features))
             if 2.0**-16 <= scale <= 2.0**16:
                 return Transform(np.zeros(n_features), 1.0, True)

@@ -90,6 +90,11 @@ MAX_RESTART_STEPS = 1_500_000
 #: unit: values; sweep: algorithms; flat: within 11% of the best choice
 MAX_SMALL_VALUES = 130_000
 
+#: Most steps of a pass over such data for which one thread that makes all passes in one call beats all
+#: threads with a call for each pass; by bytes of a value, as only scores are faster in float32.
+#: unit: steps; sweep: small; flat: from half to twice as much within 25%
+MAX_SMALL_STEPS = {4: 1_000_000, 8: 1_500_000}
+
 #: Most rows of a packed block, apart from those that fill up its vectors.
 #: unit: rows; sweep: small-blocks; flat: 64 to 1024, within what processes differ by
 MAX_SMALL_BLOCK_ROWS = 256
@@ -121,23 +126,19 @@ MIN_CERTIFIED_TERMS = 16
 
 #: Fewest such terms where only labels and distances are needed: the reference pass finds both in one go.
 #: unit: terms per byte; sweep: nearest; flat: within 5% of the best choice
-MIN_NEAREST_TERMS = 128
+MIN_NEAREST_TERMS = 64
 
 #: Fewest steps, per byte of a value, for certified scores where only labels and distances are needed.
 #: unit: steps per byte; sweep: nearest; flat: within 5% of the best choice
 MIN_NEAREST_STEPS = 500_000
 
 #: Largest sum of squares about zero, relative to that about the common origin, for which rows are scored
-#: without a shifted copy, at the price of an error bound that grows with it.
-#: unit: ratio; sweep: identity; flat: 2 to 8
-MAX_IDENTITY_RATIO = 2.0
+#: without a shifted copy, at the price of an error bound that grows with it; by bytes of a value.
+#: unit: ratio; sweep: identity; flat: from 8 on, as far as was measured (16)
+MAX_IDENTITY_RATIO = {4: 8.0, 8: 64.0}
 
-#: Fewest clusters for which rows are transposed and scored side by side.
-#: unit: clusters; sweep: transposed; flat: within 2% of the best choice
-MIN_TRANSPOSED_CLUSTERS = 64
-
-#: Most features per cluster for which that pays off: transposing costs per feature and is shared by the
-#: clusters.
+#: Most features per cluster for which rows are transposed and scored side by side: transposing costs per
+#: feature and is shared by the clusters.
 #: unit: features per cluster; sweep: transposed; flat: within 2% of the best choice
 MAX_TRANSPOSED_FEATURES = 2
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
 from numbakmeans._engine import restarts
-from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.assignment import nearest, nearest_labels
 from numbakmeans._engine.constraints import Constraints, unit_centers
 from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
 from numbakmeans._engine.fit import iterate, mean_variance, seed
@@ -20,7 +20,7 @@ from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._validation import as_centers, streams
 from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch, is_watched
 
-__all__ = ["Job", "Outcome", "as_start", "assigned", "distances", "fit_best", "labels_for", "tolerance"]
+__all__ = ["Job", "Outcome", "as_start", "assigned", "distances", "fit_best", "nearest_labels", "tolerance"]
 
 #: How the engine calls the methods of `init`.
 METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
@@ -66,11 +66,6 @@ class Outcome(NamedTuple):
 def tolerance(samples: Samples, tol: float) -> float:
     """Return the sum of squared shifts that a relative tolerance stands for."""
     return tol * mean_variance(samples) if tol else 0.0
-
-
-def labels_for(samples: Samples, centers: np.ndarray) -> np.ndarray:
-    """Return the label of the nearest center for every row."""
-    return nearest(samples, centers)[0]
 
 
 def assigned(samples: Samples, centers: np.ndarray) -> tuple[np.ndarray, float]:

@@ -16,7 +16,7 @@ from numbakmeans.estimators._restarts import (
     assigned,
     distances,
     fit_best,
-    labels_for,
+    nearest_labels,
     tolerance,
 )
 from numbakmeans.estimators._validation import (
@@ -267,7 +267,7 @@ class KMeans(Estimator):
             The indices of the centers, the lowest of equally near ones.
         """
         require_fitted(self)
-        return labels_for(self._samples(as_rows(self, X)), self.cluster_centers_)
+        return nearest_labels(self._samples(as_rows(self, X)), self.cluster_centers_)
 
     def transform(self, X: Any) -> np.ndarray:
         """

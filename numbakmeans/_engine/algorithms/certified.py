@@ -36,14 +36,14 @@ def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) 
 
 
 def nearest(
-    samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray
+    samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray, *, with_dists: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label of the nearest center (int32) and the distance D to it (float64) for every row."""
+    """Return what `assignment.nearest` does; without distances, there are none in the second array."""
     shared = (plan.n_tasks, layout(samples, plan, transform, len(centers)), centers)
-    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
+    labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples) if with_dists else 0)
     run = ASSIGN.on(plan.parallel)
     for rows, X in samples.slabs():
-        run(X, *shared, (labels[rows], sq_dists[rows]))
+        run(X, *shared, (labels[rows], sq_dists[rows] if with_dists else sq_dists))
     return labels, sq_dists
 
 

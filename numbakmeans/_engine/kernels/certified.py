@@ -82,14 +82,16 @@ def assign_task(task, arena, X, n_tasks, layout, centers, found):
         label_block(X, start, stop, block, centers, arena)
         for t in range(stop - start):
             labels[start + t] = block.labels[t]
-        label_sq_dists_chunk(X, centers.points, labels, start, stop, sq_dists)
+        if len(sq_dists) > 0:
+            label_sq_dists_chunk(X, centers.points, labels, start, stop, sq_dists)
 
 
 @kernel
 def assign(executor, X, n_tasks, layout, points, found, arena):
     """Write the label of every row and D to its nearest center.
 
-    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, in squared units of X
+    found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, in squared units of X, or (0,) if it
+    is not wanted
     The others as in `certified_pass`.
     """
     packed = pack_centers(executor, n_tasks, X, points, layout.transform, layout.places, arena)

@@ -278,13 +278,14 @@ def solve_task(task, arena, n_tasks, problems, options):
     starts, center_starts, outcomes = problems.starts, problems.center_starts, problems.outcomes
     for b in range(task, len(outcomes), n_tasks):
         marked = mark(arena)
-        rows = problems.X[starts[b] : starts[b + 1]]
+        # 0 where all problems have the same rows.
+        first = starts[b] % len(problems.X)
+        rows = problems.X[first : first + starts[b + 1] - starts[b]]
         book = problems.answer.centers[center_starts[b] : center_starts[b + 1]]
         own = problems.answer.labels[starts[b] : starts[b + 1]]
-        own[:] = -1
         before = empty(arena, (len(book) if options.tol > 0.0 else 0, book.shape[1]), np.float64)
         answer = Answer(book, own, before)
-        done = solve_one(rows, problems.weights, options, answer, starts[b], arena)
+        done = solve_one(rows, problems.weights, options, answer, first, arena)
         n_iter, moved, n_empty, ever_empty, n_uncertain, close = done
         left = n_uncertain > 0 or (options.relocates and n_empty > 0)
         outcomes[b, 0], outcomes[b, 1], outcomes[b, 2] = n_empty, ever_empty, left

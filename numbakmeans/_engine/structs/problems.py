@@ -36,13 +36,14 @@ class Answer(NamedTuple):
 class Problems(NamedTuple):
     """Many problems, concatenated.
 
-    X : the rows of all; starts : (n_problems + 1,), int64, where the rows of each problem begin
+    X : the rows of all, or of one problem if all have the same
+    starts : (n_problems + 1,), int64, where the rows of each problem begin, if each has rows of its own
     center_starts : (n_problems + 1,), int64, where the centers of each problem begin
     answer : INOUT `Answer`, the centers and labels of all
     outcomes : OUT (n_problems, 5), int64, for each: `n_empty`; `ever_empty`; whether it is left unsolved, for
     means that are undecided or a cluster that is to take a row; `n_iter`; and how it ended: 2 at the fixed
     point, 1 within the tolerance, else 0
-    weights : of all rows, each problem's below 1; None if all rows count alike
+    weights : of the rows in X, each problem's below 1; None if all rows count alike
     """
 
     X: np.ndarray

@@ -97,7 +97,7 @@ def fork_beside_short_kernels():
     X = data()[:2000]
     expected = answer()
     require_parallel()
-    at.MIN_PARALLEL_STEPS = 0
+    at.MIN_PARALLEL_STEPS, at.MAX_SMALL_STEPS = 0, {4: 0, 8: 0}
 
     def short():
         return kmeans2(X, X[:6], iter=3, minit="matrix")

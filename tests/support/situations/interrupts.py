@@ -67,7 +67,7 @@ def interrupt_few_rows(in_batch=False):
     from numbakmeans import fit, kmeans2_batch
     from numbakmeans._engine import thresholds as at
 
-    at.MIN_PARALLEL_STEPS = 10**18
+    at.MIN_PARALLEL_STEPS, at.MAX_SMALL_STEPS = 10**18, {4: 10**18, 8: 10**18}
     os.environ["NUMBAKMEANS_LEAN"] = "1"
     X = np.sort(np.random.default_rng(0).normal(size=(128_000, 1)), 0)
     centers = X[:500].copy()
