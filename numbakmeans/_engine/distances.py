@@ -23,6 +23,8 @@ LABEL_SQ_DISTS, ROOTS = (
     Driver("numbakmeans._engine.kernels.reference", name) for name in ("label_sq_dists", "roots_single")
 )
 
+WEIGHTED_PRODUCTS = Driver("numbakmeans._engine.kernels.sums", "weighted_products")
+
 #: Columns that a long sum is divided into.
 SUM_COLUMNS = 64
 
@@ -90,8 +92,7 @@ def exact_sum(values: np.ndarray) -> float:
     # In a single column every addition would depend on the one before. The remainder is a row of its own.
     rest = np.zeros((1, SUM_COLUMNS))
     rest[0, : len(values) - wide.size] = values[wide.size :]
-    total = exact_total(samples)[0] + exact_total(Samples(rest))[0]
-    return quotient(total, 1 << -LOWEST, single=False)
+    return quotient(exact_total(samples) + exact_total(Samples(rest)), 1 << -LOWEST, single=False)
 
 
 def exact_average(values: np.ndarray) -> np.floating:
@@ -104,10 +105,10 @@ def exact_weighted_sum(samples: Samples, values: np.ndarray) -> float:
     """Return the exact sum of weights times values, rounded once; values : (n_samples,), at least 0."""
     if samples.weights is None:
         return exact_sum(values)
-    weighted = Samples(values.reshape(-1, 1), samples.weights)
-    if weighted.finite and weighted.summable:
-        total, exponent = exact_total(weighted)
-        return quotient(total << max(exponent, 0), 1 << max(-exponent, 0) - LOWEST, single=False)
+    plan = _plan.sweep((len(values), 1), work=16 * len(values))
+    products = np.empty(2 * len(values))
+    if not WEIGHTED_PRODUCTS.on(plan.parallel)(values, samples.weights, plan.n_tasks, products):
+        return exact_sum(products)
     counted = samples.weights > 0
     values, weights = values[counted], samples.weights[counted]
     return weighted_total(values, weights) if np.isfinite(values).all() else float("inf")

@@ -382,16 +382,11 @@ def column_means(samples: Samples, single: bool = False, divisor: int | None = N
     return centers[0]
 
 
-def exact_total(samples: Samples) -> tuple[int, int]:
-    """Return the exact sum of all values, times weights if there are any, in units of 2**(LOWEST + e), and e.
-
-    The values are finite, and products with weights can be split (`Samples.summable`).
-    """
-    n_features = samples.shape[1]  # the sums of weights come after those of the columns
-    sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0, :, :n_features]
-    pairs = zip(sums.sum(0).ravel().tolist(), samples.bins[0][:, :n_features].ravel().tolist(), strict=True)
-    total = sum(part << exponent - LOWEST for part, exponent in pairs)
-    return total, 0 if samples.weights is None else samples.scaled_weights[1]
+def exact_total(samples: Samples) -> int:
+    """Return the exact sum of all values, which are finite and without weights, in units of 2**LOWEST."""
+    sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0]
+    pairs = zip(sums.sum(0).ravel().tolist(), samples.bins[0].ravel().tolist(), strict=True)
+    return sum(part << exponent - LOWEST for part, exponent in pairs)
 
 
 def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:

@@ -310,6 +310,33 @@ def add_labeled(executor, X, labels, chunk_rows, tables):
 
 
 @kernel
+def products_task(task, arena, values, weights, n_tasks, products):
+    """Task. Write the products of a contiguous range of rows; see `weighted_products`."""
+    n_samples, n_lost = len(values), 0
+    for i in range(task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks):
+        value, weight, product, error = values[i], weights[i], 0.0, 0.0
+        if value > 0.0 and weight > 0.0:
+            product, error = two_product(value, weight)
+            exact = value < 2.0**990 and weight < 2.0**990 and 2.0**-960 < product < 2.0**990
+            n_lost += 0 if exact else 1
+        products[i], products[n_samples + i] = product, error
+    return n_lost
+
+
+@kernel
+def weighted_products(executor, values, weights, n_tasks, products):
+    """Write the products of values, at least 0, and weights, and their rounding errors.
+
+    products : OUT (2 * n_samples,)
+
+    Returns
+    -------
+    n_lost : the number of products that overflow, or whose error may underflow
+    """
+    return parallel_for(executor, n_tasks, products_task, (values, weights, n_tasks, products))
+
+
+@kernel
 def relabel_rows(X, new_labels, labels, tables, arena):
     """Move a few rows to the sums of their new labels; new_labels : int64; labels : INOUT, int32."""
     relabel(X, 0, len(X), new_labels, labels, sums_of_task(tables, 0, arena))
