@@ -1,6 +1,7 @@
 """Hash every kind of result: a program that tests run under various threading layers and thread counts.
 
-``python -m support.results_program LAYER THREADS`` prints a JSON object: case -> hash of all its results.
+``python -m support.results_program LAYER THREADS`` prints a JSON object: case -> hash of all its results;
+with the names of a variant and a dtype behind them, only the passes of these.
 """
 
 import hashlib
@@ -18,30 +19,38 @@ def digest(*arrays):
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def matrix_cases():
+def matrix_cases(dtypes=(np.float32, np.float64)):
     """Return the cases that the oracle can answer, too: name -> (X, starting centers, passes)."""
     cases = {}
-    for dtype in (np.float32, np.float64):
+    for dtype in dtypes:
         for name, (X, centers) in edge_cases.cases(dtype).items():
             cases[f"{name}, {np.dtype(dtype)}"] = X, centers, 3
         cases[f"many chunks, {np.dtype(dtype)}"] = *edge_cases.wide_enough(dtype), 3
     return cases
 
 
-def hashes():
-    """Return the hashes of the library's results, by name."""
-    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+def hashes_of_passes(names=variants.VARIANTS, **which):
+    """Return the hashes of the passes of some variants, by name; which : as for `matrix_cases`."""
+    from numbakmeans import kmeans2
     from numbakmeans._engine import plan as _plan
 
     found = {}
     chosen = _plan.algorithm
     variants.check_all_bounds()
-    for variant in variants.VARIANTS:
+    for variant in names:
         with variants.forced(variant) as algorithm:
             _plan.algorithm = lambda *_, forced=algorithm: forced
-            for name, (X, centers, n_iter) in matrix_cases().items():
+            for name, (X, centers, n_iter) in matrix_cases(**which).items():
                 found[f"{variant}: {name}"] = digest(*kmeans2(X, centers, iter=n_iter, minit="matrix"))
     _plan.algorithm = chosen
+    return found
+
+
+def hashes():
+    """Return the hashes of the library's results, by name."""
+    from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+
+    found = hashes_of_passes()
     for dtype in (np.float32, np.float64):
         X, centers = edge_cases.wide_enough(dtype)
         for minit in ("random", "points", "++"):
@@ -53,7 +62,7 @@ def hashes():
     return found
 
 
-def main(layer, threads):
+def main(layer, threads, variant=None, dtype_name=None):
     import numba
 
     from numbakmeans._engine import plan as _plan
@@ -66,11 +75,11 @@ def main(layer, threads):
         assert plan.n_tasks == threads
         assert plan.parallel == (threads > 1)
         assert -(-len(X) // plan.chunk_rows) >= 3 * threads
-    found = hashes()
+    found = hashes() if variant is None else hashes_of_passes([variant], dtypes=[getattr(np, dtype_name)])
     assert numba.threading_layer() == layer
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", UserWarning)
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
