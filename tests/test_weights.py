@@ -1,6 +1,8 @@
 """Weighted rows: the oracle's bits in every algorithm, and integer weights as duplicated rows."""
 
 import functools
+import math
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -8,7 +10,7 @@ import pytest
 from support import edge_cases, variants
 
 from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.distances import pad_centers
+from numbakmeans._engine.distances import exact_weighted_sum, pad_centers
 from numbakmeans._engine.samples import Samples
 
 DTYPES = [np.float32, np.float64]
@@ -170,6 +172,29 @@ def test_inertia_is_the_exact_weighted_sum(name, kind):
     weights, labels = weights_of(kind, len(X)), oracle.assign(X, centers)[0]
     expected = oracle.inertia(X, centers, labels, weights)
     assert _fit.inertia_of(Samples(X, weights), pad_centers(centers), labels) == expected
+
+
+@pytest.mark.parametrize("n_rows", [1, 40, 5000])
+@pytest.mark.parametrize("exponents", [(-8, 8), (-1074, -900), (-480, -440), (440, 520), (900, 1023)])
+def test_products_are_summed_exactly(exponents, n_rows, threads):
+    """Also where they overflow, where rounding errors underflow, and where a row of weight 0 is far out."""
+    rng = np.random.default_rng(n_rows)
+    values, weights = np.ldexp(rng.random((2, n_rows)), rng.integers(*exponents, size=(2, n_rows)))
+    weights[rng.random(n_rows) < 0.1] = 0.0
+    weights[0], values[weights == 0] = weights[0] or 1.0, np.inf
+    pairs = zip(values[weights > 0], weights[weights > 0], strict=True)
+    right = sum(Fraction(value) * Fraction(weight) for value, weight in pairs)
+    with np.errstate(over="ignore"):
+        expected = float(right) if right < 2**1024 - 2**970 else np.inf
+    assert exact_weighted_sum(Samples(np.ones((n_rows, 1)), weights), values) == expected
+
+
+def test_rounded_products_would_be_noticed():
+    """The negative control: the exact sum of rounded products is another one."""
+    pairs = np.random.default_rng(0).random((100, 2, 2))
+    found = [exact_weighted_sum(Samples(np.ones((2, 1)), weights), values) for values, weights in pairs]
+    rounded = [math.fsum((values * weights).tolist()) for values, weights in pairs]
+    assert sum(one != other for one, other in zip(found, rounded, strict=True)) > 20
 
 
 def test_weights_do_not_change_where_they_are_ignored():
