@@ -157,6 +157,14 @@ def test_a_sweep_finds_a_wrong_threshold_and_no_right_one(work, monkeypatch):
     assert (at.RIGHT, at.WRONG) == (8, 64)
 
 
+def test_a_sweep_finds_a_wrong_threshold_by_dtype(work, monkeypatch):
+    monkeypatch.setattr(at, "LIMITS", {4: 64, 8: 64}, raising=False)
+    sweep = Sweep({"LIMITS": ({4: 8, 8: 16},)}, [1.0], lambda case: work.takes(lambda: case * at.LIMITS[8]))
+    (found,) = sweep.findings(work.measure)
+    assert found.wrong
+    assert found.lines[-1] == "the present value loses 300.0%; flat: {4: 8, 8: 16}"
+
+
 @pytest.mark.parametrize(
     ("chosen", "wrong", "n_lines"), [("fast", False, 0), ("slow", True, 2), ("mixed", False, 1)]
 )

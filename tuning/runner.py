@@ -102,26 +102,32 @@ class Sweep:
     def findings(self, measure: Measure) -> Iterator[Finding]:
         for threshold, others in self.tries.items():
             present = getattr(at, threshold)
-            times = list(self._times(threshold, sorted({*others, present}), measure))
-            lost = losses(times)
+            values = [present, *(value for value in others if value != present)]
+            if not isinstance(present, dict):
+                values.sort()
+            lost = losses(list(self._times(threshold, values, measure)))
+            at_present = lost[values.index(present)]
             lines = [
-                f"{shown(v):>24} {loss:+7.1%}{' (present)' * (v == present)}" for v, loss in lost.items()
+                f"{shown(values[v]):>24} {loss:+7.1%}{' (present)' * (values[v] == present)}"
+                for v, loss in lost.items()
             ]
-            flat = ", ".join(shown(value) for value, loss in lost.items() if loss <= FLAT)
-            lines.append(f"the present value loses {lost[present]:.1%}; flat: {flat}")
-            yield Finding((threshold,), lines, lost[present] > WRONG)
+            flat = ", ".join(shown(values[v]) for v, loss in lost.items() if loss <= FLAT)
+            lines.append(f"the present value loses {at_present:.1%}; flat: {flat}")
+            yield Finding((threshold,), lines, at_present > WRONG)
 
-    def _times(self, threshold: str, values: Any, measure: Measure) -> Iterator[dict[Any, float]]:
+    def _times(self, threshold: str, values: Sequence[Any], measure: Measure) -> Iterator[dict[int, float]]:
+        """Yield, for each case, the time under each of the values, by its index."""
         if self.isolated:
-            processes = {value: Process(self.build, threshold, value) for value in values}
+            processes = [Process(self.build, threshold, value) for value in values]
             for case in self.cases:
-                yield measure({value: process.run_of(case) for value, process in processes.items()})
-            for process in processes.values():
+                yield measure({v: process.run_of(case) for v, process in enumerate(processes)})
+            for process in processes:
                 process.end()
         else:
             for case in self.cases:
                 build = functools.partial(self.build, case)
-                yield measure({value: under(build, at, **{threshold: value}) for value in values})
+                runs = (under(build, at, **{threshold: value}) for value in values)
+                yield measure(dict(enumerate(runs)))
 
 
 @dataclasses.dataclass(frozen=True)

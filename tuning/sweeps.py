@@ -58,9 +58,9 @@ SWEEPS: dict[str, Any] = {
         on.passes),
     # --- Small problems
     "starts": Sweep(
-        {"MAX_RESTART_STEPS": (0, 500_000, 1_000_000, 3_000_000)},
-        cases([(150, 4, 3), (2000, 8, 20), (1800, 64, 10), (4000, 16, 30), (3000, 40, 20)], dtype=BOTH,
-              passes=20),
+        {"MAX_RESTART_STEPS": (0, 1_000_000, 2_000_000, 6_000_000)},
+        cases([(150, 4, 3), (2000, 8, 20), (1800, 64, 10), (4000, 16, 30), (3000, 40, 20), (8000, 16, 40)],
+              dtype=BOTH, passes=20),
         on.starts),
     "small-blocks": Sweep(
         {"MAX_SMALL_BLOCK_ROWS": (64, 128, 512, 1024)},
