@@ -39,7 +39,7 @@ def fields_of(passes):
 
 def different(samples, starts, **rules):
     """Return the starts whose passes differ from those of a fit of their own."""
-    each = iterate_each(samples, starts, 20, **rules)
+    each = list(iterate_each(samples, starts, 20, **rules))
     alone = [iterate(samples, start, 20, algorithm="small", **rules) for start in starts]
     assert len(each) == len(starts)
     return [
@@ -81,6 +81,15 @@ def test_starts_that_take_longer_than_a_call_go_on(name, rules, monkeypatch):
     assert calls[0] == 6
     assert calls == sorted(calls, reverse=True)
     assert len(calls) > 1 or name != "normal"
+
+
+def test_few_starts_at_a_time_for_many_rows(monkeypatch):
+    X, centers = edge_cases.cases(np.float64)["normal"]
+    calls, solve = [], _restarts._solve
+    monkeypatch.setattr(_restarts, "_solve", lambda *a: calls.append(len(a[1])) or solve(*a))
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 4 * 4 * len(X))
+    assert different(Samples(X), starts_of(centers)) == []
+    assert calls == [4, 2]
 
 
 def test_calls_for_many_starts_are_as_short_as_for_one(monkeypatch):

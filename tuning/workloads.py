@@ -86,7 +86,7 @@ def starts(case: Case) -> Run:
 
     def run() -> None:
         if are_small(samples, case.n_clusters):
-            iterate_each(samples, several, case.passes)
+            list(iterate_each(samples, several, case.passes))
         else:
             for start in several:
                 _fit.iterate(samples, start, case.passes)

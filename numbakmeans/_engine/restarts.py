@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
+from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import Passes, iterate
 from numbakmeans._engine.samples import Samples
@@ -25,11 +26,30 @@ def iterate_each(
     stop_on_empty: bool = False,
     relocates: bool = False,
     tol: float = 0.0,
-) -> list[Passes]:
-    """Return what `fit.iterate` does from each of the starting centers (n_clusters, n_features).
+) -> Iterator[Passes]:
+    """Yield what `fit.iterate` returns from each of the starting centers (n_clusters, n_features).
 
     The samples are such that `are_small` holds.
     """
+    # As many at a time as the memory for their labels allows.
+    step = max(1, at.MAX_COPY_BYTES // (4 * len(samples)))
+    rules: dict[str, Any] = {"stop_on_empty": stop_on_empty, "relocates": relocates, "tol": tol}
+    for first in range(0, len(starts), step):
+        some = starts[first : first + step]
+        for start, passes in zip(some, _iterate_some(samples, some, max_iter, **rules), strict=True):
+            yield iterate(samples, start, max_iter, **rules) if passes is None else passes
+
+
+def _iterate_some(
+    samples: Samples,
+    starts: Sequence[np.ndarray],
+    max_iter: int,
+    *,
+    stop_on_empty: bool,
+    relocates: bool,
+    tol: float,
+) -> list[Passes | None]:
+    """Return the passes from each start; None where the kernel leaves them unsolved."""
     n_starts, n_clusters = len(starts), len(starts[0])
     centers, labels = np.array(starts, np.float64), np.full((n_starts, len(samples)), -1, np.int32)
     n_iter, ever_empty = np.zeros(n_starts, np.int64), np.zeros(n_starts, np.bool_)
@@ -48,16 +68,13 @@ def iterate_each(
         n_iter[going] += outcomes[3]
         n_made += n_passes
         going = going[(end[going] == 0) & (left[going] == 0) & ~(stop_on_empty & ever_empty[going])]
-    rules: dict[str, Any] = {"stop_on_empty": stop_on_empty, "relocates": relocates, "tol": tol}
-    found = []
-    for s, start in enumerate(starts):
-        if left[s]:
-            found.append(iterate(samples, start, max_iter, **rules))
-            continue
+    found: list[Passes | None] = []
+    for s in range(n_starts):
         ended = bool(end[s] > 0), bool(end[s] == 2), int(n_empty[s]), bool(ever_empty[s])
         n_decided = int(n_iter[s]) * len(samples)
         statistics = n_decided, n_decided * n_clusters, 0
-        found.append(Passes(pad_centers(centers[s]), labels[s], int(n_iter[s]), *ended, *statistics))
+        passes = Passes(pad_centers(centers[s]), labels[s], int(n_iter[s]), *ended, *statistics)
+        found.append(None if left[s] else passes)
     return found
 
 
