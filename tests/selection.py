@@ -23,7 +23,9 @@ EXTRA = {
     ),
     ("test_doors.py", "test_a_users_cached_function_runs_after_a_fork"): lambda p: p["layer"] != "omp",
     ("test_planted_faults.py", "test_a_fault_is_found"): lambda p: p["fault"] not in first_faults(),
-    ("test_planted_faults.py", "test_without_a_fault_nothing_differs"): lambda p: "," in p["algorithm"],
+    ("test_planted_faults.py", "test_without_a_fault_nothing_differs"): lambda p: (
+        p["algorithm"].split(",")[0] == "yinyang" or "," in p["algorithm"]
+    ),
     ("test_planted_faults.py", "test_a_fault_fails_the_test_made_for_it"): lambda p: (
         p["fault"]
         in {
@@ -67,6 +69,11 @@ EXTRA = {
         (p["dtype"].__name__, p["kind"]) not in {("float32", "unit, fixed, weights"), ("float64", "unit")}
     ),
     ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"): lambda p: True,
+    ("test_installs.py", "test_two_versions_without_sources_share_a_cache_folder"): lambda p: True,
+    ("test_doors.py", "test_nested_parallel_loops_give_the_right_labels"): lambda p: True,
+    ("test_sklearn_own_tests.py", "test_scikit_learns_own_tests_find_a_planted_fault"): lambda p: (
+        p["fault"] == "no weights"
+    ),
     ("test_installs.py", "test_a_vendored_copy_works_beside_the_installed_one"): lambda p: True,
     ("test_installs.py", "test_damaged_stale_and_foreign_files_are_replaced"): lambda p: True,
 }
@@ -110,12 +117,13 @@ QUICK_CASES = {
 
 
 def first_faults():
-    """Return the first fault of each algorithm, of those whose variants share kernels in one of them."""
+    """Return the first fault of each algorithm but `yinyang`, which compiles longest."""
     from test_planted_faults import FAULTS
 
     first = {}
     for fault, (*_, variant, _) in FAULTS.items():
         first.setdefault(variant.split(",")[0], fault)
+    del first["yinyang"]
     return set(first.values())
 
 

@@ -300,6 +300,6 @@ def test_passes_take_the_costs_of_bounds_from_the_plan(monkeypatch):
 def test_scores_pay_later_without_sums():
     assert _plan.scored((10**6, 8), 16, 4)
     assert not _plan.nearest_scored((10**6, 8), 16, 4)
-    assert _plan.nearest_scored((10**6, 8), 64, 4)
-    assert not _plan.nearest_scored((10**6, 8), 64, 8)
+    assert _plan.nearest_scored((10**6, 8), 32, 4)
+    assert not _plan.nearest_scored((10**6, 8), 32, 8)
     assert not _plan.nearest_scored((1000, 8), 64, 4)

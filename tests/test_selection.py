@@ -60,7 +60,12 @@ def test_every_rule_takes_something_out_and_leaves_the_rest_in(runs):
     assert unused(selection.EXTRA, extra) == set()
     everyday = unused(selection.EXTRA, runs["day"])
     assert everyday == {
+        ("test_doors.py", "test_a_users_cached_function_runs_in_any_state_of_our_cache"),
+        ("test_installs.py", "test_a_vendored_copy_works_beside_the_installed_one"),
+        ("test_installs.py", "test_damaged_stale_and_foreign_files_are_replaced"),
+        ("test_doors.py", "test_nested_parallel_loops_give_the_right_labels"),
         ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"),
+        ("test_installs.py", "test_two_versions_without_sources_share_a_cache_folder"),
         ("test_planted_faults.py", "test_a_call_that_nests_parallel_regions_dies"),
     }
     assert unused(selection.QUICK_CASES, runs["quick"]) == set()

@@ -17,6 +17,7 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import samples as _samples
 from numbakmeans._engine import sparse_rows as _sparse_rows
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.seeding import SEEDINGS
 
@@ -59,7 +60,7 @@ def require_the_bits_of_dense_rows(matrix):
     centers = np.unique(dense, axis=0)[:20].astype(np.float64) + 0.25
     for way in ITERATING:
         assert passes(samples, centers, way) == passes(right, centers, way), way
-    assert bits(*_fit.nearest(samples, centers)) == bits(*_fit.nearest(right, centers))
+    assert bits(*nearest(samples, centers)) == bits(*nearest(right, centers))
     for method in SEEDINGS:
         got, starts = (_fit.seed(each, 20, method, np.random.default_rng(5)) for each in (samples, right))
         assert bits(got) == bits(starts), method

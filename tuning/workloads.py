@@ -9,6 +9,7 @@ import numpy as np
 
 import numbakmeans
 from asv_benchmarks.benchmarks import data as _data
+from numbakmeans._engine import assignment as _assignment
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
@@ -106,7 +107,7 @@ def nearest(case: Case, scored: bool | None = None) -> Run:
     def run() -> None:
         samples = Samples(X)
         assert samples.finite
-        _fit.nearest(samples, start, scored=scored)
+        _assignment.nearest(samples, start, scored=scored)
 
     return run
 
