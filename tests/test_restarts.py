@@ -42,6 +42,8 @@ def different(samples, starts, **rules):
     each = list(iterate_each(samples, starts, 20, **rules))
     alone = [iterate(samples, start, 20, algorithm="small", **rules) for start in starts]
     assert len(each) == len(starts)
+    # Labels do not keep those of the other starts alive.
+    assert all(passes.labels.base is None for passes in each)
     return [
         s for s, pair in enumerate(zip(each, alone, strict=True)) if fields_of(pair[0]) != fields_of(pair[1])
     ]

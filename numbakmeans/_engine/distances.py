@@ -22,7 +22,6 @@ DISTANCES = Driver("numbakmeans._engine.kernels.distances", "distances")
 LABEL_SQ_DISTS, ROOTS = (
     Driver("numbakmeans._engine.kernels.reference", name) for name in ("label_sq_dists", "roots_single")
 )
-
 WEIGHTED_PRODUCTS = Driver("numbakmeans._engine.kernels.sums", "weighted_products")
 
 #: Columns that a long sum is divided into.
@@ -83,7 +82,7 @@ def exact_sum(values: np.ndarray) -> float:
         try:
             return math.fsum(values.tolist())
         except (OverflowError, ValueError):
-            finite = False  # or a partial sum is not
+            finite = False  # a value, or a partial sum
     else:
         samples = Samples(wide)
         finite = samples.finite

@@ -73,7 +73,7 @@ def _iterate_some(
         ended = bool(end[s] > 0), bool(end[s] == 2), int(n_empty[s]), bool(ever_empty[s])
         n_decided = int(n_iter[s]) * len(samples)
         statistics = n_decided, n_decided * n_clusters, 0
-        passes = Passes(pad_centers(centers[s]), labels[s], int(n_iter[s]), *ended, *statistics)
+        passes = Passes(pad_centers(centers[s]), labels[s].copy(), int(n_iter[s]), *ended, *statistics)
         found.append(None if left[s] else passes)
     return found
 

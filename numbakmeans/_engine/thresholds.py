@@ -134,7 +134,7 @@ MIN_NEAREST_STEPS = 500_000
 
 #: Largest sum of squares about zero, relative to that about the common origin, for which rows are scored
 #: without a shifted copy, at the price of an error bound that grows with it; by bytes of a value.
-#: unit: ratio; sweep: identity; flat: from 8 on, as far as was measured (16)
+#: unit: ratio; sweep: identity; flat: 8 to 16, the largest that was measured
 MAX_IDENTITY_RATIO = {4: 8.0, 8: 64.0}
 
 #: Most features per cluster for which rows are transposed and scored side by side: transposing costs per
