@@ -66,6 +66,7 @@ def test_every_rule_takes_something_out_and_leaves_the_rest_in(runs):
         ("test_doors.py", "test_nested_parallel_loops_give_the_right_labels"),
         ("test_installs.py", "test_a_race_of_colliding_names_is_noticed"),
         ("test_installs.py", "test_two_versions_without_sources_share_a_cache_folder"),
+        ("test_restarts.py", "test_a_fault_is_found"),
         ("test_planted_faults.py", "test_a_call_that_nests_parallel_regions_dies"),
     }
     assert unused(selection.QUICK_CASES, runs["quick"]) == set()
