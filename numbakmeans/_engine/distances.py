@@ -82,7 +82,8 @@ def exact_sum(values: np.ndarray) -> float:
         try:
             return math.fsum(values.tolist())
         except (OverflowError, ValueError):
-            finite = False  # a value, or a partial sum
+            # A value or a partial sum is not finite.
+            finite = False
     else:
         samples = Samples(wide)
         finite = samples.finite

@@ -59,7 +59,7 @@ def _iterate_some(
     while len(going) and n_made < max_iter:
         n_passes = min(max_iter - n_made, _passes_per_call(samples, n_clusters, len(going)))
         options = Options(samples.single, n_passes, stop_on_empty, relocates, tol)
-        # Copies, and written back: the kernel takes problems that lie side by side.
+        # The kernel takes problems that lie side by side: copy them, and write the results back.
         of_going = centers[going], labels[going]
         outcomes = _solve(samples, *of_going, options).T
         centers[going], labels[going] = of_going
