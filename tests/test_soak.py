@@ -18,7 +18,7 @@ def run(*arguments):
 
 
 def test_answers_repeat_and_nothing_grows():
-    result = run("--minutes", "0.2")
+    result = run("--minutes", "0.1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "wrong answers: none" in result.stdout
 
@@ -33,6 +33,6 @@ def test_answers_repeat_and_nothing_grows():
     ],
 )
 def test_a_planted_fault_is_found(fault, found):
-    result = run("--minutes", "0.05", "--fault", fault)
+    result = run("--minutes", "0.03", "--fault", fault)
     assert result.returncode == 1, result.stdout + result.stderr
     assert re.search(found, result.stdout), result.stdout
