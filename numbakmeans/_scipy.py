@@ -186,10 +186,11 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     if rows.size == 0:
         return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
     samples = Samples(as_columns(rows))
+    # The sweep that finds the codes usually finds out whether all values are finite.
+    codes, sq_dists = nearest(samples, as_columns(book))
     if check_finite:
         require_finite(samples, "obs", obs)
         require_finite(Samples(as_columns(book)), "code_book", code_book)
-    codes, sq_dists = nearest(samples, as_columns(book))
     return codes, roots(sq_dists, result == np.float32)
 
 

@@ -16,7 +16,8 @@ from numbakmeans._engine.assignment import nearest, nearest_labels
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.kernels.small import bins_of, keeps_parts, pack_rows
-from numbakmeans._engine.samples import NO_TRANSFORM, Samples, update_means
+from numbakmeans._engine.samples import Samples, update_means
+from numbakmeans._engine.transforms import NO_TRANSFORM
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import DISABLED
 
@@ -160,6 +161,30 @@ def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, thr
     assert np.array_equal(alone, right_labels)
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [3, 20])
+@pytest.mark.parametrize(
+    ("value", "holds"), [(1.0, True), (1e10, True), (1e30, False), (np.inf, False), (np.nan, False)]
+)
+def test_one_sweep_finds_labels_and_whether_rows_are_finite(dtype, n_features, value, holds, monkeypatch):
+    sweeps = []
+    run = certified.nearest
+    monkeypatch.setattr(certified, "nearest", lambda *a, **k: sweeps.append(run(*a, **k)) or sweeps[-1])
+    X = np.random.default_rng(0).normal(size=(3000, n_features)).astype(dtype)
+    centers = X[:40].copy()
+    X[1234, 1] = value
+    samples = Samples(X)
+    with np.errstate(all="ignore"):
+        right = oracle.assign(X, centers)[0]
+    assert not samples.surveyed
+    assert np.array_equal(nearest_labels(samples, centers, scored=True), right)
+    # Where the scale of the centers does not suit all rows, there is a second sweep, unless it cannot help.
+    expected = [True] if holds else [False, True] if np.isfinite(value) else [False]
+    assert [sweep[-1] for sweep in sweeps] == expected
+    assert samples.surveyed
+    assert samples.finite == np.isfinite(value)
 
 
 @pytest.mark.parametrize(

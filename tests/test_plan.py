@@ -299,7 +299,10 @@ def test_passes_take_the_costs_of_bounds_from_the_plan(monkeypatch):
 
 def test_scores_pay_later_without_sums():
     assert _plan.scored((10**6, 8), 16, 4)
-    assert not _plan.nearest_scored((10**6, 8), 16, 4)
-    assert _plan.nearest_scored((10**6, 8), 32, 4)
-    assert not _plan.nearest_scored((10**6, 8), 32, 8)
-    assert not _plan.nearest_scored((1000, 8), 64, 4)
+    for itemsize, least in ((4, 8), (8, 32)):
+        assert not _plan.nearest_scored((10**6, 8), least - 1, itemsize, with_dists=False)
+        assert _plan.nearest_scored((10**6, 8), least, itemsize, with_dists=False)
+        # Reference distances find distances in the same go.
+        assert not _plan.nearest_scored((10**6, 8), 2 * least - 1, itemsize, with_dists=True)
+        assert _plan.nearest_scored((10**6, 8), 2 * least, itemsize, with_dists=True)
+    assert not _plan.nearest_scored((1000, 8), 64, 4, with_dists=False)

@@ -264,20 +264,30 @@ def test_reloading_changes_nothing(dtype, differences):
 
 
 @pytest.mark.parametrize(
-    ("file", "line", "test"),
+    ("file", "old", "new", "test"),
     [
-        ("tiles.py", "{} as loop:\n        line", "test_nothing_is_read_or_written_past_the_buffers"),
+        (
+            "tiles.py",
+            "for_range(builder, n_features) as loop:\n        line",
+            "for_range(builder, builder.add(n_features, I64(1))) as loop:\n        line",
+            "test_nothing_is_read_or_written_past_the_buffers",
+        ),
         (
             "lanes.py",
-            "{} as feature:\n                line",
+            "for_range(builder, n_features) as feature:\n                line",
+            "for_range(builder, builder.add(n_features, I64(1))) as feature:\n                line",
+            "test_transposed_rows_stay_within_the_buffers",
+        ),
+        (
+            "transposition.py",
+            'builder.icmp_unsigned("<=", each, end) for each in ends',
+            'builder.icmp_unsigned("<=", end, end) for each in ends',
             "test_transposed_rows_stay_within_the_buffers",
         ),
     ],
 )
-def test_a_tile_that_reads_past_its_buffer_dies(file, line, test, tmp_path):
-    old = line.format("with cgutils.for_range(builder, n_features)")
-    more = line.format("with cgutils.for_range(builder, builder.add(n_features, ir.Constant(I64, 1)))")
-    copy_with(tmp_path, f"_engine/simd/{file}", old, more)
+def test_a_tile_that_reads_past_its_buffer_dies(file, old, new, test, tmp_path):
+    copy_with(tmp_path, f"_engine/simd/{file}", old, new)
     test = f"{TESTS / 'test_simd.py'}::{test}"
     result = run_tests(tmp_path, test)
     assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)

@@ -209,8 +209,8 @@ def allocator(page):
 
 
 @kernel
-def compare(best, second, errors, norms, n_rows, found):
-    _simd.compare_panels(best, second, errors, norms, n_rows, found)
+def compare(scores, errors, norms, n_columns, n_rows, found):
+    _simd.compare_panels(scores, errors, norms, n_columns, n_rows, found)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -223,11 +223,14 @@ def test_panels_are_compared(dtype, n_panels, page):
     best[:] = rng.integers(-9, 9, size=best.shape)
     best[:, 3] = np.inf
     second[:] = best + rng.integers(0, 4, size=best.shape)
+    columns = allocate((n_panels, 24), np.int32)
+    columns[:] = rng.integers(0, 16, size=best.shape)
+    places = allocate((24,), np.int64)
     errors, norms, found = (allocate(shape, np.float64) for shape in ((n_panels, 3), (24,), (3, 24)))
     errors[:], norms[:] = rng.integers(0, 3, size=errors.shape) / 8, rng.integers(0, 3, size=24)
     for n_rows in (0, 1, 17, 24):
         found[:] = 7
-        compare(best, second, errors, norms, n_rows, found)
+        compare((best, second, columns), errors, norms, 16, n_rows, (found, places))
         error = errors[:, :1] + errors[:, 1:2] * norms + errors[:, 2:] * norms**2
         at_most = best + error
         winner = at_most.argmin(0)
@@ -235,6 +238,9 @@ def test_panels_are_compared(dtype, n_panels, page):
         others[winner, np.arange(24)] = (second - error)[winner, np.arange(24)]
         right = np.stack([at_most.min(0), winner, others.min(0)])[:, :n_rows]
         assert np.array_equal(found[:, :n_rows], right)
+        # Where all scores are infinite, the place is the first.
+        right = np.where(at_most.min(0) < np.inf, 16 * winner + columns[winner, np.arange(24)], 0)
+        assert np.array_equal(places[:n_rows], right[:n_rows])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

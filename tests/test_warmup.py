@@ -32,7 +32,7 @@ from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
 warnings.simplefilter("ignore")
 for at.MIN_PARALLEL_STEPS, at.MAX_SMALL_VALUES in ((0, 0), (0, 10**5), (10**18, 0), (10**18, 10**5)):
-    _plan.nearest_scored = lambda *_: at.MIN_PARALLEL_STEPS == 0
+    _plan.nearest_scored = lambda *_, **__: at.MIN_PARALLEL_STEPS == 0
     for algorithm in ALGORITHMS:
         _plan.algorithm = lambda *_: algorithm
         for dtype in (np.float32, np.float64, np.float16, np.int32):

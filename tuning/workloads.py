@@ -101,13 +101,13 @@ def chosen_algorithm(case: Case) -> str:
 
 
 def nearest(case: Case, scored: bool | None = None) -> Run:
-    """Return a run that finds labels and distances, and checks the values first, as `vq` does."""
+    """Return a run that finds labels and checks the values, as `predict` does."""
     X, start = rows_of(case)
 
     def run() -> None:
         samples = Samples(X)
+        _assignment.nearest_labels(samples, start, scored=scored)
         assert samples.finite
-        _assignment.nearest(samples, start, scored=scored)
 
     return run
 

@@ -8,6 +8,7 @@ from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import certified
 from numbakmeans._engine.distances import pad_centers, rows_of
 from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.transforms import transform_for
 from numbakmeans._numba.drivers import Driver
 
 NEAREST = Driver("numbakmeans._engine.kernels.reference", "nearest")
@@ -33,14 +34,35 @@ def _nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     plan = _plan.sweep(samples.shape, work=samples.size * len(centers))
     if scored is None:
-        scored = _plan.nearest_scored(samples.shape, len(centers), samples.dtype.itemsize)
+        scored = _plan.nearest_scored(
+            samples.shape, len(centers), samples.dtype.itemsize, with_dists=with_dists
+        )
     wide = pad_centers(centers)
     if scored:
-        transform = samples.transform(wide)
-        if transform.scale:
-            return certified.nearest(samples, plan, transform, wide, with_dists=with_dists)
+        found = _by_scores(samples, plan, wide, with_dists=with_dists)
+        if found is not None:
+            return found
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples))
     run = NEAREST.on(plan.parallel)
     for rows, X in rows_of(samples):
         run(X, wide, plan, (labels[rows], sq_dists[rows]))
     return labels, sq_dists
+
+
+def _by_scores(
+    samples: Samples, plan: _plan.Plan, wide: np.ndarray, *, with_dists: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what `nearest` does, or None for rows or centers that cannot be scored."""
+    if not samples.surveyed:
+        # Rows that are about as large as the centers need no sweep of their own to find out their range and
+        # whether they are finite.
+        transform = transform_for(np.zeros(samples.shape[1]), wide, samples.dtype)
+        if transform.scale:
+            labels, sq_dists, holds = certified.nearest(samples, plan, transform, wide, with_dists=with_dists)
+            if holds:
+                samples.take_as_finite()
+                return labels, sq_dists
+    transform = samples.transform(wide)
+    if not transform.scale:
+        return None
+    return certified.nearest(samples, plan, transform, wide, with_dists=with_dists)[:2]

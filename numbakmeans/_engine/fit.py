@@ -24,13 +24,13 @@ from numbakmeans._engine.constraints import (
 from numbakmeans._engine.distances import inertia_of, pad_centers
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
-    NO_TRANSFORM,
     Samples,
     as_real,
     as_working,
     column_means,
 )
 from numbakmeans._engine.seeding import SEEDINGS
+from numbakmeans._engine.transforms import NO_TRANSFORM
 from numbakmeans._engine.weights import as_weights
 
 #: What `fit` can do about clusters without rows.

@@ -129,10 +129,13 @@ def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int | 
     return n_features >= at.MIN_CERTIFIED_FEATURES and enough and not DISABLED
 
 
-def nearest_scored(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
-    """Return whether certified scores are faster where only labels and distances are needed."""
+def nearest_scored(
+    shape: tuple[int, ...], n_clusters: int, itemsize: int, *, with_dists: bool = False
+) -> bool:
+    """Return whether certified scores are faster where only labels, or labels and distances, are needed."""
     large = shape[0] * shape[1] * n_clusters >= at.MIN_NEAREST_STEPS * itemsize
-    return large and scored(shape, n_clusters, itemsize, at.MIN_NEAREST_TERMS)
+    terms = at.MIN_NEAREST_TERMS[itemsize] * (2 if with_dists else 1)
+    return large and scored(shape, n_clusters, itemsize, terms)
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_tasks: int, at_once: int) -> int:

@@ -22,7 +22,6 @@ from numbakmeans._engine.bins import (
     LIMIT,
     LOWEST,
     MANY_ROWS,
-    MAX_FEATURES,
     SCALE,
     SHRINK,
     SPECIALS,
@@ -34,6 +33,7 @@ from numbakmeans._engine.exact import recompute_means, weighted_means
 from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.structs.passes import Transform
 from numbakmeans._engine.structs.sums import Bins, Ranges, Sums
+from numbakmeans._engine.transforms import NO_TRANSFORM, transform_for
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry, group
 
@@ -46,8 +46,6 @@ MEANS = Driver("numbakmeans._engine.kernels.means", "means")
 MAX_SAMPLES = 2**35
 #: Labels are int32.
 MAX_CLUSTERS = 2**31 - 1
-
-NO_TRANSFORM = Transform(np.empty(0), 0.0, False)
 
 T = TypeVar("T")
 
@@ -276,26 +274,24 @@ class Samples:
         shifts[0, huge] = SCALE
         return Bins(exponents, np.ldexp(1.5, 52 + exponents - shifts), np.where(huge, SHRINK, 1.0))
 
+    @property
+    def surveyed(self) -> bool:
+        """Whether it is known if all values are finite."""
+        return "finite" in vars(self) or "measured" in vars(self)
+
+    def take_as_finite(self) -> None:
+        """Note that a sweep has found all values to be finite."""
+        vars(self)["finite"] = True
+
     def transform(self, wide: np.ndarray) -> Transform:
         """Return the transform for starting centers (n_clusters, padded features).
 
         It also suits all later centers, which are no further out, or within the reach of the rows' source.
         """
-        n_features = self.shape[1]
-        origin = np.zeros(n_features)
-        if not self.finite or n_features > MAX_FEATURES:
-            return Transform(origin, 0.0, False)
+        if not self.finite:
+            return NO_TRANSFORM
         largest = np.maximum(self.measured[0], getattr(self.array, "reach", 0.0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            # Rounded to the working dtype: subtracting it rounds once.
-            centers = wide[:, :n_features]
-            origin = centers.mean(0).astype(self.dtype).astype(np.float64)
-            around_zero, around_origin = (centers**2).sum(), ((centers - origin) ** 2).sum()
-        if around_zero <= at.MAX_IDENTITY_RATIO[self.dtype.itemsize] * around_origin:
-            scale = scale_for(largest, wide, n_features, np.zeros(n_features))
-            if 2.0**-16 <= scale <= 2.0**16:
-                return Transform(np.zeros(n_features), 1.0, True)
-        return Transform(origin, scale_for(largest, wide, n_features, origin), False)
+        return transform_for(largest, wide, self.dtype)
 
     def tables(self, n_clusters: int, n_tasks: int) -> Sums:
         """Return zeroed exact sums; padding keeps the tasks on separate cache lines."""
@@ -310,20 +306,6 @@ class Samples:
             None if self.weights is None else self.kernel_weights,
         )
         return group(tables)
-
-
-def scale_for(largest: np.ndarray, centers: np.ndarray, n_features: int, origin: np.ndarray) -> float:
-    """Return the power of two that scales |x - origin| and |c - origin| to about 1, or 0 if there is none.
-
-    largest : (n_features,), largest magnitudes of X; centers : (n_clusters, padded features)
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        reach = (np.abs(centers[:, :n_features]) + np.abs(origin)).max()
-        top = max((largest + np.abs(origin)).max(), reach)
-    # In this form the test fails for NaN.
-    if not (reach < LIMIT and 1.0 / LIMIT < top < LIMIT):
-        return 0.0
-    return math.ldexp(1.0, -math.frexp(top)[1])
 
 
 def tables_of(tables: Sums, rows: Any) -> Sums:

@@ -124,9 +124,10 @@ MIN_CERTIFIED_FEATURES = 2
 #: unit: terms per byte; sweep: algorithms; flat: within 11% of the best choice
 MIN_CERTIFIED_TERMS = 16
 
-#: Fewest such terms where only labels and distances are needed: the reference pass finds both in one go.
-#: unit: terms per byte; sweep: nearest; flat: within 5% of the best choice
-MIN_NEAREST_TERMS = 64
+#: Fewest such terms where only labels are needed, by bytes of a value. Where distances are needed, too, it
+#: takes twice as many, because the reference pass finds both in one go.
+#: unit: terms per byte; sweep: nearest; flat: within 6% of the best choice
+MIN_NEAREST_TERMS = {4: 16, 8: 32}
 
 #: Fewest steps, per byte of a value, for certified scores where only labels and distances are needed.
 #: unit: steps per byte; sweep: nearest; flat: within 5% of the best choice

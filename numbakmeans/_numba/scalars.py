@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from numbakmeans._numba.entries import DISABLED
 
-__all__ = ["bits_of", "float_of", "maximum", "minimum", "whole"]
+__all__ = ["bits_of", "float_of", "maximum", "minimum"]
 
 
 def _chosen(typingctx: Any, x: Any, y: Any, replaces: str) -> Any:
@@ -59,15 +59,6 @@ def _float_of(typingctx: Any, bits: Any) -> Any:
     return types.float64(types.int64), codegen
 
 
-def _whole(typingctx: Any, x: Any) -> Any:
-    """Return a float64 with an integer value as an int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fptosi(args[0], ir.IntType(64))
-
-    return types.int64(types.float64), codegen
-
-
 def _bits_plainly(x: Any) -> Any:
     return np.float64(x).view(np.int64)
 
@@ -78,6 +69,5 @@ def _float_plainly(bits: Any) -> Any:
 
 maximum: Any = max if DISABLED else intrinsic(_maximum)
 minimum: Any = min if DISABLED else intrinsic(_minimum)
-whole: Any = int if DISABLED else intrinsic(_whole)
 bits_of: Any = _bits_plainly if DISABLED else intrinsic(_bits_of)
 float_of: Any = _float_plainly if DISABLED else intrinsic(_float_of)

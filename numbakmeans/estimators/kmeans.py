@@ -267,7 +267,14 @@ class KMeans(Estimator):
             The indices of the centers, the lowest of equally near ones.
         """
         require_fitted(self)
-        return nearest_labels(self._samples(as_rows(self, X)), self.cluster_centers_)
+        rows = as_rows(self, X)
+        if self.metric == "cosine":
+            return nearest_labels(self._samples(rows), self.cluster_centers_)
+        samples = Samples(rows)
+        # The sweep that finds the labels usually finds out whether all values are finite.
+        labels = nearest_labels(samples, self.cluster_centers_)
+        self._require_finite(samples)
+        return labels
 
     def transform(self, X: Any) -> np.ndarray:
         """
@@ -318,8 +325,11 @@ class KMeans(Estimator):
     def _samples(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Samples:
         """Return rows as the engine takes them; ValueError if there are NaN, infinities, or zero rows."""
         samples = Samples(rows, weights)
-        require_finite(samples, getattr(self, "feature_names_in_", None))
+        self._require_finite(samples)
         return with_unit_rows(samples, "X") if self.metric == "cosine" else samples
+
+    def _require_finite(self, samples: Samples) -> None:
+        require_finite(samples, getattr(self, "feature_names_in_", None))
 
     @with_callbacks
     def _fit(self, X: Any, sample_weight: Any) -> Samples:

@@ -8,8 +8,8 @@ import pytest
 from numbakmeans._engine.algorithms.panels import panel_columns
 from numbakmeans._engine.kernels import pack
 from numbakmeans._engine.kernels.certify import block_buffers, pack_centers, score_all
-from numbakmeans._engine.samples import scale_for
 from numbakmeans._engine.structs.passes import Places, Transform
+from numbakmeans._engine.transforms import scale_for
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.drivers import SERIAL_LOOP
 
@@ -88,7 +88,7 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, transposed):
         origin[:] = 0.0
     X, centers = X.astype(dtype), centers.astype(dtype)
     origin = origin.astype(dtype).astype(np.float64)
-    scale = scale_for(np.abs(X.astype(float)).max(0), centers.astype(float), n_features, origin)
+    scale = scale_for(np.abs(X.astype(float)).max(0), centers.astype(float), origin)
     scale = 1.0 if kind == "as they are" else scale
     ratios = errors_over_bounds(dtype, X, centers, origin, scale, transposed)
     assert ratios.max() <= 1

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from numbakmeans._engine.algorithms import panels as _panels
 from numbakmeans._engine.kernels import pack
-from numbakmeans._engine.samples import scale_for
 from numbakmeans._engine.structs.passes import Transform
+from numbakmeans._engine.transforms import scale_for
 
 
 def marks(centers):
@@ -92,7 +92,7 @@ def test_the_scale_is_a_power_of_two_where_it_is_usable(top, usable, where):
         largest[2] = top
     else:
         centers[3, 2] = -top
-    scale = scale_for(largest, centers, 3, np.zeros(3))
+    scale = scale_for(largest, centers[:, :3], np.zeros(3))
     assert (scale > 0) == usable
     assert not usable or 0.5 <= top * scale <= 1
     assert not usable or np.frexp(scale)[0] == 0.5

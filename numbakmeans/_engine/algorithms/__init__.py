@@ -2,7 +2,7 @@
 
 A new algorithm is a file here with a subclass of `Algorithm`, and a row in `ALGORITHMS`. `Lloyd` defines the
 result: every other algorithm must give the same labels and the same sums after every pass. `plan.algorithm`
-chooses; for data without a transform (`samples.scale_for`), only the reference runs. The tests and the
+chooses; for data without a transform (`transforms.scale_for`), only the reference runs. The tests and the
 benchmarks iterate over the table.
 
 base         the interface, and the loop over passes

@@ -37,14 +37,17 @@ def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) 
 
 def nearest(
     samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray, *, with_dists: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `assignment.nearest` does; without distances, there are none in the second array."""
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return what `assignment.nearest` does, and whether it holds: if all rows are finite and suit the scale.
+
+    Without distances, the second array has none.
+    """
     shared = (plan.n_tasks, layout(samples, plan, transform, len(centers)), centers)
     labels, sq_dists = np.empty(len(samples), np.int32), np.empty(len(samples) if with_dists else 0)
-    run = ASSIGN.on(plan.parallel)
+    run, n_beyond = ASSIGN.on(plan.parallel), 0
     for rows, X in samples.slabs():
-        run(X, *shared, (labels[rows], sq_dists[rows] if with_dists else sq_dists))
-    return labels, sq_dists
+        n_beyond += run(X, *shared, (labels[rows], sq_dists[rows] if with_dists else sq_dists))
+    return labels, sq_dists, n_beyond == 0
 
 
 class Certified(Algorithm):

@@ -7,22 +7,32 @@ from numbakmeans._engine.kernels.certify import (
     pack_centers,
     score_all,
 )
-from numbakmeans._engine.kernels.pack import measure_rows
+from numbakmeans._engine.kernels.pack import measure_lanes, measure_rows
 from numbakmeans._engine.kernels.reference import label_sq_dists_chunk
 from numbakmeans._engine.kernels.sums import relabel, sums_of_task
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
 
+#: Norms up to this cannot overflow a score: centers have about length 1 after the transform.
+MAX_NORM = 2.0**40
+
 
 @kernel
-def label_block(X, start, stop, block, centers, arena):
+def label_block(X, start, stop, known_norms, block, centers, arena):
     """Tile. Label rows [start, stop); return the number of rows resolved by reference distances.
 
-    block : INOUT `certify.Block`, with the norms of these rows set; centers : `certify.Centers`
+    known_norms : whether the block holds the norms of these rows; if not, they are written
+    block : INOUT `certify.Block`; centers : `certify.Centers`
     """
     points, transform, packed = centers
-    n_selected = score_all(X, start, stop, block, packed, transform, arena)
+    n_selected, lanes = score_all(X, start, stop, block, packed, transform, arena), block.lanes
+    if not known_norms:
+        if len(lanes) > 0:
+            n_blocks = (n_selected + lanes.shape[2] - 1) // lanes.shape[2]
+            measure_lanes(lanes[:n_blocks], block.norms)
+        else:
+            measure_rows(X[start:stop], 0, n_selected, transform, block.norms)
     return nearest_of_rows(X, block, n_selected, points, packed, transform.scale, arena)
 
 
@@ -41,11 +51,12 @@ def certified_task(task, arena, X, layout, centers, assigned, tables):
     moved, n_decided = 0, 0
     for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))
-        if labels[start] < 0:
-            measure_rows(X, start, stop, transform, norms)
-        for i in range(start, stop):
+        first_pass = labels[start] < 0
+        for i in range(start, 0 if first_pass else stop):
             block.norms[i - start] = norms[i]
-        n_decided += label_block(X, start, stop, block, centers, arena)
+        n_decided += label_block(X, start, stop, not first_pass, block, centers, arena)
+        for i in range(start, stop if first_pass else 0):
+            norms[i] = block.norms[i - start]
         moved += relabel(X, start, stop, block.labels, labels, mine)
     return moved, n_decided
 
@@ -74,26 +85,34 @@ def certified_pass(executor, X, layout, points, assigned, tables, arena):
 def assign_task(task, arena, X, n_tasks, layout, centers, found):
     """Task. Label the rows of every n-th block; see `assign`."""
     block_rows, transform, (labels, sq_dists) = layout.block_rows, layout.transform, found
-    n_panels = len(centers.packed.panels)
+    n_panels, n_beyond = len(centers.packed.panels), 0
     block = block_buffers(X, block_rows, n_panels, 1, layout.transposes, not transform.identity, arena)
     for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))
-        measure_rows(X[start:stop], 0, stop - start, transform, block.norms)
-        label_block(X, start, stop, block, centers, arena)
+        label_block(X, start, stop, False, block, centers, arena)
         for t in range(stop - start):
             labels[start + t] = block.labels[t]
+            # Written so that a NaN counts.
+            n_beyond += 0 if block.norms[t] <= MAX_NORM else 1
         if len(sq_dists) > 0:
             label_sq_dists_chunk(X, centers.points, labels, start, stop, sq_dists)
+    return n_beyond
 
 
 @kernel
 def assign(executor, X, n_tasks, layout, points, found, arena):
-    """Write the label of every row and D to its nearest center.
+    """Write the label of every row and D to its nearest center, and check the rows in the same sweep.
 
+    X : (n_samples, n_features), of any values
     found : OUT, labels (n_samples,), int32, and D (n_samples,), float64, in squared units of X, or (0,) if it
     is not wanted
     The others as in `certified_pass`.
+
+    Returns
+    -------
+    n_beyond : the number of rows whose norm is not at most `MAX_NORM` after the transform: they are too far
+    away, or not finite. If there are any, what is found holds for no row.
     """
     packed = pack_centers(executor, n_tasks, X, points, layout.transform, layout.places, arena)
     centers = Centers(points, layout.transform, packed)
-    parallel_for(executor, n_tasks, assign_task, (X, n_tasks, layout, centers, found))
+    return parallel_for(executor, n_tasks, assign_task, (X, n_tasks, layout, centers, found))

@@ -20,7 +20,7 @@ another, E' being the bound for the latter, their reference distances are in the
 its own C, so that a distant center does not loosen the bounds of the others. Underflow in scaling and in
 products, and the rounding of X and C themselves, are covered by a term of 2**-140 (2**-1000 in float64) and
 by the factor 1.05; so is the rounding of S' + E, of S' - E, and of E itself, fused or not.
-`samples.scale_for` rejects magnitudes beyond 2**±400. Padding and duplicate centers have infinite scores,
+`transforms.scale_for` rejects magnitudes beyond 2**±400. Padding and duplicate centers have infinite scores,
 which are never the smallest. None of this holds for NaN: callers pass only finite data.
 
 References
@@ -53,7 +53,7 @@ from numbakmeans._engine.structs.passes import Packed, Transform
 from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
-from numbakmeans._numba.scalars import maximum, minimum, whole
+from numbakmeans._numba.scalars import maximum, minimum
 
 
 class Centers(NamedTuple):
@@ -110,7 +110,7 @@ def block_buffers(X, block_rows, n_panels, n_groups, transposes, packs, arena):
         empty(arena, (n_blocks if transposes else 0, n_features, width), X.dtype),
         score_buffers(X, block_rows, n_panels, arena),
         empty(arena, (3, n_blocks * width), np.float64),
-        empty(arena, block_rows, np.int64),
+        empty(arena, n_blocks * width, np.int64),
     )
 
 
@@ -368,24 +368,25 @@ def nearest_of_rows(X, block, n_selected, points, packed, scale, arena):
     n_decided : the number of rows resolved by reference distances
     """
     norms, scores, work, labels = block.norms, block.scores, block.work, block.labels
-    columns = scores.columns
-    compare_panels(scores.best, scores.second, packed.errors, norms, n_selected, work)
+    n_panels, n_decided = len(packed.panels), 0
+    of_panels = (scores.best, scores.second, scores.columns)
+    compare_panels(of_panels, packed.errors, norms, packed.panels.shape[2], n_selected, (work, labels))
     limit, winner, rival, decided = work[0], work[1], work[2], work[2]
-    width = len(packed.members) // len(columns)
-    marked = mark(arena)
-    candidates = Candidates(
-        empty(arena, len(columns), np.int64), empty(arena, len(packed.members), np.float64)
-    )
-    n_decided = 0
+    # Loops without branches, so that they can be vectorized; few rows are left for the last one.
     for t in range(n_selected):
         # An infinite limit means that the row was modified after validation: certify nothing.
-        certain = rival[t] > limit[t] and limit[t] < np.inf
+        certain = (rival[t] > limit[t]) & (limit[t] < np.inf)
         decided[t] = 0.0 if certain else 1.0
-        if certain:
-            p = whole(winner[t])
-            labels[t] = packed.members[p * width + columns[p, t]]
-        else:
-            labels[t], winner[t], limit[t] = decide(X, block, t, points, packed, scale, candidates)
-            n_decided += 1
-    release(arena, marked)
+        n_decided += 0 if certain else 1
+    for t in range(n_selected):
+        labels[t] = packed.members[labels[t]]
+    if n_decided > 0:
+        marked = mark(arena)
+        candidates = Candidates(
+            empty(arena, n_panels, np.int64), empty(arena, len(packed.members), np.float64)
+        )
+        for t in range(n_selected):
+            if decided[t] != 0.0:
+                labels[t], winner[t], limit[t] = decide(X, block, t, points, packed, scale, candidates)
+        release(arena, marked)
     return n_decided

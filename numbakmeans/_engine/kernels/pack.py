@@ -163,6 +163,25 @@ def measure_rows(X, start, stop, transform, norms):
 
 
 @kernel
+def measure_lanes(lanes, norms):
+    """Write the norms of rows side by side, after the transform.
+
+    lanes : (blocks, n_features, lane rows), packed rows; norms : OUT (blocks * lane rows,), float64
+    """
+    n_blocks, n_features, width = lanes.shape
+    for b in range(n_blocks):
+        own = norms[b * width : (b + 1) * width]
+        for t in range(width):
+            own[t] = 0.0
+        for f in range(n_features):
+            for t in range(width):
+                x = np.float64(lanes[b, f, t])
+                own[t] += x * x
+        for t in range(width):
+            own[t] = np.sqrt(own[t])
+
+
+@kernel
 def geometry(singles, doubles):
     """Return the centers per panel for float32 and for float64, and the transposed rows per tile for both.
 

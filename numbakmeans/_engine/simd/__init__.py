@@ -1,9 +1,10 @@
 """Explicit vector code for nopython kernels: intrinsics that emit the inner loops of distance passes whole.
 
-vectors    the vector capabilities of the target, and operations on vectors
-tiles      the register tile, which gathers rows from anywhere in memory
-lanes      tiles whose lanes are rows
-quantized  a tile whose lanes are quantized rows
+vectors        the vector capabilities of the target, and operations on vectors
+tiles          the register tile, which gathers rows from anywhere in memory
+transposition  rows laid side by side
+lanes          tiles whose lanes are rows
+quantized      a tile whose lanes are quantized rows
 """
 
 from numbakmeans._engine.simd.lanes import (
@@ -15,7 +16,6 @@ from numbakmeans._engine.simd.lanes import (
     lowest_bit,
     nearest_lanes,
     score_lanes,
-    transpose_rows,
 )
 from numbakmeans._engine.simd.quantized import POINTS_AT_ONCE, near_lanes, prefetch_rows
 from numbakmeans._engine.simd.tiles import (
@@ -28,6 +28,7 @@ from numbakmeans._engine.simd.tiles import (
     tile_lanes,
     tile_rows,
 )
+from numbakmeans._engine.simd.transposition import transpose_rows
 
 __all__ = [
     "CHANGED_LANES",

@@ -28,77 +28,6 @@ def lane_rows(typingctx: Any, X: Any) -> Any:
     return types.int64(X), codegen
 
 
-#: Side of the largest square of rows and features that `transpose_rows` transposes at once.
-SQUARE = 8
-
-
-@intrinsic
-def transpose_rows(typingctx: Any, rows: Any, chosen: Any, first: Any, block: Any) -> Any:
-    """Transpose rows into a block: row chosen[first + r] becomes lane r.
-
-    rows : (n_rows, at least n_features); chosen : (at least first + lane rows,), int64
-    block : OUT (n_features, lane rows), of the dtype of rows
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        tile = lane_tile_of(target_of(context), block.dtype.bitwidth // 8)
-        v = Vectors(context, builder, block.dtype, lanes=min(SQUARE, tile.lanes))
-        size, width = v.vector.count, tile.vectors * tile.lanes
-        arrays = Arrays(builder, args)
-        rows_, chosen_, block_ = arrays.data(0, 1, 3)
-
-        n_features, stride = arrays.size(3, 0), arrays.size(0, 1)
-
-        def row_at(lane: Any) -> Any:
-            number = builder.load(builder.gep(chosen_, [builder.add(args[2], lane)]))
-            return builder.gep(rows_, [builder.mul(number, stride)])
-
-        def exchange(vectors: list[Any], step: int) -> list[Any]:
-            """Run one stage of the transposition.
-
-            Swap the upper lanes (bit `step` set) of row t with the lower lanes of row t + step.
-            """
-            low = [t if not t & step else t - step + size for t in range(size)]
-            high = [t + step if not t & step else t + size for t in range(size)]
-            transposed = list(vectors)
-            for t in range(size):
-                if not t & step:
-                    pair = vectors[t], vectors[t + step]
-                    for place, mask in ((t, low), (t + step, high)):
-                        transposed[place] = builder.shuffle_vector(*pair, ir.Constant(v.integers, mask))
-            return transposed
-
-        def transpose_square(pointers: list[Any], feature: Any, lane: Any) -> None:
-            vectors = [v.load(pointer, feature, v.vector) for pointer in pointers]
-            step = 1
-            while step < size:
-                vectors = exchange(vectors, step)
-                step *= 2
-            for t, vector in enumerate(vectors):
-                line = builder.mul(builder.add(feature, I64(t)), I64(width))
-                v.store(vector, block_, builder.add(line, lane))
-
-        whole = builder.icmp_unsigned(">=", n_features, I64(size))
-        with builder.if_else(whole) as (squares, few_features):
-            with squares, cgutils.for_range(builder, I64(width // size)) as group:
-                lane = builder.mul(group.index, I64(size))
-                pointers = [row_at(builder.add(lane, I64(t))) for t in range(size)]
-                n_squares = builder.udiv(builder.sub(n_features, I64(1)), I64(size))
-                with cgutils.for_range(builder, n_squares) as square:
-                    transpose_square(pointers, builder.mul(square.index, I64(size)), lane)
-                # The last features; overlaps the previous square if the features do not fill whole squares.
-                transpose_square(pointers, builder.sub(n_features, I64(size)), lane)
-            with few_features, cgutils.for_range(builder, I64(width)) as lane:
-                row = row_at(lane.index)
-                with cgutils.for_range(builder, n_features) as feature:
-                    place = builder.add(builder.mul(feature.index, I64(width)), lane.index)
-                    value = builder.load(builder.gep(row, [feature.index]))
-                    builder.store(value, builder.gep(block_, [place]))
-        return context.get_dummy_value()
-
-    return types.void(rows, chosen, first, block), codegen
-
-
 @intrinsic
 def score_lanes(
     typingctx: Any,
@@ -177,38 +106,45 @@ def score_lanes(
 
 @intrinsic
 def compare_panels(
-    typingctx: Any, best: Any, second: Any, errors: Any, norms: Any, n_rows: Any, found: Any
+    typingctx: Any, scores: Any, errors: Any, norms: Any, n_columns: Any, n_rows: Any, found: Any
 ) -> Any:
     """Find the smallest upper bound on the scores of each row, and the smallest lower bound on its others.
 
-    best, second : (n_panels, lanes of rows), from `score_tile` or `score_lanes`; errors : (n_panels, 3), from
-    `certify.error_bound`; norms : (lanes of rows,), float64; n_rows : number of rows that count, int64
-    found : OUT (3, lanes of rows), float64: the upper bound, the panel that attains it, and the lower bound
+    scores : best, second and columns, (n_panels, lanes of rows) each, from `score_tile` or `score_lanes`
+    errors : (n_panels, 3), from `certify.error_bound`; norms : (lanes of rows,), float64
+    n_columns : columns of a panel; n_rows : number of rows that count; int64
+    found : two tables: OUT (3, lanes of rows), float64, the upper bound, the panel that attains it, and the
+    lower bound; and OUT (lanes of rows,), int64, the place of the center that attains the upper bound: its
+    panel times n_columns, plus its column
 
     Lanes of rows are n_rows, padded to whole vectors of float64.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        args = flattened(builder, signature, args)
         v = Vectors(context, builder, types.float64)
-        lanes = v.vector.count
-        narrow = ir.VectorType(context.get_data_type(best.dtype), lanes)
+        lanes, bits = v.vector.count, scores[0].dtype.bitwidth
+        narrow = ir.VectorType(context.get_data_type(scores[0].dtype), lanes)
+        places_kind = ir.VectorType(I64, lanes)
         arrays = Arrays(builder, args)
-        best_, second_, errors_, norms_, found_ = arrays.data(0, 1, 2, 3, 5)
+        best_, second_, columns_, errors_, norms_, found_, places_ = arrays.data(0, 1, 2, 3, 4, 7, 8)
 
-        def scores(pointer: Any, offset: Any) -> Any:
+        def scores_at(pointer: Any, offset: Any) -> Any:
             address = builder.bitcast(builder.gep(pointer, [offset]), narrow.as_pointer())
-            value = builder.load(address, align=best.dtype.bitwidth // 8)
-            return value if best.dtype.bitwidth == 64 else builder.fpext(value, v.vector)
+            value = builder.load(address, align=bits // 8)
+            return value if bits == 64 else builder.fpext(value, v.vector)
 
         infinite, zero = (ir.Constant(v.vector, [x] * lanes) for x in (float("inf"), 0.0))
-        width, found_width = arrays.size(0, 1), arrays.size(5, 1)
+        width, found_width = arrays.size(0, 1), arrays.size(7, 1)
         state = [cgutils.alloca_once(builder, v.vector) for _ in range(4)]
-        groups = builder.udiv(builder.add(args[4], I64(lanes - 1)), I64(lanes))
+        column = cgutils.alloca_once(builder, v.integers)
+        groups = builder.udiv(builder.add(args[6], I64(lanes - 1)), I64(lanes))
         with cgutils.for_range(builder, groups) as group:
             first = builder.mul(group.index, I64(lanes))
             norm = v.load(norms_, first, v.vector)
             for place, begin in zip(state, (infinite, zero, infinite, infinite), strict=True):
                 builder.store(begin, place)
+            builder.store(ir.Constant(v.integers, [0] * lanes), column)
             with cgutils.for_range(builder, arrays.size(0, 0)) as panel:
                 line = builder.mul(panel.index, I64(3))
                 e0, e1, e2 = (
@@ -217,9 +153,9 @@ def compare_panels(
                 )
                 error = v.multiply_add(v.multiply_add(e2, norm, e1), norm, e0)
                 offset = builder.add(builder.mul(panel.index, width), first)
-                score = scores(best_, offset)
+                score = scores_at(best_, offset)
                 at_most, at_least = builder.fadd(score, error), builder.fsub(score, error)
-                next_least = builder.fsub(scores(second_, offset), error)
+                next_least = builder.fsub(scores_at(second_, offset), error)
                 limit, winner, rival, own = map(builder.load, state)
                 wins = builder.fcmp_ordered("<", at_most, limit)
                 beaten = v.smaller(next_least, builder.select(wins, own, at_least))
@@ -228,11 +164,18 @@ def compare_panels(
                 builder.store(builder.select(wins, here, winner), state[1])
                 builder.store(v.smaller(beaten, rival), state[2])
                 builder.store(builder.select(wins, at_least, own), state[3])
+                columns = v.load(columns_, offset, v.integers)
+                builder.store(builder.select(wins, columns, builder.load(column)), column)
             for t, place in enumerate(state[:3]):
                 v.store(builder.load(place), found_, builder.add(builder.mul(I64(t), found_width), first))
+            panels = builder.fptosi(builder.load(state[1]), v.integers)
+            line = builder.mul(panels, v.splat(builder.trunc(args[5], I32), v.integers))
+            places = builder.sext(builder.add(line, builder.load(column)), places_kind)
+            address = builder.bitcast(builder.gep(places_, [first]), places_kind.as_pointer())
+            builder.store(places, address, align=8)
         return context.get_dummy_value()
 
-    return types.void(best, second, errors, norms, n_rows, found), codegen
+    return types.void(scores, errors, norms, n_columns, n_rows, found), codegen
 
 
 #: Vectors of rows that `nearest_lanes` keeps in registers; with their labels, they take half of the registers
