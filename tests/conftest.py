@@ -81,5 +81,6 @@ def threads(request, monkeypatch):
     numba.set_num_threads(request.param)
     monkeypatch.setattr(at, "MIN_PARALLEL_STEPS", 0)
     monkeypatch.setattr(at, "MAX_SMALL_STEPS", {4: 0, 8: 0})
+    monkeypatch.setattr(at, "MAX_REFINED_STEPS", 0)
     yield request.param
     numba.set_num_threads(before)

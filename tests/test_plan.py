@@ -79,15 +79,16 @@ def test_many_tiny_problems_are_split_into_calls():
     [
         ((150, 4), 3, 10, "small"),
         ((20_000, 2), 16, 10, "filtering"),
-        # One thread, as several would not pay, or not beside a call for each pass.
+        # One thread, as several would not pay.
         ((10_000, 2), 16, 1, "small"),
-        ((1797, 64), 10, 300, "small"),
-        ((130_000, 2), 16, 1, "lloyd"),
+        ((1797, 64), 5, 300, "small"),
+        ((1797, 64), 10, 300, "certified"),
+        ((130_000, 2), 16, 1, "certified"),
         ((1_000_000, 2), 2, 1, "lloyd"),
         ((1_000_000, 2), 64, 1, "certified"),
         ((1_000_000, 2), 256, 1, "certified"),
         ((1_000_000, 2), 16, 3, "filtering"),
-        ((1_000_000, 4), 16, 3, "lloyd"),
+        ((1_000_000, 4), 16, 3, "certified"),
         ((20_000, 2), 3, 10, "small"),
         ((1_000_000, 6), 64, 10, "filtering"),
         ((1_000_000, 7), 64, 100, "certified"),
@@ -96,8 +97,9 @@ def test_many_tiny_problems_are_split_into_calls():
         ((5000, 32), 64, 300, "certified"),
         ((50_000, 128), 1000, 10, "yinyang"),
         ((50_000, 128), 1000, 1, "certified"),
-        ((1_000_000, 7), 5, 10, "lloyd"),
-        ((2**31, 2), 16, 10, "lloyd"),
+        ((1_000_000, 7), 5, 10, "certified"),
+        ((1_000_000, 7), 2, 10, "lloyd"),
+        ((2**31, 2), 16, 10, "certified"),
         ((2**31, 2), 64, 10, "certified"),
     ],
 )
@@ -298,7 +300,8 @@ def test_passes_take_the_costs_of_bounds_from_the_plan(monkeypatch):
 
 
 def test_scores_pay_later_without_sums():
-    assert _plan.scored((10**6, 8), 16, 4)
+    assert _plan.scored(3)
+    assert not _plan.scored(2)
     for itemsize, least in ((4, 8), (8, 32)):
         assert not _plan.nearest_scored((10**6, 8), least - 1, itemsize, with_dists=False)
         assert _plan.nearest_scored((10**6, 8), least, itemsize, with_dists=False)

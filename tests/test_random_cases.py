@@ -65,6 +65,7 @@ def test_every_variant_gives_the_oracles_bits(problem):
         for name in ("MIN_PARALLEL_STEPS", "MAX_COPY_BYTES", "MAX_SLAB_BYTES"):
             patch.setattr(at, name, 0)
         patch.setattr(at, "MAX_SMALL_STEPS", {4: 0, 8: 0})
+        patch.setattr(at, "MAX_REFINED_STEPS", 0)
         if asked:
             variants.check_all_bounds(patch.setattr)
         numba.set_num_threads(threads)

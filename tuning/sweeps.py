@@ -73,13 +73,17 @@ SWEEPS: dict[str, Any] = {
         on.planned("keeps_parts"), lambda case: _plan.keeps_parts(*case[1:3])),
     "small": Choice(
         ("MAX_SMALL_STEPS",), ("small", "certified"),
-        cases([(1800, 64, 10), (5000, 8, 20), (10_000, 10, 10), (2000, 16, 40), (4000, 16, 40)], dtype=BOTH,
-              passes=20),
+        cases([(1000, 8, 20), (2000, 8, 20), (1800, 32, 10), (1800, 64, 10), (5000, 8, 20), (10_000, 10, 10)],
+              dtype=BOTH, passes=20),
         on.passes, on.chosen_algorithm),
+    "refined": Choice(
+        ("MAX_REFINED_STEPS",), (True, False),
+        cases([(5000, 8, 20), (2000, 16, 40), (4000, 16, 40), (8000, 16, 40), (3000, 40, 40)], dtype=BOTH),
+        on.refined, lambda case: _plan.refined_at_once(*case.problem[:2])),
     # --- Algorithms
     "algorithms": Choice(
-        ("MAX_SMALL_VALUES", "MIN_CERTIFIED_FEATURES", "MIN_CERTIFIED_TERMS", "MIN_BOUNDED_FEATURES",
-         "MIN_BOUNDED_TERMS", "MAX_FILTERED_FEATURES", "MIN_FILTERED_ROWS", "MIN_FILTERED_PAIRS",
+        ("MAX_SMALL_VALUES", "MIN_CERTIFIED_CLUSTERS", "MIN_BOUNDED_FEATURES", "MIN_BOUNDED_TERMS",
+         "MAX_FILTERED_FEATURES", "MIN_FILTERED_ROWS", "MIN_FILTERED_PAIRS",
          "SHARED_FILTERED_PASSES", "MAX_EARLY_FILTERED_FEATURES", "MIN_FILTERED_PASSES"), tuple(ALGORITHMS),
         cases([(20_000, 4, 3), (60_000, 2, 2), (5000, 2, 64), (10_000, 2, 64)], dtype=BOTH, passes=10)
         + cases([(50_000, f, k) for f, k in product((1, 2, 3, 5, 6, 8, 16), (3, 16, 64))], dtype=BOTH,

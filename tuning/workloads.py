@@ -13,6 +13,7 @@ from numbakmeans._engine import assignment as _assignment
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.refining import refine
 from numbakmeans._engine.restarts import are_small, iterate_each
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.seeding import SEEDINGS
@@ -110,6 +111,13 @@ def nearest(case: Case, scored: bool | None = None) -> Run:
         assert samples.finite
 
     return run
+
+
+def refined(case: Case, at_once: bool) -> Run:
+    """Return a run of the passes of `kmeans` from one start."""
+    X, start = rows_of(case)
+    samples = Samples(X)
+    return under(lambda: lambda: refine(samples, start, 1e-4), _plan, refined_at_once=lambda *_: at_once)
 
 
 def planned(name: str) -> Callable[[Case, object], Run]:

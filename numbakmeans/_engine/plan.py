@@ -35,6 +35,11 @@ def sweep(shape: tuple[int, ...], work: int) -> Plan:
     return Plan(n_threads > 1, n_threads, chunk_rows, work)
 
 
+def means(n_clusters: int, n_features: int) -> Plan:
+    """Plan the means of the clusters: one costs about as much as a thousand elementary steps."""
+    return sweep((n_clusters, n_features), work=1000 * n_clusters * n_features)
+
+
 def keeps_parts(n_features: int, n_clusters: int) -> bool:
     """Return whether a small problem stores the parts of its rows' exact sums (`kernels.small`)."""
     # How many parts the values have, the kernel finds out.
@@ -102,7 +107,7 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
     if small(shape, n_clusters, itemsize) and memory.whole:
         return "small"
     work = n_samples * n_features * n_clusters
-    if scored(shape, n_clusters, itemsize):
+    if scored(n_clusters):
         lasting = max_iter > 2 and n_features * n_clusters * max_iter >= at.MIN_BOUNDED_TERMS
         size = work * itemsize
         large = size >= at.MIN_BOUNDED_PASS and size * max_iter >= at.MIN_BOUNDED_TOTAL
@@ -112,30 +117,32 @@ def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: 
 
 
 def small(shape: tuple[int, ...], n_clusters: int, itemsize: int) -> bool:
-    """Return whether all passes in one call, by one thread, are faster than passes shared by threads."""
+    """Return whether reference distances on one thread are faster than scores on all of them."""
     size = shape[0] * shape[1]
     return size <= at.MAX_SMALL_VALUES and size * n_clusters < at.MAX_SMALL_STEPS[itemsize]
 
 
-def scored(shape: tuple[int, ...], n_clusters: int, itemsize: int, terms: int | None = None) -> bool:
-    """Return whether certified scores are faster than reference distances for one pass over a shape.
+def refined_at_once(shape: tuple[int, ...], n_clusters: int) -> bool:
+    """Return whether all passes of `kmeans` in one call, on one thread, are faster than calls for each."""
+    size = shape[0] * shape[1]
+    return size <= at.MAX_SMALL_VALUES and size * n_clusters < at.MAX_REFINED_STEPS
 
-    terms : how many it takes per byte of a value, `MIN_CERTIFIED_TERMS` by default
-    """
-    _, n_features = shape
-    fours = -(-n_features // 4) * 4
-    # Reference distances take the same time in both dtypes; scores take half the time in float32.
-    enough = n_clusters * fours >= (at.MIN_CERTIFIED_TERMS if terms is None else terms) * itemsize
-    return n_features >= at.MIN_CERTIFIED_FEATURES and enough and not DISABLED
+
+def scored(n_clusters: int) -> bool:
+    """Return whether certified scores are faster than reference distances for passes."""
+    return n_clusters >= at.MIN_CERTIFIED_CLUSTERS and not DISABLED
 
 
 def nearest_scored(
     shape: tuple[int, ...], n_clusters: int, itemsize: int, *, with_dists: bool = False
 ) -> bool:
     """Return whether certified scores are faster where only labels, or labels and distances, are needed."""
-    large = shape[0] * shape[1] * n_clusters >= at.MIN_NEAREST_STEPS * itemsize
+    n_samples, n_features = shape
+    large = n_samples * n_features * n_clusters >= at.MIN_NEAREST_STEPS * itemsize
+    # Reference distances take the same time in both dtypes; scores take half the time in float32.
     terms = at.MIN_NEAREST_TERMS[itemsize] * (2 if with_dists else 1)
-    return large and scored(shape, n_clusters, itemsize, terms)
+    fours = -(-n_features // 4) * 4
+    return large and n_clusters * fours >= terms * itemsize and not DISABLED
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_tasks: int, at_once: int) -> int:

@@ -35,7 +35,7 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
     """
     # As in SciPy, distances have the common dtype of rows and codes.
     single = samples.single and book.dtype == np.float32
-    if samples.few and _plan.small(samples.shape, len(book), samples.dtype.itemsize):
+    if samples.few and _plan.refined_at_once(samples.shape, len(book)):
         found = _refine_few(samples, book, thresh, single)
         if found is not None:
             return found

@@ -331,8 +331,7 @@ def update_means(
         centers[:] = centers.astype(np.float32 if single else np.float64)
         weighted_means(samples.rows(slice(None)), np.asarray(samples.weights), labels, single, centers)
         return
-    # A mean costs about as much as a thousand elementary steps.
-    plan = _plan.sweep((n_clusters, samples.shape[1]), work=1000 * n_clusters * samples.shape[1])
+    plan = _plan.means(n_clusters, samples.shape[1])
     run = MEANS.on(plan.parallel)
     if run(tables, single, plan.chunk_rows, centers):
         recompute_means(tables, single, centers)

@@ -90,10 +90,14 @@ MAX_RESTART_STEPS = 3_000_000
 #: unit: values; sweep: algorithms; flat: within 11% of the best choice
 MAX_SMALL_VALUES = 130_000
 
-#: Most steps of a pass over such data for which one thread that makes all passes in one call beats all
-#: threads with a call for each pass; by bytes of a value, as only scores are faster in float32.
+#: Most steps of a pass over such data for which reference distances on one thread beat scores; by bytes of a
+#: value, as only scores are faster in float32.
 #: unit: steps; sweep: small; flat: from half to twice as much within 25%
-MAX_SMALL_STEPS = {4: 1_000_000, 8: 1_500_000}
+MAX_SMALL_STEPS = {4: 300_000, 8: 600_000}
+
+#: Most steps of a pass over such data for which `kmeans` makes all passes in one call, on one thread.
+#: unit: steps; sweep: refined; flat: from half to twice as much within 25%
+MAX_REFINED_STEPS = 5_000_000
 
 #: Most rows of a packed block, apart from those that fill up its vectors.
 #: unit: rows; sweep: small-blocks; flat: 64 to 1024, within what processes differ by
@@ -114,18 +118,13 @@ MAX_LANE_SUMS_PARTS = 4
 
 # --- Certified scores instead of reference distances
 
-#: Fewest features for certified scores: with one, many rows lie near the midpoint of two centers and stay
-#: undecided.
-#: unit: features; sweep: algorithms; flat: within 11% of the best choice
-MIN_CERTIFIED_FEATURES = 2
+#: Fewest clusters for certified scores: below, the certificates cost as much as scores save.
+#: unit: clusters; sweep: algorithms; flat: within 11% of the best choice
+MIN_CERTIFIED_CLUSTERS = 3
 
-#: Fewest features (rounded up to a multiple of 4) times clusters, per byte of a value, for certified scores:
-#: below, the overhead of the tile per row exceeds what it saves per center.
-#: unit: terms per byte; sweep: algorithms; flat: within 11% of the best choice
-MIN_CERTIFIED_TERMS = 16
-
-#: Fewest such terms where only labels are needed, by bytes of a value. Where distances are needed, too, it
-#: takes twice as many, because the reference pass finds both in one go.
+#: Fewest features (rounded up to a multiple of 4) times clusters, per byte of a value, where only labels are
+#: needed, by bytes of a value. Where distances are needed, too, it takes twice as many, because the reference
+#: pass finds both in one go.
 #: unit: terms per byte; sweep: nearest; flat: within 6% of the best choice
 MIN_NEAREST_TERMS = {4: 16, 8: 32}
 

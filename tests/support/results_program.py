@@ -68,7 +68,7 @@ def main(layer, threads, variant=None, dtype_name=None):
     from numbakmeans._engine import plan as _plan
     from numbakmeans._engine import thresholds as at
 
-    at.MIN_PARALLEL_STEPS, at.MAX_SMALL_STEPS = 0, {4: 0, 8: 0}
+    at.MIN_PARALLEL_STEPS, at.MAX_SMALL_STEPS, at.MAX_REFINED_STEPS = 0, {4: 0, 8: 0}, 0
     for dtype in (np.float32, np.float64):
         X, centers = edge_cases.wide_enough(dtype)
         plan = _plan.sweep(X.shape, work=X.size * len(centers))

@@ -14,16 +14,19 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.algorithms.base import SHIFT, Advance, Algorithm, Pass
 from numbakmeans._engine.algorithms.panels import panel_columns, places_of, rows_at_once
+from numbakmeans._engine.exact import recompute_means
 from numbakmeans._engine.plan import Plan
-from numbakmeans._engine.samples import Samples, tables_of
+from numbakmeans._engine.samples import Samples, tables_of, update_means
 from numbakmeans._engine.structs.passes import Assigned, Layout, Transform
+from numbakmeans._engine.structs.problems import Answer, Options
 from numbakmeans._engine.structs.sums import Sums
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import group
 
 ASSIGN = Driver("numbakmeans._engine.kernels.certified", "assign")
+PASSES = Driver("numbakmeans._engine.kernels.certified", "certified_passes")
 
 
 def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) -> Layout:
@@ -32,7 +35,9 @@ def layout(samples: Samples, plan: Plan, transform: Transform, n_clusters: int) 
     places = places_of(np.arange(n_clusters), panel_columns(samples.dtype, n_clusters))
     sizes = (samples.shape, itemsize, len(places.groups), plan.n_tasks)
     block_rows = _plan.block_rows(*sizes, rows_at_once(samples.dtype))
-    return Layout(block_rows, _plan.transposes(samples.shape[1], n_clusters, itemsize), transform, places)
+    n_features = samples.shape[1]
+    transposes = _plan.transposes(n_features, n_clusters, itemsize)
+    return Layout(block_rows, transposes, transform, places, _plan.means(n_clusters, n_features).chunk_rows)
 
 
 def nearest(
@@ -61,12 +66,46 @@ class Certified(Algorithm):
         self.layout: Layout | None = None
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
-        samples, plan = self.samples, self.plan
-        self.layout = self.layout or group(layout(samples, plan, self.transform, len(centers)))
-        run = self.driver.on(plan.parallel)
+        run, layout = self.driver.on(self.plan.parallel), self._layout(len(centers))
         moved, n_decided = 0, 0
-        for rows, X in samples.slabs():
+        for rows, X in self.samples.slabs():
             assigned = Assigned(labels[rows], self.norms[rows])
-            done = run(X, self.layout, centers, assigned, tables_of(tables, rows))
+            done = run(X, layout, centers, assigned, tables_of(tables, rows))
             moved, n_decided = moved + done[0], n_decided + done[1]
         return Pass(moved, n_decided, len(labels) * len(centers))
+
+    def _layout(self, n_clusters: int) -> Layout:
+        self.layout = self.layout or group(layout(self.samples, self.plan, self.transform, n_clusters))
+        return self.layout
+
+    def _in_one_call(self) -> bool:
+        """Whether the kernel makes several passes: constraints, and rows in slabs, are left to Python."""
+        return self.samples.X is not None and self.rules.constraints is None
+
+    def passes_per_call(self, n_clusters: int) -> int:
+        return _plan.per_call(self.samples.size * n_clusters) if self._in_one_call() else 1
+
+    def advance(self, centers: np.ndarray, labels: np.ndarray, tables: Sums, n_passes: int) -> Advance:
+        if not self._in_one_call():
+            return super().advance(centers, labels, tables, n_passes)
+        samples, rules = self.samples, self.rules
+        before = np.empty_like(centers) if rules.tol > 0.0 else centers
+        options = Options(samples.single, n_passes, rules.stop_on_empty, rules.relocates, rules.tol)
+        state = Answer(centers, labels, before), self.norms
+        run = PASSES.on(self.plan.parallel)
+        n_iter, moved, n_empty, ever_empty, n_decided, n_uncertain, close = run(
+            samples.X, self._layout(len(centers)), options, state, tables
+        )
+        if n_uncertain:
+            recompute_means(tables, samples.single, centers)
+        elif rules.relocates and n_empty:
+            # The kernel stops at the first pass that leaves a cluster empty.
+            moved += self._relocate(centers, labels, tables)
+            if moved:
+                update_means(samples, tables, labels, centers)
+            n_empty = len(centers) - int(np.count_nonzero(tables.sizes))
+            ever_empty = n_empty > 0
+        close = close or (rules.tol > 0.0 and SHIFT(before, centers) <= rules.tol)
+        return Advance(
+            n_iter, moved, n_empty, ever_empty, n_decided, n_iter * len(labels) * len(centers), close
+        )

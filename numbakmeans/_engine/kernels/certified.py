@@ -7,10 +7,14 @@ from numbakmeans._engine.kernels.certify import (
     pack_centers,
     score_all,
 )
+from numbakmeans._engine.kernels.means import copy_centers, count_empty, means, shift
 from numbakmeans._engine.kernels.pack import measure_lanes, measure_rows
 from numbakmeans._engine.kernels.reference import label_sq_dists_chunk
 from numbakmeans._engine.kernels.sums import relabel, sums_of_task
+from numbakmeans._engine.structs.passes import Assigned
+from numbakmeans._numba.arena import mark, release
 from numbakmeans._numba.compiler import kernel
+from numbakmeans._numba.drivers import SERIAL_LOOP
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
 
@@ -79,6 +83,46 @@ def certified_pass(executor, X, layout, points, assigned, tables, arena):
     packed = pack_centers(executor, n_tasks, X, points, transform, layout.places, arena)
     centers = Centers(points, transform, packed)
     return parallel_for(executor, n_tasks, certified_task, (X, layout, centers, assigned, tables))
+
+
+@kernel
+def certified_passes(executor, X, layout, options, state, tables, arena):
+    """Make up to max_iter passes, stopping at a fixed point, without a return to Python between them.
+
+    options : `structs.problems.Options`
+    state : INOUT `structs.problems.Answer`, and norms as in `structs.passes.Assigned`
+    The others as in `certified_pass`.
+
+    Returns
+    -------
+    n_iter, moved, n_empty, ever_empty : as in `algorithms.base.Run`, for this call
+    n_decided : rows resolved by reference distances
+    n_uncertain, close : as in `small.make_passes`
+    """
+    ((centers, labels, before), norms), n_clusters = state, len(tables.sizes)
+    chunk_rows, stops = layout.mean_rows, options.stop_on_empty or options.relocates
+    # Threads take longer to start than a few means take to compute.
+    means_executor = executor if chunk_rows < n_clusters else SERIAL_LOOP
+    n_iter, moved, n_empty, ever_empty, n_decided, n_uncertain, close = 0, -1, 0, False, 0, 0, False
+    while n_iter < options.max_iter and moved != 0 and n_uncertain == 0 and not close:
+        n_iter += 1
+        marked = mark(arena)
+        moved, decided = certified_pass(executor, X, layout, centers, Assigned(labels, norms), tables, arena)
+        release(arena, marked)
+        n_decided += decided
+        n_empty = count_empty(tables)
+        ever_empty = ever_empty or n_empty > 0
+        if options.tol > 0.0:
+            copy_centers(centers, before)
+        if options.relocates and n_empty > 0:
+            break
+        if moved != 0:
+            n_uncertain = means(means_executor, tables, options.single, chunk_rows, centers)
+        if options.tol > 0.0:
+            close = n_uncertain == 0 and shift(before, centers) <= options.tol
+        if stops and ever_empty:
+            break
+    return n_iter, moved, n_empty, ever_empty, n_decided, n_uncertain, close
 
 
 @kernel

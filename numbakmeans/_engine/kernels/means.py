@@ -190,6 +190,26 @@ def means(executor, tables, single, chunk_rows, centers):
 
 
 @kernel
+def count_empty(tables):
+    """Return the number of clusters without rows."""
+    n_empty, n_tasks = 0, len(tables.counts)
+    for j in range(len(tables.sizes)):
+        size = 0
+        for s in range(n_tasks):
+            size += tables.counts[s, j]
+        n_empty += 1 if size == 0 else 0
+    return n_empty
+
+
+@kernel
+def copy_centers(centers, copy):
+    """Copy centers; copy : OUT, of the same shape."""
+    for j in range(len(centers)):
+        for f in range(centers.shape[1]):
+            copy[j, f] = centers[j, f]
+
+
+@kernel
 def shift(before, centers):
     """Return the sum of the squared differences of all centers, added in order; the arrays are float64."""
     total = 0.0

@@ -19,7 +19,7 @@ import numpy as np
 
 from numbakmeans._engine import bins
 from numbakmeans._engine.bins import SPECIALS
-from numbakmeans._engine.kernels.means import means_chunk, shift
+from numbakmeans._engine.kernels.means import copy_centers, count_empty, means_chunk, shift
 from numbakmeans._engine.kernels.ranges import product_ranges, ranges_of
 from numbakmeans._engine.kernels.reference import indices, pack_block, root_single, sq_dist_to
 from numbakmeans._engine.kernels.sums import (
@@ -141,14 +141,6 @@ def sum_again(X, with_parts, without_parts, blocks, labels, work):
 
 
 @kernel
-def copy_centers(centers, copy):
-    """Copy centers; copy : OUT, of the same shape."""
-    for j in range(len(centers)):
-        for f in range(centers.shape[1]):
-            copy[j, f] = centers[j, f]
-
-
-@kernel
 def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     """Make up to max_iter passes over few rows, stopping at a fixed point.
 
@@ -179,9 +171,7 @@ def make_passes(X, with_parts, without_parts, options, answer, tables, arena):
     while n_iter < max_iter and moved != 0 and n_uncertain == 0 and not close and not (stops and ever_empty):
         n_iter += 1
         moved = assign_all(X, with_parts, without_parts, blocks, centers, labels, work)
-        n_empty = 0
-        for j in range(n_clusters):
-            n_empty += 1 if tables.counts[0, j] == 0 else 0
+        n_empty = count_empty(tables)
         ever_empty = ever_empty or n_empty > 0
         if tol > 0.0:
             copy_centers(centers, before)

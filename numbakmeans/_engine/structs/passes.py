@@ -57,12 +57,14 @@ class Layout(NamedTuple):
     """The layout of rows and centers where every row is scored against all centers.
 
     block_rows : rows per block; transposes : whether rows are transposed to be scored (`certify.score_all`)
+    mean_rows : centers whose means a task computes at a time
     """
 
     block_rows: int
     transposes: bool
     transform: Transform
     places: Places
+    mean_rows: int
 
 
 class Assigned(NamedTuple):
