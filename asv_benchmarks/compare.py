@@ -9,20 +9,17 @@ over several rounds, and the best time of each counts. Figures are for the machi
 
 import argparse
 import json
-import os
-import platform
-import re
 import subprocess
 import sys
 import time
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from benchmarks.data import REAL_SIZES, blobs
+from pages import figure, machine, replace_between
 
 LIBRARIES = ["numbakmeans", "scipy", "scikit-learn"]
 TINY = {"1000 x 4, k=8": (1000, 4, 8), "150 x 4, k=3": (150, 4, 3)}
@@ -79,11 +76,6 @@ def in_a_process(library, name, dtype):
     return float(done.stdout)
 
 
-def figure(x, digits):
-    """Return a number with some digits, and without an exponent."""
-    return f"{float(f'{x:.{digits}g}'):g}"
-
-
 def speed_table(rounds):
     lines = ["| 10 passes from given centroids | dtype | numbakmeans | SciPy | scikit-learn |"]
     lines.append("|---|---|---|---|---|")
@@ -126,8 +118,7 @@ def accuracy_table():
 
 def tables(rounds):
     warnings.simplefilter("ignore")
-    versions = ", ".join(f"{name} {version(name)}" for name in (*LIBRARIES, "numpy", "numba"))
-    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {versions}."
+    where = machine(*LIBRARIES, "numpy", "numba")
     return "\n".join([*speed_table(rounds), "", *accuracy_table(), "", where])
 
 
@@ -146,14 +137,7 @@ def main():
     if arguments.write is None:
         print(text)
         return
-    before = arguments.write.read_text(encoding="utf-8")
-    marks = "<!-- tables -->\n", "<!-- end of tables -->"
-    after, count = re.subn(
-        f"{marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}{text}\n{marks[1]}", before, flags=re.S
-    )
-    if count != 1:
-        sys.exit(f"{arguments.write} has no place for the tables, between {marks}")
-    arguments.write.write_text(after, encoding="utf-8")
+    replace_between(arguments.write, "tables", text)
 
 
 if __name__ == "__main__":

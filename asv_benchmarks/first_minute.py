@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from pages import replace_between
+
 #: What a process does: a title, data, and calls of a module that is called vq.
 WORKLOADS = {
     "kmeans2, 1000 x 5, k=10, 'points', 20 calls": (
@@ -97,13 +99,7 @@ def main() -> None:
     if arguments.write is None:
         print(text)
         return
-    begin, end = "<!-- first minute -->\n", "\n<!-- end of first minute -->"
-    before = arguments.write.read_text(encoding="utf-8")
-    head, _, rest = before.partition(begin)
-    if not rest:
-        raise SystemExit(f"{arguments.write} has no mark {begin.strip()}")
-    _, _, tail = rest.partition(end)
-    arguments.write.write_text(f"{head}{begin}{text}{end}{tail}", encoding="utf-8")
+    replace_between(arguments.write, "first minute", text)
 
 
 if __name__ == "__main__":

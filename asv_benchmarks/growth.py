@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pages import replace_between
 
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine.samples import Samples
@@ -26,7 +27,6 @@ SWEEPS = {
 }
 LABELS = {"spread": "spread of a cluster / distance between clusters"}
 LINES = {"chosen by the plan": [None], "without pruning": ["certified", "lloyd"]}
-MARKS = ("<!-- growth: python asv_benchmarks/growth.py --write docs -->", "<!-- end of growth -->")
 
 
 def problem(rows, features, clusters, spread):
@@ -101,10 +101,7 @@ def main():
     lines = table(results)
     print("\n".join(lines))
     if folder is not None:
-        page = folder / "growth.md"
-        before, rest = page.read_text().split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        page.write_text("\n".join([before + MARKS[0], *lines, MARKS[1] + after]))
+        replace_between(folder / "growth.md", "growth", "\n".join(lines))
         draw(results, folder / "growth.png")
 
 

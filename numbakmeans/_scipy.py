@@ -30,7 +30,9 @@ from numbakmeans._arguments import (
     size_of,
     takes_generator,
 )
-from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine import plan as _plan
+from numbakmeans._engine.assignment import nearest, nearest_few
+from numbakmeans._engine.columns import deviations, divided
 from numbakmeans._engine.distances import roots
 from numbakmeans._engine.fit import Passes, iterate, seed
 from numbakmeans._engine.refining import refine
@@ -39,7 +41,6 @@ from numbakmeans._engine.samples import (
     Samples,
     as_real,
     as_working,
-    column_means,
     working_dtype,
 )
 
@@ -102,36 +103,20 @@ def whiten_for(obs: Any, check_finite: bool | None, stacklevel: int) -> np.ndarr
         return array.astype(working_dtype(array))
     samples = Samples(array.reshape(len(array), -1))
     checked = check_finite is None or check_finite
+    # This usually finds out whether all values are finite.
+    found = deviations(samples)
     if checked:
         require_finite(samples, "obs", obs)
-    deviations = _deviations(samples).astype(samples.dtype)
-    constant = deviations == 0
+    found = found.astype(samples.dtype)
+    constant = found == 0
     if checked and constant.any():
         warnings.warn(
             "Some columns have standard deviation zero. The values of these columns will not change.",
             RuntimeWarning,
             stacklevel=stacklevel,
         )
-    deviations[constant] = 1
-    result = np.empty(samples.shape, samples.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows, X in samples.slabs():
-            np.divide(X, deviations, out=result[rows])
-    return result.reshape(array.shape)
-
-
-def _deviations(samples: Samples) -> np.ndarray:
-    """Return the standard deviation of each column, in float64."""
-    means = column_means(samples)
-    variances = np.empty(len(means))
-    with np.errstate(over="ignore", invalid="ignore"):
-        # A few columns at a time: all at once would be a copy of the data.
-        for some in (slice(f, f + 4) for f in range(0, len(means), 4)):
-            squares = samples.rows((slice(None), some))
-            squares -= means[some]
-            squares *= squares
-            variances[some] = column_means(Samples(squares))
-        return np.sqrt(variances)
+    found[constant] = 1
+    return divided(samples, found).reshape(array.shape)
 
 
 def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +170,11 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
     result = np.result_type(working_dtype(rows), book)
     if rows.size == 0:
         return np.zeros(len(rows), np.int32), np.zeros(len(rows), result)
+    if _plan.found_at_once(rows.size, len(book)):
+        single = result == np.float32
+        codes, dists, finite, finite_book = nearest_few(as_columns(rows), as_columns(book), single)
+        if not check_finite or (finite and finite_book):
+            return codes, dists
     samples = Samples(as_columns(rows))
     # The sweep that finds the codes usually finds out whether all values are finite.
     codes, sq_dists = nearest(samples, as_columns(book))

@@ -47,7 +47,7 @@ def kinds():
     calls = {"refused": refused}
     for dtype in ("float32", "float64"):
         X = np.random.default_rng(0).normal(size=(20_000, 64)).astype(dtype)
-        _, memory = _plan.intake(X.shape, X.itemsize, X.itemsize, ready=True)
+        memory = _plan.memory(X.shape, X.itemsize, X.itemsize, ready=True)
         assert _plan.algorithm(X.shape, 200, X.itemsize, 4, memory) == "yinyang"
         calls[f"fit with bounds, {dtype}"] = lambda X=X: fit(X, X[:200], max_iter=4)
     for dtype in ("float32", "float64", "int16"):

@@ -181,11 +181,11 @@ def test_skipped_rows_of_slabs_are_detected(slabs, monkeypatch):
 
 def test_lean_keeps_nothing_that_only_saves_time(monkeypatch):
     shape = (100_000, 64)
-    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    memory = _plan.memory(shape, 4, 4, ready=True)
     assert _plan.algorithm(shape, 100, 4, 10, memory) == "yinyang"
     assert _plan.quantized_leaves(shape, 100, 1000, 112, memory) > 0
     monkeypatch.setenv("NUMBAKMEANS_LEAN", "1")
-    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    memory = _plan.memory(shape, 4, 4, ready=True)
     assert _plan.algorithm(shape, 100, 4, 10, memory) == "certified"
     assert _plan.quantized_leaves(shape, 100, 1000, 112, memory) == 0
     assert _plan.algorithm((100_000, 2), 100, 4, 10, memory) == "certified"

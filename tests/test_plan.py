@@ -104,14 +104,14 @@ def test_many_tiny_problems_are_split_into_calls():
     ],
 )
 def test_the_algorithm_is_chosen_by_shape_clusters_and_passes(shape, n_clusters, max_iter, expected):
-    _, memory = _plan.intake(shape, 8, 8, ready=True)
+    memory = _plan.memory(shape, 8, 8, ready=True)
     assert _plan.algorithm(shape, n_clusters, 8, max_iter, memory) == expected
 
 
 @pytest.mark.parametrize(("itemsize", "max_iter"), [(4, 20), (8, 10)])
 def test_bounds_need_more_passes_where_scores_cost_less(itemsize, max_iter):
     shape = 20_000, 32
-    _, memory = _plan.intake(shape, itemsize, itemsize, ready=True)
+    memory = _plan.memory(shape, itemsize, itemsize, ready=True)
     assert _plan.algorithm(shape, 64, itemsize, max_iter, memory) == "yinyang"
     assert _plan.algorithm(shape, 64, itemsize, max_iter - 1, memory) == "certified"
 
@@ -121,7 +121,7 @@ def test_bounds_need_more_passes_where_scores_cost_less(itemsize, max_iter):
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("n_panels", [1, 7, 1000])
 def test_bounds_take_at_most_a_quarter_of_the_data(n_samples, n_features, itemsize, n_panels):
-    _, memory = _plan.intake((n_samples, n_features), itemsize, itemsize, ready=True)
+    memory = _plan.memory((n_samples, n_features), itemsize, itemsize, ready=True)
     shape = (n_samples, n_features)
     n_groups, n_directions = _plan.bounds(shape, 32 * n_panels, n_panels, 300, memory)
     assert 1 <= n_groups <= n_panels
@@ -175,7 +175,7 @@ def test_bounds_are_kept_where_they_are_cheap_or_likely_to_pay():
 
 
 def test_projections_are_tried_where_a_pass_takes_long(monkeypatch):
-    _, memory = _plan.intake((50_000, 64), 4, 4, ready=True)
+    memory = _plan.memory((50_000, 64), 4, 4, ready=True)
     assert _plan.bounds((50_000, 64), 100, 4, 10, memory).n_directions == 0
     assert _plan.bounds((50_000, 64), 200, 4, 10, memory).n_directions == 21
 
@@ -193,7 +193,7 @@ def test_projections_are_tried_where_a_pass_takes_long(monkeypatch):
     ],
 )
 def test_a_trial_of_projections_costs_little(shape, n_clusters, max_iter, expected, monkeypatch):
-    _, memory = _plan.intake(shape, 4, 4, ready=True)
+    memory = _plan.memory(shape, 4, 4, ready=True)
     assert _plan.bounds(shape, n_clusters, 4, max_iter, memory).n_directions == expected
 
 

@@ -46,7 +46,7 @@ class Case(NamedTuple):
     @property
     def memory(self) -> _plan.Memory:
         """The memory that the plan has."""
-        return _plan.intake(self[:2], self.problem[2], self.problem[2], ready=True)[1]
+        return _plan.memory(self[:2], self.problem[2], self.problem[2], ready=True)
 
 
 def cases(sizes: Any, **fields: Any) -> list[Case]:

@@ -7,11 +7,17 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import certified
 from numbakmeans._engine.distances import pad_centers, rows_of
-from numbakmeans._engine.samples import Samples
+from numbakmeans._engine.samples import Samples, as_doubles
 from numbakmeans._engine.transforms import transform_for
 from numbakmeans._numba.drivers import Driver
+from numbakmeans._numba.entries import Entry
 
 NEAREST = Driver("numbakmeans._engine.kernels.reference", "nearest")
+NEAREST_FEW = Entry(
+    "numbakmeans._engine.kernels.reference",
+    "nearest_few",
+    kinds=(("d", 2), ("d", 2), "?", ("i", 1), ("d", 1)),
+)
 
 
 def nearest(
@@ -22,6 +28,19 @@ def nearest(
     scored : whether to use certified scores or only reference distances; the plan chooses if None
     """
     return _nearest(samples, centers, scored, with_dists=True)
+
+
+def nearest_few(
+    rows: np.ndarray, centers: np.ndarray, single: bool
+) -> tuple[np.ndarray, np.ndarray, bool, bool]:
+    """Return labels, distances, and whether the rows, and the centers, are finite: all in a single call.
+
+    rows, centers : real numbers of any dtype and layout
+    single : whether distances are rounded to float32
+    """
+    labels, dists = np.empty(len(rows), np.int32), np.empty(len(rows))
+    finite, finite_centers = NEAREST_FEW(as_doubles(rows), as_doubles(centers), single, labels, dists)
+    return labels, dists.astype(np.float32) if single else dists, finite, finite_centers
 
 
 def nearest_labels(samples: Samples, centers: np.ndarray, *, scored: bool | None = None) -> np.ndarray:

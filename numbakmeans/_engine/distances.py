@@ -9,13 +9,9 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.bins import LOWEST
+from numbakmeans._engine.columns import column_means, exact_total
 from numbakmeans._engine.exact import quotient, weighted_total
-from numbakmeans._engine.samples import (
-    Samples,
-    column_means,
-    exact_total,
-    padded,
-)
+from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._numba.drivers import Driver
 
 DISTANCES = Driver("numbakmeans._engine.kernels.distances", "distances")

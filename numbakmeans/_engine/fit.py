@@ -12,8 +12,9 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.algorithms import ALGORITHMS, REFERENCE
-from numbakmeans._engine.algorithms.base import Progress, Rules
+from numbakmeans._engine.algorithms.base import Algorithm, Progress, Rules
 from numbakmeans._engine.assignment import nearest_labels
+from numbakmeans._engine.columns import column_means
 from numbakmeans._engine.constraints import (
     METRICS,
     Constraints,
@@ -27,7 +28,6 @@ from numbakmeans._engine.samples import (
     Samples,
     as_real,
     as_working,
-    column_means,
 )
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._engine.transforms import NO_TRANSFORM
@@ -119,22 +119,27 @@ def iterate(
     progress : called after each pass with its number and the number of rows that moved
     algorithm : a key of `ALGORITHMS`, all of which give the same bits; the plan chooses if None
     """
-    n_clusters = len(centers)
+    rules = Rules(max_iter, stop_on_empty, relocates, tol, constraints)
     if algorithm is None:
-        sizes = (samples.shape, n_clusters)
+        sizes = (samples.shape, len(centers))
         algorithm = _plan.algorithm(*sizes, samples.dtype.itemsize, max_iter, samples.memory)
-    plan = _plan.sweep(samples.shape, work=samples.size * n_clusters)
-    wide = pad_centers(centers)
-    chosen = ALGORITHMS[algorithm]
+    wide, labels = pad_centers(centers), np.full(len(samples), -1, np.int32)
+    run = algorithm_for(samples, wide, algorithm, constraints).run_all(wide, labels, rules, progress)
+    return Passes(wide, labels, *run)
+
+
+def algorithm_for(
+    samples: Samples, wide: np.ndarray, key: str, constraints: Constraints | None = None
+) -> Algorithm:
+    """Return an algorithm for passes from (padded) starting centers: that of a key, if it suits the data."""
+    plan = _plan.sweep(samples.shape, work=samples.size * len(wide))
+    chosen = ALGORITHMS[key]
     transform = samples.transform(wide) if chosen.needs_transform else NO_TRANSFORM
     unfit = (chosen.needs_transform and not transform.scale) or (chosen.finite and not samples.finite)
     unfit = unfit or (constraints is not None and not chosen.constrains)
     if unfit or not samples.summable or (chosen.whole and not samples.memory.whole):
         chosen = ALGORITHMS[REFERENCE]
-    labels = np.full(len(samples), -1, np.int32)
-    rules = Rules(max_iter, stop_on_empty, relocates, tol, constraints)
-    run = chosen(samples, plan, transform).run_all(wide, labels, rules, progress)
-    return Passes(wide, labels, *run)
+    return chosen(samples, plan, transform)
 
 
 def fit(

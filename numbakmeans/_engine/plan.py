@@ -66,24 +66,24 @@ def lean() -> bool:
     return os.environ.get("NUMBAKMEANS_LEAN", "") not in ("", "0")
 
 
-def intake(shape: tuple[int, ...], itemsize: int, working_itemsize: int, ready: bool) -> tuple[int, Memory]:
-    """Return the number of rows in a slab, and the memory left.
-
-    A slab has all rows if they are read in place or copied whole.
+def slab_rows(shape: tuple[int, ...], working_itemsize: int, ready: bool) -> int:
+    """Return the number of rows in a slab, which has all rows if they are read in place or copied whole.
 
     ready : whether kernels can read the caller's array in place
     """
     n_samples, n_features = shape
-    spare, share = at.MAX_SPARE_BYTES, n_samples * n_features * itemsize // 4
     row_bytes = n_features * working_itemsize
-    whole = ready or n_samples * row_bytes <= at.MAX_COPY_BYTES
-    slab_rows = n_samples
-    if not whole:
-        slab_rows = min(max(at.MAX_SLAB_BYTES // row_bytes, at.MIN_SLAB_ROWS), n_samples)
-        whole = slab_rows == n_samples
-    if not ready:
-        spare -= slab_rows * row_bytes
-    return slab_rows, Memory(max(spare, 0), share, whole, lean())
+    if ready or n_samples * row_bytes <= at.MAX_COPY_BYTES:
+        return n_samples
+    return min(max(at.MAX_SLAB_BYTES // row_bytes, at.MIN_SLAB_ROWS), n_samples)
+
+
+def memory(shape: tuple[int, ...], itemsize: int, working_itemsize: int, ready: bool) -> Memory:
+    """Return the memory that is left; itemsize : that of the caller's array; the others as in `slab_rows`."""
+    n_samples, n_features = shape
+    rows = slab_rows(shape, working_itemsize, ready)
+    spare = at.MAX_SPARE_BYTES - (0 if ready else rows * n_features * working_itemsize)
+    return Memory(max(spare, 0), n_samples * n_features * itemsize // 4, rows == n_samples, lean())
 
 
 def algorithm(shape: tuple[int, ...], n_clusters: int, itemsize: int, max_iter: int, memory: Memory) -> str:
@@ -143,6 +143,11 @@ def nearest_scored(
     terms = at.MIN_NEAREST_TERMS[itemsize] * (2 if with_dists else 1)
     fours = -(-n_features // 4) * 4
     return large and n_clusters * fours >= terms * itemsize and not DISABLED
+
+
+def found_at_once(n_values: int, n_clusters: int) -> bool:
+    """Return whether one thread finds the nearest centers of few rows by reference distances, in one call."""
+    return n_values * n_clusters < at.MIN_PARALLEL_STEPS
 
 
 def block_rows(shape: tuple[int, ...], itemsize: int, n_panels: int, n_tasks: int, at_once: int) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.assignment import nearest
-from numbakmeans._engine.distances import exact_average, roots
-from numbakmeans._engine.samples import Samples, labeled_means
+from numbakmeans._engine.distances import exact_average, label_sq_dists, pad_centers, roots
+from numbakmeans._engine.fit import algorithm_for
+from numbakmeans._engine.samples import Samples, update_means
 from numbakmeans._numba.entries import Entry
 
 _MATRIX = ("d", 2)
@@ -21,6 +21,9 @@ REFINE = Entry(
     "refine",
     kinds=(_MATRIX, "?", "?", "d", "q", _MATRIX),
 )
+
+#: Number of passes that the choice of an algorithm counts on: most starts take more.
+EXPECTED_PASSES = 10
 
 
 def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarray, Any]:
@@ -39,17 +42,38 @@ def refine(samples: Samples, book: np.ndarray, thresh: float) -> tuple[np.ndarra
         found = _refine_few(samples, book, thresh, single)
         if found is not None:
             return found
+    return _refine_many(samples, book, thresh, single)
+
+
+def _refine_many(samples: Samples, book: np.ndarray, thresh: float, single: bool) -> tuple[np.ndarray, Any]:
+    """Do what `refine` does by the passes of an algorithm, begun anew where codes are dropped."""
     previous: Any = np.inf
     while True:
-        codes, sq_dists = nearest(samples, book)
-        distortion = exact_average(roots(sq_dists, single))
-        means, sizes = labeled_means(samples, codes, len(book))
-        book, single = means[sizes > 0], samples.single
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which stops the passes
-            change = abs(previous - distortion)
+        wide, labels = pad_centers(book), np.full(len(samples), -1, np.int32)
+        algorithm = algorithm_for(samples, wide, _key(samples, len(book)))
+        tables = algorithm.tables(len(wide))
+        while True:
+            moved = algorithm.run(wide, labels, tables).moved
+            algorithm.finish(labels)
+            distortion = exact_average(roots(label_sq_dists(samples, wide, labels), single))
+            if moved:
+                update_means(samples, tables, labels, wide)
+            kept, single = tables.sizes > 0, samples.single
+            with np.errstate(invalid="ignore"):  # inf - inf is NaN, which stops the passes
+                change = abs(previous - distortion)
+            previous = distortion
+            if not (kept.all() and change > thresh):
+                break
+        book = wide[kept, : book.shape[1]].astype(samples.dtype)
         if not change > thresh:
             return book, distortion
-        previous = distortion
+
+
+def _key(samples: Samples, n_codes: int) -> str:
+    """Return the key of the algorithm for some passes that Python sees one by one."""
+    itemsize = samples.dtype.itemsize
+    key = _plan.algorithm(samples.shape, n_codes, itemsize, EXPECTED_PASSES, samples.memory)
+    return "certified" if key == "small" else key
 
 
 def _refine_few(

@@ -20,7 +20,6 @@ from numbakmeans._engine.bins import (
     HUGE,
     LEAST,
     LIMIT,
-    LOWEST,
     MANY_ROWS,
     SCALE,
     SHRINK,
@@ -82,7 +81,20 @@ def working_dtype(array: np.ndarray | RowSource) -> np.dtype:
 def as_working(value: Any, name: str) -> np.ndarray:
     """Return value as an aligned C-ordered array of its working dtype; errors as in `as_real`."""
     array = as_real(value, name)
-    return np.require(array, working_dtype(array), ["C_CONTIGUOUS", "ALIGNED"])
+    return _as_required(array, working_dtype(array))
+
+
+def as_doubles(array: np.ndarray) -> np.ndarray:
+    """Return real numbers as an aligned C-ordered array of float64; one that is so already is not copied."""
+    return _as_required(array, np.dtype(np.float64))
+
+
+def _as_required(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    flags = array.flags
+    # As `np.require` does, which takes ten times as long to find out that there is nothing to do.
+    if array.dtype == dtype and flags.c_contiguous and flags.aligned:
+        return array
+    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def padded(n_features: int) -> int:
@@ -119,7 +131,6 @@ class Samples:
     shape : (n_samples, n_features)
     dtype, single : the working dtype, and whether it is float32
     X : all rows, read-only; None if they come in slabs
-    memory : the working memory that is left for algorithms (`_plan.Memory`)
     """
 
     def __init__(self, array: np.ndarray | RowSource, weights: np.ndarray | None = None) -> None:
@@ -127,11 +138,12 @@ class Samples:
         self.shape, self.size, self.weights = array.shape, array.size, weights
         self.dtype = working_dtype(array)
         self.single = self.dtype == np.float32
-        ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
-        self.slab_rows, self.memory = _plan.intake(array.shape, array.itemsize, self.dtype.itemsize, ready)
+        self._ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
+        self.slab_rows = _plan.slab_rows(array.shape, self.dtype.itemsize, self._ready)
         self.X: np.ndarray | None = None
         if self.slab_rows == len(array):
-            self.X = _read_only(np.require(array, self.dtype, ["C_CONTIGUOUS", "ALIGNED"]))
+            whole: Any = array
+            self.X = _read_only(_as_required(whole, self.dtype))
 
     def __len__(self) -> int:
         return len(self.array)
@@ -139,6 +151,11 @@ class Samples:
     def rows(self, index: Any) -> np.ndarray:
         """Return a float64 copy of the rows at an index, rounded to the working dtype."""
         return self.array[index].astype(self.dtype).astype(np.float64)
+
+    @computed_once
+    def memory(self) -> _plan.Memory:
+        """The working memory that is left for algorithms."""
+        return _plan.memory(self.shape, self.array.itemsize, self.dtype.itemsize, self._ready)
 
     @computed_once
     def _buffer(self) -> np.ndarray:
@@ -342,38 +359,16 @@ def labeled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tupl
     With weights, weighted means, and the number of rows of weight above 0. The mean of no rows is 0.
     """
     n_features = samples.shape[1]
-    tables = _labeled_sums(samples, labels, n_clusters)
+    tables = labeled_sums(samples, labels, n_clusters)
     centers = np.zeros((n_clusters, padded(n_features)))
     update_means(samples, tables, labels, centers)
     return centers[:, :n_features].astype(samples.dtype), tables.sizes
 
 
-def column_means(samples: Samples, single: bool = False, divisor: int | None = None) -> np.ndarray:
-    """Return the exact mean of each column, rounded once to float64 (or to float32 values).
-
-    divisor : divisor of the sums; the number of rows if None
-    """
-    labels = np.zeros(len(samples), np.int32)
-    tables = _labeled_sums(samples, labels, 1)
-    if divisor is not None:
-        tables.counts[:, 0] = 0
-        tables.counts[0, 0] = divisor
-    centers = np.zeros((1, samples.shape[1]))
-    update_means(samples, tables, labels, centers, single)
-    return centers[0]
-
-
-def exact_total(samples: Samples) -> int:
-    """Return the exact sum of all values, which are finite and without weights, in units of 2**LOWEST."""
-    sums = _labeled_sums(samples, np.zeros(len(samples), np.int32), 1).sums[:, 0]
-    pairs = zip(sums.sum(0).ravel().tolist(), samples.bins[0].ravel().tolist(), strict=True)
-    return sum(part << exponent - LOWEST for part, exponent in pairs)
-
-
 def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the exact sum of the values of each label, rounded once."""
     samples, totals = Samples(values.reshape(-1, 1)), np.zeros((n_clusters, padded(1)))
-    tables = _labeled_sums(samples, labels, n_clusters)
+    tables = labeled_sums(samples, labels, n_clusters)
     # A mean over 1.
     tables.counts[:] = 0
     tables.counts[0, :n_clusters] = 1
@@ -381,7 +376,8 @@ def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> n
     return totals[:, 0].copy()
 
 
-def _labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
+def labeled_sums(samples: Samples, labels: np.ndarray, n_clusters: int) -> Sums:
+    """Return the exact sums of the rows of each label."""
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
     tables = samples.tables(n_clusters, plan.n_tasks)
     run = ADD_LABELED.on(plan.parallel)

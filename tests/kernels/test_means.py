@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.columns import column_means
 from numbakmeans._engine.exact import quotient, recompute_means, recompute_means_of_rows
 from numbakmeans._engine.kernels import means
-from numbakmeans._engine.samples import MEANS, Samples, column_means, labeled_means
+from numbakmeans._engine.samples import MEANS, Samples, labeled_means
 from numbakmeans._engine.structs.sums import Bins, Sums
 from numbakmeans._numba.compiler import kernel
 

@@ -20,7 +20,7 @@ NO_PARTS = np.empty((0, 0), np.int64)
 
 @kernel
 def make_bins(ends, exponents, constants, scales):
-    sums.make_bins(ends, exponents, constants, scales)
+    sums.make_bins(ends, False, exponents, constants, scales)
 
 
 @given(st.lists(st.lists(ANY, min_size=3, max_size=3), min_size=1, max_size=8))

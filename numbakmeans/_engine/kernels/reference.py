@@ -102,6 +102,34 @@ def nearest(executor, X, centers, plan, found):
     parallel_for(executor, plan.n_tasks, nearest_task, (X, centers, plan, found))
 
 
+@kernel
+def are_finite(X):
+    """Return whether all values of a few rows are finite."""
+    n_others = 0
+    for i in range(X.shape[0]):
+        for f in range(X.shape[1]):
+            # Written so that a NaN counts.
+            n_others += 0 if abs(X[i, f]) < np.inf else 1
+    return n_others == 0
+
+
+@kernel
+def nearest_few(X, centers, single, labels, dists, arena):
+    """Write the label of each of a few rows, and the distance to its nearest center, rounded once.
+
+    X, centers : float64; single : whether distances are rounded to float32
+    labels, dists : OUT (n_samples,), int32 and float64
+
+    Returns
+    -------
+    finite, finite_centers : whether all values of the rows, and of the centers, are finite
+    """
+    nearest_chunk(X, centers, 0, len(X), (labels, dists), arena)
+    for i in range(len(X)):
+        dists[i] = root_single(dists[i]) if single else np.sqrt(dists[i])
+    return are_finite(X), are_finite(centers)
+
+
 @inlined_kernel
 def or_infinity(sq_dist):
     """Return a distance, or +inf if it is NaN."""

@@ -62,7 +62,7 @@ def bins_of(ranges, arena):
     n_parts, n_features = ranges.n_parts, len(ranges.ends)
     exponents = empty(arena, (n_parts, n_features), np.int64)
     constants, scales = empty(arena, (n_parts, n_features), np.float64), empty(arena, n_features, np.float64)
-    make_bins(ranges.ends, exponents, constants, scales)
+    make_bins(ranges.ends, False, exponents, constants, scales)
     return Bins(exponents, constants, scales)
 
 

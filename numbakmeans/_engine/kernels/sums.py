@@ -37,17 +37,17 @@ from numbakmeans._numba.scalars import bits_of, minimum
 
 
 @kernel
-def make_bins(ends, exponents, constants, scales):
-    """Write the exponents of the parts of few rows, their constants C, and the scales of the first parts.
+def make_bins(ends, halved, exponents, constants, scales):
+    """Write the exponents of the parts, their constants C, and the scales of the first parts.
 
-    ends : as in `structs.sums.Ranges`
+    ends : as in `structs.sums.Ranges`; halved : as in `bins.part_exponent`
     exponents : OUT (n_parts, n_features), int64; constants : OUT (n_parts, n_features); scales : OUT
     (n_features,)
     """
     for f in range(len(ends)):
         scales[f] = SHRINK if ends[f] > HUGE else 1.0
         for p in range(len(exponents)):
-            exponents[p, f] = part_exponent(ends[f], p, False)
+            exponents[p, f] = part_exponent(ends[f], p, halved)
             shift = SCALE if p == 0 and ends[f] > HUGE else 0
             constants[p, f] = 1.5 * power_of_two(52 + exponents[p, f] - shift)
 

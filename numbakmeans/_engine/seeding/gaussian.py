@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.samples import Samples, column_means
+from numbakmeans._engine.columns import column_means
+from numbakmeans._engine.samples import Samples
 from numbakmeans._numba.drivers import Driver
 from numbakmeans._numba.entries import Entry
 
