@@ -17,12 +17,14 @@ _engine      k-means itself, independent of any interface
   assignment   the nearest center of each row, in one sweep
   algorithms   ways to run a pass: one per file, and a table of them
   samples      input arrays: dtype, layout, checks, ranges, exact sums; containers: frames, Arrow tables and
-               objects as arrays; row_source: rows that are made block by block, such as sparse_rows
+               objects as arrays; row_source: rows that are made block by block, such as sparse_rows;
+               transforms: by what rows are shifted and scaled
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
   structs      named tuples that Python and kernels exchange
   weights      weights of rows, as callers give them
   distances    reference distances of rows to their centers, and exact sums of them
+  columns      means, deviations and sums of columns
   relocation   which rows empty clusters take
   constraints  centers that stay, or have length 1; unit_rows: rows of length 1
   exact        means and unit vectors in Python integers

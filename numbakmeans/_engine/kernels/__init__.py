@@ -22,6 +22,7 @@ Exact sums
   ranges        the range of each column, and whether all values are finite
   sums          exact sums, independent of the order of the rows
   means         their means, rounded once; double_double: arithmetic with the rounding errors
+  columns       sums, means and variances of whole columns, in vectors
 
 Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_task`` (every n-th chunk), and
 the bare verb (a driver, which runs the tasks in parallel: `_numba.parallel`). No bit of any result depends on
