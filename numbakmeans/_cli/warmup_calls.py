@@ -13,6 +13,7 @@ from numbakmeans._batch import kmeans2_batch
 from numbakmeans._engine import plan, thresholds
 from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.constraints import Constraints
 from numbakmeans._engine.distances import distances
 from numbakmeans._engine.fit import fit, iterate, seed
 from numbakmeans._engine.samples import Samples
@@ -85,6 +86,10 @@ def _engine_calls(X: np.ndarray) -> Iterator[Callable[[], object]]:
     for algorithm in ALGORITHMS:
         for rows in (samples, weighted):
             yield partial(iterate, rows, start, 2, algorithm=algorithm, relocates=True, tol=1e-9)
+    # One pass per call.
+    constraints = Constraints(np.arange(len(start)) == 0, False)
+    for rows in (samples, weighted):
+        yield partial(iterate, rows, start, 2, algorithm="certified", constraints=constraints)
     for dtype in (np.float32, np.float64):
         yield partial(distances, samples, X[:2].astype(dtype))
     yield partial(normalized, X)

@@ -82,10 +82,10 @@ def divided(samples: Samples, divisors: np.ndarray) -> np.ndarray:
     """Return the rows with each column divided by a number of the working dtype."""
     quotients = np.empty(samples.shape, samples.dtype)
     plan = _plan.sweep(samples.shape, work=8 * samples.size)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows, X in samples.slabs():
-            if plan.parallel:
-                DIVIDE.on(True)(X, plan.n_tasks, divisors, quotients[rows])
-            else:
-                np.divide(X, divisors, out=quotients[rows])
+    if samples.few:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.divide(np.asarray(samples.X), divisors, out=quotients)
+    run = DIVIDE.on(plan.parallel)
+    for rows, X in samples.slabs():
+        run(X, plan.n_tasks, divisors, quotients[rows])
     return quotients

@@ -152,7 +152,8 @@ def ranges_for(executor, n_tasks, X, halved, most, arena):
     """
     n_features = X.shape[1]
     largest, finest = zeros(arena, n_features, np.float64), empty(arena, n_features, np.float64)
-    ends, finest[:] = empty(arena, n_features, np.int64), np.inf
+    ends = empty(arena, n_features, np.int64)
+    finest[:] = np.inf
     n_parts, fits = survey(executor, n_tasks, X, halved, (largest, finest, ends), arena)
     for f in range(n_features):
         fits = fits and ends[f] <= most
@@ -182,8 +183,9 @@ def variances(executor, X, n_tasks, halved, found, arena):
     Returns whether they are certain; not if values are not finite, or too large, or have unusually many bits.
     """
     n_samples, n_features = X.shape
-    # The end of squares is at most twice that of values, and part of a bin more.
-    ends, n_parts, largest, fits = ranges_for(executor, n_tasks, X, halved, (HUGE - BIN_BITS) // 2, arena)
+    # The end of the squares' bin, see below, must not be above HUGE either.
+    most = (HUGE - BIN_BITS - 3) // 2
+    ends, n_parts, largest, fits = ranges_for(executor, n_tasks, X, halved, most, arena)
     if not fits:
         return False
     means = zeros(arena, (1, n_features), np.float64)
