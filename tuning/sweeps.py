@@ -78,7 +78,7 @@ SWEEPS: dict[str, Any] = {
         on.passes, on.chosen_algorithm),
     "refined": Choice(
         ("MAX_REFINED_STEPS",), (True, False),
-        cases([(5000, 8, 20), (2000, 16, 40), (4000, 16, 40), (8000, 16, 40), (3000, 40, 40)], dtype=BOTH),
+        cases([(2000, 8, 20), (5000, 8, 20), (2000, 16, 40), (4000, 16, 40), (3000, 40, 40)], dtype=BOTH),
         on.refined, lambda case: _plan.refined_at_once(*case.problem[:2])),
     # --- Algorithms
     "algorithms": Choice(

@@ -97,7 +97,7 @@ MAX_SMALL_STEPS = {4: 300_000, 8: 600_000}
 
 #: Most steps of a pass over such data for which `kmeans` makes all passes in one call, on one thread.
 #: unit: steps; sweep: refined; flat: from half to twice as much within 25%
-MAX_REFINED_STEPS = 5_000_000
+MAX_REFINED_STEPS = 1_000_000
 
 #: Most rows of a packed block, apart from those that fill up its vectors.
 #: unit: rows; sweep: small-blocks; flat: 64 to 1024, within what processes differ by

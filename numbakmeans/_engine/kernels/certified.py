@@ -18,7 +18,7 @@ from numbakmeans._numba.drivers import SERIAL_LOOP
 from numbakmeans._numba.parallel import parallel_for
 from numbakmeans._numba.scalars import minimum
 
-#: Norms up to this cannot overflow a score: centers have about length 1 after the transform.
+#: Norms up to this cannot overflow a score: no value of a center is above 2**16 after the transform.
 MAX_NORM = 2.0**40
 
 
@@ -56,11 +56,13 @@ def certified_task(task, arena, X, layout, centers, assigned, tables):
     for start in range(task * block_rows, len(X), n_tasks * block_rows):
         stop = minimum(start + block_rows, len(X))
         first_pass = labels[start] < 0
-        for i in range(start, 0 if first_pass else stop):
-            block.norms[i - start] = norms[i]
+        if not first_pass:
+            for i in range(start, stop):
+                block.norms[i - start] = norms[i]
         n_decided += label_block(X, start, stop, not first_pass, block, centers, arena)
-        for i in range(start, stop if first_pass else 0):
-            norms[i] = block.norms[i - start]
+        if first_pass:
+            for i in range(start, stop):
+                norms[i] = block.norms[i - start]
         moved += relabel(X, start, stop, block.labels, labels, mine)
     return moved, n_decided
 
