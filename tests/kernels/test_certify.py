@@ -7,7 +7,7 @@ import pytest
 
 from numbakmeans._engine.algorithms.panels import panel_columns
 from numbakmeans._engine.kernels import pack
-from numbakmeans._engine.kernels.certify import block_buffers, pack_centers, score_all
+from numbakmeans._engine.kernels.certify import block_buffers, error_bound, pack_centers, score_all
 from numbakmeans._engine.structs.passes import Places, Transform
 from numbakmeans._engine.transforms import scale_for
 from numbakmeans._numba.compiler import kernel
@@ -63,7 +63,7 @@ def errors_over_bounds(dtype, X, centers, origin, scale, transposed):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_features", [1, 2, 7, 50])
+@pytest.mark.parametrize("n_features", [1, 2, 7, 50, 260])
 @pytest.mark.parametrize(
     "kind", ["normal", "offset", "far origin", "mixed scales", "tiny", "positive", "as they are"]
 )
@@ -94,3 +94,21 @@ def test_scores_are_within_their_bound(dtype, n_features, kind, transposed):
     assert ratios.max() <= 1
     # The negative control: a bound smaller by 1000 would not hold, where scores are rounded at all.
     assert kind in ("mixed scales", "offset") or ratios.max() > 1e-3
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_many_features_are_summed_in_chunks(transposed):
+    # Products of about 1 + 2**-12 lose nearly half a unit in the last place of the sum, all in one direction.
+    n_features = 4096
+    center = np.full((1, n_features), 1.0 + 0.24 * 2.0**-11, np.float32)
+    ratios = errors_over_bounds(np.float32, -center, center, np.zeros(n_features), 1.0, transposed)
+    assert ratios.max() <= 1
+    # The negative control: summed one after another, they would be beyond the bound.
+    square = float(center[0, 0]) ** 2
+    one_by_one = np.float32(0.5 * n_features * square)
+    for _ in range(n_features):
+        one_by_one = np.float32(float(one_by_one) + square)
+    errors = np.empty(3)
+    error_bound(n_features, True, np.sqrt(n_features * square), errors)
+    bound = errors @ (n_features * square) ** np.array([0.0, 0.5, 1.0])
+    assert abs(float(one_by_one) - 1.5 * n_features * square) > 5 * bound

@@ -10,12 +10,14 @@ largest |c| of a panel, and d the number of features.
 - Packed rows and centers are rounded once or twice, rows that are used in place not at all: x' = x (1 + e),
   c' = c (1 + e), |e| <= 2u, so that |x'.c' - x.c| <= 4.1 u X C. Half norms are summed in float64, with an
   error of at most ((d + 3) v + u) C**2 / 2.
-- d products are added to the half norm one after another. Each term passes through at most d additions, and
-  is itself rounded where there is no fused multiply-add: by Cauchy-Schwarz and [1]_, the error is at most
-  1.04 (d + 1) u (X C + C**2 / 2) for d up to 2**19.
+- The products of up to m features (`SUMMED_FEATURES`) are added one after another, the first of them to the
+  half norm, and the sums of these chunks likewise (`vectors.Vectors.sum_over`). Each term passes through at
+  most a = min(d, m) + ceil(d / m) - 1 additions instead of d, and is itself rounded where there is no fused
+  multiply-add: by Cauchy-Schwarz and [1]_, the error is at most 1.04 (a + 1) u (X C + C**2 / 2) for d up to
+  2**19.
 - The reference distance is rounded, too: |D' - D| <= (d + 3) v D, and s**2 D <= (X + C)**2.
 
-Let E = 1.05 ((d + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2). If S' + E of one center is below S' - E' of
+Let E = 1.05 ((a + 8) u (X C + C**2 / 2) + (d + 4) v (X + C)**2). If S' + E of one center is below S' - E' of
 another, E' being the bound for the latter, their reference distances are in the same order. Each panel has
 its own C, so that a distant center does not loosen the bounds of the others. Underflow in scaling and in
 products, and the rounding of X and C themselves, are covered by a term of 2**-140 (2**-1000 in float64) and
@@ -42,6 +44,7 @@ from numbakmeans._engine.kernels.pack import (
 )
 from numbakmeans._engine.kernels.reference import approx_sq_dist, sq_dist_to
 from numbakmeans._engine.simd import (
+    SUMMED_FEATURES,
     compare_panels,
     lane_rows,
     score_lanes,
@@ -122,7 +125,9 @@ def error_bound(n_features, single, norm, errors):
     """
     u = 2.0**-24 if single else 2.0**-53
     definition = (n_features + 4) * 2.0**-53
-    tile = (n_features + 8) * u
+    n_chunks = (n_features + SUMMED_FEATURES - 1) // SUMMED_FEATURES
+    n_additions = minimum(n_features, SUMMED_FEATURES) + n_chunks - 1
+    tile = (n_additions + 8) * u
     least = 2.0**-140 if single else 2.0**-1000
     constant = tile * norm * norm / 2 + definition * norm * norm
     errors[0] = 1.05 * constant + least * (1 + n_features)

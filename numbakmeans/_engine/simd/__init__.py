@@ -29,11 +29,13 @@ from numbakmeans._engine.simd.tiles import (
     tile_rows,
 )
 from numbakmeans._engine.simd.transposition import transpose_rows
+from numbakmeans._engine.simd.vectors import SUMMED_FEATURES
 
 __all__ = [
     "CHANGED_LANES",
     "PAIRS_AT_ONCE",
     "POINTS_AT_ONCE",
+    "SUMMED_FEATURES",
     "changed_lanes",
     "compare_panels",
     "lane_rows",

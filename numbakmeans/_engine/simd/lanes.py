@@ -74,16 +74,18 @@ def score_lanes(
                 norm = builder.load(builder.gep(norms_, [builder.add(start, I64(c))]))
                 for t in range(n_vectors):
                     builder.store(v.splat(norm, v.vector), sums[c, t])
-            with cgutils.for_range(builder, n_features) as feature:
-                line = builder.mul(feature.index, I64(n_vectors * lanes))
+
+            def add_feature(feature: Any, start: Any = start) -> None:
+                line = builder.mul(feature, I64(n_vectors * lanes))
                 rows = [v.load(block_, builder.add(line, I64(t * lanes)), v.vector) for t in range(n_vectors)]
-                line = builder.add(builder.mul(feature.index, width), start)
+                line = builder.add(builder.mul(feature, width), start)
                 for c in range(n_centers):
-                    center = v.splat(
-                        builder.load(builder.gep(panels_, [builder.add(line, I64(c))])), v.vector
-                    )
+                    value = builder.load(builder.gep(panels_, [builder.add(line, I64(c))]))
+                    center = v.splat(value, v.vector)
                     for t in range(n_vectors):
                         builder.store(v.multiply_add(rows[t], center, builder.load(sums[c, t])), sums[c, t])
+
+            v.sum_over(n_features, sums, add_feature)
             number = v.splat(builder.trunc(start, I32), v.integers)
             numbers = [builder.add(number, ir.Constant(v.integers, [c] * lanes)) for c in range(n_centers)]
             for t, place in enumerate(places):

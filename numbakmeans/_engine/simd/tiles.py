@@ -112,15 +112,17 @@ def _products(
     sums = {place: cgutils.alloca_once(builder, v.vector) for place in tile}
     for r, j in tile:
         builder.store(begin[j], sums[r, j])
-    with cgutils.for_range(builder, n_features) as loop:
-        line = builder.mul(loop.index, I64(n_vectors * lanes))
+
+    def add_feature(feature: Any) -> None:
+        line = builder.mul(feature, I64(n_vectors * lanes))
         offsets = [builder.add(line, I64(j * lanes)) for j in range(n_vectors)]
         centers = [v.load(panel, offset, v.vector) for offset in offsets]
         for r in range(n_rows):
-            x = v.splat(builder.load(builder.gep(starts[r], [loop.index])), v.vector)
+            x = v.splat(builder.load(builder.gep(starts[r], [feature])), v.vector)
             for j in range(n_vectors):
-                total = v.multiply_add(x, centers[j], builder.load(sums[r, j]))
-                builder.store(total, sums[r, j])
+                builder.store(v.multiply_add(x, centers[j], builder.load(sums[r, j])), sums[r, j])
+
+    v.sum_over(n_features, sums, add_feature)
     return sums
 
 

@@ -7,6 +7,7 @@ the assembly is inspected. CPU names and feature strings alone are misleading.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -17,6 +18,10 @@ from numba.core import cgutils
 from numbakmeans._numba.tables import data_of, size_of
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
+
+#: Features whose terms are summed before they are added to a total: the rounding error of a score grows with
+#: the number of additions that a term passes through.
+SUMMED_FEATURES = 128
 
 
 class Target(NamedTuple):
@@ -153,6 +158,31 @@ class Vectors:
             low, high = (self.builder.shuffle_vector(x, x, mask) for mask in masks)
             x = self.builder.fadd(low, high)
         return self.builder.extract_element(x, I32(0))
+
+    def sum_over(self, n_features: Any, sums: dict[Any, Any], add_feature: Callable[[Any], None]) -> None:
+        """Emit add_feature(f) for every feature f, `SUMMED_FEATURES` of them at a time.
+
+        sums : pointers to the vectors that add_feature adds terms to; all but the first sums start from zero,
+        and are added to the sums before them
+        """
+        builder, at_once = self.builder, I64(SUMMED_FEATURES)
+        zero = ir.Constant(self.vector, [0.0] * self.vector.count)
+        before = {place: cgutils.alloca_once(builder, self.vector) for place in sums}
+        n_chunks = builder.udiv(builder.add(n_features, I64(SUMMED_FEATURES - 1)), at_once)
+        with cgutils.for_range(builder, n_chunks) as chunk:
+            start = builder.mul(chunk.index, at_once)
+            left = builder.sub(n_features, start)
+            is_later = builder.icmp_signed(">", chunk.index, I64(0))
+            with builder.if_then(is_later):
+                for place, total in sums.items():
+                    builder.store(builder.load(total), before[place])
+                    builder.store(zero, total)
+            count = builder.select(builder.icmp_signed("<", left, at_once), left, at_once)
+            with cgutils.for_range(builder, count) as loop:
+                add_feature(builder.add(start, loop.index))
+            with builder.if_then(is_later):
+                for place, total in sums.items():
+                    builder.store(builder.fadd(builder.load(before[place]), builder.load(total)), total)
 
     def _intrinsic(self, name: str, n_arguments: int) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * n_arguments)
