@@ -203,11 +203,13 @@ class Yinyang(Algorithm):
         rows = rows[self.upper[rows] < np.inf]
         if not len(rows):
             return _NO_FAST
+        blocks, places = np.divmod(rows, self.block_rows)
+        slack = np.ascontiguousarray((self.lower[blocks, :, places] - self.upper[rows, None]).T)
         order = np.argsort(-self.moved)
         sizes = _plan.fast_sizes(self.moved[order]) if tried else []
         estimates = []
         for size in (0, *sizes):
-            shares = self._open_shares(rows, order[size:])
+            shares = self._open_shares(slack, order[size:])
             estimates.append(_plan.bounds_cost(size, costs, len(centers), *shares))
         cost = min(estimates)
         pays = cost < min(estimates[0], 1.0) * at.MAX_FAST_COST
@@ -215,16 +217,16 @@ class Yinyang(Algorithm):
             self.expected = cost if pays else estimates[0]
         return order[: sizes[estimates.index(cost) - 1]] if pays else _NO_FAST
 
-    def _open_shares(self, rows: np.ndarray, lowering: np.ndarray) -> tuple[float, float]:
+    def _open_shares(self, slack: np.ndarray, lowering: np.ndarray) -> tuple[float, float]:
         """Return the shares of pairs of row and group, and of rows, that bounds will leave undecided.
 
-        rows : indices of the sampled rows; lowering : centers whose moves lower the bounds of their groups
+        slack : (n_groups, n_rows), the lower bounds of the sampled rows less their upper bounds
+        lowering : centers whose moves lower the bounds of their groups
         """
-        blocks, places = np.divmod(rows, self.block_rows)
-        largest = np.zeros(self.lower.shape[1])
-        np.maximum.at(largest, self.groups[lowering], self.moved[lowering])
-        is_open = self.lower[blocks, :, places] - largest <= self.upper[rows, None]
-        return float(is_open.mean()), float(is_open.any(1).mean())
+        largest = np.zeros(len(slack), slack.dtype)
+        np.maximum.at(largest, self.groups[lowering], self.moved[lowering].astype(slack.dtype))
+        is_open = slack <= largest[:, None]
+        return np.count_nonzero(is_open) / is_open.size, np.count_nonzero(is_open.any(0)) / slack.shape[1]
 
     def _make_projections(self, basis: Basis, n_directions: int) -> None:
         samples, plan = self.samples, self.plan

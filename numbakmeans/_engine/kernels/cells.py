@@ -53,7 +53,33 @@ def place_task(task, arena, histograms, cells, order):
 
 
 @kernel
-def sort_rows(executor, X, grid, histograms, cells, order):
+def total_task(task, arena, histograms, totals):
+    """Task. Count the rows in a range of cells; totals : OUT (n_tasks,), int64."""
+    n_tasks, n_cells = histograms.shape
+    first, end = task * n_cells // n_tasks, (task + 1) * n_cells // n_tasks
+    total = 0
+    for s in range(n_tasks):
+        for cell in range(first, end):
+            total += histograms[s, cell]
+    totals[task] = total
+
+
+@kernel
+def begin_task(task, arena, histograms, totals):
+    """Task. Replace the counts of a range of cells by the positions where the rows of each task begin."""
+    n_tasks, n_cells = histograms.shape
+    place = 0
+    for s in range(task):
+        place += totals[s]
+    for cell in range(task * n_cells // n_tasks, (task + 1) * n_cells // n_tasks):
+        for s in range(n_tasks):
+            count = histograms[s, cell]
+            histograms[s, cell] = place
+            place += count
+
+
+@kernel
+def sort_rows(executor, X, grid, histograms, cells, order, arena):
     """Sort the rows by cell; the sort is stable.
 
     grid : `structs.cells.CellGrid`
@@ -63,12 +89,11 @@ def sort_rows(executor, X, grid, histograms, cells, order):
     """
     n_tasks = histograms.shape[0]
     parallel_for(executor, n_tasks, number_task, (X, grid, cells, histograms))
-    place = 0
-    for cell in range(histograms.shape[1]):
-        for s in range(n_tasks):
-            count = histograms[s, cell]
-            histograms[s, cell] = place
-            place += count
+    marked = mark(arena)
+    totals = empty(arena, n_tasks, np.int64)
+    parallel_for(executor, n_tasks, total_task, (histograms, totals))
+    parallel_for(executor, n_tasks, begin_task, (histograms, totals))
+    release(arena, marked)
     parallel_for(executor, n_tasks, place_task, (histograms, cells, order))
 
 
