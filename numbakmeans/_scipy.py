@@ -354,6 +354,11 @@ def kmeans2(
     UserWarning
         A cluster was empty in some pass; or `k` was not an integer and has been truncated.
 
+    Notes
+    -----
+    Squared distances are float64: where observations and centroids differ by more than about 1e154, or by
+    less than 1e-154, they overflow or vanish, and labels need not be the nearest.
+
     References
     ----------
     .. [1] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", Proceedings of the

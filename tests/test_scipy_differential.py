@@ -8,12 +8,13 @@ import warnings
 from fractions import Fraction
 
 import numpy as np
+import oracle
 import pytest
 import scipy.cluster.vq as theirs
 from support.environments import importing_tests
 from support.scipy_internals import TESTS, private
 
-from numbakmeans import ClusterError, kmeans, kmeans2
+from numbakmeans import ClusterError, kmeans, kmeans2, vq
 from numbakmeans._arguments import _as_random_state, as_generator
 from numbakmeans._engine.fit import seed as our_start
 from numbakmeans._engine.samples import Samples
@@ -139,6 +140,23 @@ def test_random_cases_match_scipys_but_for_rounding():
     # Most cases compare the start, and labels differ as rarely as expected from rounding.
     assert kinds["start"] > 0.9 * N_CASES
     assert n_different <= 20
+
+
+@pytest.mark.parametrize("exponent", [532, -560])
+def test_squares_that_leave_float64_are_ties(exponent):
+    X, book = np.array([[-1.0], [1.0], [0.2], [0.9]]), np.array([[1.0], [0.3]])
+    far = np.ldexp(X, exponent), np.ldexp(book, exponent)
+    found = vq(*far)[0]
+    np.testing.assert_array_equal(found, oracle.assign(*far)[0])
+    # Where squares overflow, SciPy returns labels that it has never written.
+    if exponent < 0:
+        np.testing.assert_array_equal(found, theirs.vq(*far)[0])
+    # Not the nearest ones, which the same values near 1 have.
+    assert found.tolist() != [1, 0, 1, 0]
+    assert vq(X, book)[0].tolist() == [1, 0, 1, 0]
+    # Within the limits, all powers of two give these labels.
+    for within in (511, -511):
+        assert vq(np.ldexp(X, within), np.ldexp(book, within))[0].tolist() == [1, 0, 1, 0]
 
 
 def test_a_wrong_label_is_not_excused():
