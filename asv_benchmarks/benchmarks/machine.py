@@ -1,4 +1,4 @@
-"""How near the distance pass comes to what the machine's multiply-adds allow."""
+"""What the machine can do at most, measured in the same minute: multiply-adds, and one read of the data."""
 
 import time
 
@@ -8,14 +8,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numbakmeans._engine import fit as _fit
-from numbakmeans._engine.algorithms import ALGORITHMS
 from numbakmeans._engine.algorithms.panels import tile_columns
-from numbakmeans._engine.plan import sweep
-from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.simd.vectors import Vectors
-
-from .data import blobs
 
 #: Independent sums: more than latency times throughput of any machine, and they fit into 32 registers.
 SUMS = 24
@@ -50,7 +44,18 @@ def run_everywhere(n, xs):
         multiply_add_loop(n, xs[s])
 
 
+@njit(parallel=True, fastmath=True)
+def read_everywhere(values, sums):
+    n_threads = len(sums)
+    for s in prange(n_threads):
+        total = values[0]
+        for i in range(s * len(values) // n_threads, (s + 1) * len(values) // n_threads):
+            total += values[i]
+        sums[s] = total
+
+
 def best_time(run, repeat=7):
+    """Return the shortest time of several runs, in seconds."""
     best = np.inf
     for _ in range(repeat):
         before = time.perf_counter()
@@ -72,30 +77,8 @@ def peak(dtype, n_threads):
     return 2 * SUMS * vector_lanes * rounds * n_threads / best_time(run)
 
 
-class Peak:
-    """The distance pass at 50,000 x 128 with 1000 centers, over the peak of the same minute."""
-
-    params = ["float32", "float64"]
-    param_names = ("dtype",)
-    timeout = 300
-
-    def setup(self, dtype):
-        X, start = blobs(50_000, 128, 1000, dtype)
-        samples = Samples(X)
-        self.work = 2 * X.size * len(start)
-        self.plan = sweep(X.shape, self.work)
-        centers = _fit.pad_centers(start)
-        passes = ALGORITHMS["certified"](samples, self.plan, samples.transform(centers))
-        tables = samples.tables(len(start), self.plan.n_tasks)
-        labels = np.full(len(X), -1, np.int32)
-        self.run = lambda: passes.run(centers, labels, tables)
-        self.run()
-
-    def track_share_of_peak(self, dtype):
-        shares = []
-        for _ in range(3):
-            speed = self.work / best_time(self.run, 3)
-            shares.append(100 * speed / peak(dtype, self.plan.n_tasks))
-        return float(np.median(shares))
-
-    track_share_of_peak.unit = "percent"
+def read_time(X, n_threads):
+    """Return the seconds that all threads take to read X once more."""
+    values, sums = X.reshape(-1), np.empty(n_threads, X.dtype)
+    read_everywhere(values, sums)
+    return best_time(lambda: read_everywhere(values, sums))
