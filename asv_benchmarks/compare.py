@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from benchmarks.data import REAL_SIZES, blobs
-from pages import figure, machine, replace_between
+from pages import command_line, figure, machine, replace_between
 
 LIBRARIES = ["numbakmeans", "scipy", "scikit-learn"]
 TINY = {"1000 x 4, k=8": (1000, 4, 8), "150 x 4, k=3": (150, 4, 3)}
@@ -123,10 +123,7 @@ def tables(rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, help="put the tables between the marks in this file")
+    parser = command_line(__doc__, "put the tables between the marks in this file")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

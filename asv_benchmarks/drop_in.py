@@ -7,16 +7,14 @@ Both run in this process and take turns; the best time of each counts. 1 means e
 takes twice our time. `kmeans` makes its passes from one start, `kmeans2` makes three.
 """
 
-import argparse
 import math
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import scipy.cluster.vq
 from benchmarks.data import blobs
-from pages import figure, machine, replace_between
+from pages import command_line, figure, machine, replace_between
 
 import numbakmeans
 
@@ -90,11 +88,7 @@ def table() -> str:
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, help="put the table between the marks in this file")
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__, "put the table between the marks in this file").parse_args()
     text = table()
     if arguments.write is not None:
         replace_between(arguments.write, "drop-in", text)

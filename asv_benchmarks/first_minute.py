@@ -9,15 +9,13 @@ from the second on it is there. Later processes take turns with SciPy's, and the
 are for the machine it runs on.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-from pages import replace_between
+from pages import command_line, replace_between
 
 #: What a process does: a title, data, and calls of a module that is called vq.
 WORKLOADS = {
@@ -89,10 +87,7 @@ def table(rounds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, help="put the table between the marks in this file")
+    parser = command_line(__doc__, "put the table between the marks in this file")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     text = table(arguments.rounds)

@@ -8,12 +8,10 @@ Of each problem the best of several runs, by the algorithm that the plan chooses
 the logarithms: 1 where twice the size takes twice the time. Needs matplotlib for the picture.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
-from pages import replace_between
+from pages import command_line, replace_between
 
 from numbakmeans._engine import fit as _fit
 from numbakmeans._engine.samples import Samples
@@ -92,10 +90,7 @@ def draw(results, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, help="the folder of growth.md, for the table and the picture")
+    parser = command_line(__doc__, "the folder of growth.md, for the table and the picture")
     folder = parser.parse_args().write
     results = {key: measure(key, values) for key, values in SWEEPS.items()}
     lines = table(results)

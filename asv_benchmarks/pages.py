@@ -1,5 +1,6 @@
 """Tables in README and the documentation: what the commands beside this file share to write them."""
 
+import argparse
 import os
 import platform
 import sys
@@ -16,6 +17,18 @@ def machine(*packages: str) -> str:
     """Return a sentence about this machine, and the versions of packages."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {versions}."
+
+
+def command_line(description: str | None, target: str) -> argparse.ArgumentParser:
+    """Return the parser of a command that prints a page's part, or writes it to ``--write``.
+
+    target : what to give for ``--write``
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", type=Path, help=target)
+    return parser
 
 
 def replace_between(page: Path, name: str, text: str) -> None:

@@ -10,11 +10,9 @@ with their number, but not what tasks compete for (memory bandwidth, caches, clo
 threads.
 """
 
-import argparse
 import ctypes
 import os
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 CORES = (1, 2, 4, 8, 16, 32, 64)
@@ -22,7 +20,7 @@ os.environ["NUMBA_NUM_THREADS"] = str(max(CORES))
 
 import numba  # noqa: E402
 from benchmarks.data import uniform  # noqa: E402
-from pages import figure, machine, replace_between  # noqa: E402
+from pages import command_line, figure, machine, replace_between  # noqa: E402
 
 import numbakmeans  # noqa: E402
 from numbakmeans._numba import drivers  # noqa: E402
@@ -64,12 +62,15 @@ def timed_executor(n_tasks, function, arguments):
     return n_tasks
 
 
-def parts(run) -> Parts:
+def parts(run, cores) -> Parts:
     """Return the parts of a call, each task with its shortest time of several calls.
 
     All calls run the same loops; what else the machine does must not look like a long task.
     """
+    loops.clear()
     run()
+    if max((len(times) for _, times in loops), default=0) < cores:
+        raise RuntimeError(f"no loop of the call was divided among {cores} cores by the timed executor")
     serial, shortest = [], None
     for _ in range(REPEAT):
         loops.clear()
@@ -100,15 +101,12 @@ def measure() -> dict[str, Scaling]:
     for case, shape in CASES.items():
         X, start = uniform(*shape, "float32")
 
-        def call(n_passes, X=X, start=start):
-            return parts(lambda: numbakmeans.kmeans2(X, start, n_passes, minit="matrix"))
-
-        by_cores = {}
-        for cores in CORES[1:]:
+        def call(n_passes, cores, X=X, start=start):
             numba.set_num_threads(cores)
-            by_cores[cores] = call(PASSES[1])
-            if cores == 2:
-                later = Parts(*(y - x for x, y in zip(call(PASSES[0]), by_cores[2], strict=True)))
+            return parts(lambda: numbakmeans.kmeans2(X, start, n_passes, minit="matrix"), cores)
+
+        by_cores = {cores: call(PASSES[1], cores) for cores in CORES[1:]}
+        later = Parts(*(y - x for x, y in zip(call(PASSES[0], 2), by_cores[2], strict=True)))
         results[case] = Scaling({1: on_one_core(by_cores[2]), **by_cores}, on_one_core(later))
     return results
 
@@ -158,10 +156,7 @@ def draw(results, path) -> None:
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", type=Path, help="the folder of scaling.md, for the table and the picture")
+    parser = command_line(__doc__, "the folder of scaling.md, for the table and the picture")
     folder = parser.parse_args().write
     drivers.threaded()
     drivers._loops[:] = [ctypes.cast(timed_executor, ctypes.c_void_p).value]

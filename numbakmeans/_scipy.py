@@ -356,8 +356,8 @@ def kmeans2(
 
     Notes
     -----
-    Squared distances are float64: where observations and centroids differ by more than about 1e154, or by
-    less than 1e-154, they overflow or vanish, and labels need not be the nearest.
+    Squared distances are float64: where observations and centroids are more than about 1e154, or less than
+    1e-154, apart, they overflow or vanish, and labels need not be the nearest.
 
     References
     ----------
