@@ -126,3 +126,20 @@ def soak(session):
     """Mix calls for half an hour."""
     session.install("-e", ".[test]")
     session.run("python", "tests/soak.py", *(session.posargs or ("--minutes", "30")))
+
+
+@nox.session(python=PYTHONS[0])
+def regressions(session):
+    """Plant faults, and show which guards and quick benchmarks notice them."""
+    session.install("-e", ".[bench]")
+    session.run("python", "asv_benchmarks/regressions.py", *(session.posargs or ("--write", "docs")))
+
+
+@nox.session(python=PYTHONS[0])
+def tables(session):
+    """Make the tables and pictures of README.md and docs/ that compare us with others, or with ourselves."""
+    session.install("-e", ".[bench,image]")
+    for name in ("compare", "drop_in", "first_minute"):
+        session.run("python", f"asv_benchmarks/{name}.py", "--write", "README.md")
+    for name in ("growth", "scaling"):
+        session.run("python", f"asv_benchmarks/{name}.py", "--write", "docs")

@@ -160,7 +160,7 @@ def test_a_substituted_kernel_is_not_kept(cache_folder, monkeypatch):
 SETTINGS = [
     ("OPT", "0", 0),
     ("BOUNDSCHECK", "1", 1),
-    ("CPU_NAME", "generic", "generic"),
+    ("CPU_NAME", "haswell", "haswell"),
     ("CPU_FEATURES", "+sse2", "+sse2"),
     ("ENABLE_AVX", "0", 0),
 ]
@@ -182,6 +182,28 @@ def test_settings_of_numba_are_part_of_the_name(cache_folder, name, text, value,
     assert key() == set_by_program != plain
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
+        {"NUMBA_CPU_NAME": "generic"},
+        {"NUMBA_CPU_NAME": ""},
+    ],
+)
+def test_settings_from_the_environment_are_read_as_numba_reads_them(tmp_path, settings):
+    program = """
+import json, sys
+from numbakmeans._numba import cache
+found = [cache.key_of('numbakmeans._engine.kernels.small', 'solve', ()), 'numba' in sys.modules]
+import numba
+print(json.dumps([*found, cache.key_of('numbakmeans._engine.kernels.small', 'solve', ())]))
+"""
+    before, imported, after = result(tmp_path / "cache", program, **settings)
+    assert not imported
+    assert before == after
+
+
 def test_numbas_settings_file_is_part_of_the_name(tmp_path):
     pytest.importorskip("yaml")
     program = """
@@ -196,6 +218,17 @@ print(json.dumps([cache.key_of('numbakmeans._engine.kernels.small', 'solve', ())
     assert plain[0] != changed[0]
 
 
+def test_code_for_a_stated_processor_is_the_same_on_every_machine(cache_folder, monkeypatch):
+    monkeypatch.setattr(numba.config, "CPU_NAME", "haswell")
+    only_name = key()
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "")
+    stated = key()
+    monkeypatch.setattr(_cache, "_processor", lambda: ("another", "processor"))
+    assert key() == stated
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    assert key() not in (only_name, stated)
+
+
 def test_code_is_not_kept_if_settings_change_while_it_is_compiled(cache_folder, monkeypatch):
     asked = key()
     monkeypatch.setattr(numba.config, "OPT", 1)
@@ -207,5 +240,8 @@ def test_code_is_not_kept_if_settings_change_while_it_is_compiled(cache_folder, 
 def test_processors_and_versions_are_part_of_the_name(cache_folder, monkeypatch):
     plain = key()
     assert key(("q",)) != plain == key()
+    with monkeypatch.context() as patched:
+        patched.setattr(_cache, "_processor", lambda: ("another", "processor"))
+        assert key() != plain
     monkeypatch.setattr(_cache, "_machine", lambda: ("another processor",))
     assert key() != plain

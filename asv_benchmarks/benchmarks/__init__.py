@@ -1,11 +1,13 @@
-"""Benchmarks of numbakmeans.
+"""Benchmarks of numbakmeans, of its public face only, so that any two commits can be compared.
 
+quick       for each change: ratios to a yardstick, in processes of their own
 face        the public functions on SciPy's own parameters and on real sizes, ours beside SciPy's
-nopython    the same and `numbakmeans.jit`, called by compiled code
-kernels     passes by each algorithm, and the parts of a pass
-seeding     placing the starting centers of '++'
+estimator   KMeans, ours beside scikit-learn's
+nopython    `numbakmeans.jit` and SciPy's functions, called by compiled code
 limits      how near passes come to what the machine can do, measured beside them by machine.py
 startup     import, first calls and what is compiled for them, in processes of their own
+memory      what calls take on top of their arguments, in processes of their own
 
-Every benchmark warms up in `setup`, so that no compilation is timed; `startup` alone times compilation.
+data.py makes the rows; available.py skips what the package of an older commit lacks. Every benchmark warms up
+in `setup`, so that no compilation is timed; `startup` alone times compilation.
 """

@@ -5,10 +5,8 @@ import warnings
 
 import numpy as np
 import scipy.cluster.vq
-from numba import njit
 
 import numbakmeans
-from numbakmeans import jit
 
 from .data import REAL_SIZES, blobs
 
@@ -94,6 +92,27 @@ class TenPasses:
         self.kmeans2(self.X, self.start, iter=10, minit="matrix")
 
 
+class Converge:
+    """Passes to the fixed point, or 100 of them."""
+
+    params = (list(REAL_SIZES), ["float32", "float64"])
+    param_names = ("data", "dtype")
+    timeout = 300
+
+    def setup(self, data, dtype):
+        self.X, self.start = REAL_SIZES[data](dtype)
+        self.time_fit(data, dtype)
+
+    def time_fit(self, data, dtype):
+        return numbakmeans.fit(self.X, self.start, max_iter=100)
+
+    def track_passes(self, data, dtype):
+        """Return the number of passes: another one means other labels."""
+        return self.time_fit(data, dtype).n_iter
+
+    track_passes.unit = "passes"
+
+
 class Mapped:
     """Three passes over 256 MB in memory, and mapped from a file that the page cache holds."""
 
@@ -171,27 +190,3 @@ class Batch:
             rng = np.random.default_rng(0)
             for X, k in zip(self.data, self.k, strict=True):
                 self.kmeans2(X, k, minit=minit, rng=rng)
-
-
-@njit
-def _fits(X, start, work):
-    total = 0.0
-    for _ in range(100):
-        total += jit.fit(X, start, 10, work).inertia
-    return total
-
-
-class Compiled:
-    """A hundred fits in one nopython function, with a workspace and with memory of their own."""
-
-    params = ([False, True], ["200 x 4, k=5", "1000 x 8, k=8"])
-    param_names = ("workspace", "data")
-
-    def setup(self, workspace, data):
-        shape = {"200 x 4, k=5": (200, 4, 5), "1000 x 8, k=8": (1000, 8, 8)}[data]
-        self.X, self.start = blobs(*shape, "float64")
-        self.work = jit.workspace(*shape) if workspace else None
-        self.time_fits(workspace, data)
-
-    def time_fits(self, workspace, data):
-        _fits(self.X, self.start, self.work)

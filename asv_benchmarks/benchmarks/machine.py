@@ -3,16 +3,19 @@
 import time
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numbakmeans._engine.algorithms.panels import tile_columns
-from numbakmeans._engine.simd.vectors import Vectors
+#: Independent sums: as many as latency times throughput asks for, yet few enough for 16 registers.
+SUMS = 12
 
-#: Independent sums: more than latency times throughput of any machine, and they fit into 32 registers.
-SUMS = 24
+
+def vector_bytes():
+    """Return the size of the widest vectors of this processor."""
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
 @intrinsic
@@ -20,31 +23,39 @@ def multiply_add_loop(_typingctx, n, x):
     """Run n rounds of `SUMS` independent vector multiply-adds that touch no memory; the result goes to x."""
 
     def codegen(context, builder, signature, args):
-        v = Vectors(context, builder, x.dtype)
+        number = context.get_value_type(x.dtype)
+        vector = ir.VectorType(number, 8 * vector_bytes() // x.dtype.bitwidth)
         data = context.make_array(signature.args[1])(context, builder, args[1]).data
-        factor = v.splat(builder.load(data), v.vector)
-        sums = [cgutils.alloca_once(builder, v.vector) for _ in range(SUMS)]
+        start, i32 = builder.load(data), ir.IntType(32)
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), start, i32(0))
+        everywhere = ir.Constant(ir.VectorType(i32, vector.count), None)
+        factor = builder.shuffle_vector(first, first, everywhere)
+        name = f"llvm.fma.v{vector.count}f{x.dtype.bitwidth}"
+        multiply_add = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), name
+        )
+        sums = [cgutils.alloca_once(builder, vector) for _ in range(SUMS)]
         for place in sums:
             builder.store(factor, place)
         with cgutils.for_range(builder, args[0]):
             for place in sums:
-                builder.store(v.multiply_add(factor, factor, builder.load(place)), place)
+                builder.store(builder.call(multiply_add, [factor, factor, builder.load(place)]), place)
         total = builder.load(sums[0])
         for place in sums[1:]:
             total = builder.fadd(total, builder.load(place))
-        v.store(total, data, ir.Constant(ir.IntType(64), 0))
+        builder.store(builder.extract_element(total, i32(0)), data)
         return context.get_dummy_value()
 
     return types.void(n, x), codegen
 
 
-@njit(parallel=True)
+@njit(parallel=True, cache=True)
 def run_everywhere(n, xs):
     for s in prange(len(xs)):
         multiply_add_loop(n, xs[s])
 
 
-@njit(parallel=True, fastmath=True)
+@njit(parallel=True, fastmath=True, cache=True)
 def read_everywhere(values, sums):
     n_threads = len(sums)
     for s in prange(n_threads):
@@ -67,7 +78,7 @@ def best_time(run, repeat=7):
 def peak(dtype, n_threads):
     """Return the multiply-adds a second, counted as two operations, of a loop in registers."""
     xs = np.full((n_threads, 64), 0.5, dtype)
-    rounds, vector_lanes = 300_000, tile_columns(np.dtype(dtype)) // 2
+    rounds, vector_lanes = 300_000, vector_bytes() // xs.itemsize
     run_everywhere(10, xs)
 
     def run():

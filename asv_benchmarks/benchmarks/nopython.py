@@ -10,6 +10,7 @@ from numba import njit, prange
 import numbakmeans
 from numbakmeans import jit
 
+from .available import needs
 from .data import blobs
 
 
@@ -35,6 +36,31 @@ def _fits(data, n_clusters):
 def problems(n_problems, n_samples, n_features):
     """Return rows of many problems (n_problems, n_samples, n_features)."""
     return np.random.default_rng(0).normal(size=(n_problems, n_samples, n_features))
+
+
+@njit
+def _hundred_fits(X, start, work):
+    total = 0.0
+    for _ in range(100):
+        total += jit.fit(X, start, 10, work).inertia
+    return total
+
+
+class Fits:
+    """A hundred fits in one nopython function, with a workspace and with memory of their own."""
+
+    params = ([False, True], ["200 x 4, k=5", "1000 x 8, k=8"])
+    param_names = ("workspace", "data")
+
+    def setup(self, workspace, data):
+        needs("jit.fit", "jit.workspace")
+        shape = {"200 x 4, k=5": (200, 4, 5), "1000 x 8, k=8": (1000, 8, 8)}[data]
+        self.X, self.start = blobs(*shape, "float64")
+        self.work = jit.workspace(*shape) if workspace else None
+        self.time_fits(workspace, data)
+
+    def time_fits(self, workspace, data):
+        _hundred_fits(self.X, self.start, self.work)
 
 
 class OverKmeans2:

@@ -41,7 +41,7 @@ MAGIC = b"numbakmeans compiled code 2\n"
 PACKAGE = Path(__file__).resolve().parent.parent
 #: Modules that every kernel depends on, besides those that its own module imports.
 COMPILING = (f"{ROOT}._numba.compiler", f"{ROOT}._numba.parallel")
-#: Settings of Numba that affect the compiled code, and their defaults.
+#: Settings of Numba that affect the compiled code, and their defaults. The first two state a processor.
 SWITCHES = {
     "CPU_NAME": "None",
     "CPU_FEATURES": "None",
@@ -143,15 +143,13 @@ def _machine() -> tuple[object, ...]:
     # A free-threaded Python of the same version has larger object headers.
     python = (*sys.version_info[:2], object.__basicsize__)
     versions = (importlib.metadata.version("numba"), llvmlite.__version__)
-    features = llvm.get_host_cpu_features().flatten()
-    return (
-        *python,
-        *versions,
-        platform.machine(),
-        llvm.get_default_triple(),
-        llvm.get_host_cpu_name(),
-        features,
-    )
+    return (*python, *versions, platform.machine(), llvm.get_default_triple())
+
+
+@functools.cache
+def _processor() -> tuple[str, str]:
+    """Return what machine code depends on if Numba's settings do not state a processor and its features."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def _config() -> Any:
@@ -164,17 +162,36 @@ def _config() -> Any:
 
 
 def _settings() -> tuple[str, ...]:
-    """Return Numba's settings as strings, from its configuration if it is imported, else the environment."""
+    """Return Numba's settings as strings, from its configuration if it is imported, else the environment.
+
+    Where they do not state a processor and its features, those of this machine follow.
+    """
     config = _config()
-    avx = llvm.get_host_cpu_name() not in WITHOUT_AVX
+    if config is None:
+        texts = [_stated(name, unless) for name, unless in SWITCHES.items()]
+    else:
+        found = (getattr(config, name, unless) for name, unless in SWITCHES.items())
+        # The optimization level is an object that holds its original string.
+        texts = [str(getattr(value, "_raw_value", value)) for value in found]
+    if "None" not in texts[:2]:
+        return tuple(texts)
+    name, features = _processor()
+    avx = name not in WITHOUT_AVX
     if config is None:
         stated = os.environ.get("NUMBA_ENABLE_AVX", "")
-        values = [os.environ.get(f"NUMBA_{name}", "") or unless for name, unless in SWITCHES.items()]
-        return (*values, "AVX" if (stated != "0" if stated else avx) else "no AVX")
-    found = (getattr(config, name, unless) for name, unless in SWITCHES.items())
-    # The optimization level is an object that holds its original string.
-    texts = (str(getattr(value, "_raw_value", value)) for value in found)
-    return (*texts, "AVX" if getattr(config, "ENABLE_AVX", avx) else "no AVX")
+        avx = stated != "0" if stated else avx
+    else:
+        avx = getattr(config, "ENABLE_AVX", avx)
+    return (*texts, "AVX" if avx else "no AVX", name, features)
+
+
+def _stated(name: str, unless: str) -> str:
+    """Return a setting from the environment, as Numba reads it."""
+    if name == "CPU_FEATURES" and os.environ.get("NUMBA_CPU_NAME", "").lower() == "generic":
+        unless = ""
+    stated = os.environ.get(f"NUMBA_{name}", unless)
+    # An empty text is one; an empty number is Numba's default.
+    return stated if stated or name.startswith("CPU_") else unless
 
 
 def key_of(module: str, name: str, kinds: Kinds) -> str | None:
