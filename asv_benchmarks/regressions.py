@@ -163,7 +163,7 @@ def report(proof: Proof) -> str:
     """Return the table of faults and who noticed them, and what was said about equal commits."""
     lines = ["| planted | guards that failed | quick benchmarks that got worse |", "|---|---|---|"]
     for title, (guards, benchmarks) in proof.caught.items():
-        found = [re.sub(r"^\| \+ +|`|quick.OverYardstick.track_ratio", "", line) for line in benchmarks]
+        found = [re.sub(r"^\| \+ +|`|quick.OverReference.track_ratio", "", line) for line in benchmarks]
         cells = [title, "<br>".join(guards) or "none", "<br>".join(map(_as_cell, found)) or "none"]
         lines.append(f"| {' | '.join(cells)} |")
     n_compared = max(EQUAL, len(FAULTS)) * proof.n_benchmarks

@@ -1,45 +1,84 @@
-"""What to run for each change: some workloads, each over a yardstick, in several processes.
+"""What to run for each change: some workloads, each over the same workload with a reference commit.
 
-    asv continuous --bench '^quick' HEAD~1 HEAD
+    asv continuous --factor 1.1 --bench '^quick' HEAD~1 HEAD
 
-The workloads are in `one_process.py`. Each result is one number, the median of the processes: it survives a
-change of machine, and most of its noise.
+The commit that asv installed and the reference, which `reference.txt` names, each have a process and take
+turns, so that a busy machine slows down both. As processes of the same code differ by more than the turns of
+one, each result is the median over several pairs. The workloads are in `one_process.py`.
 """
 
-import json
+import contextlib
+import io
+import os
 import statistics
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
-import numbakmeans
+from .available import needs
 
-PROGRAM = Path(__file__).parents[1] / "one_process.py"
-sys.path.append(str(PROGRAM.parent))
+FOLDER = Path(__file__).parents[1]
+sys.path.append(str(FOLDER))
 from one_process import WORKLOADS  # noqa: E402
 
-N_PROCESSES = 5
+N_PAIRS, N_TURNS = 5, 8
 
 
-def ratio_in_a_process(workload):
-    """Return what a process of its own prints for a workload."""
-    done = subprocess.run([sys.executable, PROGRAM, workload], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+def reference():
+    """Return a folder with the package of the reference commit."""
+    commit, root = (FOLDER / "reference.txt").read_text().strip(), FOLDER.parent
+    folder = root / ".asv" / "reference" / commit
+    if not folder.exists():
+        archive = ["git", "-C", root, "archive", "--format=tar", commit, "numbakmeans"]
+        packed = subprocess.run(archive, capture_output=True, check=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            tar.extractall(folder, filter="data")
+    return folder
 
 
-class OverYardstick:
-    """The time of a workload over that of its yardstick."""
+@contextlib.contextmanager
+def process(workload, package=None):
+    """Yield a function that runs a workload in a process of its own, and returns its seconds.
+
+    package : a folder with the package; the installed one if None
+    """
+    # Threads that wait must leave the cores to the other process.
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    if package is not None:
+        environment["PYTHONPATH"] = str(package)
+    command, pipe = [sys.executable, FOLDER / "one_process.py", workload], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as running:
+
+        def seconds():
+            running.stdin.write("\n")
+            running.stdin.flush()
+            return float(running.stdout.readline())
+
+        yield seconds
+        running.stdin.close()
+
+
+def ratio(workload):
+    """Return the time of a workload over that with the reference, as two processes find it."""
+    with process(workload) as ours, process(workload, reference()) as theirs:
+        ours(), theirs()
+        turns = [(ours(), theirs()) if t % 2 else (theirs(), ours())[::-1] for t in range(N_TURNS)]
+    return statistics.median(mine / other for mine, other in turns)
+
+
+class OverReference:
+    """The time of a workload over that with the reference commit."""
 
     params = [list(WORKLOADS)]
     param_names = ("workload",)
     timeout = 300
 
     def setup(self, workload):
-        if not all(hasattr(numbakmeans, name) for name in WORKLOADS[workload].needs):
-            raise NotImplementedError
-        ratio_in_a_process(workload)  # compiles
+        needs(*WORKLOADS[workload].needs)
+        ratio(workload)  # compiles
 
     def track_ratio(self, workload):
-        return statistics.median(ratio_in_a_process(workload) for _ in range(N_PROCESSES))
+        return statistics.median(ratio(workload) for _ in range(N_PAIRS))
 
-    track_ratio.unit = "times the yardstick"
+    track_ratio.unit = "of the reference"
