@@ -21,8 +21,6 @@ from pages import command_line, machine, replace_between
 ROOT = Path(__file__).parents[1]
 #: By how much, as a factor, a quick benchmark may change between equal commits.
 FACTOR = "1.1"
-#: Comparisons of equal commits.
-EQUAL = 10
 
 
 class Fault(NamedTuple):
@@ -74,10 +72,10 @@ FAULTS = {
 }
 
 
-def run(*command: str, cwd: Path, may_fail: bool = False) -> str:
+def run(*command: str, cwd: Path, may_fail: bool = False, **environment: str) -> str:
     """Return what a command prints; its exit code is checked unless it may fail."""
-    environment = {**os.environ, "PYTHONPATH": str(cwd), "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    settings = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, check=False)
     if done.returncode != 0 and not may_fail:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout
@@ -86,6 +84,10 @@ def run(*command: str, cwd: Path, may_fail: bool = False) -> str:
 def git(*arguments: str, cwd: Path) -> str:
     identity = ("-c", "user.name=regressions", "-c", "user.email=regressions@localhost")
     return run("git", *identity, *arguments, cwd=cwd).strip()
+
+
+def asv(*arguments: str, cwd: Path) -> str:
+    return run(sys.executable, "-m", "asv", *arguments, cwd=cwd)
 
 
 def commit(clone: Path, message: str) -> str:
@@ -103,7 +105,8 @@ def plant(clone: Path, fault: Fault) -> None:
 
 def exceeded(clone: Path) -> list[str]:
     """Return the names of the guards that fail in a clone."""
-    printed = run(sys.executable, "asv_benchmarks/guards.py", cwd=clone, may_fail=True)
+    command = sys.executable, "asv_benchmarks/guards.py"
+    printed = run(*command, cwd=clone, may_fail=True, PYTHONPATH=str(clone))
     if "bound" not in printed:
         raise RuntimeError(f"the guards did not run: {printed}")
     return re.findall(r"^EXCEEDED +(.*?): ", printed, flags=re.M)
@@ -111,17 +114,26 @@ def exceeded(clone: Path) -> list[str]:
 
 def measure(clone: Path, revision: str) -> int:
     """Run the quick benchmarks on a commit; return how many gave a result."""
-    printed = run("asv", "run", "--bench", "^quick", "--show-stderr", f"{revision}^!", cwd=clone)
-    n_results = len(re.findall(r"^\[.*\] +.*\s[\d.]+\s*$", printed, flags=re.M))
+    printed = asv("run", "--bench", "^quick", "--show-stderr", f"{revision}^!", cwd=clone)
+    n_results = len(re.findall(r"^ {10,}\S.*\s\d+\.\d+ *$", printed, flags=re.M))
     if "failed" in printed or n_results == 0:
         raise RuntimeError(f"the benchmarks of {revision} failed, or none ran:\n{printed}")
     return n_results
 
 
-def worse(clone: Path, before: str, after: str) -> list[str]:
-    """Return the quick benchmarks that asv finds worse, each with its ratio."""
-    printed = run("asv", "compare", "--factor", FACTOR, "--only-changed", before, after, cwd=clone)
-    return [line for line in printed.splitlines() if re.match(r"\| \+", line)]
+def changed(clone: Path, before: str, after: str) -> list[str]:
+    """Return what asv reports between two commits: '+' if slower, '-' if faster, the ratio, the benchmark."""
+    printed = asv("compare", "--factor", FACTOR, "--only-changed", before, after, cwd=clone)
+    rows = re.findall(
+        r"^\| ([+-]) .*\| +([\d.]+) +\| quick\.OverReference\.track_ratio\(.(.*).\) *\|$", printed, flags=re.M
+    )
+    if len(rows) != len(re.findall(r"^\| [^C]", printed, flags=re.M)):
+        raise RuntimeError(f"lines of asv that cannot be read:\n{printed}")
+    return [f"{sign} {ratio} {benchmark}" for sign, ratio, benchmark in rows]
+
+
+def slower(changes: list[str]) -> list[str]:
+    return [change.removeprefix("+ ") for change in changes if change.startswith("+")]
 
 
 class Proof(NamedTuple):
@@ -129,48 +141,52 @@ class Proof(NamedTuple):
 
     caught: dict[str, tuple[list[str], list[str]]]
     n_benchmarks: int
+    n_equal: int
     false_alarms: list[str]
 
 
-def prove(clone: Path) -> Proof:
-    """Plant the faults one at a time in a clone, and measure all commits."""
+def prove(clone: Path, n_equal: int) -> Proof:
+    """Plant the faults one at a time in a clone, and measure all commits.
+
+    n_equal : comparisons of equal commits, at least as many as there are faults
+    """
     caught, false_alarms = {}, []
-    run("asv", "machine", "--yes", cwd=clone)
+    asv("machine", "--yes", cwd=clone)
     if wrong := exceeded(clone):
         raise RuntimeError(f"guards fail without a fault: {wrong}")
     sound = commit(clone, "sound")
     n_benchmarks = measure(clone, sound)
     faults = list(FAULTS.items())
-    for turn in range(max(EQUAL, len(faults))):
+    n_equal = max(n_equal, len(faults))
+    for turn in range(n_equal):
         if turn < len(faults):
             title, fault = faults[turn]
             plant(clone, fault)
             guards = exceeded(clone)
             faulty = commit(clone, title)
             measure(clone, faulty)
-            caught[title] = guards, worse(clone, sound, faulty)
+            caught[title] = guards, slower(changed(clone, sound, faulty))
             git("checkout", "-q", sound, "--", "numbakmeans", cwd=clone)
             print(title, *caught[title], sep="\n    ", file=sys.stderr, flush=True)
         before, sound = sound, commit(clone, "sound again")
         measure(clone, sound)
-        alarms = worse(clone, before, sound)
+        alarms = changed(clone, before, sound)
         print("equal commits:", alarms or "silent", file=sys.stderr, flush=True)
         false_alarms += alarms
-    return Proof(caught, n_benchmarks, false_alarms)
+    return Proof(caught, n_benchmarks, n_equal, false_alarms)
 
 
 def report(proof: Proof) -> str:
     """Return the table of faults and who noticed them, and what was said about equal commits."""
     lines = ["| planted | guards that failed | quick benchmarks that got worse |", "|---|---|---|"]
     for title, (guards, benchmarks) in proof.caught.items():
-        found = [re.sub(r"^\| \+ +|`|quick.OverReference.track_ratio", "", line) for line in benchmarks]
-        cells = [title, "<br>".join(guards) or "none", "<br>".join(map(_as_cell, found)) or "none"]
+        cells = [title, "<br>".join(guards) or "none", "<br>".join(benchmarks) or "none"]
         lines.append(f"| {' | '.join(cells)} |")
-    n_compared = max(EQUAL, len(FAULTS)) * proof.n_benchmarks
+    n_compared = proof.n_equal * proof.n_benchmarks
     alarms = len(proof.false_alarms)
     lines += [
         "",
-        f"Equal commits: {max(EQUAL, len(FAULTS))} comparisons of {proof.n_benchmarks} benchmarks each; "
+        f"Equal commits: {proof.n_equal} comparisons of {proof.n_benchmarks} benchmarks each; "
         f"{alarms} of {n_compared} reported ({100 * alarms / n_compared:.1f}%).",
         "",
         machine("numbakmeans", "numpy", "numba", "asv"),
@@ -178,18 +194,15 @@ def report(proof: Proof) -> str:
     return "\n".join(lines)
 
 
-def _as_cell(line: str) -> str:
-    """Return the benchmark and the ratio of a line of `asv compare`."""
-    cells = [cell.strip() for cell in line.split("|") if cell.strip()]
-    return f"{cells[-1].strip('()').replace('|', ' ')}: {cells[2]}"
-
-
 def main() -> None:
-    folder = command_line(__doc__, "the folder of benchmarks.md, for the table").parse_args().write
+    parser = command_line(__doc__, "the folder of benchmarks.md, for the table")
+    parser.add_argument("--equal", type=int, default=10, help="comparisons of equal commits (default: 10)")
+    given = parser.parse_args()
+    folder = given.write
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"
         git("clone", "-q", str(ROOT), str(clone), cwd=ROOT)
-        proof = prove(clone)
+        proof = prove(clone, given.equal)
     text = report(proof)
     print(text)
     if folder is not None:
