@@ -82,6 +82,10 @@ def layers(session, layer):
         "warmup",
         "fuzz",
         "files",
+        "delimited",
+        "pictures",
+        "outputs",
+        "guards",
         "plot",
     )
     session.run("pytest", "--full", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)

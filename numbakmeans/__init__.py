@@ -2,7 +2,8 @@
 
 Calls flow one way, and imports only go downward:
 
-_cli         the command line: main (arguments), cluster, info, console; files, plot, warmup, warmup_calls
+_cli         the command line: main (arguments), cluster, info, console; plot, outputs; warmup, warmup_calls
+  files        what is read by the ending of its name: arrays, delimited text, frames, pictures, as tables
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _nopython    the Python side of calls from nopython code

@@ -30,7 +30,8 @@ SECONDS = 1200
 LENGTH = 256
 #: Modules whose functions are also compiled, and must not be instrumented; and those that are.
 COMPILED = ("_engine.bins", "_engine.structs.seeds")
-WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.files", "_cli.main", "_cli.cluster")
+WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.main", "_cli.cluster")
+WATCHED += ("_cli.files", "_cli.tables", "_cli.arrays", "_cli.delimited", "_cli.pictures")
 
 
 class Source:
@@ -267,6 +268,8 @@ def valid_files(folder):
 
 def setup_files():
     from numbakmeans._cli import files as _files
+    from numbakmeans._cli.delimited import Options
+    from numbakmeans._cli.tables import FileError
 
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     models = [(path.name, path.read_bytes()) for path in valid_files(folder)]
@@ -298,9 +301,16 @@ def setup_files():
         path = folder / f"case-{name}"
         path.write_bytes(changed)
         array = source.one_of([None, None, None, "first", "x"])
+        options = Options(
+            source.one_of([None, None, None, ",", ";", "\t", " ", "x"]),
+            source.one_of([None, None, True, False]),
+            source.one_of([None, None, ".", ","]),
+            source.one_of([None, None, None, "utf-8", "utf-16", "ascii", "no such"]),
+            source.maybe(2),
+        )
         try:
-            table = _files.read(path, array=array, columns=source.one_of(columns))
-        except _files.FileError as error:
+            table = _files.read(path, array=array, columns=source.one_of(columns), options=options)
+        except FileError as error:
             require_message(error)
         except MemoryError:
             return  # a header that claims more than fits into memory; the command line reports that
@@ -325,6 +335,19 @@ def setup_arguments():
     os.chdir(folder)
     words = ["cluster", "-k", "--minit", "--iter", "--seed", "--dtype", "--array", "--columns", "--output"]
     words += ["--format", "--help", "--version", "info", "--", "-h", "--colums", "-", ""]
+    words += [
+        "--sep",
+        "--header",
+        "--decimal",
+        "--na",
+        "--encoding",
+        "drop",
+        "yes",
+        "no",
+        ";",
+        "tab",
+        "blanks",
+    ]
     values = ["1", "2", "3", "0", "-1", "1e3", "999", "x", "nan", "99999999999999999999", "random", "points"]
     values += [
         "++",

@@ -115,7 +115,7 @@ QUICK_CASES = {
     ("test_containers.py", "test_missing_values_are_named"): lambda p: True,
     ("test_kmeans.py", "test_fits"): lambda p: (p["weights"], p["parameters"]) == ("none", {}),
     ("test_nopython.py", "test_fit_gives_pythons_bits"): lambda p: p["dtype"].__name__ == "float32",
-    ("test_files.py", "test_csv_is_read_as_a_table"): lambda p: True,
+    ("test_delimited.py", "test_a_plain_table_is_read"): lambda p: True,
 }
 
 

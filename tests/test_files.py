@@ -1,131 +1,24 @@
-"""Tables and pictures in, whole files out."""
+"""Files by their endings: arrays, text, frames, pictures, pipes; and what is wrong with them."""
 
-import errno
 import gzip
 import io
 import os
-import stat
 import sys
+import threading
 
 import numpy as np
+import pandas
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from numbakmeans._cli import files as _files
-from numbakmeans._cli.files import FileError, Table, pick_columns, read, read_csv, shipped, whole
-
-
-def from_text(text, columns=None):
-    return read_csv(io.BytesIO(text.encode()), "data.csv", columns)
+from numbakmeans._cli.delimited import Options
+from numbakmeans._cli.files import STDIN, read, shipped
+from numbakmeans._cli.tables import FileError, Table, pick_columns
 
 
 def saved(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
-
-
-# --- CSV
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "values"),
-    [
-        ("1,2\n3,4\n", None, [[1, 2], [3, 4]]),
-        ("1,2\n3,4", None, [[1, 2], [3, 4]]),
-        ("1,2\n3,4\n\t", None, [[1, 2], [3, 4]]),
-        ("x,y\n1,2\n", ("x", "y"), [[1, 2]]),
-        ("x\n1\n2\n", ("x",), [[1], [2]]),
-        ("\ufeffx,y\n1,2\n", ("x", "y"), [[1, 2]]),
-        ("\ufeff1,2\n", None, [[1, 2]]),
-        ("x,y\r\n1,2\r\n3,4\r\n", ("x", "y"), [[1, 2], [3, 4]]),
-        ("\n  \n x , y \n\n 1 ,\t2\n\n\n", ("x", "y"), [[1, 2]]),
-        ('"x, in mm","the ""y"""\n"1",2\n', ("x, in mm", 'the "y"'), [[1, 2]]),
-        ("x,\n1,2\n", ("x", ""), [[1, 2]]),
-        ("#x,y\n1,2\n", ("#x", "y"), [[1, 2]]),
-        ("1e3,-.5\n+2.,1E-2\n", None, [[1000, -0.5], [2, 0.01]]),
-        ("größe\n1\n", ("größe",), [[1]]),
-    ],
-)
-def test_csv_is_read_as_a_table(text, names, values):
-    table = from_text(text)
-    assert table.names == names
-    assert table.values.dtype == np.float64
-    np.testing.assert_array_equal(table.values, values, strict=False)
-    assert table.values.shape == np.shape(values)
-
-
-def test_csv_keeps_nan_and_infinities_for_the_callers_check():
-    np.testing.assert_array_equal(from_text("nan,inf\n1,-inf\n").values, [[np.nan, np.inf], [1, -np.inf]])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "data.csv: is empty"),
-        ("\n \n", "data.csv: is empty"),
-        ("x,y\n", "data.csv: has a header, but no rows"),
-        ("1,2\n\n3,4\n5\n", "data.csv, line 4 has 1 columns, but line 1 has 2"),
-        ("\nx,y\n1,2,3\n", "data.csv, line 3 has 3 columns, but line 2 has 2"),
-        ("x,y\n1,2\n\n3,abc\n5,6\n", "data.csv, line 4: not a number in column 1 (counted from 0): 'abc'"),
-        ("1,2\n3,\n", "data.csv, line 2: not a number in column 1 (counted from 0): an empty field"),
-        (",\n1,2\n", "data.csv, line 1: not a number in column 0 (counted from 0): an empty field"),
-        ("1,NA\n1,2\n", "data.csv, line 1: not a number in column 1 (counted from 0): 'NA'"),
-        ("1\n1_000\n", "data.csv, line 2: not a number in column 0 (counted from 0): '1_000'"),
-        ("1\n0x10\n", "data.csv, line 2: not a number in column 0 (counted from 0): '0x10'"),
-        ("1\n\u0663\n", "data.csv, line 2: not a number in column 0 (counted from 0): '\u0663'"),
-        ("1\n1 2\n", "data.csv, line 2: not a number in column 0 (counted from 0): '1 2'"),
-        ('1,2\n"3,4\n', "data.csv, line 2 has 1 columns, but line 1 has 2"),
-        ("1\n" + "z" * 50, f"data.csv, line 2: not a number in column 0 (counted from 0): '{'z' * 40}...'"),
-    ],
-)
-def test_csv_names_the_line_that_is_wrong(text, message):
-    with pytest.raises(FileError) as caught:
-        from_text(text)
-    assert str(caught.value) == message
-
-
-def test_csv_finds_the_wrong_line_after_many():
-    lines = ["1,2"] * 120_000
-    lines[110_000] = "1,x"
-    with pytest.raises(FileError, match=r"line 110001: not a number in column 1 .*'x'"):
-        from_text("\n".join(lines))
-
-
-def test_csv_of_chosen_columns_may_have_text_in_the_others():
-    text = "name,x,y\nanna,1,2\nben,3,4\n"
-    table = from_text(text, "y,x")
-    assert table.names == ("y", "x")
-    assert table.columns == (2, 1)
-    np.testing.assert_array_equal(table.values, [[2, 1], [4, 3]])
-    with pytest.raises(FileError, match=r"line 2: not a number in column 0 .*'anna'"):
-        from_text(text, "0-1")
-    with pytest.raises(FileError, match="line 3 has 2 columns"):
-        from_text("name,x,y\nanna,1,2\nben,3\n", "x")
-
-
-def test_csv_without_a_header_whose_last_column_is_text_loses_no_row():
-    table = from_text("5.1,3.5,setosa\n4.9,3.0,setosa\n", "0-1")
-    assert table.names is None
-    np.testing.assert_array_equal(table.values, [[5.1, 3.5], [4.9, 3.0]])
-
-
-@given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats()))
-def test_csv_preserves_every_bit(values):
-    text = "\n".join(",".join(map(repr, row)) for row in values.tolist())
-    np.testing.assert_array_equal(from_text(text).values, values, strict=True)
-
-
-def test_csv_may_be_compressed(tmp_path):
-    content = b"x,y\n1,2\n3,4\n"
-    for path in (tmp_path / "a.csv", tmp_path / "B.CSV"):
-        np.testing.assert_array_equal(read(saved(path, content)).values, [[1, 2], [3, 4]])
-    for path in (tmp_path / "a.csv.gz", tmp_path / "B.CSV.GZ"):
-        table = read(saved(path, gzip.compress(content)), columns="y")
-        assert table.names == ("y",)
-        np.testing.assert_array_equal(table.values, [[2], [4]])
 
 
 # --- Columns
@@ -280,12 +173,89 @@ def test_missing_files_and_unknown_kinds_are_errors(tmp_path):
     with pytest.raises(FileError, match=r"none\.csv: No such file or directory"):
         read(tmp_path / "none.csv")
     with pytest.raises(FileError, match=r"unknown file type; the name must end in one of \.npy, "):
-        read(saved(tmp_path / "a.xlsx", "1,2"))
+        read(saved(tmp_path / "a.pdf", "1,2"))
+    with pytest.raises(FileError, match="unknown file type"):
+        read(saved(tmp_path / "a.h5", "1,2"))
 
 
-def test_text_in_another_encoding_is_an_error(tmp_path):
-    with pytest.raises(FileError, match="not a text file in UTF-8"):
-        read(saved(tmp_path / "a.csv", "größe\n1\n".encode("latin-1")))
+# --- Text, frames and pipes
+
+
+@pytest.mark.parametrize("name", ["a.csv", "B.CSV", "a.tsv", "a.tab", "a.txt", "a.dat", "a.data"])
+def test_text_is_read_by_the_ending_of_the_name_also_compressed(tmp_path, name):
+    content = b"x\ty\n1\t2\n3\t4\n"
+    for path in (saved(tmp_path / name, content), saved(tmp_path / f"{name}.gz", gzip.compress(content))):
+        table = read(path, columns="y")
+        assert table.names == ("y",)
+        np.testing.assert_array_equal(table.values, [[2], [4]])
+
+
+def test_options_are_for_text(tmp_path):
+    path = saved(tmp_path / "a.csv", "1,5\n2,\n3,5\n")
+    table = read(path, options=Options(decimal=",", drop_missing=True))
+    np.testing.assert_array_equal(table.values, [[1.5], [2], [3.5]])
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".jsonl", ".ndjson", ".xlsx"])
+def test_what_pandas_reads_is_a_table(tmp_path, ending):
+    frame = pandas.DataFrame({"x": [1.5, 2.5, 3.5], "name": ["a", "b", "c"], "n": [1, 2, 3]})
+    path = write_frame(frame, tmp_path / f"a{ending}")
+    table = read(path)
+    assert table.names == ("x", "n")
+    assert table.columns == (0, 2)
+    assert table.notes == ("left out, as they hold no numbers: name",)
+    np.testing.assert_array_equal(table.values, [[1.5, 1], [2.5, 2], [3.5, 3]])
+    np.testing.assert_array_equal(read(path, columns="n").values, [[1], [2], [3]])
+    with pytest.raises(FileError, match="column 'name' holds no numbers"):
+        read(path, columns="name")
+    path = write_frame(frame.assign(x=[1.5, None, None]), path)
+    with pytest.raises(FileError, match="row 1 counted from 0, column x: a missing value, and 1 more rows"):
+        read(path)
+    table = read(path, options=Options(drop_missing=True))
+    np.testing.assert_array_equal(table.values, [[1.5, 1]])
+    assert table.kept.tolist() == [True, False, False]
+
+
+def write_frame(frame, path):
+    write = {
+        ".parquet": frame.to_parquet,
+        ".feather": frame.to_feather,
+        ".xlsx": lambda to: frame.to_excel(to, index=False),
+    }.get(path.suffix, lambda to: frame.to_json(to, orient="records", lines=True))
+    write(path)
+    return path
+
+
+def test_a_table_without_numbers_is_refused(tmp_path):
+    path = write_frame(pandas.DataFrame({"name": ["a"]}), tmp_path / "a.parquet")
+    with pytest.raises(FileError, match="has no column of numbers"):
+        read(path)
+
+
+def test_what_pandas_reads_needs_pandas(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(FileError, match=r"install numbakmeans\[tables\]"):
+        read(saved(tmp_path / "a.parquet", ""))
+
+
+def test_standard_input_is_read_as_text(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x;y\n1;2\n")))
+    table = read(STDIN)
+    assert table.names == ("x", "y")
+    np.testing.assert_array_equal(table.values, [[1, 2]])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(FileError, match="standard input is closed"):
+        read(STDIN)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_read_as_text(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=("1,2\n3,4\n",))
+    writing.start()
+    np.testing.assert_array_equal(read(pipe).values, [[1, 2], [3, 4]])
+    writing.join()
 
 
 def test_the_shipped_data_is_old_faithful():
@@ -297,167 +267,3 @@ def test_the_shipped_data_is_old_faithful():
     np.testing.assert_array_equal(table.values.max(0), [5.1, 96])
     np.testing.assert_allclose(table.values.mean(0), [3.488, 70.90], atol=5e-3)
     assert shipped("waiting").names == ("waiting",)
-
-
-# --- Pictures
-
-
-@pytest.fixture
-def pixels():
-    return np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "A.PNG", "a.tga"])
-def test_a_picture_is_read_as_rows_of_colors(tmp_path, pixels, name):
-    Image.fromarray(pixels).save(tmp_path / name)
-    table = read(tmp_path / name)
-    assert table.picture == (4, 6)
-    assert table.names == ("red", "green", "blue")
-    np.testing.assert_array_equal(table.values, pixels.reshape(24, 3))
-
-
-def test_columns_of_a_picture_are_a_table(tmp_path, pixels):
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    table = read(tmp_path / "a.png", columns="blue,0")
-    assert table.picture is None
-    assert table.names == ("blue", "red")
-    np.testing.assert_array_equal(table.values, pixels.reshape(24, 3)[:, [2, 0]])
-
-
-def test_pictures_of_other_modes_are_converted(tmp_path, pixels):
-    path = tmp_path / "a.png"
-    Image.fromarray(pixels[..., 0]).save(path)
-    np.testing.assert_array_equal(read(path).values, np.repeat(pixels[..., 0].reshape(-1, 1), 3, 1))
-    Image.fromarray(np.dstack([pixels, pixels[..., 0]])).save(path)
-    np.testing.assert_array_equal(read(path).values, pixels.reshape(-1, 3))
-    palette = Image.fromarray(pixels).convert("P", palette=Image.Palette.ADAPTIVE)
-    palette.save(path, transparency=bytes([0, 128, 255]))
-    np.testing.assert_array_equal(read(path).values, np.asarray(palette.convert("RGB")).reshape(-1, 3))
-
-
-def test_sixteen_bits_per_channel_are_refused(tmp_path):
-    Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(FileError, match="more than 8 bits per channel"):
-        read(tmp_path / "a.png")
-
-
-def test_a_large_picture_is_no_bomb(tmp_path, pixels, monkeypatch):
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns from there on
-    assert len(read(tmp_path / "a.png").values) == 24
-
-
-def test_pictures_need_pillow(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(FileError, match="install the package pillow"):
-        read(saved(tmp_path / "a.jpg", "x"))
-    with pytest.raises(FileError, match="unknown file type"):
-        read(saved(tmp_path / "a.tga", "x"))
-    np.testing.assert_array_equal(read(saved(tmp_path / "a.csv", "1,2")).values, [[1, 2]])
-
-
-# --- Output
-
-
-def test_whole_files_appear_at_the_end(tmp_path):
-    paths = [tmp_path / "a", tmp_path / "b"]
-    paths[1].write_bytes(b"old")
-    with whole(paths) as files:
-        files[0].write(b"one")
-        files[1].write(b"two")
-        assert not paths[0].exists()
-        assert paths[1].read_bytes() == b"old"
-    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
-    assert set(tmp_path.iterdir()) == set(paths)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_whole_files_respect_the_umask(tmp_path):
-    before = os.umask(0o027)
-    try:
-        with whole([tmp_path / "a"]) as files:
-            files[0].write(b"x")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("x"), FileError("x")])
-def test_whole_files_leave_nothing_behind_after_an_error(tmp_path, error):
-    (tmp_path / "b").write_bytes(b"old")
-
-    def write():
-        with whole([tmp_path / "a", tmp_path / "b"]) as files:
-            files[1].write(b"half")
-            raise error
-
-    with pytest.raises(type(error)):
-        write()
-    assert list(tmp_path.iterdir()) == [tmp_path / "b"]
-    assert (tmp_path / "b").read_bytes() == b"old"
-
-
-def test_whole_files_leave_nothing_behind_on_a_full_disk(tmp_path):
-    def write():
-        with whole([tmp_path / "a", tmp_path / "b"]):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(FileError, match=r"cannot write .*a, .*b: No space left on device"):
-        write()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_whole_files_need_their_folder(tmp_path):
-    with pytest.raises(FileError, match="cannot write"), whole([tmp_path / "gone" / "a"]):
-        pytest.fail("a file was handed out")
-
-
-def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
-    source = saved(tmp_path / "in.csv", "1,2")
-    _files.require_writable([tmp_path / "a", tmp_path / "b"], source)
-    _files.require_writable([], None)
-    (tmp_path / "folder").mkdir()
-    for paths, message in (
-        ([tmp_path / "gone" / "a"], "there is no folder"),
-        ([source / "a"], "there is no folder"),
-        ([tmp_path / "folder"], "already exists and is not a regular file"),
-        ([tmp_path / "folder" / ".." / "in.csv"], "is the input file, which would be overwritten"),
-        ([tmp_path / "a", tmp_path / "folder" / ".." / "a"], "would be written twice"),
-    ):
-        with pytest.raises(FileError, match=message):
-            _files.require_writable(paths, source)
-    monkeypatch.setattr(_files.os, "access", lambda _path, _mode: False)
-    with pytest.raises(FileError, match="cannot be written to"):
-        _files.require_writable([tmp_path / "a"])
-
-
-def test_labels_and_centers_are_written_as_csv():
-    labels = np.random.default_rng(0).integers(0, 9, 250_001, dtype=np.int32)
-    file = io.BytesIO()
-    _files.write_labels(file, labels, "csv")
-    np.testing.assert_array_equal(np.array(file.getvalue().split(), np.int32), labels)
-    for dtype in (np.float32, np.float64):
-        centers = np.array([[0.1, -1e-7], [1 / 3, 2e20]], dtype)
-        file = io.BytesIO()
-        _files.write_centers(file, centers, ("a, b", "c"), "csv")
-        lines = file.getvalue().decode().splitlines()
-        assert lines[0] == '"a, b",c'
-        assert lines[1] == "0.1,-1e-07"
-        np.testing.assert_array_equal([line.split(",") for line in lines[1:]], centers.astype(str))
-        np.testing.assert_array_equal(
-            np.array([line.split(",") for line in lines[1:]]).astype(dtype), centers
-        )
-    file = io.BytesIO()
-    _files.write_centers(file, centers, None, "csv")
-    assert len(file.getvalue().splitlines()) == 2
-
-
-def test_labels_and_centers_are_written_as_npy():
-    for write, array in (
-        (lambda file, array: _files.write_labels(file, array, "npy"), np.arange(3, dtype=np.int32)),
-        (lambda file, array: _files.write_centers(file, array, ("a",), "npy"), np.ones((2, 1), np.float32)),
-    ):
-        file = io.BytesIO()
-        write(file, array)
-        file.seek(0)
-        np.testing.assert_array_equal(np.load(file, allow_pickle=False), array, strict=True)

@@ -21,6 +21,7 @@ from numbakmeans import fit, kmeans2
 from numbakmeans._cli import cluster as command
 from numbakmeans._cli import console
 from numbakmeans._cli import files as _files
+from numbakmeans._cli import outputs as _outputs
 from numbakmeans._cli.main import main
 from numbakmeans._engine import samples as _samples
 from numbakmeans._numba import cache as _cache
@@ -117,6 +118,37 @@ def test_summary_agrees_with_the_library(run, rows):
     assert found["inertia"] == repr(result.inertia)
     assert found["passes"] == "2, not converged (--iter allows more)"
     assert [cells[2:] for cells in listed(out)[1:]] == [[f"{x:.6g}" for x in c] for c in result.centers]
+
+
+def test_what_was_assumed_about_a_text_file_is_printed(run):
+    Path("data.csv").write_text("name;x;y\nanna;1,5;2\nben;3;4,5\ncy;;1\n")
+    code, out, _ = run("cluster", "data.csv", "-k", 1, "--na", "drop", "--output", "out", "--format", "csv")
+    assert code == 0
+    assert fields(out)["read"] == (
+        "columns separated by ';', decimal comma, a header; left out, as it holds text: name; "
+        "1 of 3 rows left out, as values are missing"
+    )
+    assert Path("out.labels.csv").read_text() == "0\n0\n-1\n"
+    assert Path("out.centroids.csv").read_text() == "x,y\n2.25,3.25\n"
+
+
+def test_what_is_stated_about_a_text_file_counts(run):
+    Path("data.csv").write_text("0:1\n2:3\n4:5\n")
+    _, out, _ = run("cluster", "data.csv", "-k", 1, "--sep", ":", "--header", "yes", "--seed", 0)
+    assert fields(out)["input"] == "data.csv: 2 rows of 2 columns, float64"
+    assert listed(out)[0] == ["cluster", "rows", "0", "1"]
+    assert run("cluster", "data.csv", "-k", 1, "--sep", "::")[2].endswith(
+        "not one character, 'tab' or 'blanks': '::'\n"
+    )
+
+
+def test_transparent_pixels_count_less(run):
+    pixels = np.zeros((1, 3, 4), np.uint8)
+    pixels[0, :, 0], pixels[0, :, 3] = (10, 20, 200), (255, 255, 0)
+    Image.fromarray(pixels).save("in.png")
+    _, out, _ = run("cluster", "in.png", "-k", 1)
+    assert fields(out)["read"] == "pixels are weighted by their opacity"
+    assert listed(out)[1][2:] == ["15", "0", "0"]
 
 
 def test_the_printed_seed_reproduces_the_run(run, rows):
@@ -236,10 +268,13 @@ def test_usage_errors_say_what_is_wrong(fails, rows):
 def test_input_errors_say_what_is_wrong(fails):
     assert fails("cluster", "none.csv", "-k", 2) == "none.csv: No such file or directory"
     Path("bad.csv").write_text("x,y\n1,2\n3,abc\n")
-    message = "bad.csv, line 3: not a number in column 1 (counted from 0): 'abc'"
+    message = "bad.csv, line 3, column 1 counted from 0 (y): not a number: 'abc'"
     assert fails("cluster", "bad.csv", "-k", 2) == message
     Path("nan.csv").write_text("x,y\n1,2\n3,nan\n")
-    assert fails("cluster", "nan.csv", "-k", 1) == "nan cannot be clustered (y, row 1, counted from 0)"
+    assert fails("cluster", "nan.csv", "-k", 1) == (
+        "nan.csv, line 3, column 1 counted from 0 (y): a missing value ('nan'); "
+        "--na drop leaves such rows out"
+    )
     np.save("inf.npy", [[1, 2], [-np.inf, 3]])
     assert (
         fails("cluster", "inf.npy", "-k", 1) == "-inf cannot be clustered (column 0, row 1, counted from 0)"
@@ -322,7 +357,7 @@ def test_a_full_disk_is_an_error(fails, monkeypatch):
     def write_centers(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(_files, "write_centers", write_centers)
+    monkeypatch.setattr(_outputs, "write_centers", write_centers)
     message = "cannot write x.labels.npy, x.centroids.npy: No space left on device"
     assert fails("cluster", "--output", "x") == message
 
@@ -357,7 +392,7 @@ def test_ctrl_c_while_writing_leaves_no_file(run, monkeypatch):
     def write_centers(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_files, "write_centers", write_centers)
+    monkeypatch.setattr(_outputs, "write_centers", write_centers)
     assert run("cluster", "--output", "x") == (130, "", "")
     assert list(Path.cwd().iterdir()) == []
 

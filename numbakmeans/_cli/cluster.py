@@ -14,7 +14,7 @@ from numbakmeans._cli.console import UsageError, bar, count, progress, require_t
 if TYPE_CHECKING:
     import numpy as np
 
-    from numbakmeans._cli.files import Table
+    from numbakmeans._cli.tables import Table
     from numbakmeans._engine.fit import FitResult
     from numbakmeans._engine.samples import Samples
 
@@ -27,24 +27,23 @@ def run_cluster(arguments: argparse.Namespace) -> None:
         raise UsageError("--array needs a FILE")
     if arguments.file is not None and arguments.k is None:
         raise UsageError("-k is required with a FILE")
-    from numbakmeans._cli import files as _files
+    from numbakmeans._cli.tables import FileError
 
     try:
-        _cluster_files(arguments, _files)
-    except _files.FileError as error:
+        _cluster_files(arguments)
+    except FileError as error:
         raise UsageError(str(error)) from error
 
 
-def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
-    outputs = _outputs(arguments)
+def _cluster_files(arguments: argparse.Namespace) -> None:
+    from numbakmeans._cli import outputs as _outputs
+
+    outputs = _asked_for(arguments)
     plot = None if arguments.plot is None else _plotting(arguments.plot)
-    _files.require_writable(outputs, arguments.file)
+    _outputs.require_writable(outputs, arguments.file)
     require_threads()
 
-    if arguments.file is None:
-        table = _files.shipped(arguments.columns)
-    else:
-        table = _files.read(arguments.file, array=arguments.array, columns=arguments.columns)
+    table = _read(arguments)
     n_clusters = 2 if arguments.k is None else arguments.k
     samples = _as_samples(table, arguments.dtype)
     if arguments.minit == "points" and n_clusters > len(samples):
@@ -55,17 +54,39 @@ def _cluster_files(arguments: argparse.Namespace, _files: Any) -> None:
     result, seed, seconds = _run(samples, n_clusters, arguments)
 
     if outputs:
-        with _files.whole(outputs) as files:
+        with _outputs.whole(outputs) as files:
             if arguments.output is not None:
-                _files.write_labels(files[0], result.labels, arguments.format)
-                _files.write_centers(files[1], result.centers, table.names, arguments.format)
+                _outputs.write_labels(files[0], _labels_of_file(table, result), arguments.format)
+                _outputs.write_centers(files[1], result.centers, table.names, arguments.format)
             if plot is not None:
                 figure = plot.draw(samples.array, result, table.headings, table.picture)
                 plot.save(figure, files[-1], arguments.plot.suffix)
     say(_summary(arguments, table, samples, result, seed, seconds, outputs))
 
 
-def _outputs(arguments: argparse.Namespace) -> list[Path]:
+def _read(arguments: argparse.Namespace) -> Table:
+    from numbakmeans._cli import files
+    from numbakmeans._cli.delimited import Options
+
+    if arguments.file is None:
+        return files.shipped(arguments.columns)
+    header = None if arguments.header is None else arguments.header == "yes"
+    options = Options(arguments.sep, header, arguments.decimal, arguments.encoding, arguments.na == "drop")
+    return files.read(arguments.file, array=arguments.array, columns=arguments.columns, options=options)
+
+
+def _labels_of_file(table: Table, result: FitResult) -> np.ndarray:
+    """Return a label for each row of the file, -1 for those left out."""
+    import numpy as np
+
+    if table.kept is None:
+        return result.labels
+    labels = np.full(len(table.kept), -1, result.labels.dtype)
+    labels[table.kept] = result.labels
+    return labels
+
+
+def _asked_for(arguments: argparse.Namespace) -> list[Path]:
     """Return the files to write: labels and centroids if asked for, then the plot if asked for."""
     outputs = []
     if arguments.output is not None:
@@ -97,6 +118,7 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     import numpy as np
 
     from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_working, not_finite
+    from numbakmeans._engine.weights import as_weights
 
     try:
         rows = as_working(table.values, "the input")
@@ -107,7 +129,8 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     if dtype is not None:
         with np.errstate(over="ignore"):
             rows = np.require(rows, dtype, ["C_CONTIGUOUS", "ALIGNED"])
-    samples = Samples(rows)
+    weights = None if table.weights is None else as_weights(table.weights, len(rows))
+    samples = Samples(rows, weights)
     if not samples.finite:
         row, column = next(not_finite(rows))
         value = table.values[row, column]
@@ -162,6 +185,7 @@ def _summary(
     end = "converged" if result.converged else "not converged (--iter allows more)"
     lines = [
         f"input     {source}: {shape}",
+        *([f"read      {'; '.join(table.notes)}"] if table.notes else []),
         f"start     --minit {arguments.minit} --seed {seed}",
         f"passes    {result.n_iter}, {end}",
         f"inertia   {result.inertia!r}",
@@ -192,6 +216,3 @@ def _cluster_lines(result: FitResult, headings: Sequence[str]) -> list[str]:
     if n_clusters > MAX_LISTED_CLUSTERS:
         lines.append(f"... and {n_clusters - MAX_LISTED_CLUSTERS} more")
     return lines
-
-
-# --- warmup

@@ -74,6 +74,13 @@ def _whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
     return convert
 
 
+def _separator(text: str) -> str:
+    named = {"tab": "\t", "\\t": "\t", "blanks": " "}.get(text, text)
+    if len(named) != 1 or named in '\r\n"':
+        raise argparse.ArgumentTypeError(f"not one character, 'tab' or 'blanks': {text!r}")
+    return named
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="numbakmeans",
@@ -97,8 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="FILE",
-        help=".npy, .npz, .csv, .csv.gz (comma separated; a first line without any number is a header), "
-        "or a picture if Pillow is installed (its pixels as red, green, blue; transparency is dropped)",
+        help="a table as text (.csv, .tsv, .txt, .data, ..., also .gz; - for standard input), .npy, .npz, "
+        ".parquet, .feather, .jsonl or .xlsx (these need pandas), or a picture (needs Pillow; its pixels as "
+        "red, green, blue, weighted by their opacity)",
     )
     # The largest label is an int32.
     count = _whole_number(1, 2**31 - 1)
@@ -129,7 +137,25 @@ def _parser() -> argparse.ArgumentParser:
         "--columns",
         metavar="LIST",
         help="columns to use, comma separated: numbers from 0, ranges like 0-3, names if there is a header; "
-        "the others need not be numbers",
+        "default: those that hold numbers",
+    )
+    text = cluster.add_argument_group("text files", "What is not stated is found out from the first lines.")
+    add_text = text.add_argument
+    add_text(
+        "--sep",
+        type=_separator,
+        metavar="CHAR",
+        help="what separates columns: a character, 'tab', or 'blanks' for runs of blanks",
+    )
+    add_text("--header", choices=("yes", "no"), help="whether the first line holds the names of the columns")
+    add_text("--decimal", choices=(".", ","), help="the decimal mark")
+    add_text("--encoding", metavar="NAME", help="such as utf-8, latin-1, utf-16")
+    add_text(
+        "--na",
+        choices=("error", "drop"),
+        default="error",
+        help="a row with a missing value (empty, NA, nan, null, ?, -) is an error (default), or left out: "
+        "its label is -1",
     )
     add(
         "--output",

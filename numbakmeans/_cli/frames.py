@@ -1,0 +1,62 @@
+"""Tables in formats that pandas reads: Parquet, Feather, JSON lines, Excel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from numbakmeans._cli.tables import FileError, Table, names_of, pick_columns
+
+#: By the ending of a file's name: how pandas reads it.
+READERS: dict[str, Callable[[Any, BinaryIO], Any]] = {
+    ".parquet": lambda pandas, file: pandas.read_parquet(file),
+    ".feather": lambda pandas, file: pandas.read_feather(file),
+    ".jsonl": lambda pandas, file: pandas.read_json(file, lines=True),
+    ".ndjson": lambda pandas, file: pandas.read_json(file, lines=True),
+    ".xlsx": lambda pandas, file: pandas.read_excel(file),
+}
+
+
+def read_frame(file: BinaryIO, what: str, ending: str, columns: str | None, drop_missing: bool) -> Table:
+    """Read a table; columns that hold no numbers are left out, and named.
+
+    what : names the file in messages; columns : the only ones that need to hold numbers
+    drop_missing : whether rows with a missing value are left out, instead of being an error
+    """
+    try:
+        import pandas
+
+        frame = READERS[ending](pandas, file)
+    except ImportError as error:
+        raise FileError(f"{what}: to read {ending} files, install numbakmeans[tables] ({error})") from error
+    names, notes = tuple(map(str, frame.columns)), []
+    numeric = [frame.dtypes.iloc[c].kind in "iufb" for c in range(len(names))]
+    if columns is None:
+        used = [c for c, is_number in enumerate(numeric) if is_number]
+        left_out = [names[c] for c, is_number in enumerate(numeric) if not is_number]
+        if left_out:
+            notes.append(f"left out, as they hold no numbers: {', '.join(left_out)}")
+    else:
+        used = pick_columns(columns, len(names), names)
+        for c in used:
+            if not numeric[c]:
+                raise FileError(f"{what}: column {names[c]!r} holds no numbers, but {frame.dtypes.iloc[c]}")
+    if not used or not len(frame):
+        raise FileError(f"{what}: has no {'rows' if used else 'column of numbers'}")
+    values, kept = frame.iloc[:, used].to_numpy(np.float64, na_value=np.nan), None
+    missing = np.isnan(values)
+    if missing.any():
+        kept, (row, column) = ~missing.any(1), np.argwhere(missing)[0]
+        if not drop_missing or not kept.any():
+            more = np.count_nonzero(~kept) - 1
+            raise FileError(
+                f"{what}, row {row} counted from 0, column {names[used[column]]}: a missing value"
+                + (f", and {more} more rows have one" if more else "")
+                + "; --na drop leaves such rows out"
+            )
+        values = values[kept]
+        notes.append(f"{np.count_nonzero(~kept)} of {len(kept)} rows left out, as values are missing")
+    picked = None if columns is None and len(used) == len(names) else tuple(used)
+    return Table(values, names_of(used, names), None, picked, None, kept, tuple(notes))
