@@ -10,6 +10,7 @@ import inspect
 import math
 import numbers
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,7 +31,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ClusterError(Exception):
-    """Raised if a cluster is empty and the caller asked for an error."""
+    """Raised if a cluster is empty and the caller asked for an error.
+
+    Where `scipy.cluster.vq` is loaded, ``except scipy.cluster.vq.ClusterError`` catches it as well.
+    """
+
+    def __new__(cls, *arguments: Any) -> ClusterError:
+        theirs = getattr(sys.modules.get("scipy.cluster.vq"), "ClusterError", None)
+        kind = _with_scipys(theirs) if theirs is not None and cls is ClusterError else cls
+        return super().__new__(kind, *arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ClusterError, self.args
+
+
+@functools.cache
+def _with_scipys(theirs: type[Exception]) -> type[ClusterError]:
+    """Return a class that is ours and SciPy's: Python matches exceptions by their real base classes."""
+    if issubclass(theirs, ClusterError):
+        return theirs
+    names = {"__module__": ClusterError.__module__, "__doc__": ClusterError.__doc__}
+    return type(ClusterError.__name__, (ClusterError, theirs), names)
 
 
 def takes_generator(function: F) -> F:

@@ -455,7 +455,13 @@ REFUSED = {
         pl.DataFrame({"a": pl.Series([[1, 2]], dtype=pl.Array(pl.Int8, 2))}),
         r"X, column 0 \('a'\), must hold .*, got arrays",
     ),
-    "a mapping": ({"a": [1.0]}, "X must hold .*, got dict"),
+    "a mapping": ({"a": [1.0]}, "X must hold .*, got dict$"),
+    "a set": ({1.0, 2.0}, "X must hold .*, got set: make it a list first"),
+    "a generator": ((x for x in (1.0, 2.0)), "X must hold .*, got generator: make it a list first"),
+    "rows of several lengths": (
+        np.array([[1, 2], [3]], object),
+        "but has a list in row 0: rows must all have the same length",
+    ),
     "nothing": (None, "X must hold .*, got NoneType"),
     "a frame that is not computed": (pl.LazyFrame({"a": [1.0]}), "X must hold .*, got LazyFrame"),
 }

@@ -2,7 +2,9 @@
 
 import copy
 import inspect
+import pickle
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -235,6 +237,22 @@ def test_an_empty_cluster_raises_in_the_pass_in_which_it_appears():
         kmeans2(X, centers, missing="raise")
     assert issubclass(ClusterError, Exception)
     kmeans2(X, centers[:3], missing="raise")
+
+
+def test_scipys_error_catches_ours():
+    X, centers = edge_cases.cases(np.float64)["empty clusters"]
+    with pytest.raises(scipy.cluster.vq.ClusterError) as caught:
+        kmeans2(X, centers, missing="raise")
+    assert isinstance(caught.value, ClusterError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(again, ClusterError)
+    assert again.args == caught.value.args
+    assert type(caught.value).__name__ == "ClusterError"
+
+
+def test_scipy_is_not_needed_for_our_error(monkeypatch):
+    monkeypatch.delitem(sys.modules, "scipy.cluster.vq")
+    assert type(ClusterError("x")) is ClusterError
 
 
 def test_a_cluster_that_is_empty_for_a_while_is_reported():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -186,10 +186,15 @@ def _from_objects(values: np.ndarray, part: Part, text: bool) -> np.ndarray:
         i = next(i for i, each in enumerate(objects) if type(each) not in allowed)
         kind, index = type(objects[i]), np.unravel_index(i, values.shape)
         if values.ndim == 0:
-            raise TypeError(f"{part.name} must hold {KINDS}, got {kind.__name__}")
+            whole = objects[0]
+            advice = ": make it a list first" if isinstance(whole, Set | Iterator) else ""
+            raise TypeError(f"{part.name} must hold {KINDS}, got {kind.__name__}{advice}")
         if kind in missing:
             raise part.missing(index)
         # Python's sentence, which scikit-learn's checks of estimators look for.
+        if issubclass(kind, Sequence) and not issubclass(kind, str | bytes):
+            found = f"but has a {kind.__name__} in {part.at(index)}"
+            raise TypeError(f"{part.name} must hold {KINDS}, {found}: rows must all have the same length")
         why = f": float() argument must be a string or a real number, not {kind.__name__!r}" if text else ""
         raise TypeError(f"{part.name} must hold {KINDS}, but has a {kind.__name__} in {part.at(index)}{why}")
     try:
