@@ -4,7 +4,7 @@
     python asv_benchmarks/guards.py --update          # make what is counted the new bounds
     python asv_benchmarks/guards.py --only modules    # guards whose names contain a word
 
-Every guard runs a program of its own. Instructions are those of one round of its work, on one thread, as
+Every guard runs a program of its own. Instructions are those of a second call, on one thread, as
 `valgrind --tool=callgrind` counts them; kernels are compiled for a fixed processor (Haswell), so the counts
 are the same on every x86-64 machine with the same versions of Python, NumPy and Numba. Where valgrind is
 missing, these guards are skipped, and said to be.
@@ -36,8 +36,6 @@ FIXED = {
     "OMP_NUM_THREADS": "2",
     "OPENBLAS_NUM_THREADS": "1",
 }
-#: Rounds of a program's work, in the two runs whose difference is counted.
-ROUNDS = (1, 3)
 _first_call_lock = threading.Lock()
 
 DATA = """
@@ -106,10 +104,19 @@ passes = iterate(Samples(X), start.astype(float), 10)
 print(passes.{count})
 """
 INSTRUCTIONS = """
+import os, subprocess
 import numbakmeans
 {prepare}
-for _ in range(int(sys.argv[1])):
+def work():
     {work}
+def count(state):
+    command = ["callgrind_control", "--instr=" + state, str(os.getpid())]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+work()
+if len(sys.argv) > 1:
+    count("on")
+    work()
+    count("off")
 """
 
 
@@ -152,20 +159,17 @@ def first_call(what: str) -> Callable[[], int]:
 
 
 def instructions(prepare: str, work: str) -> Callable[[], int]:
-    """Return how to count the instructions of one round of a program's work."""
+    """Return how to count the instructions of some work, once it has been done before."""
 
     def count() -> int:
         program, one_thread = INSTRUCTIONS.format(prepare=prepare, work=work), {"NUMBA_NUM_THREADS": "1"}
-        run(program, "1", **one_thread)  # compiles
-        totals = []
+        run(program, **one_thread)  # compiles
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "callgrind"
-            for rounds in ROUNDS:
-                under = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={file}")
-                run(program, str(rounds), under=under, **one_thread)
-                (total,) = (line for line in file.read_text().splitlines() if line.startswith("totals:"))
-                totals.append(int(total.split()[1]))
-        return (totals[1] - totals[0]) // (ROUNDS[1] - ROUNDS[0])
+            under = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={file}")
+            run(program, "count", under=under, **one_thread)
+            (total,) = (line for line in file.read_text().splitlines() if line.startswith("totals:"))
+        return int(total.split()[1])
 
     return count
 
@@ -197,29 +201,36 @@ GUARDS = {
     "rows decided by the definition, 20,000 x 128, k=100": Guard(
         printed(PASSES.format(shape="20_000, 128, 100", count="n_decided"))
     ),
-    "instructions, scores, 2000 x 64, k=128": Guard(
-        instructions('X, start = blobs(2000, 64, 128, "float32")', "numbakmeans.vq(X, start)"), 0.02
+    "instructions, two passes, 4000 x 64, k=128": Guard(
+        instructions(
+            'X, start = blobs(4000, 64, 128, "float32")',
+            "numbakmeans.kmeans2(X, start, 2, minit='matrix')",
+        ),
+        0.01,
+    ),
+    "instructions, vq, 2000 x 64, k=128": Guard(
+        instructions('X, start = blobs(2000, 64, 128, "float32")', "numbakmeans.vq(X, start)"), 0.01
     ),
     "instructions, ten passes, 10,000 x 16, k=32": Guard(
         instructions(
             'X, start = blobs(10_000, 16, 32, "float32")',
             "numbakmeans.kmeans2(X, start, 10, minit='matrix')",
         ),
-        0.02,
+        0.01,
     ),
     "instructions, '++', 10,000 x 8, k=50": Guard(
         instructions(
             'X, start = blobs(10_000, 8, 50, "float64")',
             "numbakmeans.kmeans2(X, 50, iter=1, minit='++', rng=0)",
         ),
-        0.02,
+        0.01,
     ),
     "instructions, 20 calls, 150 x 4, k=3": Guard(
         instructions(
             'X, start = blobs(150, 4, 3, "float64")',
             "for _ in range(20): numbakmeans.kmeans2(X, start, 10, minit='matrix')",
         ),
-        0.02,
+        0.01,
     ),
 }
 
@@ -228,7 +239,7 @@ def missing(name: str) -> str | None:
     """Return why a guard cannot run here, or None."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return "kernels are compiled for Haswell, which this machine cannot run"
-    if name.startswith("instructions") and shutil.which("valgrind") is None:
+    if name.startswith("instructions") and shutil.which("callgrind_control") is None:
         return "valgrind is not installed"
     return None
 

@@ -20,9 +20,9 @@ import numbakmeans
 Run = Callable[[], Any]
 
 
-def ten_passes(make: Callable[..., Any], *shape: Any) -> Run:
+def passes(make: Callable[..., Any], *shape: Any, n_passes: int = 10) -> Run:
     X, start = make(*shape)
-    return lambda: numbakmeans.kmeans2(X, start, 10, minit="matrix")
+    return lambda: numbakmeans.kmeans2(X, start, n_passes, minit="matrix")
 
 
 def nearest(*shape: Any) -> Run:
@@ -80,12 +80,15 @@ class Workload(NamedTuple):
 
 
 def _passes(*given: Any) -> Workload:
-    return Workload(functools.partial(ten_passes, *given))
+    return Workload(functools.partial(passes, *given))
 
 
 WORKLOADS = {
     "vq, 20,000 x 128, k=512, float32": Workload(
         functools.partial(nearest, 20_000, 128, 512, "float32"), ("vq",)
+    ),
+    "2 passes, 20,000 x 128 without clusters, k=512, float32": Workload(
+        functools.partial(passes, data.uniform, 20_000, 128, 512, "float32", n_passes=2)
     ),
     "10 passes, 300,000 x 3, k=64, float32": _passes(data.blobs, 300_000, 3, 64, "float32"),
     "10 passes, 100,000 x 16, k=100, float32": _passes(data.blobs, 100_000, 16, 100, "float32"),

@@ -18,7 +18,7 @@ _engine      k-means itself, independent of any interface
   assignment   the nearest center of each row, in one sweep
   algorithms   ways to run a pass: one per file, and a table of them
   samples      input arrays: dtype, layout, checks, ranges, exact sums; containers: frames, Arrow tables and
-               objects as arrays; row_source: rows that are made block by block, such as sparse_rows;
+               objects as arrays; row_source: rows that are made block by block: sparse_rows, blocks, parquet;
                transforms: by what rows are shifted and scaled
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
@@ -69,6 +69,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Blocks": "_engine.blocks",
     "KMeans": "estimators",
     "kmeans2": "_scipy",
     "kmeans2_batch": "_batch",
@@ -81,6 +82,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Blocks",
     "ClusterError",
     "FitResult",
     "KMeans",
@@ -95,6 +97,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from numbakmeans._batch import kmeans2_batch
+    from numbakmeans._engine.blocks import Blocks
     from numbakmeans._engine.fit import FitResult, fit
     from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten
     from numbakmeans.estimators import KMeans

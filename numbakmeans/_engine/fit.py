@@ -23,6 +23,7 @@ from numbakmeans._engine.constraints import (
     with_unit_rows,
 )
 from numbakmeans._engine.distances import inertia_of, pad_centers
+from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.samples import (
     MAX_SAMPLES,
     Samples,
@@ -159,7 +160,7 @@ def fit(
 
     Parameters
     ----------
-    X : array_like (n_samples, n_features)
+    X : array_like (n_samples, n_features), or Blocks
         float32 and float64 are used as they are, float16 as float32, integers and bool as float64.
     centers : array_like (n_clusters, n_features)
         Starting centers.
@@ -273,7 +274,8 @@ def _as_passes(max_iter: Any) -> int:
 
 def _as_rows_and_centers(X: Any, centers: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and starting centers as arrays that match."""
-    rows, start = as_real(X, "X"), as_working(centers, "centers")
+    rows: Any = X if isinstance(X, RowSource) else as_real(X, "X")
+    start = as_working(centers, "centers")
     for name, array in (("X", rows), ("centers", start)):
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name} must be a non-empty 2-D array, got shape {array.shape}")

@@ -18,10 +18,12 @@ class RowSource:
     itemsize : bytes that the caller's data takes per value; `plan` grants memory in proportion
     flags : those of an array that kernels cannot read in place
     reach : a magnitude that centers may have later, though no row and no starting center has it
+    reads_ahead : whether the next rows are written in another thread while some are computed on
     """
 
     ndim = 2
     reach = 0.0
+    reads_ahead = False
     flags = SimpleNamespace(c_contiguous=False, aligned=False)
     shape: tuple[int, int]
     dtype: np.dtype

@@ -139,7 +139,10 @@ class Samples:
         self.dtype = working_dtype(array)
         self.single = self.dtype == np.float32
         self._ready = array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned
-        self.slab_rows = _plan.slab_rows(array.shape, self.dtype.itemsize, self._ready)
+        # Reading ahead takes two buffers.
+        self._n_buffers = 2 if isinstance(array, RowSource) and array.reads_ahead else 1
+        self._buffered = self._n_buffers * self.dtype.itemsize
+        self.slab_rows = _plan.slab_rows(array.shape, self._buffered, self._ready)
         self.X: np.ndarray | None = None
         if self.slab_rows == len(array):
             whole: Any = array
@@ -155,24 +158,27 @@ class Samples:
     @computed_once
     def memory(self) -> _plan.Memory:
         """The working memory that is left for algorithms."""
-        return _plan.memory(self.shape, self.array.itemsize, self.dtype.itemsize, self._ready)
+        return _plan.memory(self.shape, self.array.itemsize, self._buffered, self._ready)
 
     @computed_once
-    def _buffer(self) -> np.ndarray:
-        return np.empty((self.slab_rows, self.shape[1]), self.dtype)
+    def _buffers(self) -> list[np.ndarray]:
+        return [np.empty((self.slab_rows, self.shape[1]), self.dtype) for _ in range(self._n_buffers)]
 
-    def converted(self, *parts: slice) -> np.ndarray:
-        """Return parts of the caller's rows, concatenated and converted; valid until the next call."""
-        filled = 0
+    def converted(self, *parts: slice, buffer: int = 0) -> np.ndarray:
+        """Return parts of the caller's rows, concatenated and converted; valid until the next call.
+
+        buffer : the number of the buffer that holds them
+        """
+        filled, room = 0, self._buffers[buffer]
         for part in parts:
             count = len(range(*part.indices(len(self))))
-            target = self._buffer[filled : filled + count]
+            target = room[filled : filled + count]
             if isinstance(self.array, RowSource):
                 self.array.write(part, target)
             else:
                 np.copyto(target, self.array[part])
             filled += count
-        return _read_only(self._buffer[:filled])
+        return _read_only(room[:filled])
 
     def slabs(self, edges: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all rows, in slabs: their range, and the rows, read-only and valid until the next slab.
@@ -182,13 +188,31 @@ class Samples:
         if self.X is not None:
             yield slice(0, len(self)), self.X
             return
-        start = 0
+        parts, start = [], 0
         while start < len(self):
             stop = min(start + self.slab_rows, len(self))
             if edges is not None:
                 stop = int(edges[np.searchsorted(edges, stop, side="right") - 1])
-            yield slice(start, stop), self.converted(slice(start, stop))
+            parts.append(slice(start, stop))
             start = stop
+        if self._n_buffers > 1:
+            yield from self._read_ahead(parts)
+            return
+        for part in parts:
+            yield part, self.converted(part)
+
+    def _read_ahead(self, parts: list[slice]) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield slabs, and write the next one in another thread while one is computed on."""
+        # Imported here, as it takes longer than many calls.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self.converted, parts[0], buffer=0)
+            for t, part in enumerate(parts):
+                X = coming.result()
+                if t + 1 < len(parts):
+                    coming = reader.submit(self.converted, parts[t + 1], buffer=(t + 1) % self._n_buffers)
+                yield part, X
 
     @computed_once
     def wide(self) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from numbakmeans._engine.constraints import METRICS
 from numbakmeans._engine.containers import as_real, is_sparse
+from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples, as_working, not_finite
 from numbakmeans._engine.sparse_rows import SparseRows
 from numbakmeans.estimators._base import InvalidParameterError, NotFittedError, not_fitted, warn
@@ -145,7 +146,9 @@ def as_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
     names = feature_names(X)
     if not fitting:
         _compare_names(estimator, names)
-    array: Any = SparseRows(X, "X") if is_sparse(X) else _as_array(X, "X")
+    array: Any = X
+    if not isinstance(X, RowSource):
+        array = SparseRows(X, "X") if is_sparse(X) else _as_array(X, "X")
     if array.ndim != 2:
         if array.ndim > 2:
             raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")

@@ -1,0 +1,147 @@
+"""Rows that lie in several blocks, or in a dataset on disk: read a few at a time, never as a whole."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from numbakmeans._engine.containers import KINDS, REAL, as_real
+from numbakmeans._engine.row_source import RowSource
+
+
+class Blocks(RowSource):
+    """Rows in blocks, for `fit` and `KMeans`: data that is larger than memory, or that came in parts.
+
+    The results have the bits of those for one array of all rows, whatever the blocks are. While rows are
+    computed on, the next ones are read in another thread; no more than some 16 MB of them are in memory. In
+    each pass all rows are read once. Other functions make an array of all rows.
+
+    Parameters
+    ----------
+    blocks : dataset, or sequence of array_like (n_rows of the block, n_features)
+        Arrays, memory-mapped files (`numpy.memmap`), datasets of h5py or zarr, or whatever else has a shape,
+        a dtype, and returns rows for a slice; these are read only when they are needed. Frames, lists and
+        the like are read at once. The rows get the common dtype of all blocks (`numpy.result_type`), as those
+        of an array would. A block may be empty, but not all of them.
+
+    Attributes
+    ----------
+    shape : (n_samples, n_features)
+    dtype : the common dtype
+
+    Raises
+    ------
+    TypeError
+        A block does not hold real numbers.
+    ValueError
+        There is no row or no feature, or a block has another number of features than the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import Blocks, KMeans
+    >>> rows = np.random.default_rng(0).normal(size=(1000, 4))
+    >>> blocks = Blocks([rows[:300], rows[300:]])
+    >>> blocks
+    Blocks(shape=(1000, 4), dtype=float64, blocks=2)
+    >>> ours = KMeans(3, random_state=0).fit(blocks)
+    >>> bool((ours.labels_ == KMeans(3, random_state=0).fit(rows).labels_).all())
+    True
+    """
+
+    reads_ahead = True
+
+    def __init__(self, blocks: Any) -> None:
+        given = [blocks] if _is_lazy(blocks) or isinstance(blocks, np.ndarray) else list(blocks)
+        self._blocks = [_as_block(block, f"block {b}") for b, block in enumerate(given)]
+        widths = {block.shape[1] for block in self._blocks}
+        if len(widths) > 1:
+            first = self._blocks[0].shape[1]
+            b = next(b for b, block in enumerate(self._blocks) if block.shape[1] != first)
+            raise ValueError(f"block {b} has {self._blocks[b].shape[1]} features, but block 0 has {first}")
+        self._starts = [0, *accumulate(block.shape[0] for block in self._blocks)]
+        self.shape = (self._starts[-1], widths.pop() if widths else 0)
+        if 0 in self.shape:
+            raise ValueError(f"blocks must hold at least one row and one feature, got shape {self.shape}")
+        self.dtype = np.result_type(*(block.dtype for block in self._blocks))
+        self.itemsize = self.dtype.itemsize
+
+    @classmethod
+    def from_parquet(cls, path: str | PathLike[str], columns: Sequence[str] | None = None) -> Blocks:
+        """Return the rows of a Parquet file, a block for each of its row groups.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file; a row group is in memory as long as its rows are read.
+        columns : sequence of str, optional
+            The names of the columns to use; all if not given.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed (extra ``tables``).
+        TypeError
+            A column does not hold real numbers.
+        ValueError
+            A column is missing; or, when rows are read, a value is.
+        """
+        from numbakmeans._engine.parquet import row_groups
+
+        return cls(row_groups(path, columns))
+
+    def __repr__(self) -> str:
+        return f"Blocks(shape={self.shape}, dtype={self.dtype}, blocks={len(self._blocks)})"
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, tuple):
+            return self[index[0]][..., index[1]]
+        if isinstance(index, int | np.integer):
+            return self[[index]][0]
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                out = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+                self.write(slice(start, max(start, stop)), out)
+                return out
+            index = range(start, stop, step)
+        rows = np.asarray(index, np.int64)
+        rows = np.where(rows < 0, rows + len(self), rows)
+        out = np.empty((len(rows), self.shape[1]), self.dtype)
+        # Each row of its own: some datasets take no lists of indices, and none takes them in any order.
+        for t, row in enumerate(rows.tolist()):
+            self.write(slice(row, row + 1), out[t : t + 1])
+        return out
+
+    def write(self, rows: slice, out: np.ndarray) -> None:
+        start, stop, _ = rows.indices(len(self))
+        b = bisect_right(self._starts, start) - 1
+        while start < stop:
+            first, end = self._starts[b], min(stop, self._starts[b + 1])
+            some = np.asarray(self._blocks[b][start - first : end - first])
+            # The common dtype is exact for all blocks, so the working dtype is that of an array.
+            np.copyto(out[start - rows.start : end - rows.start], some, casting="unsafe")
+            start, b = end, b + 1
+
+
+def _is_lazy(block: Any) -> bool:
+    """Return whether rows of a dataset can be read by slices, without reading the others."""
+    parts = ("shape", "dtype", "__getitem__")
+    is_dataset = all(hasattr(block, part) for part in parts) and not hasattr(block, "iloc")
+    return is_dataset and not isinstance(block, np.ndarray | np.generic) and len(block.shape) == 2
+
+
+def _as_block(block: Any, name: str) -> Any:
+    """Return a block with a shape, a dtype, and rows by slices."""
+    if not _is_lazy(block):
+        block = as_real(block, name)
+    if len(block.shape) != 2:
+        raise ValueError(f"{name} must be 2-D, got shape {block.shape}")
+    if np.dtype(block.dtype).num not in REAL:
+        raise TypeError(f"{name} must hold {KINDS}, got dtype {block.dtype}")
+    return block

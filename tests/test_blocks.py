@@ -1,0 +1,211 @@
+"""Rows in blocks: the bits of one array, whatever the blocks are, and never all rows at once."""
+
+import sys
+import threading
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from numbakmeans import Blocks, KMeans, fit
+from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.samples import Samples
+
+N_SAMPLES, N_CLUSTERS = 1500, 7
+
+
+def rows_of(dtype, n_features=5):
+    rng = np.random.default_rng(0)
+    rows = 10 * rng.normal(size=(N_SAMPLES, n_features)) + 20 * rng.integers(0, 3, size=(N_SAMPLES, 1))
+    return rows.astype(dtype)
+
+
+def cut(rows, size):
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+class Dataset:
+    """A dataset on disk: it reads slices alone, and notes how many rows at a time."""
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
+        self.most, self.threads = 0, set()
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice)
+        self.most = max(self.most, len(range(*index.indices(len(self.rows)))))
+        self.threads.add(threading.current_thread())
+        return self.rows[index]
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("read as a whole")
+
+
+@pytest.fixture(params=[False, True], ids=["copied whole", "in slabs"])
+def slabs(request, monkeypatch):
+    """Whether the data is small enough to be copied, or is read slab by slab."""
+    if request.param:
+        monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
+        monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)
+    return request.param
+
+
+def same(ours, right):
+    for name in ("cluster_centers_", "labels_"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(right, name), strict=True)
+    assert (ours.inertia_, ours.n_iter_) == (right.inertia_, right.n_iter_)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int16", "uint8"])
+@pytest.mark.parametrize("size", [1, 7, 1000, N_SAMPLES])
+def test_blocks_give_the_bits_of_an_array(size, dtype, slabs):
+    rows = rows_of(dtype)
+    right = KMeans(N_CLUSTERS, random_state=0).fit(rows)
+    blocks = Blocks(cut(rows, size))
+    ours = KMeans(N_CLUSTERS, random_state=0).fit(blocks)
+    same(ours, right)
+    np.testing.assert_array_equal(ours.predict(blocks), right.predict(rows))
+    assert ours.score(blocks) == right.score(rows)
+    np.testing.assert_array_equal(ours.transform(blocks), right.transform(rows), strict=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"init": "k-means||"},
+        {"init": "random", "n_init": 3},
+        {"metric": "cosine"},
+        {"n_init": 2, "max_iter": 3},
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_options_give_the_bits_of_an_array(options, weighted, slabs):
+    rows = rows_of("float32")
+    weights = np.random.default_rng(1).integers(0, 4, N_SAMPLES) * 0.3 if weighted else None
+    ours, right = (
+        KMeans(N_CLUSTERS, random_state=0, **options).fit(X, sample_weight=weights)
+        for X in (Blocks(cut(rows, 211)), rows)
+    )
+    same(ours, right)
+
+
+def test_empty_clusters_take_rows_of_blocks(slabs):
+    rows = rows_of("float64")
+    start = np.vstack([rows[:2], np.full((3, 5), 1e6)])
+    for X in (rows, Blocks(cut(rows, 100))):
+        result = fit(X, start, empty_clusters="relocate")
+        assert result.n_empty == 0
+        found = result if X is rows else found
+        np.testing.assert_array_equal(result.labels, found.labels)
+        np.testing.assert_array_equal(result.centers, found.centers)
+        assert result.inertia == found.inertia
+
+
+def test_blocks_of_several_dtypes_get_the_common_one(slabs):
+    parts = [rows_of(dtype)[:100] for dtype in ("int32", "float16", "uint8", "float32")]
+    together = np.concatenate(parts)
+    blocks = Blocks(parts)
+    assert blocks.dtype == together.dtype == np.float64
+    np.testing.assert_array_equal(blocks[:], together, strict=True)
+    same(KMeans(3, random_state=0).fit(blocks), KMeans(3, random_state=0).fit(together))
+
+
+def test_a_dataset_is_read_slab_by_slab_in_another_thread(monkeypatch):
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)
+    rows = rows_of("float64")
+    dataset = Dataset(rows)
+    samples = Samples(Blocks(dataset))
+    same(
+        KMeans(N_CLUSTERS, random_state=0).fit(Blocks(dataset)), KMeans(N_CLUSTERS, random_state=0).fit(rows)
+    )
+    assert 0 < dataset.most <= samples.slab_rows < N_SAMPLES / 4
+    # Both buffers together have the size of one slab.
+    assert 2 * samples.slab_rows * rows.itemsize * rows.shape[1] <= 16_000
+    assert dataset.threads - {threading.main_thread()}
+
+
+def test_an_error_of_a_dataset_reaches_the_caller(monkeypatch):
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)
+
+    class Broken(Dataset):
+        def __getitem__(self, index):
+            if index.stop > 1200:
+                raise OSError("the disk is gone")
+            return super().__getitem__(index)
+
+    blocks = Blocks(Broken(rows_of("float64")))
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(blocks, rows_of("float64")[:3])
+
+
+def test_rows_can_be_indexed_like_an_array():
+    rows = rows_of("float32")
+    blocks = Blocks(cut(rows, 13))
+    for index in (3, -1, slice(5, 700, 3), slice(None), slice(40, 20), [5, 1, 1499], np.array([-1, 0])):
+        np.testing.assert_array_equal(blocks[index], rows[index], strict=True)
+    np.testing.assert_array_equal(blocks[slice(2, 90), slice(1, 3)], rows[2:90, 1:3], strict=True)
+    np.testing.assert_array_equal(np.asarray(blocks), rows, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "error", "message"),
+    [
+        ([], ValueError, "at least one row and one feature"),
+        ([np.empty((0, 3))], ValueError, r"at least one row and one feature, got shape \(0, 3\)"),
+        ([np.ones((2, 3)), np.ones((2, 4))], ValueError, "block 1 has 4 features, but block 0 has 3"),
+        ([np.ones((2, 3)), np.ones(3)], ValueError, r"block 1 must be 2-D, got shape \(3,\)"),
+        ([np.ones((2, 3), complex)], TypeError, "block 0 must hold real numbers"),
+        ([[["a", "b"]]], TypeError, "block 0 must hold real numbers"),
+    ],
+)
+def test_wrong_blocks_are_refused(blocks, error, message):
+    with pytest.raises(error, match=message):
+        Blocks(blocks)
+
+
+def test_values_that_are_not_finite_are_named():
+    rows = rows_of("float64")
+    rows[1234, 2] = np.nan
+    with pytest.raises(ValueError, match="row 1234, column 2"):
+        KMeans(2).fit(Blocks(cut(rows, 100)))
+    with pytest.raises(ValueError, match="nan in row 1234, column 2"):
+        fit(Blocks(cut(rows, 100)), rows[:2])
+
+
+# --- Parquet
+
+
+@pytest.fixture
+def file(tmp_path):
+    rows = rows_of("float32", 3)
+    columns = {"x": rows[:, 0], "n": rows[:, 1].astype(np.int16), "name": ["a"] * len(rows), "z": rows[:, 2]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet", row_group_size=400)
+    return tmp_path / "rows.parquet"
+
+
+def test_row_groups_of_parquet_are_blocks(file, slabs):
+    rows = rows_of("float32", 3)
+    together = np.column_stack([rows[:, 2], rows[:, 0], rows[:, 1].astype(np.int16)])
+    blocks = Blocks.from_parquet(file, ["z", "x", "n"])
+    assert repr(blocks) == f"Blocks(shape=({N_SAMPLES}, 3), dtype=float32, blocks=4)"
+    np.testing.assert_array_equal(blocks[:], together, strict=True)
+    same(KMeans(4, random_state=0).fit(blocks), KMeans(4, random_state=0).fit(together))
+
+
+def test_what_is_wrong_with_parquet_is_named(file, tmp_path):
+    with pytest.raises(TypeError, match="column 'name' must hold real numbers .*, got (large_)?string"):
+        Blocks.from_parquet(file)
+    with pytest.raises(ValueError, match="has no 'y'"):
+        Blocks.from_parquet(file, ["x", "y"])
+    parquet.write_table(pyarrow.table({"x": [1.0, None]}), tmp_path / "gaps.parquet")
+    with pytest.raises(ValueError, match="a value is missing in row group 0, column 'x'"):
+        fit(Blocks.from_parquet(tmp_path / "gaps.parquet"), np.ones((1, 1)))
+
+
+def test_parquet_needs_pyarrow(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError):
+        Blocks.from_parquet(file)
