@@ -93,13 +93,11 @@ def test_options_give_the_bits_of_an_array(options, weighted, slabs):
 def test_empty_clusters_take_rows_of_blocks(slabs):
     rows = rows_of("float64")
     start = np.vstack([rows[:2], np.full((3, 5), 1e6)])
-    for X in (rows, Blocks(cut(rows, 100))):
-        result = fit(X, start, empty_clusters="relocate")
-        assert result.n_empty == 0
-        found = result if X is rows else found
-        np.testing.assert_array_equal(result.labels, found.labels)
-        np.testing.assert_array_equal(result.centers, found.centers)
-        assert result.inertia == found.inertia
+    right, found = (fit(X, start, empty_clusters="relocate") for X in (rows, Blocks(cut(rows, 100))))
+    assert found.n_empty == right.n_empty == 0
+    np.testing.assert_array_equal(found.labels, right.labels)
+    np.testing.assert_array_equal(found.centers, right.centers)
+    assert found.inertia == right.inertia
 
 
 def test_blocks_of_several_dtypes_get_the_common_one(slabs):
@@ -196,7 +194,7 @@ def test_row_groups_of_parquet_are_blocks(file, slabs):
 
 
 def test_what_is_wrong_with_parquet_is_named(file, tmp_path):
-    with pytest.raises(TypeError, match="column 'name' must hold real numbers .*, got (large_)?string"):
+    with pytest.raises(TypeError, match=r"column 'name' must hold real numbers .*, got (large_)?string"):
         Blocks.from_parquet(file)
     with pytest.raises(ValueError, match="has no 'y'"):
         Blocks.from_parquet(file, ["x", "y"])

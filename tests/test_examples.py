@@ -14,7 +14,9 @@ README = Path(__file__).parent.parent / "README.md"
 NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
 
 
-@pytest.mark.parametrize("module", ["_scipy", "_batch", "_engine.fit", "estimators.kmeans", "jit"])
+@pytest.mark.parametrize(
+    "module", ["_scipy", "_batch", "_engine.blocks", "_engine.fit", "estimators.kmeans", "jit"]
+)
 def test_the_docstring_examples_run(module):
     result = doctest.testmod(
         importlib.import_module(f"numbakmeans.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE
@@ -41,14 +43,16 @@ def test_the_nopython_examples_run():
         exec(block, {})
 
 
-def test_the_readme_examples_run():
+def test_the_readme_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = code_blocks(README)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {}
     for block in blocks:
         exec(block, names)
     assert names["label"].shape == (100_000,)
     assert names["result"].centers.shape == (100, 16)
+    assert (names["in_blocks"].labels_ == names["kmeans"].labels_).all()
 
 
 def test_the_readme_says_what_differs_in_every_parameter_of_kmeans():

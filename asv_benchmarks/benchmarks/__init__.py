@@ -1,6 +1,6 @@
 """Benchmarks of numbakmeans, of its public face only, so that any two commits can be compared.
 
-quick       for each change: ratios to a yardstick, in processes of their own
+quick       for each change: ratios to a reference commit, in processes that take turns
 face        the public functions on SciPy's own parameters and on real sizes, ours beside SciPy's
 estimator   KMeans, ours beside scikit-learn's
 nopython    `numbakmeans.jit` and SciPy's functions, called by compiled code

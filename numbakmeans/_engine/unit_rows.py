@@ -69,5 +69,12 @@ class UnitRows(RowSource):
         return normalized(self._samples.array[index].astype(self.dtype, order="C"))
 
     def write(self, rows: slice, out: np.ndarray) -> None:
-        X = self._samples.X
-        normalize(self._samples.converted(rows) if X is None else X[rows], out)
+        samples, X = self._samples, self._samples.X
+        if X is not None:
+            normalize(X[rows], out)
+            return
+        # Their buffer may hold fewer rows than ours.
+        start, stop, _ = rows.indices(len(samples))
+        for first in range(start, stop, samples.slab_rows):
+            part = slice(first, min(first + samples.slab_rows, stop))
+            normalize(samples.converted(part), out[part.start - start : part.stop - start])
