@@ -83,6 +83,7 @@ def test_npy_files_are_read(tmp_path):
         np.testing.assert_array_equal(table.values, values)
     np.save(path, np.arange(3.0))
     np.testing.assert_array_equal(read(path).values, [[0], [1], [2]])
+    assert isinstance(read(path).values, np.memmap)
     np.save(path, np.arange(6.0).reshape(2, 3))
     table = read(path, columns="2,0")
     assert table.headings == ["column 2", "column 0"]

@@ -26,6 +26,7 @@ def figures(*arguments):
         ("points", "wide, C float32"),
         ("++", "wide, C float32"),
         ("fit", "wide, F float32"),
+        ("fit", "wide, blocks float32"),
         ("vq", "wide, C int8"),
         ("++", "wide, strided float32"),
         ("random", "wide, F float64"),
@@ -68,7 +69,11 @@ def test_a_copy_would_be_noticed():
 
 @pytest.mark.parametrize(
     ("call", "given", "control"),
-    [("points", "wide, mapped float16", "whole"), ("vq", "wide, mapped float32", "mask")],
+    [
+        ("points", "wide, mapped float16", "whole"),
+        ("vq", "wide, mapped float32", "mask"),
+        ("fit", "wide, blocks float32", "whole"),
+    ],
 )
 def test_a_copy_of_mapped_data_would_not_fit(call, given, control):
     done = memory(call, given, control)

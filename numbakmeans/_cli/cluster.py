@@ -117,11 +117,11 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     """Return the rows in the dtype asked for, checked to be finite."""
     import numpy as np
 
-    from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_working, not_finite
+    from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_real, not_finite
     from numbakmeans._engine.weights import as_weights
 
     try:
-        rows = as_working(table.values, "the input")
+        rows = as_real(table.values, "the input")
     except TypeError as error:
         raise UsageError(str(error)) from error
     if len(rows) >= MAX_SAMPLES:
@@ -132,7 +132,9 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     weights = None if table.weights is None else as_weights(table.weights, len(rows))
     samples = Samples(rows, weights)
     if not samples.finite:
-        row, column = next(not_finite(rows))
+        places = ((part, *place) for part, X in samples.slabs() for place in not_finite(X))
+        part, row, column = next(places)
+        row += part.start
         value = table.values[row, column]
         why = f"does not fit into {dtype}" if np.isfinite(value) else "cannot be clustered"
         raise UsageError(f"{value} {why} ({table.headings[column]}, row {row}, counted from 0)")

@@ -45,7 +45,7 @@ def read(
     ending = Path(plain).suffix
     with _reading(path), _opened(path) as file:
         if ending in ARRAYS and not packed:
-            return pick(read_arrays(file, str(path), array), columns)
+            return pick(read_arrays(file, path, array), columns)
         if array is not None:
             raise FileError(f"{path}: --array is for .npz files")
         if ending in DELIMITED and packed:

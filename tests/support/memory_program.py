@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numbakmeans import fit, kmeans, kmeans2, vq, whiten
+from numbakmeans import Blocks, fit, kmeans, kmeans2, vq, whiten
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.yinyang import Yinyang
@@ -72,6 +72,8 @@ def taken(call):
 def data(given, n_samples, n_features):
     """Return rows of the given 'layout dtype'; a repeated block, which is quick to make."""
     layout, dtype = given.split()
+    if layout == "blocks":
+        return Blocks([data(f"mapped {dtype}", n_samples // 4, n_features) for _ in range(4)])
     block = np.random.default_rng(0).integers(0, 99, size=(1000, n_features)).astype(dtype)
     if layout == "mapped":
         with tempfile.TemporaryFile() as file:
@@ -104,11 +106,12 @@ def main(name, given, control=""):
     threads, n_clusters = 2, MANY if name == "fit, many" else N_CLUSTERS
     allowed = 32 * n_samples + 64 * 2**20 + 48 * n_clusters * n_features * threads
     if name not in PLAIN and not _plan.lean():
-        allowed += X.nbytes // 4
+        allowed += X.size * X.dtype.itemsize // 4
     if name == "whiten":  # the result
         allowed += X.size * working
-    if given.startswith("mapped"):
-        X.max()  # load the pages of the file, which count as the process's own
+    if given.startswith(("mapped", "blocks")):
+        for start in range(0, n_samples, 1000):
+            X[start : start + 1000].max()  # load the pages of the file, which count as the process's own
         resource.setrlimit(resource.RLIMIT_DATA, (status("VmData") + allowed, resource.RLIM_INFINITY))
     made.clear()
     print(taken(lambda: call(X)), allowed, X.size * working)
