@@ -46,16 +46,6 @@ def batch() -> Run:
     return lambda: numbakmeans.kmeans2_batch(X, X[:, :5], minit="matrix")
 
 
-def tiny() -> Run:
-    X, start = data.blobs(150, 4, 3, "float64")
-
-    def run() -> None:
-        for _ in range(100):
-            numbakmeans.kmeans2(X, start, iter=10, minit="matrix")
-
-    return run
-
-
 def nopython() -> Run:
     from numba import njit
 
@@ -104,7 +94,6 @@ WORKLOADS = {
     ),
     "1000 problems of 200 x 4, k=5": Workload(batch, ("kmeans2_batch",)),
     "200 fits in nopython code, 200 x 4, k=5": Workload(nopython, ("jit.fit",)),
-    "100 calls, 150 x 4, k=3": Workload(tiny),
 }
 
 
