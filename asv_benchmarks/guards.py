@@ -6,7 +6,7 @@
 
 Every guard runs a program of its own. Instructions are those of a second call, on one thread, as
 `valgrind --tool=callgrind` counts them; kernels are compiled for a fixed processor (Haswell), so the counts
-are the same on every x86-64 machine with the same versions of Python, NumPy and Numba. Where valgrind is
+do not depend on this machine's, but on the versions of Python, NumPy and Numba. Where valgrind is
 missing, these guards are skipped, and said to be.
 """
 
@@ -285,7 +285,7 @@ def main() -> None:
         text = json.dumps({"versions": versions(), "bounds": known}, indent=2)
         BOUNDS.write_text(text + "\n", encoding="utf-8")
     elif exceeded:
-        print(f"\n{len(exceeded)} of {len(chosen)} bounds are exceeded. If that is meant: --update")
+        print(f"\n{len(exceeded)} of {len(chosen)} bounds are exceeded; --update accepts what a change costs")
         if recorded.get("versions") != versions():
             print(f"They were counted with {recorded.get('versions')}; this is {versions()}")
         sys.exit(1)

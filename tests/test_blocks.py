@@ -146,6 +146,9 @@ def test_rows_can_be_indexed_like_an_array():
         np.testing.assert_array_equal(blocks[index], rows[index], strict=True)
     np.testing.assert_array_equal(blocks[slice(2, 90), slice(1, 3)], rows[2:90, 1:3], strict=True)
     np.testing.assert_array_equal(np.asarray(blocks), rows, strict=True)
+    for index in (N_SAMPLES, -N_SAMPLES - 1, [0, N_SAMPLES], np.ones(N_SAMPLES, bool)):
+        with pytest.raises(IndexError, match="rows must be indices from -1500 to 1499"):
+            blocks[index]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,7 @@ def test_rows_can_be_indexed_like_an_array():
         ([np.ones((2, 3)), np.ones(3)], ValueError, r"block 1 must be 2-D, got shape \(3,\)"),
         ([np.ones((2, 3), complex)], TypeError, "block 0 must hold real numbers"),
         ([[["a", "b"]]], TypeError, "block 0 must hold real numbers"),
+        (iter([np.ones((2, 3))]), TypeError, "blocks must be a sequence, as they are read more than once"),
     ],
 )
 def test_wrong_blocks_are_refused(blocks, error, message):
@@ -198,6 +202,11 @@ def test_what_is_wrong_with_parquet_is_named(file, tmp_path):
         Blocks.from_parquet(file)
     with pytest.raises(ValueError, match="has no 'y'"):
         Blocks.from_parquet(file, ["x", "y"])
+    parquet.write_table(
+        pyarrow.table({"x": pyarrow.array(["a"]).dictionary_encode()}), tmp_path / "words.parquet"
+    )
+    with pytest.raises(TypeError, match=r"column 'x' must hold real numbers .*, got dictionary"):
+        Blocks.from_parquet(tmp_path / "words.parquet")
     parquet.write_table(pyarrow.table({"x": [1.0, None]}), tmp_path / "gaps.parquet")
     with pytest.raises(ValueError, match="a value is missing in row group 0, column 'x'"):
         fit(Blocks.from_parquet(tmp_path / "gaps.parquet"), np.ones((1, 1)))

@@ -227,6 +227,15 @@ def write_frame(frame, path):
     return path
 
 
+def test_the_first_sheet_is_read_and_said(tmp_path):
+    with pandas.ExcelWriter(tmp_path / "a.xlsx") as book:
+        for name, value in (("one", 1.0), ("two", 2.0)):
+            pandas.DataFrame({"x": [value]}).to_excel(book, sheet_name=name, index=False)
+    table = read(tmp_path / "a.xlsx")
+    np.testing.assert_array_equal(table.values, [[1]])
+    assert table.notes == ("the first of 2 sheets, 'one'",)
+
+
 def test_a_table_without_numbers_is_refused(tmp_path):
     path = write_frame(pandas.DataFrame({"name": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(FileError, match="has no column of numbers"):

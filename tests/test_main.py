@@ -149,6 +149,10 @@ def test_transparent_pixels_count_less(run):
     _, out, _ = run("cluster", "in.png", "-k", 1)
     assert fields(out)["read"] == "pixels are weighted by their opacity"
     assert listed(out)[1][2:] == ["15", "0", "0"]
+    assert run("cluster", "in.png", "-k", 1, "--minit", "points")[0] == 0
+    code, _, err = run("cluster", "in.png", "-k", 1, "--minit", "random")
+    assert code == 2
+    assert "--minit random takes no weights, which transparent pixels have: use points or ++" in err
 
 
 def test_the_printed_seed_reproduces_the_run(run, rows):

@@ -85,6 +85,23 @@ def test_sixteen_bits_that_would_be_cut_are_refused(tmp_path, color_type, channe
     assert len(read(png(tmp_path / "a.png", 8, color_type, b"\x12" * channels)).values) == 1
 
 
+def test_sixteen_bits_of_color_in_a_tiff_are_refused(tmp_path):
+    # One pixel without compression: the tags of its size, bits, color, strip and samples.
+    entries = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, 140), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 1, 146), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 6), (284, 3, 1, 1)]
+    content = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    content += b"".join(struct.pack("<HHII", *entry) for entry in entries) + struct.pack("<I", 0)
+    content = content.ljust(140, b"\0") + struct.pack("<3H", 16, 16, 16) + struct.pack("<3H", 1, 2, 3)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(FileError, match="16 bits per channel, of which Pillow reads 8"):
+        read(tmp_path / "a.tif")
+
+
+def test_sixteen_bits_of_grey_with_a_transparent_value_are_kept(tmp_path):
+    Image.fromarray(np.array([[40_000, 7]], np.uint16)).save(tmp_path / "a.png", transparency=7)
+    np.testing.assert_array_equal(read(tmp_path / "a.png").values, [[40_000], [7]])
+
+
 def test_transparent_pixels_count_less(tmp_path, pixels):
     opacity = np.full((4, 6), 255, np.uint8)
     path = tmp_path / "a.png"

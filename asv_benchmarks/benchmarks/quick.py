@@ -32,8 +32,10 @@ def reference():
     if not folder.exists():
         archive = ["git", "-C", root, "archive", "--format=tar", commit, "numbakmeans"]
         packed = subprocess.run(archive, capture_output=True, check=True).stdout
+        partial = folder.with_suffix(f".{os.getpid()}")
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-            tar.extractall(folder, filter="data")
+            tar.extractall(partial, filter="data")
+        partial.rename(folder)
     return folder
 
 

@@ -48,6 +48,8 @@ def _cluster_files(arguments: argparse.Namespace) -> None:
     samples = _as_samples(table, arguments.dtype)
     if arguments.minit == "points" and n_clusters > len(samples):
         raise UsageError(f"--minit points: {n_clusters} clusters (-k), but only {len(samples)} rows")
+    if arguments.minit == "random" and table.weights is not None:
+        raise UsageError("--minit random takes no weights, which transparent pixels have: use points or ++")
     if plot is not None and float(max(samples.array.max(), -samples.array.min())) > plot.LARGEST:
         raise UsageError(f"--plot cannot draw values beyond {plot.LARGEST:g}")
 

@@ -24,6 +24,7 @@ SAMPLE_LINES = 1000
 BLANKS = " "
 SEPARATORS = (",", ";", "\t", "|", BLANKS)
 COMMENT = "#"
+NO_COMMENTS = f"; lines that begin with {COMMENT} are comments"
 #: What stands for a missing value, in lower case.
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 MAX_QUOTED = 40
@@ -106,22 +107,28 @@ def _decoded(file: BinaryIO, what: str, encoding: str | None) -> tuple[Iterator[
 
 
 def _split(lines: Iterable[str], separator: str) -> Iterator[Row]:
-    """Yield the number of the line where each row ends, and its fields without blanks around them."""
+    """Yield the number of the line where each row begins, and its fields without blanks around them."""
     if separator == BLANKS:
         for number, line in enumerate(lines, 1):
             yield number, line.split()
         return
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    number = 1
     for fields in reader:
-        yield reader.line_num, [field.strip() for field in fields]
+        yield number, [field.strip() for field in fields]
+        number = reader.line_num + 1
 
 
 def _rows(lines: Iterable[str], separator: str, what: str) -> Iterator[Row]:
-    """Yield the rows that are neither blank nor, after the first row of data, comments."""
+    """Yield the rows that are not blank; comments only at the beginning, as they may name the columns."""
+    begun = False
     try:
         for number, fields in _split(lines, separator):
             if any(fields) or len(fields) > 1:
-                yield number, fields
+                is_comment = fields[0].startswith(COMMENT)
+                if not (begun and is_comment):
+                    yield number, fields
+                begun = begun or not is_comment
     except csv.Error as error:
         raise FileError(f"{what}: {error}") from error
 
@@ -143,19 +150,22 @@ def _dialect(head: Sequence[str], options: Options) -> tuple[str, str]:
 
 
 def _score(lines: Sequence[str], separator: str, decimal: str) -> tuple[float, float]:
-    """Return the share of rows of the usual length, and the share of their fields that are numbers."""
+    """Return the share of fields that are numbers, times that of rows of the usual length; and the former.
+
+    The product is 0 for a table of one column, which is what a wrong separator always finds.
+    """
     try:
         rows = [fields for _, fields in _split(lines, separator) if fields]
     except csv.Error:
-        return (-1.0, -1.0)
+        return -1.0, -1.0
     lengths = [len(fields) - (len(fields) > 1 and not fields[-1]) for fields in rows]
     if not lengths:
-        return (-1.0, -1.0)
+        return -1.0, -1.0
     usual = max(set(lengths), key=lengths.count)
     fields = [field for row in rows for field in row if field.lower() not in MISSING]
-    numbers = sum(_is_number(field, decimal) for field in fields)
-    # A table of one column is what a wrong separator always finds.
-    return (numbers / max(len(fields), 1), lengths.count(usual) / len(lengths) * (usual > 1))
+    numbers = sum(_is_number(field, decimal) for field in fields) / max(len(fields), 1)
+    regular = lengths.count(usual) / len(lengths) if usual > 1 else 0.0
+    return numbers * regular, numbers
 
 
 # --- Rows and columns that hold data
@@ -187,9 +197,7 @@ def _layout(sample: Sequence[Row], what: str, options: Options, decimal: str) ->
     data = [fields for _, fields in sample[n_comments:]]
     above = sample[n_comments - 1][1] if n_comments else None
     if not data:
-        if above is not None and len(above) > 1:
-            raise FileError(f"{what}: has a header, but no rows")
-        raise FileError(f"{what}: is empty")
+        raise FileError(f"{what}: is empty" + (NO_COMMENTS if n_comments else ""))
     has_header = options.header
     header: list[str] | None = None
     if has_header is None:
@@ -198,7 +206,7 @@ def _layout(sample: Sequence[Row], what: str, options: Options, decimal: str) ->
     if has_header:
         header, data, first_row = data[0], data[1:], first_row + 1
         if not data:
-            raise FileError(f"{what}: has a header, but no rows")
+            raise FileError(f"{what}: has a header, but no rows{NO_COMMENTS}")
     elif above is not None and options.header is None:
         named = [above[0].lstrip(COMMENT).strip(), *above[1:]]
         named = named[1:] if not named[0] else named
@@ -276,9 +284,10 @@ def _used(layout: _Layout, columns: str | None) -> tuple[list[int], list[str]]:
     if not used:
         return list(range(layout.n_columns)), []
     titles = layout.names or [""] * layout.n_columns
-    called = [titles[c] or f"column {c}" for c in layout.text]
-    notes = [f"left out, as {'it holds' if len(called) == 1 else 'they hold'} text: {', '.join(called)}"]
-    notes = notes if called else []
+    called, notes = [titles[c] or f"column {c}" for c in layout.text], []
+    if called:
+        hold = "it holds" if len(called) == 1 else "they hold"
+        notes.append(f"left out, as {hold} text: {', '.join(called)}")
     if layout.counts and 0 not in layout.text:
         notes.append("left out: the first column, which has no name and counts the rows")
     return used, notes
@@ -309,8 +318,6 @@ class _Data:
         for number, fields in rows:
             if len(fields) != n_fields:
                 fields = self._of_length(number, fields)
-                if not fields:
-                    continue
             chosen = [fields[c] for c in used]
             if comma:
                 chosen = [field.replace(",", ".") if "." not in field else "x" for field in chosen]
@@ -339,10 +346,8 @@ class _Data:
         return values, np.frombuffer(kept, np.bool_) if missing else None
 
     def _of_length(self, number: int, fields: list[str]) -> list[str]:
-        """Return the fields of a row without the empty one at its end; none for a comment."""
+        """Return the fields of a row without the empty one at its end."""
         n_columns = self._layout.n_columns
-        if fields[0].startswith(COMMENT):
-            return []
         if self._layout.trailing and len(fields) == n_columns + 1 and not fields[-1]:
             return fields[:-1]
         there = f"line {self._layout.first_line} has {n_columns}"

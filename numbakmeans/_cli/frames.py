@@ -15,8 +15,15 @@ READERS: dict[str, Callable[[Any, BinaryIO], Any]] = {
     ".feather": lambda pandas, file: pandas.read_feather(file),
     ".jsonl": lambda pandas, file: pandas.read_json(file, lines=True),
     ".ndjson": lambda pandas, file: pandas.read_json(file, lines=True),
-    ".xlsx": lambda pandas, file: pandas.read_excel(file),
+    ".xlsx": lambda pandas, file: _first_sheet(pandas, file),
 }
+
+
+def _first_sheet(pandas: Any, file: BinaryIO) -> Any:
+    book = pandas.ExcelFile(file)
+    frame = pandas.read_excel(book)
+    frame.attrs["sheets"] = book.sheet_names
+    return frame
 
 
 def read_frame(file: BinaryIO, what: str, ending: str, columns: str | None, drop_missing: bool) -> Table:
@@ -32,6 +39,8 @@ def read_frame(file: BinaryIO, what: str, ending: str, columns: str | None, drop
     except ImportError as error:
         raise FileError(f"{what}: to read {ending} files, install numbakmeans[tables] ({error})") from error
     names, notes = tuple(map(str, frame.columns)), []
+    if len(sheets := frame.attrs.get("sheets", ())) > 1:
+        notes.append(f"the first of {len(sheets)} sheets, {sheets[0]!r}")
     numeric = [frame.dtypes.iloc[c].kind in "iufb" for c in range(len(names))]
     if columns is None:
         used = [c for c, is_number in enumerate(numeric) if is_number]

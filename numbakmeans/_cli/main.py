@@ -10,15 +10,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from numbakmeans import __version__
 from numbakmeans._cli.cluster import run_cluster
 from numbakmeans._cli.console import UsageError, say
 from numbakmeans._cli.info import run_info, run_warmup
-
-if TYPE_CHECKING:
-    pass
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,6 +15,8 @@ PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 RGB = ("red", "green", "blue")
 #: Modes of Pillow for one channel with more than 8 bits.
 DEEP = ("I", "F")
+#: The tag of EXIF data that says how the camera was held: 1 upright, 2 to 8 otherwise.
+ORIENTATION = 0x0112
 #: Formats that Pillow recognises, but reads only with the help of others.
 STUBS = {"BUFR", "GRIB", "HDF5"}
 #: Modes that store transparency.
@@ -60,21 +62,22 @@ def read_picture(file: BinaryIO, what: str) -> Table:
             if n_frames > 1:
                 notes.append(f"the first of {n_frames} frames")
             upright = ImageOps.exif_transpose(image)
-            if upright.size != image.size or image.getexif().get(0x0112, 1) != 1:
+            if image.getexif().get(ORIENTATION, 1) in range(2, 9):
                 notes.append("turned upright, as its EXIF data say")
             names: tuple[str, ...] = RGB
             weights = None
-            if upright.mode in TRANSPARENT or "transparency" in upright.info:
+            is_deep = upright.mode.startswith(DEEP)
+            if not is_deep and (upright.mode in TRANSPARENT or "transparency" in upright.info):
                 upright = upright.convert("RGBA")
                 weights = np.asarray(upright.getchannel("A")).reshape(-1) / 255.0
-            if upright.mode.startswith(DEEP):
+            if is_deep:
                 names, pixels = ("grey",), np.asarray(upright)[..., None]
             else:
                 pixels = np.asarray(upright.convert("RGB"))
     height, width = pixels.shape[:2]
     if weights is not None and not weights.any():
         raise FileError(f"{what}: every pixel is transparent")
-    if weights is not None and weights.all() and weights.min() == 1.0:
+    if weights is not None and weights.min() == 1.0:
         weights = None
     if weights is not None:
         notes.append("pixels are weighted by their opacity")
@@ -86,7 +89,7 @@ def _bits(image: Any) -> int:
     """Return the bits per channel of a file whose pixels Pillow would cut to 8, else 8."""
     if image.format == "PNG" and not image.mode.startswith(DEEP):
         return max(8, _png_bits(image))
-    if image.format in ("TIFF",) and not image.mode.startswith(DEEP):
+    if image.format == "TIFF" and not image.mode.startswith(DEEP):
         found = image.tag_v2.get(258, (8,))
         return max(8, *(found if isinstance(found, tuple) else (found,)))
     return 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from os import PathLike
 from typing import Any
@@ -37,7 +37,7 @@ class Blocks(RowSource):
     Raises
     ------
     TypeError
-        A block does not hold real numbers.
+        A block does not hold real numbers, or `blocks` is an iterator.
     ValueError
         There is no row or no feature, or a block has another number of features than the first.
 
@@ -57,6 +57,8 @@ class Blocks(RowSource):
     reads_ahead = True
 
     def __init__(self, blocks: Any) -> None:
+        if isinstance(blocks, Iterator):
+            raise TypeError(f"blocks must be a sequence, as they are read more than once, got {blocks!r}")
         given = [blocks] if _is_lazy(blocks) or isinstance(blocks, np.ndarray) else list(blocks)
         self._blocks = [_as_block(block, f"block {b}") for b, block in enumerate(given)]
         widths = {block.shape[1] for block in self._blocks}
@@ -110,8 +112,10 @@ class Blocks(RowSource):
                 self.write(slice(start, max(start, stop)), out)
                 return out
             index = range(start, stop, step)
-        rows = np.asarray(index, np.int64)
-        rows = np.where(rows < 0, rows + len(self), rows)
+        rows = np.asarray(index)
+        if rows.dtype == np.bool_ or (rows.size and not ((-len(self) <= rows) & (rows < len(self))).all()):
+            raise IndexError(f"rows must be indices from {-len(self)} to {len(self) - 1}, got {index!r}")
+        rows = np.where(rows < 0, rows + len(self), rows).astype(np.int64)
         out = np.empty((len(rows), self.shape[1]), self.dtype)
         # Each row of its own: some datasets take no lists of indices, and none takes them in any order.
         for t, row in enumerate(rows.tolist()):

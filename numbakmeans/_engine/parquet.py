@@ -41,16 +41,18 @@ class Reader:
         missing = [name for name in self.columns if name not in schema.names]
         if missing:
             raise ValueError(f"columns must be among those of the file, which has no {missing[0]!r}")
-        dtypes = {name: np.dtype(schema.field(name).type.to_pandas_dtype()) for name in self.columns}
+        dtypes = {name: _dtype_of(schema.field(name).type) for name in self.columns}
         for name, dtype in dtypes.items():
             if dtype.num not in REAL:
                 raise TypeError(f"column {name!r} must hold {KINDS}, got {schema.field(name).type}")
         self.dtype = np.result_type(*dtypes.values()) if dtypes else np.dtype(np.float64)
-        self._number, self._rows = -1, np.empty((0, len(self.columns)), self.dtype)
+        # Rows are asked for by two threads: what is held changes in one step.
+        self._held = -1, np.empty((0, len(self.columns)), self.dtype)
 
     def read(self, number: int) -> np.ndarray:
         """Return the rows of a row group."""
-        if number != self._number:
+        held, rows = self._held
+        if number != held:
             table = self._file.read_row_group(number, columns=self.columns)
             rows = np.empty((table.num_rows, len(self.columns)), self.dtype)
             for c, name in enumerate(self.columns):
@@ -58,8 +60,16 @@ class Reader:
                 if column.null_count:
                     raise ValueError(f"a value is missing in row group {number}, column {name!r}")
                 rows[:, c] = column.to_numpy()
-            self._number, self._rows = number, rows
-        return self._rows
+            self._held = number, rows
+        return rows
+
+
+def _dtype_of(kind: Any) -> np.dtype:
+    """Return the dtype of the values of a type of Arrow; that of objects where NumPy has none."""
+    try:
+        return np.dtype(kind.to_pandas_dtype())
+    except (TypeError, NotImplementedError):
+        return np.dtype(object)
 
 
 def row_groups(path: str | PathLike[str], columns: Sequence[str] | None) -> list[RowGroup]:
