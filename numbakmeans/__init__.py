@@ -4,15 +4,17 @@ Calls flow one way, and imports only go downward:
 
 _cli         the command line: main (arguments), cluster, info, console; plot, outputs; warmup, warmup_calls
   files        what is read by the ending of its name: arrays, delimited text, frames, pictures, as tables
+dask         KMeans on Dask's collections; its docstring lists its modules
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _nopython    the Python side of calls from nopython code
 _scipy       drop-in replacements for scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
-estimators   scikit-learn's estimators: KMeans; its docstring lists its modules
+estimators   scikit-learn's estimators: KMeans, MiniBatchKMeans; its docstring lists its modules
 _arguments   parsing and validation of SciPy's arguments
 
 _engine      k-means itself, independent of any interface
   refining     the passes of SciPy's kmeans; restarts: those from several starts, side by side
+  parts        rows in parts that different processes hold; its docstring lists its modules
   fit          seed -> plan -> iterate -> FitResult
   seeding      initial centers: one method per file, and a table of them
   assignment   the nearest center of each row, in one sweep
@@ -71,6 +73,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Blocks": "_engine.blocks",
     "KMeans": "estimators",
+    "MiniBatchKMeans": "estimators",
     "kmeans2": "_scipy",
     "kmeans2_batch": "_batch",
     "kmeans": "_scipy",
@@ -86,6 +89,7 @@ __all__ = [
     "ClusterError",
     "FitResult",
     "KMeans",
+    "MiniBatchKMeans",
     "__version__",
     "fit",
     "kmeans",
@@ -100,7 +104,7 @@ if TYPE_CHECKING:
     from numbakmeans._engine.blocks import Blocks
     from numbakmeans._engine.fit import FitResult, fit
     from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten
-    from numbakmeans.estimators import KMeans
+    from numbakmeans.estimators import KMeans, MiniBatchKMeans
 
 
 def __getattr__(name: str) -> Any:

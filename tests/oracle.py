@@ -3,6 +3,7 @@
 Slow and obvious. Every code path of the library must give these bits.
 """
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -250,6 +251,13 @@ def split_mix(key, number):
     return z ^ (z >> 31)
 
 
+def exactly_drawn_row(n_samples, weights, uniform):
+    """Return the first row at which the exact running sum of weights exceeds uniform times their sum."""
+    shares = [Fraction(1)] * n_samples if weights is None else [Fraction(w) for w in weights.tolist()]
+    running = list(itertools.accumulate(shares))
+    return next(i for i, total in enumerate(running) if total > Fraction(uniform) * running[-1])
+
+
 def sampled_rows(D, weights, key, turn, expected):
     """Return the rows that a round of k-means|| samples, each with p = expected * mass / potential."""
     mass = masses(D, weights)
@@ -262,7 +270,7 @@ def sampled_rows(D, weights, key, turn, expected):
 def parallel_plus_plus(X, key, uniforms, k, weights=None):
     """Return the rows that k-means|| picks: 5 rounds of 2 * k rows on average, then greedy k-means++."""
     with np.errstate(all="ignore"):
-        sampled = [drawn_row(np.ones(len(X)), weights, uniforms[0])]
+        sampled = [exactly_drawn_row(len(X), weights, uniforms[0])]
         for turn in range(5):
             D = sq_dists(X, X[sampled]).min(1)
             sampled += sampled_rows(D, weights, key, turn, 2.0 * k)
@@ -316,3 +324,19 @@ def fit(X, start, max_iter=300, weights=None, empty_clusters="relocate", tol=1e-
     centers = found[0].astype(X.dtype)
     labels = assign(X, centers)[0]
     return centers, labels, inertia(X, centers, labels, weights), found[2], found[3]
+
+
+def mini_batch(X, centers, counts, weights=None):
+    """Return the centers after a batch, and the weights of all rows that each is the mean of by then.
+
+    centers, counts : before the batch
+    """
+    labels, _ = assign(X, centers)
+    weighs = np.ones(len(X)) if weights is None else weights
+    means, new, total = update(X, labels, centers, weights), centers.copy(), counts.copy()
+    for j in np.unique(labels[weighs > 0]):
+        added = exact_mean(weighs[labels == j], np.float64, divisor=1)
+        total[j] = counts[j] + added
+        old_share, share = counts[j] / total[j], added / total[j]
+        new[j] = old_share * centers[j].astype(np.float64) + share * means[j].astype(np.float64)
+    return new, total

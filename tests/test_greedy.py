@@ -287,28 +287,39 @@ def test_split_mix_is_the_published_generator():
 def test_samples_of_a_part_are_the_part_of_the_samples(threads):
     """A row is sampled by its own number: no other row matters but through the potential."""
     D, sampled = np.random.default_rng(0).random(5000), np.empty(5000, np.bool_)
-    draw = (77, 3, 400.0, D.sum())
+    draw = (77, 3, 0, 400.0, D.sum())
     plan = _plan.sweep((len(D), 1), work=len(D))
     parallel.SAMPLE_ROWS.on(plan.parallel)(plan.n_tasks, D, None, draw, sampled)
     right = np.isin(np.arange(5000), oracle_samples(D, draw))
     assert np.array_equal(sampled, right)
     assert 320 < sampled.sum() < 480
-    some = np.empty(1000, np.bool_)
-    oversampling.sample_rows(0, 1, D[:1000], None, draw, some)
-    assert np.array_equal(some, sampled[:1000])
+    for first in (0, 1, 2345, 4000):
+        some = np.empty(1000, np.bool_)
+        of_part = (77, 3, first, 400.0, D.sum())
+        oversampling.sample_rows(0, 1, D[first : first + 1000], None, of_part, some)
+        assert np.array_equal(some, sampled[first : first + 1000])
 
 
 def oracle_samples(D, draw):
-    key, turn, expected, potential = draw
+    key, turn, _, expected, potential = draw
     stream = oracle.split_mix(key, turn)
     uniforms = np.array([(oracle.split_mix(stream, i) >> 11) * 2.0**-53 for i in range(len(D))])
     return np.flatnonzero(uniforms < expected * D / potential)
 
 
+@pytest.mark.parametrize("name", [None, *heavy.cases(97)])
+def test_the_first_row_is_drawn_by_exact_sums(name):
+    weights = None if name is None else heavy.cases(97)[name]
+    rounds = parallel.Rounds(Samples(np.zeros((97, 1)), weights))
+    uniforms = [0.0, 2.0**-53, *np.arange(1, 97) / 97, *np.random.default_rng(0).random(50), 1 - 2.0**-53]
+    for uniform in uniforms:
+        assert rounds.first(float(uniform)) == oracle.exactly_drawn_row(97, weights, float(uniform))
+
+
 def test_rounds_sample_other_rows():
     D, draws = np.ones(3000), [np.empty(3000, np.bool_) for _ in range(2)]
     for turn, sampled in enumerate(draws):
-        oversampling.sample_rows(0, 1, D, None, (5, turn, 600.0, 3000.0), sampled)
+        oversampling.sample_rows(0, 1, D, None, (5, turn, 0, 600.0, 3000.0), sampled)
     assert 480 < draws[0].sum() < 720
     assert (draws[0] & draws[1]).sum() < 200
 

@@ -117,9 +117,15 @@ class Blocks(RowSource):
             raise IndexError(f"rows must be indices from {-len(self)} to {len(self) - 1}, got {index!r}")
         rows = np.where(rows < 0, rows + len(self), rows).astype(np.int64)
         out = np.empty((len(rows), self.shape[1]), self.dtype)
-        # Each row of its own: some datasets take no lists of indices, and none takes them in any order.
-        for t, row in enumerate(rows.tolist()):
-            self.write(slice(row, row + 1), out[t : t + 1])
+        homes = np.searchsorted(self._starts, rows, side="right") - 1
+        for b in np.unique(homes).tolist():
+            places = np.flatnonzero(homes == b)
+            if isinstance(self._blocks[b], np.ndarray):
+                out[places] = self._blocks[b][rows[places] - self._starts[b]]
+                continue
+            # Each row of its own: some datasets take no lists of indices, and none takes them in any order.
+            for t in places.tolist():
+                self.write(slice(rows[t], rows[t] + 1), out[t : t + 1])
         return out
 
     def write(self, rows: slice, out: np.ndarray) -> None:

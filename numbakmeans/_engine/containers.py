@@ -77,6 +77,13 @@ def column_named(column: int, label: Any = None) -> str:
     return f"column {column}" + ("" if plain else f" ({label!r})")
 
 
+def special(value: np.floating) -> str:
+    """Return a value that is not finite, in scikit-learn's words."""
+    if np.isnan(value):
+        return "NaN."
+    return f"infinity or a value too large for {value.dtype!r}."
+
+
 def working(dtype: np.dtype) -> np.dtype:
     """Return float32 for float16 and float32, float64 for all other real numbers."""
     single = dtype.kind == "f" and dtype.itemsize < 8

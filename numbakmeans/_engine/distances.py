@@ -10,7 +10,7 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.bins import LOWEST
 from numbakmeans._engine.columns import column_means, exact_total
-from numbakmeans._engine.exact import quotient, weighted_total
+from numbakmeans._engine.exact import PRODUCT_LOWEST, product_units, quotient
 from numbakmeans._engine.samples import Samples, padded
 from numbakmeans._numba.drivers import Driver
 
@@ -71,24 +71,30 @@ def roots(sq_dists: np.ndarray, single: bool) -> np.ndarray:
     return dists
 
 
+def exact_units(values: np.ndarray) -> int | None:
+    """Return the exact sum of a float64 array in units of 2**LOWEST; None if a value is not finite."""
+    # In a single column every addition would depend on the one before. The remainder is a row of its own.
+    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
+    rest = np.zeros((1, SUM_COLUMNS))
+    rest[0, : len(values) - wide.size] = values[wide.size :]
+    parts = [Samples(part) for part in (wide, rest) if part.size]
+    return sum(map(exact_total, parts)) if all(part.finite for part in parts) else None
+
+
 def exact_sum(values: np.ndarray) -> float:
     """Return the exact sum of a float64 array, rounded once."""
-    wide = values[: len(values) // SUM_COLUMNS * SUM_COLUMNS].reshape(-1, SUM_COLUMNS)
-    if len(wide) < SUM_COLUMNS:
+    units = None
+    if len(values) < SUM_COLUMNS**2:
         try:
             return math.fsum(values.tolist())
         except (OverflowError, ValueError):
             # A value or a partial sum is not finite.
-            finite = False
+            pass
     else:
-        samples = Samples(wide)
-        finite = samples.finite
-    if not finite:
+        units = exact_units(values)
+    if units is None:
         return float(column_means(Samples(values.reshape(-1, 1)), divisor=1)[0])
-    # In a single column every addition would depend on the one before. The remainder is a row of its own.
-    rest = np.zeros((1, SUM_COLUMNS))
-    rest[0, : len(values) - wide.size] = values[wide.size :]
-    return quotient(exact_total(samples) + exact_total(Samples(rest)), 1 << -LOWEST, single=False)
+    return quotient(units, 1 << -LOWEST, single=False)
 
 
 def exact_average(values: np.ndarray) -> np.floating:
@@ -101,13 +107,25 @@ def exact_weighted_sum(samples: Samples, values: np.ndarray) -> float:
     """Return the exact sum of weights times values, rounded once; values : (n_samples,), at least 0."""
     if samples.weights is None:
         return exact_sum(values)
+    products = weighted_products(values, samples.weights)
+    if products is not None:
+        return exact_sum(products)
+    units = weighted_units(values, samples.weights)
+    return float("inf") if units is None else quotient(units, 1 << -PRODUCT_LOWEST, single=False)
+
+
+def weighted_products(values: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """Return numbers whose exact sum is that of weights times values; None if there are none in float64."""
     plan = _plan.sweep((len(values), 1), work=16 * len(values))
     products = np.empty(2 * len(values))
-    if not WEIGHTED_PRODUCTS.on(plan.parallel)(values, samples.weights, plan.n_tasks, products):
-        return exact_sum(products)
-    counted = samples.weights > 0
-    values, weights = values[counted], samples.weights[counted]
-    return weighted_total(values, weights) if np.isfinite(values).all() else float("inf")
+    lost = WEIGHTED_PRODUCTS.on(plan.parallel)(values, weights, plan.n_tasks, products)
+    return None if lost else products
+
+
+def weighted_units(values: np.ndarray, weights: np.ndarray) -> int | None:
+    """Return the exact sum of weights times values in units of 2**PRODUCT_LOWEST; None if it is infinite."""
+    values, weights = values[weights > 0], weights[weights > 0]
+    return product_units(values, weights) if np.isfinite(values).all() else None
 
 
 def inertia_of(samples: Samples, centers: np.ndarray, labels: np.ndarray) -> float:

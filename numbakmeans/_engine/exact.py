@@ -35,10 +35,14 @@ def _as_integers(values: np.ndarray) -> list[int]:
     return [mantissa << exponent - 53 - _LOWEST for mantissa, exponent in pairs]
 
 
-def weighted_total(values: np.ndarray, weights: np.ndarray) -> float:
-    """Return the exact sum of finite float64 values times weights, rounded once."""
+#: The exponent of the units of `product_units`.
+PRODUCT_LOWEST = 2 * _LOWEST
+
+
+def product_units(values: np.ndarray, weights: np.ndarray) -> int:
+    """Return the exact sum of finite float64 values times weights, in units of 2**PRODUCT_LOWEST."""
     pairs = zip(_as_integers(values), _as_integers(weights), strict=True)
-    return quotient(sum(value * weight for value, weight in pairs), 1 << -2 * _LOWEST, single=False)
+    return sum(value * weight for value, weight in pairs)
 
 
 def _mean(values: np.ndarray, weights: np.ndarray | None, single: bool) -> float:

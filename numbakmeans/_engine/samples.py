@@ -391,12 +391,18 @@ def labeled_means(samples: Samples, labels: np.ndarray, n_clusters: int) -> tupl
 
 def labeled_totals(values: np.ndarray, labels: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the exact sum of the values of each label, rounded once."""
-    samples, totals = Samples(values.reshape(-1, 1)), np.zeros((n_clusters, padded(1)))
-    tables = labeled_sums(samples, labels, n_clusters)
+    samples = Samples(values.reshape(-1, 1))
+    return totals_of(samples, labeled_sums(samples, labels, n_clusters))
+
+
+def totals_of(samples: Samples, tables: Sums) -> np.ndarray:
+    """Return the exact sums of a single column, rounded once."""
+    n_clusters = len(tables.sizes)
+    totals = np.zeros((n_clusters, padded(1)))
     # A mean over 1.
     tables.counts[:] = 0
     tables.counts[0, :n_clusters] = 1
-    update_means(samples, tables, labels, totals, single=False)
+    update_means(samples, tables, np.zeros(0, np.int32), totals, single=False)
     return totals[:, 0].copy()
 
 

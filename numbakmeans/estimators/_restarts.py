@@ -1,7 +1,4 @@
-"""One fit: starting centers, the passes from each of them, and the best result.
-
-What estimators ask of the engine is asked here.
-"""
+"""One fit of KMeans: starting centers, the passes from each of them, and the best result."""
 
 from __future__ import annotations
 
@@ -12,15 +9,14 @@ import numpy as np
 
 from numbakmeans._arguments import EMPTY_CLUSTER, ClusterError
 from numbakmeans._engine import restarts
-from numbakmeans._engine.assignment import nearest, nearest_labels
+from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.constraints import Constraints, unit_centers
-from numbakmeans._engine.distances import distances, exact_weighted_sum, inertia_of
+from numbakmeans._engine.distances import exact_weighted_sum, inertia_of
 from numbakmeans._engine.fit import iterate, mean_variance, seed
 from numbakmeans._engine.samples import Samples
-from numbakmeans.estimators._validation import as_centers, streams
+from numbakmeans.estimators._base import ConvergenceWarning, warn
+from numbakmeans.estimators._validation import as_centers, is_given, streams
 from numbakmeans.estimators._watching import Callbacks, Replay, Stopped, Watch, is_watched
-
-__all__ = ["Job", "Outcome", "as_start", "assigned", "distances", "fit_best", "nearest_labels", "tolerance"]
 
 #: How the engine calls the methods of `init`.
 METHODS = {"k-means++": "greedy ++", "k-means||": "parallel ++", "random": "points"}
@@ -47,6 +43,18 @@ class Job(NamedTuple):
         """Whether rows and centers have length 1."""
         return self.constraints is not None and self.constraints.unit
 
+    def start(self, stream: np.random.Generator) -> np.ndarray:
+        """Return the starting centers that one stream of random numbers gives."""
+        samples = self.samples
+        if isinstance(self.init, str):
+            return seed(samples, self.n_clusters, METHODS[self.init], stream)
+        rows = (np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X).view()
+        rows.flags.writeable = False
+        # What scikit-learn hands to such a function.
+        random_state = np.random.RandomState(stream.bit_generator)
+        centers = self.init(rows, self.n_clusters, random_state=random_state)
+        return as_start(centers, (self.n_clusters, samples.shape[1]), self.unit)
+
 
 class Outcome(NamedTuple):
     """The result of one start; `labels` and `inertia` belong to `centers`, which have the working dtype.
@@ -61,6 +69,24 @@ class Outcome(NamedTuple):
     converged: bool
     n_empty: int
     moves: list[int]
+
+
+def take_over(estimator: Any, best: Outcome) -> None:
+    """Set the attributes of a fit, and warn about empty clusters."""
+    estimator.cluster_centers_ = best.centers
+    estimator._n_features_out = len(best.centers)
+    estimator.labels_ = best.labels
+    estimator.inertia_ = best.inertia
+    estimator.n_iter_ = best.n_iter
+    estimator.converged_ = best.converged
+    estimator.n_empty_ = best.n_empty
+    if best.n_empty:
+        found = len(best.centers) - best.n_empty
+        warn(
+            f"Number of distinct clusters ({found}) found smaller than n_clusters ({estimator.n_clusters}). "
+            "Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+        )
 
 
 def tolerance(samples: Samples, tol: float) -> float:
@@ -84,7 +110,7 @@ def fit_best(
     best: Outcome | None = None
     inertias = []
     given = isinstance(job.init, np.ndarray)
-    starts = (job.init,) if given else (_start(job, stream) for stream in streams(generator, n_init))
+    starts = (job.init,) if given else (job.start(stream) for stream in streams(generator, n_init))
     small = job.constraints is None and restarts.are_small(job.samples, job.n_clusters)
     if n_init > 1 and small and not is_watched(estimator, callbacks):
         outcomes = _fit_each(job, list(starts))
@@ -100,23 +126,38 @@ def fit_best(
     return best, inertias
 
 
-def _start(job: Job, stream: np.random.Generator) -> np.ndarray:
-    """Return the starting centers that one stream of random numbers gives."""
-    samples = job.samples
-    if isinstance(job.init, str):
-        return seed(samples, job.n_clusters, METHODS[job.init], stream)
-    rows = (np.asarray(samples.array, samples.dtype) if samples.X is None else samples.X).view()
-    rows.flags.writeable = False
-    # What scikit-learn hands to such a function.
-    random_state = np.random.RandomState(stream.bit_generator)
-    centers = job.init(rows, job.n_clusters, random_state=random_state)
-    return as_start(centers, (job.n_clusters, samples.shape[1]), job.unit)
-
-
 def as_start(init: Any, shape: tuple[int, int], unit: bool) -> np.ndarray:
     """Return starting centers that the caller gives, checked; unit : divided by their lengths."""
     centers = as_centers(init, shape)
     return unit_centers(centers, "init") if unit else centers
+
+
+def starts_of(estimator: Any, samples: Samples, many: int, unit: bool = False) -> tuple[Any, int]:
+    """Return the parameter `init`, with centers that it gives checked, and the number of starts.
+
+    many : what ``n_init='auto'`` stands for where starts differ much
+    """
+    init, given, n_clusters = estimator.init, is_given(estimator.init), int(estimator.n_clusters)
+    varied = callable(init) or (not given and init == "random")
+    n_init = (many if varied else 1) if isinstance(estimator.n_init, str) else int(estimator.n_init)
+    if given:
+        init = as_start(init, (n_clusters, samples.shape[1]), unit)
+        if n_init != 1:
+            warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"{type(estimator).__name__} instead of n_init={n_init}.",
+                RuntimeWarning,
+            )
+    elif not callable(init):
+        init = str(init)
+        if init == "random" and samples.weights is not None:
+            n_rows = int(np.count_nonzero(samples.weights))
+            if n_rows < n_clusters:
+                raise ValueError(
+                    f"init='random' takes n_clusters={n_clusters} rows of positive weight, but "
+                    f"sample_weight has only {n_rows}."
+                )
+    return init, 1 if given else n_init
 
 
 def _fit_each(job: Job, starts: list[np.ndarray]) -> Iterator[Outcome]:

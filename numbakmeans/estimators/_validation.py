@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from numbakmeans._engine.constraints import METRICS
-from numbakmeans._engine.containers import as_real, is_sparse
+from numbakmeans._engine.containers import as_real, is_sparse, special
 from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.samples import MAX_CLUSTERS, MAX_SAMPLES, Samples, as_working, not_finite
 from numbakmeans._engine.sparse_rows import SparseRows
@@ -76,12 +76,25 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "fixed": (lambda v: v is None or is_given(v), "an array-like or None"),
     "keep_history": (_is_flag, "an instance of 'bool'"),
     "progress": (lambda v: v is None or callable(v), "a callable or None"),
+    "batch_size": (lambda v: _is_integer(v, 1), "an int in the range [1, inf)"),
+    "compute_labels": (_is_flag, "an instance of 'bool'"),
+    "max_no_improvement": (
+        lambda v: v is None or _is_integer(v, 0),
+        "an int in the range [0, inf) or None",
+    ),
+    "init_size": (lambda v: v is None or _is_integer(v, 1), "an int in the range [1, inf) or None"),
+    "reassignment_ratio": (
+        lambda v: isinstance(v, numbers.Real) and 0 <= float(v) < math.inf,
+        "a float in the range [0.0, inf)",
+    ),
 }
 
 
 def check_parameters(estimator: Any) -> None:
     """Check all parameters of an estimator that `RULES` knows; InvalidParameterError names the first."""
-    for name, (is_valid, expected) in RULES.items():
+    known = [name for name in RULES if hasattr(estimator, name)]
+    for name in known:
+        is_valid, expected = RULES[name]
         _require(is_valid(getattr(estimator, name)), estimator, name, expected)
 
 
@@ -145,7 +158,7 @@ def as_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
     name = type(estimator).__name__
     names = feature_names(X)
     if not fitting:
-        _compare_names(estimator, names)
+        compare_names(estimator, names)
     array: Any = X
     if not isinstance(X, RowSource):
         array = SparseRows(X, "X") if is_sparse(X) else _as_array(X, "X")
@@ -187,15 +200,9 @@ def require_finite(samples: Samples, names: np.ndarray | None) -> None:
         for row, column in not_finite(X):
             label = "" if names is None else f" ({names[column]!r})"
             raise ValueError(
-                f"Input X contains {_special(X[row, column])} The first such value is in row "
+                f"Input X contains {special(X[row, column])} The first such value is in row "
                 f"{rows.start + row}, column {column}{label}."
             )
-
-
-def _special(value: np.floating) -> str:
-    if np.isnan(value):
-        return "NaN."
-    return f"infinity or a value too large for {value.dtype!r}."
 
 
 def as_weights(value: Any, n_samples: int) -> np.ndarray | None:
@@ -245,7 +252,7 @@ def as_centers(init: Any, shape: tuple[int, int]) -> np.ndarray:
         )
     for row, column in not_finite(centers):
         raise ValueError(
-            f"Input init contains {_special(centers[row, column])} The first such value is in row {row}, "
+            f"Input init contains {special(centers[row, column])} The first such value is in row {row}, "
             f"column {column}."
         )
     return centers
@@ -272,7 +279,7 @@ def feature_names(X: Any) -> np.ndarray | None:
     return np.array(names, dtype=object) if types == ["str"] else None
 
 
-def _compare_names(estimator: Any, names: np.ndarray | None) -> None:
+def compare_names(estimator: Any, names: np.ndarray | None) -> None:
     """Warn if only one of X and `fit` had names; raise ValueError if both had, and they differ."""
     seen, name = getattr(estimator, "feature_names_in_", None), type(estimator).__name__
     if (seen is None) != (names is None):

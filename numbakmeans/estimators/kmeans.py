@@ -6,32 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from numbakmeans._engine.constraints import Constraints, as_fixed, with_unit_rows
+from numbakmeans._engine.constraints import Constraints, as_fixed
 from numbakmeans._engine.samples import Samples
-from numbakmeans.estimators._base import ConvergenceWarning, Estimator, warn, with_callbacks
-from numbakmeans.estimators._restarts import (
-    Job,
-    Outcome,
-    as_start,
-    assigned,
-    distances,
-    fit_best,
-    nearest_labels,
-    tolerance,
-)
+from numbakmeans.estimators._base import with_callbacks
+from numbakmeans.estimators._centers import CentersEstimator
+from numbakmeans.estimators._restarts import Job, fit_best, starts_of, take_over, tolerance
 from numbakmeans.estimators._validation import (
     as_rows,
     as_weights,
     check_parameters,
     generator_of,
     is_given,
-    require_finite,
-    require_fitted,
 )
 from numbakmeans.estimators._watching import Callbacks
 
 
-class KMeans(Estimator):
+class KMeans(CentersEstimator):
     """
     K-means clustering, with the parameters, attributes and methods of scikit-learn's estimator.
 
@@ -219,117 +209,9 @@ class KMeans(Estimator):
         self._fit(X, sample_weight)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:  # noqa: ARG002
-        """
-        Compute the clusters, and return the label of each row.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        labels : ndarray (n_samples,), int32
-            The nearest center of each row.
-        """
-        self._fit(X, sample_weight)
-        return self.labels_
-
-    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:  # noqa: ARG002
-        """
-        Compute the clusters, and return the distances of the rows to all centers.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        X_new : ndarray (n_samples, n_clusters), float32 or float64
-            As in `transform`.
-        """
-        return distances(self._fit(X, sample_weight), self.cluster_centers_)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """
-        Return the nearest center of each row.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        labels : ndarray (n_samples,), int32
-            The indices of the centers, the lowest of equally near ones.
-        """
-        require_fitted(self)
-        rows = as_rows(self, X)
-        if self.metric == "cosine":
-            return nearest_labels(self._samples(rows), self.cluster_centers_)
-        samples = Samples(rows)
-        # The sweep that finds the labels usually finds out whether all values are finite.
-        labels = nearest_labels(samples, self.cluster_centers_)
-        self._require_finite(samples)
-        return labels
-
-    def transform(self, X: Any) -> np.ndarray:
-        """
-        Return the distances of the rows to all centers.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        X_new : ndarray (n_samples, n_clusters), float32 or float64
-            The distances, rounded once; float32 if rows and centers are.
-        """
-        require_fitted(self)
-        return distances(self._samples(as_rows(self, X)), self.cluster_centers_)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002, by convention
-        """
-        Return the inertia of rows, with the opposite sign: more is better.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_features)
-            The rows.
-        y : ignored
-            By convention.
-        sample_weight : array_like (n_samples,), optional
-            How much each row counts, as in `fit`.
-
-        Returns
-        -------
-        score : float
-            Minus the weighted sum of the squared distances to the nearest centers.
-        """
-        require_fitted(self)
-        rows = as_rows(self, X)
-        samples = self._samples(rows, as_weights(sample_weight, len(rows)))
-        return -assigned(samples, self.cluster_centers_)[1]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def _samples(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Samples:
-        """Return rows as the engine takes them; ValueError if there are NaN, infinities, or zero rows."""
-        samples = Samples(rows, weights)
-        self._require_finite(samples)
-        return with_unit_rows(samples, "X") if self.metric == "cosine" else samples
-
-    def _require_finite(self, samples: Samples) -> None:
-        require_finite(samples, getattr(self, "feature_names_in_", None))
+    @property
+    def _unit(self) -> bool:
+        return bool(self.metric == "cosine")
 
     @with_callbacks
     def _fit(self, X: Any, sample_weight: Any) -> Samples:
@@ -346,59 +228,23 @@ class KMeans(Estimator):
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             callbacks = Callbacks(self, self._n_init, X, weights)
         best, inertias = fit_best(job, generator, self._n_init, self, callbacks)
-        self._take_over(best, inertias)
+        take_over(self, best)
+        if self.keep_history:
+            self.history_ = np.array(best.moves, np.int64)
+            self.inertias_ = np.array(inertias)
         if callbacks is not None:
             callbacks.end_fit(best.centers)
         return samples
 
     def _job(self, samples: Samples) -> Job:
         """Return what all starts have in common, and set how many there are."""
-        init, given, unit = self.init, is_given(self.init), self.metric == "cosine"
         mask = None if self.fixed is None else as_fixed(self.fixed, int(self.n_clusters))
-        if mask is not None and not (given or callable(init)):
+        init = self.init
+        if mask is not None and not (is_given(init) or callable(init)):
             raise ValueError(f"fixed needs starting centers: init must give them, got init={init!r}.")
-        many = callable(init) or (not given and init == "random")
-        self._n_init = (10 if many else 1) if isinstance(self.n_init, str) else int(self.n_init)
-        if given:
-            init = as_start(init, (self.n_clusters, samples.shape[1]), unit)
-            if self._n_init != 1:
-                warn(
-                    "Explicit initial center position passed: performing only one init in "
-                    f"{type(self).__name__} instead of n_init={self._n_init}.",
-                    RuntimeWarning,
-                )
-                self._n_init = 1
-        elif not callable(init):
-            init = str(init)
-            if init == "random" and samples.weights is not None:
-                n_rows = int(np.count_nonzero(samples.weights))
-                if n_rows < self.n_clusters:
-                    raise ValueError(
-                        f"init='random' takes n_clusters={self.n_clusters} rows of positive weight, but "
-                        f"sample_weight has only {n_rows}."
-                    )
+        init, self._n_init = starts_of(self, samples, 10, self._unit)
         tol = tolerance(samples, self.tol)
-        constraints = Constraints(mask, unit) if unit or mask is not None else None
+        constraints = Constraints(mask, self._unit) if self._unit or mask is not None else None
         return Job(
             samples, int(self.n_clusters), init, int(self.max_iter), tol, self.empty_clusters, constraints
         )
-
-    def _take_over(self, best: Outcome, inertias: list[float]) -> None:
-        """Set the attributes of a fit, and warn about empty clusters."""
-        self.cluster_centers_ = best.centers
-        self._n_features_out = len(best.centers)
-        self.labels_ = best.labels
-        self.inertia_ = best.inertia
-        self.n_iter_ = best.n_iter
-        self.converged_ = best.converged
-        self.n_empty_ = best.n_empty
-        if self.keep_history:
-            self.history_ = np.array(best.moves, np.int64)
-            self.inertias_ = np.array(inertias)
-        if best.n_empty:
-            found = len(best.centers) - best.n_empty
-            warn(
-                f"Number of distinct clusters ({found}) found smaller than n_clusters ({self.n_clusters}). "
-                "Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-            )

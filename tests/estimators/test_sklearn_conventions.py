@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from numbakmeans import KMeans
+from numbakmeans import KMeans, MiniBatchKMeans
 from numbakmeans.estimators import _base
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -45,14 +45,21 @@ EXPECTED_OF_COSINE = dict.fromkeys(
 )
 
 
+def expected(estimator):
+    """Return the checks that an estimator fails."""
+    return EXPECTED | (EXPECTED_OF_COSINE if getattr(estimator, "metric", "") == "cosine" else {})
+
+
 @parametrize_with_checks(
     [
         KMeans(),
         KMeans(n_clusters=2, init="random", n_init=2, max_iter=5),
         KMeans(n_clusters=3, init="k-means||", empty_clusters="keep", keep_history=True),
         KMeans(n_clusters=3, metric="cosine"),
+        MiniBatchKMeans(),
+        MiniBatchKMeans(n_clusters=2, init="random", batch_size=10),
     ],
-    expected_failed_checks=lambda k: EXPECTED | (EXPECTED_OF_COSINE if k.metric == "cosine" else {}),
+    expected_failed_checks=expected,
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -21,13 +21,13 @@ BITS = (1 << 53) - 1
 @kernel
 def sample_task(task, arena, n_tasks, sq_dists, weights, draw, sampled):
     """Task. Sample some of the rows; see `sample_rows`."""
-    key, turn, expected, potential = draw
+    key, turn, first, expected, potential = draw
     stream, n_samples = mixed(key, turn), len(sq_dists)
     for i in range(task * n_samples // n_tasks, (task + 1) * n_samples // n_tasks):
         mass = sq_dists[i]
         if weights is not None:
             mass = weights[i] * mass if weights[i] > 0.0 else 0.0
-        uniform = ((mixed(stream, i) >> 11) & BITS) * 2.0**-53
+        uniform = ((mixed(stream, first + i) >> 11) & BITS) * 2.0**-53
         # False where the quotient is NaN.
         sampled[i] = uniform < expected * mass / potential
 
@@ -37,7 +37,7 @@ def sample_rows(executor, n_tasks, sq_dists, weights, draw, sampled):
     """Sample each row with probability expected * mass / potential, at most 1.
 
     weights : (n_samples,), float64, or None; the mass of a row is its weight times its D
-    draw : key and number of the round, int64; expected and potential, float64
+    draw : key, number of the round, and number of the first row, int64; expected and potential, float64
     sampled : OUT (n_samples,), bool
     """
     parallel_for(executor, n_tasks, sample_task, (n_tasks, sq_dists, weights, draw, sampled))

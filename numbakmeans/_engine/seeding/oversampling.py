@@ -1,17 +1,17 @@
 """'parallel ++': k-means||, a few rounds that each sample many rows at once, of which k are kept.
 
-The first row is drawn by its weight. In each of `ROUNDS` rounds, every row is sampled by itself, with
-probability OVERSAMPLING * k * mass / potential: the mass is the row's weight times D to the nearest row
-sampled so far, and the potential the exact sum of all masses, rounded once. Each row sampled is then a
-candidate, with the weight of all rows nearest to it (ties go to the one sampled first), and greedy k-means++
-picks k of them.
+The first row is drawn by its weight: it is the first at which the exact running sum of weights exceeds a
+uniform number times their sum. In each of `ROUNDS` rounds, every row is sampled by itself, with probability
+OVERSAMPLING * k * mass / potential: the mass is the row's weight times D to the nearest row sampled so far,
+and the potential the exact sum of all masses, rounded once. Each row sampled is then a candidate, with the
+weight of all rows nearest to it (ties go to the one sampled first), and greedy k-means++ picks k of them.
 
 If no more than k candidates have a weight above 0, all of them are kept, in the order in which they were
 sampled, and greedy k-means++ picks the rest among all rows, with the numbers drawn for these picks.
 
 Whether a row is sampled depends on a number of its own, made by a counter-based generator from a key, the
-round and the row's index (`kernels.oversampling`). So neither threads nor the way in which the rows are
-divided matter.
+round and the row's index (`kernels.oversampling`), and all sums are exact. So neither threads nor the way in
+which the rows are divided matter: they may lie on several machines (`candidates`).
 
 References
 ----------
@@ -21,16 +21,17 @@ doi 10.14778/2180912.2180915: twice as many rows a round as clusters, and 5 roun
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine.assignment import nearest
+from numbakmeans._engine.columns import exact_total
 from numbakmeans._engine.distances import exact_sum
 from numbakmeans._engine.samples import Samples, labeled_totals, padded
 from numbakmeans._engine.seeding import greedy
-from numbakmeans._engine.seeding.plus_plus import NO_INTEGERS, leaves_of, pick_first, weights_of
+from numbakmeans._engine.seeding.plus_plus import NO_INTEGERS, leaves_of, weights_of
 from numbakmeans._engine.structs.seeds import Picking
 from numbakmeans._numba.drivers import Driver
 
@@ -51,63 +52,139 @@ def draw(
 
 def place(samples: Samples, n_clusters: int, key: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Return k of the candidates as centers."""
-    leaves = leaves_of(len(samples))
-    (first, sq_dists), uniforms = pick_first(samples, leaves, uniforms[0]), uniforms[1:]
-    labels = np.zeros(len(samples), np.int32)
-    chosen = np.array([first])
-    lower(samples, chosen, 0, sq_dists, labels)
-    for turn in range(ROUNDS):
-        expected = float(OVERSAMPLING * n_clusters)
-        rows = sampled_rows(samples, sq_dists, (int(key[0]), turn, expected))
-        if len(rows):
-            lower(samples, rows, len(chosen), sq_dists, labels)
-            chosen = np.concatenate([chosen, rows])
-    weights = weights_of_candidates(samples, labels, len(chosen))
-    chosen, weights = chosen[weights > 0.0], weights[weights > 0.0]
+    rounds = Rounds(samples)
+    chosen, weights = candidates(rounds, n_clusters, int(key[0]), uniforms[0])
     if len(chosen) > n_clusters:
-        candidates = Samples(samples.array[chosen], weights)
-        return greedy.place(candidates, n_clusters, NO_INTEGERS, uniforms)
+        return pick(Samples(samples.array[chosen], weights), n_clusters, uniforms)
     picks, center = np.empty(n_clusters, np.int64), np.zeros(padded(samples.shape[1]))
     picks[: len(chosen)] = chosen
-    greedy.complete(samples, len(chosen), leaves, None, Picking(picks, uniforms[1:], center, sq_dists))
+    picking = Picking(picks, uniforms[2:], center, rounds.sq_dists)
+    greedy.complete(samples, len(chosen), leaves_of(len(samples)), None, picking)
     return samples.rows(picks)
 
 
+def pick(candidates: Samples, n_clusters: int, uniforms: np.ndarray) -> np.ndarray:
+    """Return k candidates, of which there are more, as centers."""
+    return greedy.place(candidates, n_clusters, NO_INTEGERS, uniforms[1:])
+
+
+class Rows(Protocol):
+    """What the rounds do with all rows, wherever these are.
+
+    first(uniform) : return the first row
+    lower(rows, n_before) : lower D to the distances from more rows; number these from n_before on
+    sampled(key, turn, expected) : return the rows that a round samples, ascending
+    weights(n_candidates) : return for each candidate the exact sum of the weights of the rows nearest to it,
+        rounded once
+    """
+
+    def first(self, uniform: float) -> int: ...
+    def lower(self, rows: np.ndarray, n_before: int) -> None: ...
+    def sampled(self, key: int, turn: int, expected: float) -> np.ndarray: ...
+    def weights(self, n_candidates: int) -> np.ndarray: ...
+
+
+def candidates(rows: Rows, n_clusters: int, key: int, uniform: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that all rounds sample, and their weights, which are above 0."""
+    chosen = np.array([rows.first(uniform)])
+    rows.lower(chosen, 0)
+    for turn in range(ROUNDS):
+        more = rows.sampled(key, turn, float(OVERSAMPLING * n_clusters))
+        if len(more):
+            rows.lower(more, len(chosen))
+            chosen = np.concatenate([chosen, more])
+    weights = rows.weights(len(chosen))
+    return chosen[weights > 0.0], weights[weights > 0.0]
+
+
+class Rounds:
+    """`Rows` in the memory of this process."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples, self._weights = samples, weights_of(samples)
+        self.sq_dists, self._labels = np.full(len(samples), np.inf), np.zeros(len(samples), np.int32)
+
+    def first(self, uniform: float) -> int:
+        if self._weights is None:
+            return share(uniform, len(self._samples))
+        return reached(self._weights, share(uniform, total_of(self._weights)))
+
+    def lower(self, rows: np.ndarray, n_before: int) -> None:
+        lower(self._samples, self._samples.rows(rows), n_before, self.sq_dists, self._labels)
+
+    def sampled(self, key: int, turn: int, expected: float) -> np.ndarray:
+        potential = exact_sum(masses_of(self.sq_dists, self._weights))
+        draw = Draw(key, turn, 0, expected, potential)
+        return np.flatnonzero(sampled(self._samples, self.sq_dists, draw))
+
+    def weights(self, n_candidates: int) -> np.ndarray:
+        if self._weights is None:
+            return np.bincount(self._labels, minlength=n_candidates).astype(np.float64)
+        return labeled_totals(self._weights, self._labels, n_candidates)
+
+
+def share(uniform: float, total: int) -> int:
+    """Return uniform * total, rounded down; a running sum of integers exceeds both or none."""
+    numerator, denominator = float(uniform).as_integer_ratio()
+    return numerator * total // denominator
+
+
+def total_of(weights: np.ndarray) -> int:
+    """Return the exact sum of weights, in units of 2**LOWEST."""
+    return exact_total(Samples(weights.reshape(-1, 1)))
+
+
+def reached(weights: np.ndarray, target: int) -> int:
+    """Return the first row at which the running sum of weights exceeds a target below their sum."""
+    start, stop = 0, len(weights)
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        left = total_of(weights[start:middle])
+        if left > target:
+            stop = middle
+        else:
+            start, target = middle, target - left
+    return start
+
+
+class Draw(NamedTuple):
+    """Which numbers a round compares, and with what.
+
+    key, turn : the stream; first : the number of the first row among all rows
+    expected : the number of rows that are sampled on average; potential : the sum of all masses
+    """
+
+    key: int
+    turn: int
+    first: int
+    expected: float
+    potential: float
+
+
 def lower(
-    samples: Samples, rows: np.ndarray, n_before: int, sq_dists: np.ndarray, labels: np.ndarray
+    samples: Samples, points: np.ndarray, n_before: int, sq_dists: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Lower D to the distances from more rows; label the rows that get nearer to one, from n_before on."""
-    new_labels, new_dists = nearest(samples, samples.rows(rows))
+    """Lower D to the distances from points; label the rows that get nearer to one, from n_before on."""
+    new_labels, new_dists = nearest(samples, points)
     new_labels += n_before
     nearer = new_dists < sq_dists
     np.copyto(labels, new_labels, where=nearer)
     np.copyto(sq_dists, new_dists, where=nearer)
 
 
-def sampled_rows(samples: Samples, sq_dists: np.ndarray, draw: tuple[int, int, float]) -> np.ndarray:
-    """Return the rows that one round samples, in order.
-
-    draw : the key, the number of the round, and the number of rows expected
-    """
-    weights = weights_of(samples)
-    potential = exact_sum(sq_dists if weights is None else masses_of(sq_dists, weights))
-    sampled = np.empty(len(samples), np.bool_)
+def sampled(samples: Samples, sq_dists: np.ndarray, draw: Draw) -> np.ndarray:
+    """Return whether each row is sampled in a round."""
+    found = np.empty(len(samples), np.bool_)
     plan = _plan.sweep(samples.shape, work=8 * len(samples))
-    run = SAMPLE_ROWS.on(plan.parallel)
-    run(plan.n_tasks, sq_dists, weights, (*draw, potential), sampled)
-    return np.flatnonzero(sampled)
+    SAMPLE_ROWS.on(plan.parallel)(plan.n_tasks, sq_dists, weights_of(samples), tuple(draw), found)
+    return found
 
 
-def masses_of(sq_dists: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def masses_of(sq_dists: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Return the masses of all rows."""
+    if weights is None:
+        return sq_dists
     masses = np.zeros(len(sq_dists))
     # Not where w is 0: an overflowed D would make it NaN.
     with np.errstate(over="ignore"):
         return np.multiply(weights, sq_dists, out=masses, where=weights > 0.0)
-
-
-def weights_of_candidates(samples: Samples, labels: np.ndarray, n_candidates: int) -> np.ndarray:
-    """Return the exact sum of the weights of the rows of each label, rounded once."""
-    if samples.weights is None:
-        return np.bincount(labels, minlength=n_candidates).astype(np.float64)
-    return labeled_totals(samples.weights, labels, n_candidates)
