@@ -109,6 +109,17 @@ def test_blocks_of_several_dtypes_get_the_common_one(slabs):
     same(KMeans(3, random_state=0).fit(blocks), KMeans(3, random_state=0).fit(together))
 
 
+def test_rows_can_be_converted_while_they_are_read(slabs):
+    X = rows_of("float64")
+    blocks = Blocks(cut(X, 400), "float32")
+    assert blocks.dtype == np.float32
+    assert np.array_equal(blocks[:], X.astype(np.float32))
+    ours = KMeans(N_CLUSTERS, random_state=0).fit(blocks)
+    same(ours, KMeans(N_CLUSTERS, random_state=0).fit(X.astype(np.float32)))
+    with pytest.raises(TypeError, match="dtype must be one of real numbers"):
+        Blocks(X, complex)
+
+
 def test_a_dataset_is_read_slab_by_slab_in_another_thread(monkeypatch):
     monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
     monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)

@@ -11,9 +11,11 @@ import pandas
 import pytest
 from PIL import Image
 
+from numbakmeans import Blocks
+from numbakmeans._cli import frames
 from numbakmeans._cli.delimited import Options
 from numbakmeans._cli.files import STDIN, read, shipped
-from numbakmeans._cli.tables import FileError, Table, pick_columns
+from numbakmeans._cli.tables import FileError, Table, joined, pick_columns
 
 
 def saved(path, content):
@@ -242,10 +244,12 @@ def test_a_table_without_numbers_is_refused(tmp_path):
         read(path)
 
 
-def test_what_pandas_reads_needs_pandas(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
+@pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
+def test_what_pandas_reads_needs_pandas(missing, tmp_path, monkeypatch):
+    path = write_frame(pandas.DataFrame({"a": [1.0]}), tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(FileError, match=r"install numbakmeans\[tables\]"):
-        read(saved(tmp_path / "a.parquet", ""))
+        read(path)
 
 
 def test_standard_input_is_read_as_text(monkeypatch):
@@ -277,3 +281,55 @@ def test_the_shipped_data_is_old_faithful():
     np.testing.assert_array_equal(table.values.max(0), [5.1, 96])
     np.testing.assert_allclose(table.values.mean(0), [3.488, 70.90], atol=5e-3)
     assert shipped("waiting").names == ("waiting",)
+
+
+# --- Files larger than memory, and several of them
+
+
+def test_a_large_parquet_file_is_read_in_row_groups(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(500, 3))
+    frame = pandas.DataFrame(values, columns=["a", "b", "c"]).assign(name="x")
+    path = tmp_path / "a.parquet"
+    frame.to_parquet(path, row_group_size=100)
+    whole = read(path)
+    assert isinstance(whole.values, np.ndarray)
+    monkeypatch.setattr(frames, "LARGE", 1)
+    for columns, right in ((None, values), ("c,a", values[:, [2, 0]])):
+        table = read(path, columns=columns)
+        assert isinstance(table.values, Blocks)
+        assert np.array_equal(table.values[:], right)
+    assert read(path).names == whole.names == ("a", "b", "c")
+    assert read(path).notes == whole.notes == ("left out, as they hold no numbers: name",)
+    # What is missing is counted, or left out, as in a small file.
+    frame.loc[7, "b"] = np.nan
+    frame.to_parquet(path, row_group_size=100)
+    with pytest.raises(FileError, match="row 7 counted from 0, column b: a missing value"):
+        read(path)
+    assert len(read(path, options=Options(drop_missing=True)).values) == 499
+
+
+def tables(*parts):
+    return [(f"file {number}", Table(*part)) for number, part in enumerate(parts)]
+
+
+def test_the_rows_of_several_files_follow_each_other():
+    one, two = np.arange(6.0).reshape(3, 2), np.arange(4, dtype=np.int16).reshape(2, 2)
+    both = joined(tables((one, ("a", "b")), (two,)))
+    assert np.array_equal(both.values[:], np.concatenate([one, two]))
+    assert both.names == ("a", "b")
+    assert both.weights is both.kept is both.picture is None
+    weights, kept = np.array([0.5, 1.0, 2.0]), np.array([True, False, True])
+    pieces = tables((one, None, (3, 1), None, weights), (two, None, None, None, None, kept, ("a note",)))
+    both = joined(pieces)
+    assert both.weights.tolist() == [0.5, 1.0, 2.0, 1.0, 1.0]
+    assert both.kept.tolist() == [True, True, True, True, False, True]
+    assert both.notes == ("file 1: a note",)
+    assert joined(tables((one,))).values is one
+
+
+def test_files_with_other_columns_are_refused():
+    one = np.ones((3, 2))
+    with pytest.raises(FileError, match="file 1: has 1 columns to use, but file 0 has 2"):
+        joined(tables((one,), (np.ones((3, 1)),)))
+    with pytest.raises(FileError, match="file 1: has the columns b, a, but file 0 has a, b"):
+        joined(tables((one, ("a", "b")), (one, ("b", "a"))))

@@ -109,6 +109,22 @@ def test_results_are_those_of_kmeans2(run, rows, minit, dtype):
     assert [int(cells[1]) for cells in listed(out)[1:]] == np.bincount(labels, minlength=5).tolist()
 
 
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_several_files_are_clustered_like_one(run, rows, dtype):
+    whole = rows.astype(np.float64)
+    np.save("all.npy", whole)
+    np.save("first.npy", whole[:50])
+    np.save("others.npy", whole[50:])
+    stated = () if dtype is None else ("--dtype", dtype)
+    for files, prefix in ((["all.npy"], "one"), (["first.npy", "others.npy"], "two")):
+        code, out, _ = run("cluster", *files, "-k", 3, "--seed", 0, "--output", prefix, *stated)
+        assert code == 0
+    assert "first.npy, others.npy: 90 rows" in out
+    for what in ("labels", "centroids"):
+        one, two = (np.load(f"{prefix}.{what}.npy") for prefix in ("one", "two"))
+        np.testing.assert_array_equal(one, two, strict=True)
+
+
 def test_summary_agrees_with_the_library(run, rows):
     np.save("data.npy", rows)
     _, out, _ = run("cluster", "data.npy", "-k", 6, "--seed", 1, "--minit", "points", "--iter", 2)
@@ -322,7 +338,7 @@ def test_outputs_are_checked_before_the_clustering(fails, rows):
     assert fails("cluster", "--plot", "data.png") == "data.png: already exists and is not a regular file"
     assert (
         fails("cluster", "in.png", "-k", 2, "--plot", "in.png")
-        == "in.png: is the input file, which would be overwritten"
+        == "in.png: is an input file, which would be overwritten"
     )
     for name in ("plot", "plot.xyz"):
         assert fails("cluster", "--plot", name).startswith("--plot: the name must end in one of .")

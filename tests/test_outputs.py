@@ -70,18 +70,18 @@ def test_whole_files_need_their_folder(tmp_path):
 def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
     source = tmp_path / "in.csv"
     source.write_text("1,2")
-    _outputs.require_writable([tmp_path / "a", tmp_path / "b"], source)
-    _outputs.require_writable([], None)
+    _outputs.require_writable([tmp_path / "a", tmp_path / "b"], [source])
+    _outputs.require_writable([], [])
     (tmp_path / "folder").mkdir()
     for paths, message in (
         ([tmp_path / "gone" / "a"], "there is no folder"),
         ([source / "a"], "there is no folder"),
         ([tmp_path / "folder"], "already exists and is not a regular file"),
-        ([tmp_path / "folder" / ".." / "in.csv"], "is the input file, which would be overwritten"),
+        ([tmp_path / "folder" / ".." / "in.csv"], "is an input file, which would be overwritten"),
         ([tmp_path / "a", tmp_path / "folder" / ".." / "a"], "would be written twice"),
     ):
         with pytest.raises(FileError, match=message):
-            _outputs.require_writable(paths, source)
+            _outputs.require_writable(paths, [tmp_path / "gone", source])
     monkeypatch.setattr(_outputs.os, "access", lambda _path, _mode: False)
     with pytest.raises(FileError, match="cannot be written to"):
         _outputs.require_writable([tmp_path / "a"])

@@ -23,9 +23,9 @@ MAX_LISTED_COLUMNS = 8
 
 
 def run_cluster(arguments: argparse.Namespace) -> None:
-    if arguments.file is None and arguments.array is not None:
+    if not arguments.files and arguments.array is not None:
         raise UsageError("--array needs a FILE")
-    if arguments.file is not None and arguments.k is None:
+    if arguments.files and arguments.k is None:
         raise UsageError("-k is required with a FILE")
     from numbakmeans._cli.tables import FileError
 
@@ -40,7 +40,7 @@ def _cluster_files(arguments: argparse.Namespace) -> None:
 
     outputs = _asked_for(arguments)
     plot = None if arguments.plot is None else _plotting(arguments.plot)
-    _outputs.require_writable(outputs, arguments.file)
+    _outputs.require_writable(outputs, arguments.files)
     require_threads()
 
     table = _read(arguments)
@@ -50,7 +50,7 @@ def _cluster_files(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--minit points: {n_clusters} clusters (-k), but only {len(samples)} rows")
     if arguments.minit == "random" and table.weights is not None:
         raise UsageError("--minit random takes no weights, which transparent pixels have: use points or ++")
-    if plot is not None and float(max(samples.array.max(), -samples.array.min())) > plot.LARGEST:
+    if plot is not None and float(samples.measured[0].max()) > plot.LARGEST:
         raise UsageError(f"--plot cannot draw values beyond {plot.LARGEST:g}")
 
     result, seed, seconds = _run(samples, n_clusters, arguments)
@@ -69,12 +69,14 @@ def _cluster_files(arguments: argparse.Namespace) -> None:
 def _read(arguments: argparse.Namespace) -> Table:
     from numbakmeans._cli import files
     from numbakmeans._cli.delimited import Options
+    from numbakmeans._cli.tables import joined
 
-    if arguments.file is None:
+    if not arguments.files:
         return files.shipped(arguments.columns)
     header = None if arguments.header is None else arguments.header == "yes"
     options = Options(arguments.sep, header, arguments.decimal, arguments.encoding, arguments.na == "drop")
-    return files.read(arguments.file, array=arguments.array, columns=arguments.columns, options=options)
+    stated: dict[str, Any] = {"array": arguments.array, "columns": arguments.columns, "options": options}
+    return joined([(str(path), files.read(path, **stated)) for path in arguments.files])
 
 
 def _labels_of_file(table: Table, result: FitResult) -> np.ndarray:
@@ -119,18 +121,25 @@ def _as_samples(table: Table, dtype: str | None) -> Samples:
     """Return the rows in the dtype asked for, checked to be finite."""
     import numpy as np
 
+    from numbakmeans._engine.blocks import Blocks
+    from numbakmeans._engine.row_source import RowSource
     from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_real, not_finite
     from numbakmeans._engine.weights import as_weights
 
-    try:
-        rows = as_real(table.values, "the input")
-    except TypeError as error:
-        raise UsageError(str(error)) from error
+    rows = table.values
+    if not isinstance(rows, RowSource):
+        try:
+            rows = as_real(rows, "the input")
+        except TypeError as error:
+            raise UsageError(str(error)) from error
     if len(rows) >= MAX_SAMPLES:
         raise UsageError(f"the input has {len(rows)} rows; fewer than {MAX_SAMPLES} are supported")
-    if dtype is not None:
-        with np.errstate(over="ignore"):
-            rows = np.require(rows, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    if dtype is not None and rows.dtype != dtype:
+        if isinstance(rows, RowSource | np.memmap):  # perhaps larger than memory
+            rows = Blocks([rows], dtype)
+        else:
+            with np.errstate(over="ignore"):
+                rows = np.require(rows, dtype, ["C_CONTIGUOUS", "ALIGNED"])
     weights = None if table.weights is None else as_weights(table.weights, len(rows))
     samples = Samples(rows, weights)
     if not samples.finite:
@@ -181,7 +190,7 @@ def _summary(
     from numbakmeans._numba.runtime import threads
 
     n_rows, n_columns = samples.shape
-    source = "Old Faithful (comes with the package)" if arguments.file is None else str(arguments.file)
+    source = ", ".join(map(str, arguments.files)) or "Old Faithful (comes with the package)"
     shape = f"{count(n_rows, 'row')} of {count(n_columns, 'column')}, {samples.dtype}"
     if table.picture is not None:
         height, width = table.picture

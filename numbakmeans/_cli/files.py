@@ -53,6 +53,10 @@ def read(
                 return read_delimited(cast(BinaryIO, content), str(path), columns, options)
         if ending in DELIMITED or path == STDIN or not _is_regular(path):
             return read_delimited(file, str(path), columns, options)
+        if ending == ".parquet" and not options.drop_missing and _is_regular(path):
+            table = frames.read_row_groups(path, columns)
+            if table is not None:
+                return table
         if ending in frames.READERS and not packed:
             return frames.read_frame(file, str(path), ending, columns, options.drop_missing)
         if path.suffix.lower() in endings():

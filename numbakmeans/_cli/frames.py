@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from numbakmeans._cli.tables import FileError, Table, names_of, pick_columns
+from numbakmeans._engine.blocks import Blocks
+from numbakmeans._engine.parquet import dtype_of
 
 #: By the ending of a file's name: how pandas reads it.
 READERS: dict[str, Callable[[Any, BinaryIO], Any]] = {
@@ -24,6 +27,44 @@ def _first_sheet(pandas: Any, file: BinaryIO) -> Any:
     frame = pandas.read_excel(book)
     frame.attrs["sheets"] = book.sheet_names
     return frame
+
+
+#: Bytes of values from which on a Parquet file is read in row groups, again in each pass.
+LARGE = 1 << 26
+
+
+def read_row_groups(path: Path, columns: str | None) -> Table | None:
+    """Return the rows of a large Parquet file, which are read when they are needed.
+
+    None if it is not large, if pyarrow is not installed, or if values may be missing: `read_frame` tells.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        return None
+    file = parquet.ParquetFile(path)
+    names, groups = tuple(file.schema_arrow.names), range(file.num_row_groups)
+    numeric = [dtype_of(field.type).kind in "iufb" for field in file.schema_arrow]
+    used = [c for c, is_number in enumerate(numeric) if is_number]
+    if columns is not None:
+        used = pick_columns(columns, len(names), names)
+    if not used or not all(numeric[c] for c in used) or file.metadata.num_columns != len(names):
+        return None
+    found = [file.metadata.row_group(g).column(c).statistics for g in groups for c in used]
+    if file.metadata.num_rows * len(used) * 8 < LARGE or not all(_is_complete(each) for each in found):
+        return None
+    left_out = [names[c] for c, is_number in enumerate(numeric) if not is_number]
+    notes = (
+        [f"left out, as they hold no numbers: {', '.join(left_out)}"] if left_out and columns is None else []
+    )
+    picked = None if columns is None and len(used) == len(names) else tuple(used)
+    values = Blocks.from_parquet(path, [names[c] for c in used])
+    return Table(values, names_of(used, names), None, picked, None, None, tuple(notes))
+
+
+def _is_complete(statistics: Any) -> bool:
+    """Return whether it is known that no value of a column is missing."""
+    return statistics is not None and statistics.has_null_count and statistics.null_count == 0
 
 
 def read_frame(file: BinaryIO, what: str, ending: str, columns: str | None, drop_missing: bool) -> Table:

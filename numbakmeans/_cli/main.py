@@ -97,13 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     cluster.set_defaults(run=run_cluster)
     add = cluster.add_argument
     add(
-        "file",
-        nargs="?",
+        "files",
+        nargs="*",
         type=Path,
         metavar="FILE",
         help="a table as text (.csv, .tsv, .txt, .data, ..., also .gz; - for standard input), .npy, .npz, "
         ".parquet, .feather, .jsonl or .xlsx (these need pandas), or a picture (needs Pillow; its pixels as "
-        "red, green, blue, weighted by their opacity)",
+        "red, green, blue, weighted by their opacity). Of several files, which must have the same columns, "
+        "the rows are taken one file after the other. An .npy, and a large .parquet, may be larger than "
+        "memory",
     )
     # The largest label is an int32.
     count = _whole_number(1, 2**31 - 1)

@@ -16,10 +16,10 @@ import numpy as np
 from numbakmeans._cli.tables import FileError
 
 
-def require_writable(paths: Sequence[Path], source: Path | None = None) -> None:
+def require_writable(paths: Sequence[Path], sources: Sequence[Path] = ()) -> None:
     """Check that files can be written, before the work that fills them.
 
-    source : the file read, which must not be among them
+    sources : the files read, which must not be among them
 
     Raises
     ------
@@ -34,8 +34,8 @@ def require_writable(paths: Sequence[Path], source: Path | None = None) -> None:
         # Moving a file into place would replace a device, too.
         if path.exists() and not path.is_file():
             raise FileError(f"{path}: already exists and is not a regular file")
-        if source is not None and path.exists() and source.exists() and path.samefile(source):
-            raise FileError(f"{path}: is the input file, which would be overwritten")
+        if path.exists() and any(path.samefile(source) for source in sources if source.exists()):
+            raise FileError(f"{path}: is an input file, which would be overwritten")
     if len({path.resolve() for path in paths}) < len(paths):
         raise FileError(f"{paths[-1]}: would be written twice")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Table(NamedTuple):
 
     Attributes
     ----------
-    values : ndarray (n_rows, n_columns), any dtype
+    values : ndarray (n_rows, n_columns), any dtype, or rows in blocks
     names : of the columns, where the file has them
     picture : (height, width) where the rows are the pixels of a picture
     columns : the columns of the file that these are, counted from 0, where some were picked
@@ -28,7 +28,7 @@ class Table(NamedTuple):
     notes : what was assumed, a line each
     """
 
-    values: np.ndarray
+    values: Any
     names: tuple[str, ...] | None = None
     picture: tuple[int, int] | None = None
     columns: tuple[int, ...] | None = None
@@ -97,6 +97,40 @@ def pick(table: Table, columns: str | None) -> Table:
     chosen = pick_columns(columns, table.values.shape[1], table.names)
     names = names_of(chosen, table.names)
     return table._replace(values=table.values[:, chosen], names=names, picture=None, columns=tuple(chosen))
+
+
+def joined(tables: Sequence[tuple[str, Table]]) -> Table:
+    """Return the rows of several files, one after the other; tables : with the names of the files.
+
+    Raises
+    ------
+    FileError : their columns differ
+    """
+    (first, table), *others = tables
+    if not others:
+        return table
+    for name, other in others:
+        if other.values.shape[1] != table.values.shape[1]:
+            widths = other.values.shape[1], table.values.shape[1]
+            raise FileError(f"{name}: has {widths[0]} columns to use, but {first} has {widths[1]}")
+        if None not in (other.names, table.names) and other.names != table.names:
+            columns = listed(other.names or ()), listed(table.names or ())
+            raise FileError(f"{name}: has the columns {columns[0]}, but {first} has {columns[1]}")
+    from numbakmeans._engine.blocks import Blocks
+
+    each = [table for _, table in tables]
+    weights = kept = None
+    if any(one.weights is not None for one in each):
+        weights = np.concatenate([_or_ones(one.weights, len(one.values)) for one in each])
+    if any(one.kept is not None for one in each):
+        kept = np.concatenate([_or_ones(one.kept, len(one.values)).astype(np.bool_) for one in each])
+    notes = tuple(f"{name}: {note}" for name, one in tables for note in one.notes)
+    names = next((one.names for one in each if one.names is not None), None)
+    return Table(Blocks([one.values for one in each]), names, None, table.columns, weights, kept, notes)
+
+
+def _or_ones(values: np.ndarray | None, n_rows: int) -> np.ndarray:
+    return np.ones(n_rows) if values is None else values
 
 
 def names_of(columns: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -28,16 +28,18 @@ class Blocks(RowSource):
         a dtype, and returns rows for a slice; these are read only when they are needed. Frames, lists and
         the like are read at once. The rows get the common dtype of all blocks (`numpy.result_type`), as those
         of an array would. A block may be empty, but not all of them.
+    dtype : dtype, optional
+        What the rows are converted to while they are read, such as float32, instead of the common dtype.
 
     Attributes
     ----------
     shape : (n_samples, n_features)
-    dtype : the common dtype
+    dtype : that of the rows
 
     Raises
     ------
     TypeError
-        A block does not hold real numbers, or `blocks` is an iterator.
+        A block does not hold real numbers, `dtype` is no dtype of such, or `blocks` is an iterator.
     ValueError
         There is no row or no feature, or a block has another number of features than the first.
 
@@ -56,7 +58,7 @@ class Blocks(RowSource):
 
     reads_ahead = True
 
-    def __init__(self, blocks: Any) -> None:
+    def __init__(self, blocks: Any, dtype: Any = None) -> None:
         if isinstance(blocks, Iterator):
             raise TypeError(f"blocks must be a sequence, as they are read more than once, got {blocks!r}")
         given = [blocks] if _is_lazy(blocks) or isinstance(blocks, np.ndarray) else list(blocks)
@@ -70,7 +72,10 @@ class Blocks(RowSource):
         self.shape = (self._starts[-1], widths.pop() if widths else 0)
         if 0 in self.shape:
             raise ValueError(f"blocks must hold at least one row and one feature, got shape {self.shape}")
-        self.dtype = np.result_type(*(block.dtype for block in self._blocks))
+        common = np.result_type(*(block.dtype for block in self._blocks))
+        self.dtype = common if dtype is None else np.dtype(dtype)
+        if self.dtype.num not in REAL:
+            raise TypeError(f"dtype must be one of {KINDS}, got {self.dtype}")
         self.itemsize = self.dtype.itemsize
 
     @classmethod
@@ -134,7 +139,9 @@ class Blocks(RowSource):
         while start < stop:
             first, end = self._starts[b], min(stop, self._starts[b + 1])
             some = np.asarray(self._blocks[b][start - first : end - first])
-            # The common dtype is exact for all blocks, so the working dtype is that of an array.
+            # By way of our dtype, as for an array of it; the common dtype is exact for all blocks.
+            with np.errstate(over="ignore"):
+                some = some.astype(self.dtype, copy=False)
             np.copyto(out[start - rows.start : end - rows.start], some, casting="unsafe")
             start, b = end, b + 1
 

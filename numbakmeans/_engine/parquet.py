@@ -41,7 +41,7 @@ class Reader:
         missing = [name for name in self.columns if name not in schema.names]
         if missing:
             raise ValueError(f"columns must be among those of the file, which has no {missing[0]!r}")
-        dtypes = {name: _dtype_of(schema.field(name).type) for name in self.columns}
+        dtypes = {name: dtype_of(schema.field(name).type) for name in self.columns}
         for name, dtype in dtypes.items():
             if dtype.num not in REAL:
                 raise TypeError(f"column {name!r} must hold {KINDS}, got {schema.field(name).type}")
@@ -64,7 +64,7 @@ class Reader:
         return rows
 
 
-def _dtype_of(kind: Any) -> np.dtype:
+def dtype_of(kind: Any) -> np.dtype:
     """Return the dtype of the values of a type of Arrow; that of objects where NumPy has none."""
     try:
         return np.dtype(kind.to_pandas_dtype())

@@ -92,12 +92,11 @@ def require_workers() -> None:
         return
     # `eval` is known everywhere.
     found = client.run(eval, "__import__('numbakmeans').__version__", on_error="return")
+    ours = sys.modules["numbakmeans"].__version__
     for address, version in found.items():
-        if version != __version__:
+        if version != ours:
             has = "cannot import numbakmeans" if isinstance(version, Exception) else f"has {version}"
-            raise RuntimeError(
-                f"the worker {address} {has}: install numbakmeans {__version__} on all workers"
-            )
+            raise RuntimeError(f"the worker {address} {has}: install numbakmeans {ours} on all workers")
 
 
 class Parts:

@@ -71,11 +71,9 @@ def _fault(rows: Any, weights: Any, n_features: int, unit: bool) -> Fault | None
     if not samples.finite:
         for part, X in samples.slabs():
             for row, column in not_finite(X):
-                what = "NaN" if np.isnan(X[row, column]) else f"infinity or a value too large for {X.dtype!r}"
-                place = f"{{row}}, column {column}"
-                return Fault(
-                    0, part.start + row, f"Input X contains {what}. The first such value is in {place}."
-                )
+                what, place = special(X[row, column]), f"{{row}}, column {column}"
+                words = f"Input X contains {what} The first such value is in {place}."
+                return Fault(0, part.start + row, words)
     zero = first_zero_row(samples) if unit else None
     return None if zero is None else Fault(0, zero, "{row} of X is zero, and so has no direction.")
 
