@@ -142,8 +142,8 @@ def regressions(session):
 @nox.session(python=PYTHONS[0])
 def tables(session):
     """Make the tables and pictures of README.md and docs/ that compare us with others, or with ourselves."""
-    session.install("-e", ".[bench,image]")
+    session.install("-e", ".[bench,image,dask]", "distributed")
     for name in ("compare", "drop_in", "first_minute"):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "README.md")
-    for name in ("growth", "scaling"):
+    for name in ("growth", "scaling", "large_data"):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "docs")

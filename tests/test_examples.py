@@ -12,10 +12,21 @@ import numbakmeans
 
 README = Path(__file__).parent.parent / "README.md"
 NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
+LARGE_DATA = Path(__file__).parent.parent / "docs" / "large-data.md"
 
 
 @pytest.mark.parametrize(
-    "module", ["_scipy", "_batch", "_engine.blocks", "_engine.fit", "estimators.kmeans", "jit"]
+    "module",
+    [
+        "_scipy",
+        "_batch",
+        "_engine.blocks",
+        "_engine.fit",
+        "dask.kmeans",
+        "estimators.kmeans",
+        "estimators.mini_batch",
+        "jit",
+    ],
 )
 def test_the_docstring_examples_run(module):
     result = doctest.testmod(
@@ -41,6 +52,17 @@ def test_the_nopython_examples_run():
     for block in blocks:
         assert "\nassert " in block
         exec(block, {})
+
+
+def test_the_examples_of_large_data_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = code_blocks(LARGE_DATA)
+    assert len(blocks) == 3
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert (names["on_dask"].labels_.compute() == names["kmeans"].labels_).all()
+    assert names["stream"].n_steps_ == 200
 
 
 def test_the_readme_examples_run(tmp_path, monkeypatch):

@@ -32,8 +32,9 @@ PROGRAM = """
 import copy, pickle, warnings
 import numpy as np
 import numbakmeans
-from numbakmeans import KMeans
+from numbakmeans import KMeans, MiniBatchKMeans
 from numbakmeans.estimators import _base
+from numbakmeans.estimators._base import Estimator
 
 def fails(error, words, function, *arguments, **more):
     try:
@@ -43,9 +44,12 @@ def fails(error, words, function, *arguments, **more):
     else:
         raise AssertionError(f"no {error}")
 
-assert KMeans.__mro__[2] is _base.PlainEstimator, "scikit-learn is there"
+assert Estimator.__mro__[1] is _base.PlainEstimator, "scikit-learn is there"
 X = np.random.default_rng(0).normal(size=(200, 3))
 weights = np.arange(200.0)
+batches = MiniBatchKMeans(4, random_state=0)
+assert batches.fit(X, sample_weight=weights).partial_fit(X).n_steps_ > 1
+assert repr(batches) == "MiniBatchKMeans(n_clusters=4, random_state=0)"
 k = KMeans(4, init=X[:4], keep_history=True)
 assert repr(KMeans()) == "KMeans()"
 assert repr(KMeans(4, init=X[:1], tol=0)) == f"KMeans(n_clusters=4, init={X[:1]!r}, tol=0)"
