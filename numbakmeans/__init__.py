@@ -20,8 +20,8 @@ _engine      k-means itself, independent of any interface
   assignment   the nearest center of each row, in one sweep
   algorithms   ways to run a pass: one per file, and a table of them
   samples      input arrays: dtype, layout, checks, ranges, exact sums; containers: frames, Arrow tables and
-               objects as arrays; row_source: rows that are made block by block: sparse_rows, blocks, parquet;
-               transforms: by what rows are shifted and scaled
+               objects as arrays; row_source: rows that are made block by block: sparse_rows, blocks,
+               parquet, yielded; transforms: by what rows are shifted and scaled
   kernels      nopython code, called by address (see its docstring); kernels/reference defines distances
   simd         vector values inside kernels: the register tiles
   structs      named tuples that Python and kernels exchange

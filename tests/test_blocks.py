@@ -227,3 +227,77 @@ def test_parquet_needs_pyarrow(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError):
         Blocks.from_parquet(file)
+
+
+# --- Blocks that a function yields
+
+
+def test_blocks_can_be_yielded_by_a_function(slabs):
+    X, calls = rows_of("float32"), []
+
+    def blocks():
+        calls.append(0)
+        yield from cut(X, 400)
+
+    given = Blocks(blocks)
+    assert given.shape == X.shape
+    for options in ({}, {"init": "k-means||"}):
+        ours = KMeans(N_CLUSTERS, random_state=0, **options).fit(given)
+        same(ours, KMeans(N_CLUSTERS, random_state=0, **options).fit(X))
+    assert len(calls) > 2
+    assert np.array_equal(given[[1499, 3, 700]], X[[1499, 3, 700]])
+
+
+def test_a_function_must_yield_the_same_blocks_each_time():
+    X, calls = rows_of("float64"), []
+
+    def changing(later):
+        calls.clear()
+
+        def blocks():
+            calls.append(0)
+            return cut(X, 500) if len(calls) == 1 else later
+
+        return Blocks(blocks)
+
+    with pytest.raises(ValueError, match="there is no block 2 now"):
+        changing(cut(X, 500)[:2])[:]
+    with pytest.raises(ValueError, match=r"block 0 had shape \(500, 5\) .* now has \(700, 5\)"):
+        changing(cut(X, 700))[:]
+    with pytest.raises(ValueError, match="at least one row"):
+        Blocks(list)
+
+
+# --- Labels
+
+
+@pytest.mark.parametrize("options", [{}, {"tol": 0.1}, {"max_iter": 2}])
+def test_labels_can_go_to_a_file(tmp_path, options):
+    X = rows_of("float64")
+    right = fit(X, X[:N_CLUSTERS], **options)
+    labels = np.memmap(tmp_path / "labels", np.int32, "w+", shape=(N_SAMPLES,))
+    ours = fit(Blocks(cut(X, 400)), X[:N_CLUSTERS], labels=labels, **options)
+    assert ours.labels is labels
+    assert np.array_equal(labels, right.labels)
+    assert ours.inertia == right.inertia
+
+
+def _read_only(labels):
+    labels.flags.writeable = False
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "words"),
+    [
+        (np.zeros(9), TypeError, "labels must be an array of int32, got float64"),
+        ([0] * 9, TypeError, "labels must be an array of int32, got list"),
+        (np.zeros(8, np.int32), ValueError, r"labels must have shape \(9,\), got \(8,\)"),
+        (np.zeros(18, np.int32)[::2], ValueError, "writeable, aligned and contiguous"),
+        (_read_only(np.zeros(9, np.int32)), ValueError, "writeable, aligned and contiguous"),
+    ],
+)
+def test_arrays_that_cannot_hold_labels_are_refused(labels, error, words):
+    X = np.arange(18.0).reshape(9, 2)
+    with pytest.raises(error, match=words):
+        fit(X, X[:2], labels=labels)

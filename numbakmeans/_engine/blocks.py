@@ -12,6 +12,7 @@ import numpy as np
 
 from numbakmeans._engine.containers import KINDS, REAL, as_real
 from numbakmeans._engine.row_source import RowSource
+from numbakmeans._engine.yielded import yielded
 
 
 class Blocks(RowSource):
@@ -23,11 +24,13 @@ class Blocks(RowSource):
 
     Parameters
     ----------
-    blocks : dataset, or sequence of array_like (n_rows of the block, n_features)
+    blocks : dataset, sequence of array_like (n_rows of the block, n_features), or callable
         Arrays, memory-mapped files (`numpy.memmap`), datasets of h5py or zarr, or whatever else has a shape,
         a dtype, and returns rows for a slice; these are read only when they are needed. Frames, lists and
-        the like are read at once. The rows get the common dtype of all blocks (`numpy.result_type`), as those
-        of an array would. A block may be empty, but not all of them.
+        the like are read at once. A callable is called without arguments for each pass over the rows, and
+        returns an iterable of the same blocks each time, of which it reads or makes one after the other; one
+        call more finds out their shapes. The rows get the common dtype of all blocks (`numpy.result_type`),
+        as those of an array would. A block may be empty, but not all of them.
     dtype : dtype, optional
         What the rows are converted to while they are read, such as float32, instead of the common dtype.
 
@@ -41,7 +44,8 @@ class Blocks(RowSource):
     TypeError
         A block does not hold real numbers, `dtype` is no dtype of such, or `blocks` is an iterator.
     ValueError
-        There is no row or no feature, or a block has another number of features than the first.
+        There is no row or no feature, or a block has another number of features than the first; later,
+        a callable does not return the same blocks again.
 
     Examples
     --------
@@ -61,7 +65,10 @@ class Blocks(RowSource):
     def __init__(self, blocks: Any, dtype: Any = None) -> None:
         if isinstance(blocks, Iterator):
             raise TypeError(f"blocks must be a sequence, as they are read more than once, got {blocks!r}")
-        given = [blocks] if _is_lazy(blocks) or isinstance(blocks, np.ndarray) else list(blocks)
+        if _is_lazy(blocks) or isinstance(blocks, np.ndarray):
+            given = [blocks]
+        else:
+            given = yielded(blocks) if callable(blocks) else list(blocks)
         self._blocks = [_as_block(block, f"block {b}") for b, block in enumerate(given)]
         widths = {block.shape[1] for block in self._blocks}
         if len(widths) > 1:

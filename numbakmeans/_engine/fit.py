@@ -109,6 +109,7 @@ def iterate(
     tol: float = 0.0,
     constraints: Constraints | None = None,
     progress: Progress = None,
+    labels: np.ndarray | None = None,
     algorithm: str | None = None,
 ) -> Passes:
     """Run up to max_iter passes of Lloyd's algorithm, and stop at the fixed point.
@@ -118,13 +119,15 @@ def iterate(
     centers : (n_clusters, n_features), any float dtype; converted to float64 without rounding
     stop_on_empty, relocates, tol, constraints : as in `algorithms.base.Rules`
     progress : called after each pass with its number and the number of rows that moved
+    labels : OUT (n_samples,), int32, what they are written to; an array of their own if None
     algorithm : a key of `ALGORITHMS`, all of which give the same bits; the plan chooses if None
     """
     rules = Rules(max_iter, stop_on_empty, relocates, tol, constraints)
     if algorithm is None:
         sizes = (samples.shape, len(centers))
         algorithm = _plan.algorithm(*sizes, samples.dtype.itemsize, max_iter, samples.memory)
-    wide, labels = pad_centers(centers), np.full(len(samples), -1, np.int32)
+    wide, labels = pad_centers(centers), np.empty(len(samples), np.int32) if labels is None else labels
+    labels[:] = -1
     run = algorithm_for(samples, wide, algorithm, constraints).run_all(wide, labels, rules, progress)
     return Passes(wide, labels, *run)
 
@@ -155,6 +158,7 @@ def fit(
     fixed: Any = None,
     check_finite: bool = True,
     progress: Progress = None,
+    labels: Any = None,
 ) -> FitResult:
     """Run Lloyd's algorithm from given centers, and report how it ended.
 
@@ -189,6 +193,8 @@ def fit(
     progress : callable, optional
         Called after each pass with its number, from 1, and the number of rows that changed their label. An
         exception from it ends the fit and propagates to the caller.
+    labels : ndarray (n_samples,), int32, optional
+        What the labels are written to, such as an array that is mapped from a file (`numpy.memmap`).
 
     Returns
     -------
@@ -233,6 +239,8 @@ def fit(
         if value not in known:
             raise ValueError(f"{name} must be one of {known}, got {value!r}")
     rows, start = _as_rows_and_centers(X, centers)
+    if labels is not None:
+        _require_labels(labels, len(rows))
     mask = None if fixed is None else as_fixed(fixed, len(start))
     weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
     samples, unit = Samples(rows, weights), metric == "cosine"
@@ -254,11 +262,22 @@ def fit(
         tol=limit,
         constraints=constraints,
         progress=progress,
+        labels=labels,
     )
     if passes.converged and not passes.settled:
-        labels = nearest_labels(samples, passes.centers[:, : start.shape[1]])
-        passes = passes._replace(labels=labels)
+        passes.labels[:] = nearest_labels(samples, passes.centers[:, : start.shape[1]])
     return as_result(samples, passes)
+
+
+def _require_labels(labels: Any, n_samples: int) -> None:
+    """Check an array that labels are to be written to."""
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int32:
+        found = getattr(labels, "dtype", type(labels).__qualname__)
+        raise TypeError(f"labels must be an array of int32, got {found}")
+    if labels.shape != (n_samples,):
+        raise ValueError(f"labels must have shape {(n_samples,)}, got {labels.shape}")
+    if not (labels.flags.c_contiguous and labels.flags.aligned and labels.flags.writeable):
+        raise ValueError("labels must be writeable, aligned and contiguous")
 
 
 def _as_passes(max_iter: Any) -> int:
