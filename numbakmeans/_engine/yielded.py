@@ -10,7 +10,6 @@ import numpy as np
 
 from numbakmeans._engine.containers import as_real
 
-
 CHANGES = "the function must yield the same blocks each time"
 
 
