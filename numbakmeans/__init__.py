@@ -2,13 +2,15 @@
 
 Calls flow one way, and imports only go downward:
 
-_cli         the command line: main (arguments), cluster, info, console; plot, outputs; warmup, warmup_calls
+_cli         the command line: main, arguments; a module for each command: cluster, sweep, predict, info,
+             warmup (warmup_calls); inputs, outputs, plot, console
   files        what is read by the ending of its name: arrays, delimited text, frames, pictures, as tables
 dask         KMeans on Dask's collections; its docstring lists its modules
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch
 _nopython    the Python side of calls from nopython code
 _scipy       drop-in replacements for scipy.cluster.vq: kmeans2, kmeans, vq, whiten, ClusterError
+_choosing    how many clusters to ask for: choose_k
 estimators   scikit-learn's estimators: KMeans, MiniBatchKMeans; its docstring lists its modules
 _arguments   parsing and validation of SciPy's arguments
 
@@ -72,6 +74,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Blocks": "_engine.blocks",
+    "Choice": "_choosing",
+    "choose_k": "_choosing",
     "KMeans": "estimators",
     "MiniBatchKMeans": "estimators",
     "kmeans2": "_scipy",
@@ -86,11 +90,13 @@ _HOMES = {
 
 __all__ = [
     "Blocks",
+    "Choice",
     "ClusterError",
     "FitResult",
     "KMeans",
     "MiniBatchKMeans",
     "__version__",
+    "choose_k",
     "fit",
     "kmeans",
     "kmeans2",
@@ -101,6 +107,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from numbakmeans._batch import kmeans2_batch
+    from numbakmeans._choosing import Choice, choose_k
     from numbakmeans._engine.blocks import Blocks
     from numbakmeans._engine.fit import FitResult, fit
     from numbakmeans._scipy import ClusterError, kmeans, kmeans2, vq, whiten

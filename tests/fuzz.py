@@ -30,7 +30,7 @@ SECONDS = 1200
 LENGTH = 256
 #: Modules whose functions are also compiled, and must not be instrumented; and those that are.
 COMPILED = ("_engine.bins", "_engine.structs.seeds")
-WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.main", "_cli.cluster")
+WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.main", "_cli.cluster", "_cli.inputs")
 WATCHED += ("_cli.files", "_cli.tables", "_cli.arrays", "_cli.delimited", "_cli.pictures")
 
 

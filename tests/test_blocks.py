@@ -135,6 +135,13 @@ def test_a_dataset_is_read_slab_by_slab_in_another_thread(monkeypatch):
     assert dataset.threads - {threading.main_thread()}
 
 
+def test_what_is_kept_does_not_grow_with_the_size_of_the_rows():
+    """A quarter of an array may be used to save time; of rows in blocks, nothing is in memory."""
+    X = rows_of("float32")
+    assert Samples(X).memory.share > 0
+    assert Samples(Blocks(cut(X, 400))).memory.share == 0
+
+
 def test_an_error_of_a_dataset_reaches_the_caller(monkeypatch):
     monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
     monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)

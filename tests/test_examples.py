@@ -20,6 +20,7 @@ LARGE_DATA = Path(__file__).parent.parent / "docs" / "large-data.md"
     [
         "_scipy",
         "_batch",
+        "_choosing",
         "_engine.blocks",
         "_engine.fit",
         "dask.kmeans",

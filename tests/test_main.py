@@ -2,22 +2,25 @@
 
 import errno
 import io
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import llvmlite
 import numba
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
 import numbakmeans
-from numbakmeans import fit, kmeans2
+from numbakmeans import choose_k, fit, kmeans2, whiten
 from numbakmeans._cli import cluster as command
 from numbakmeans._cli import console
 from numbakmeans._cli import files as _files
@@ -107,6 +110,142 @@ def test_results_are_those_of_kmeans2(run, rows, minit, dtype):
     np.testing.assert_array_equal(np.load("found.labels.npy"), labels, strict=True)
     assert f"{dtype}\n" in out
     assert [int(cells[1]) for cells in listed(out)[1:]] == np.bincount(labels, minlength=5).tolist()
+
+
+def test_rows_can_be_standardized(run, rows):
+    data = rows * [1, 100, 0.01] + [0, 0, 7]
+    np.save("data.npy", data)
+    code, out, _ = run("cluster", "data.npy", "-k", 4, "--seed", 2, "--standardize", "--output", "found")
+    centers, labels = kmeans2(whiten(data), 4, iter=100, minit="++", rng=2)
+    assert code == 0
+    np.testing.assert_array_equal(np.load("found.labels.npy"), labels)
+    np.testing.assert_allclose(np.load("found.centroids.npy"), centers * data.std(0), rtol=1e-12)
+    assert "of the standardized columns" in out
+    # Mapped files are divided while they are read; constant columns stay.
+    data[:, 1] = 3.0
+    np.save("first.npy", data[:40]), np.save("others.npy", data[40:]), np.save("data.npy", data)
+    for files, prefix in ((["data.npy"], "one"), (["first.npy", "others.npy"], "two")):
+        run("cluster", *files, "-k", 4, "--seed", 2, "--standardize", "--output", prefix)
+    one, two = (np.load(f"{prefix}.centroids.npy") for prefix in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+    assert (one[:, 1] == 3.0).all()
+
+
+def test_the_best_of_several_starts_counts(run, rows):
+    np.save("data.npy", rows)
+    found = []
+    for stream in np.random.default_rng(5).spawn(6):
+        start, _ = kmeans2(rows, 7, iter=1, minit="points", rng=stream)
+        found.append(fit(rows, start, max_iter=99).inertia)
+    _, out, _ = run("cluster", "data.npy", "-k", 7, "--seed", 5, "--minit", "points", "--restarts", 6)
+    assert fields(out)["inertia"] == repr(min(found))
+    assert fields(out)["start"] == "--minit points --seed 5 --restarts 6"
+
+
+def test_a_summary_for_programs(run, rows):
+    np.save("data.npy", rows)
+    arguments = ("data.npy", "-k", 3, "--seed", 1, "--output", "found", "--json")
+    code, out, _ = run("cluster", *arguments)
+    said = json.loads(out)
+    assert code == 0
+    assert (said["rows"], said["seed"], said["files"]) == (90, 1, ["data.npy"])
+    np.testing.assert_array_equal(said["centroids"], np.load("found.centroids.npy"))
+    assert said["sizes"] == np.bincount(np.load("found.labels.npy")).tolist()
+    assert said["written"] == ["found.labels.npy", "found.centroids.npy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("a;x;y\nanna;1,5;2\nben;30;4,5\ncy;;1\n", "a;x;y;cluster\nanna;1,5;2;L\nben;30;4,5;M\ncy;;1;-1\n"),
+        ("1 2\n\n30  4\n", "1 2 L\n30 4 M\n"),
+        ("# made by hand\nx,y,\n1,2,\n30,4,\n", "# made by hand\nx,y,cluster\n1,2,L\n30,4,M\n"),
+    ],
+)
+def test_labels_are_appended_to_the_table(run, text, right):
+    Path("data.csv").write_text(text)
+    given = ("-k", 2, "--seed", 0, "--na", "drop", "--output", "out", "--append")
+    code, out, err = run("cluster", "data.csv", *given)
+    assert (code, err) == (0, "")
+    first, second = np.load("out.labels.npy")[:2]
+    assert Path("out.table.csv").read_text() == right.replace("L", str(first)).replace("M", str(second))
+    assert "written   out.table.csv" in out
+
+
+def test_labels_are_appended_to_a_frame(run):
+    frame = pandas.DataFrame({"name": ["a", "b", "c"], "x": [1.0, 2.0, 30.0]})
+    frame.to_parquet("data.parquet")
+    assert run("cluster", "data.parquet", "-k", 2, "--seed", 0, "--output", "out", "--append")[0] == 0
+    found = pandas.read_csv("out.table.csv")
+    assert found.columns.tolist() == ["name", "x", "cluster"]
+    assert found["cluster"].tolist() == np.load("out.labels.npy").tolist()
+
+
+def test_what_cannot_be_appended_to_is_said(fails, rows):
+    np.save("data.npy", rows)
+    Path("a.csv").write_text("1,2\n3,4\n")
+    Path("b.csv").write_text("1,2\n3,4\n")
+    for files in (["data.npy"], ["a.csv", "b.csv"]):
+        message = fails("cluster", *files, "-k", 2, "--output", "out", "--append")
+        assert message == "--append is for a single table as text, or of a kind that pandas reads"
+    assert fails("cluster", "a.csv", "-k", 2, "--append").startswith("--append needs --output PREFIX")
+
+
+# --- sweep and predict
+
+
+def test_a_sweep_prints_measures_and_marks_the_elbow(run):
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(300, 2)) + 9 * np.array([[0, 0], [1, 0], [0, 1]])[rng.integers(0, 3, 300)]
+    np.save("data.npy", data)
+    code, out, _ = run("sweep", "data.npy", "-k", "2:6", "--seed", 0, "--plot", "curve.png")
+    choice = choose_k(data, range(2, 7), rng=0)
+    assert code == 0
+    cells = listed(out)
+    assert [row[0] for row in cells] == ["k", "2", "3", "4", "5", "6"]
+    assert [row[1] for row in cells[1:]] == [f"{value:.6g}" for value in choice.inertia]
+    assert cells[2][-1] == "elbow, best silhouette"
+    assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+    said = json.loads(run("sweep", "data.npy", "-k", "1:6", "--seed", 0, "--json")[1])
+    assert said["silhouette"][0] is None
+    assert said["best"] == 3
+
+
+def test_wrong_sweeps_are_refused(fails, rows):
+    np.save("data.npy", rows[:4])
+    assert fails("sweep", "data.npy", "-k", "2:5") == "-k: 5 clusters, but only 4 rows"
+    for text in ("5", "5:2", "0:3", "a:b", "3:3"):
+        assert "not a range such as 2:12" in fails("sweep", "data.npy", "-k", text)
+    assert fails("sweep", "--array", "x") == "--array needs a FILE"
+
+
+@pytest.mark.parametrize("form", ["npy", "csv"])
+def test_rows_get_the_labels_of_saved_centroids(run, rows, form):
+    header = "x,name,y,z\n"
+    lines = [f"{x},n,{y},{z}\n" for x, y, z in rows.tolist()]
+    Path("data.csv").write_text(header + "".join(lines))
+    # Other columns, in another order.
+    Path("new.csv").write_text("z,more,y,x\n" + "".join(f"{z},0,{y},{x}\n" for x, y, z in rows.tolist()))
+    run("cluster", "data.csv", "-k", 4, "--seed", 0, "--output", "out", "--format", form)
+    code, out, _ = run("predict", f"out.centroids.{form}", "data.csv", "--output", "again")
+    assert code == 0
+    labels = np.load("again.labels.npy")
+    read = np.load if form == "npy" else partial(np.loadtxt, dtype=np.int32)
+    np.testing.assert_array_equal(labels, read(f"out.labels.{form}"))
+    assert [int(row[1]) for row in listed(out)[1:]] == np.bincount(labels, minlength=4).tolist()
+    if form == "csv":
+        run("predict", "out.centroids.csv", "new.csv", "--output", "new")
+        np.testing.assert_array_equal(np.load("new.labels.npy"), labels)
+
+
+def test_centroids_that_do_not_fit_are_refused(fails, rows):
+    np.save("data.npy", rows)
+    np.save("few.npy", rows[:2, :2])
+    message = fails("predict", "few.npy", "data.npy", "--output", "out")
+    assert message == "few.npy has 2 columns, but the rows have 3"
+    Path("names.csv").write_text("x,w\n1,2\n")
+    Path("data.csv").write_text("x,y\n1,2\n")
+    assert "no column 'w'" in fails("predict", "names.csv", "data.csv", "--output", "out")
 
 
 @pytest.mark.parametrize("dtype", [None, "float32"])
@@ -603,10 +742,10 @@ def test_help_names_every_option(run):
     code, out, err = run("cluster", "--help")
     assert (code, err) == (0, "")
     for option in (
-        *("-k", "--minit", "--iter", "--seed", "--dtype", "--array", "--columns"),
-        *("--output", "--format", "--plot"),
+        *("-k", "--minit", "--iter", "--seed", "--restarts", "--standardize", "--dtype", "--array"),
+        *("--columns", "--output", "--format", "--append", "--json", "--plot"),
     ):
-        assert f"  {option} " in out
+        assert f"  {option}" in out
     code, out, _ = run("--help")
     assert code == 0
     assert "cluster the rows" in out

@@ -7,7 +7,7 @@ import pytest
 from matplotlib import colors
 from PIL import Image
 
-from numbakmeans import FitResult, fit
+from numbakmeans import FitResult, choose_k, fit
 from numbakmeans._cli import plot as _plot
 
 
@@ -54,6 +54,19 @@ def test_scatter_of_many_rows_draws_some_of_them(monkeypatch, rows):
     monkeypatch.setattr(_plot, "MAX_DRAWN", 40)
     figure = _plot.draw(rows, clustered(rows, 2), ["x", "y", "z"])
     np.testing.assert_array_equal(figure.axes[0].collections[0].get_offsets(), rows[::4, :2])
+
+
+def test_a_sweep_shows_its_curves_and_marks(rows):
+    choice = choose_k(rows, range(1, 6), rng=0)
+    figure = _plot.draw_sweep(choice)
+    for axes, values, marked in zip(
+        figure.axes, (choice.inertia, choice.silhouette), (choice.elbow, choice.best), strict=True
+    ):
+        curve, mark = axes.lines
+        np.testing.assert_array_equal(curve.get_xydata(), np.column_stack([choice.k, values]))
+        assert mark.get_xdata()[0] == marked == 2
+        assert axes.texts[0].get_text().endswith(": 2")
+    assert has_color(png(figure), _plot._MARK)
 
 
 @pytest.mark.parametrize("whole_numbers", [False, True])

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from numbakmeans._cli.tables import FileError, Table, names_of, pick_columns
+from numbakmeans._cli.tables import COLUMN, FileError, Table, names_of, pick_columns
 
 #: How many lines are looked at to find out the rest.
 SAMPLE_LINES = 1000
@@ -62,7 +62,8 @@ def read_delimited(
     FileError : with the number of the line that is wrong
     """
     options = options or Options()
-    text, notes = _decoded(file, what, options.encoding)
+    whole, notes = _decoded(file, what, options.encoding)
+    text = iter(io.StringIO(whole, newline=""))
     head = list(islice(text, SAMPLE_LINES))
     separator, decimal = _dialect(head, options)
     rows = _rows(chain(head, text), separator, what)
@@ -76,14 +77,36 @@ def read_delimited(
         notes.append(f"{np.count_nonzero(~kept)} of {len(kept)} rows left out, as values are missing")
     names = names_of(used, layout.names)
     picked = None if len(used) == layout.n_columns and columns is None else tuple(used)
-    return Table(values, names, None, picked, None, kept, tuple(notes))
+
+    def append(out: BinaryIO, labels: np.ndarray) -> None:
+        again = _rows(io.StringIO(whole, newline=""), separator, what)
+        _write_with(out, again, layout, separator, labels)
+
+    return Table(values, names, None, picked, None, kept, tuple(notes), append)
+
+
+def _write_with(
+    out: BinaryIO, rows: Iterable[Row], layout: _Layout, separator: str, labels: np.ndarray
+) -> None:
+    """Write a table with a further column, of a label for each row; comments between rows are left out."""
+    text = io.TextIOWrapper(out, "utf-8", newline="")
+    writer = csv.writer(text, delimiter=separator, lineterminator="\n")
+    coming = iter(labels.tolist())
+    for t, (_, fields) in enumerate(rows):
+        fields = fields[:-1] if layout.trailing and len(fields) == layout.n_columns + 1 else fields
+        if t >= layout.first_row:
+            writer.writerow([*fields, str(next(coming))])
+        else:
+            is_header = layout.names is not None and t == layout.first_row - 1
+            writer.writerow([*fields, COLUMN] if is_header else fields)
+    text.detach()
 
 
 # --- Bytes to text
 
 
-def _decoded(file: BinaryIO, what: str, encoding: str | None) -> tuple[Iterator[str], list[str]]:
-    """Return the lines of a file: in a stated encoding, else UTF-16 if it says so, UTF-8, or Latin-1."""
+def _decoded(file: BinaryIO, what: str, encoding: str | None) -> tuple[str, list[str]]:
+    """Return the text of a file: in a stated encoding, else UTF-16 if it says so, UTF-8, or Latin-1."""
     content = file.read()
     if encoding is not None:
         try:
@@ -92,15 +115,15 @@ def _decoded(file: BinaryIO, what: str, encoding: str | None) -> tuple[Iterator[
             raise FileError(f"--encoding: there is no encoding {encoding!r}") from None
         except UnicodeError as error:
             raise FileError(f"{what}: not a text file in {encoding} ({error})") from error
-        return iter(io.StringIO(text.removeprefix("\ufeff"), newline="")), []
+        return text.removeprefix("\ufeff"), []
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return iter(io.StringIO(content.decode("utf-16"), newline="")), ["encoding UTF-16"]
+        return content.decode("utf-16"), ["encoding UTF-16"]
     if b"\0" in content:
         raise FileError(f"{what}: not a text file; --encoding states another encoding than UTF-8")
     try:
-        return iter(io.StringIO(content.decode("utf-8-sig"), newline="")), []
+        return content.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        return iter(io.StringIO(content.decode("latin-1"), newline="")), ["encoding Latin-1 (--encoding)"]
+        return content.decode("latin-1"), ["encoding Latin-1 (--encoding)"]
 
 
 # --- Fields

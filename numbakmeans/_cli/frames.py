@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from numbakmeans._cli.tables import FileError, Table, names_of, pick_columns
+from numbakmeans._cli.tables import COLUMN, FileError, Table, names_of, pick_columns
 from numbakmeans._engine.blocks import Blocks
 from numbakmeans._engine.parquet import dtype_of
 
@@ -109,4 +109,8 @@ def read_frame(file: BinaryIO, what: str, ending: str, columns: str | None, drop
         values = values[kept]
         notes.append(f"{np.count_nonzero(~kept)} of {len(kept)} rows left out, as values are missing")
     picked = None if columns is None and len(used) == len(names) else tuple(used)
-    return Table(values, names_of(used, names), None, picked, None, kept, tuple(notes))
+
+    def append(out: BinaryIO, labels: np.ndarray) -> None:
+        frame.assign(**{COLUMN: labels}).to_csv(out, index=False, lineterminator="\n")
+
+    return Table(values, names_of(used, names), None, picked, None, kept, tuple(notes), append)

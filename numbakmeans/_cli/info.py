@@ -1,4 +1,4 @@
-"""``numbakmeans info`` and ``numbakmeans warmup``: the state of the code cache, and how it is filled."""
+"""``numbakmeans info``: what a bug report needs, with the state of the code cache."""
 
 from __future__ import annotations
 
@@ -6,43 +6,12 @@ import argparse
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from numbakmeans import __version__
-from numbakmeans._cli.console import UsageError, count, progress, require_threads, say
-
-if TYPE_CHECKING:
-    pass
+from numbakmeans._cli.console import count, say
 
 
-def run_warmup(arguments: argparse.Namespace) -> None:
-    from numbakmeans._cli.warmup import WarmupError, warm_up
-    from numbakmeans._numba import cache as _cache
-    from numbakmeans._numba.entries import DISABLED
-
-    if DISABLED:
-        raise UsageError("nothing is compiled while NUMBA_DISABLE_JIT is set")
-    if not _cache.folders():
-        raise UsageError("there is no code cache: NUMBAKMEANS_CACHE_DIR is off")
-    require_threads()
-    try:
-        with progress() as show:
-            done = warm_up(show, arguments.jobs)
-    except WarmupError as error:
-        raise UsageError(str(error)) from error
-    lines = [
-        f"compiled         {count(done.n_compiled, 'function')} in {done.seconds:.3g} s, "
-        f"by {count(done.n_jobs, 'process', 'processes')}",
-        f"there already    {count(done.n_there, 'function')}",
-        *_cache_lines(),
-    ]
-    say("\n".join(lines) + "\n")
-
-
-# --- info
-
-
-def run_info(_arguments: argparse.Namespace) -> None:
+def run(_arguments: argparse.Namespace) -> None:
     import llvmlite
     import llvmlite.binding
     import numba
@@ -62,7 +31,7 @@ def run_info(_arguments: argparse.Namespace) -> None:
         f"threads          {n_threads}",
         f"processor        {llvmlite.binding.get_host_cpu_name()}",
     ]
-    lines += _cache_lines()
+    lines += cache_lines()
     lines.append(f"cache state      {_state()}")
     lines.append(f"cache trouble    {_cache.trouble or 'none'}")
     say("\n".join(lines) + "\n")
@@ -93,7 +62,7 @@ def _state() -> str:
     return "of this command's code: " + ", ".join(f"{number} {what}" for number, what in counts)
 
 
-def _cache_lines() -> list[str]:
+def cache_lines() -> list[str]:
     """Return the folders of the code cache and what they hold."""
     from numbakmeans._numba import cache as _cache
 

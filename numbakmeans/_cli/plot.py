@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from numbakmeans._choosing import Choice
 from numbakmeans._engine.fit import FitResult
 
 #: Rows drawn at most: more make a larger file, and no other picture.
@@ -19,6 +20,8 @@ MAX_DRAWN = 50_000
 MAX_NAMED = 12
 #: Values beyond this overflow in Matplotlib's own arithmetic.
 LARGEST = 1e100
+#: A dark line, and what is marked on it: told apart in any kind of color vision.
+_DARK, _MARK = "#24507a", "#d55e00"
 
 
 def formats() -> list[str]:
@@ -61,6 +64,27 @@ def draw(
         for j, color in enumerate(_palette(len(result.centers))):
             axes.plot([], [], color=color, label=f"center {j}", **mark)
         figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def draw_sweep(choice: Choice) -> Figure:
+    """Return curves of the inertia, with its elbow, and of the silhouette, over the number of clusters."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    sides = (
+        ("inertia", choice.inertia, choice.elbow, "elbow"),
+        ("simplified silhouette", choice.silhouette, choice.best, "largest"),
+    )
+    for axes, (title, values, marked, word) in zip(figure.subplots(1, 2), sides, strict=True):
+        axes.plot(choice.k, values, color=_DARK, marker="o", markersize=5)
+        at = int(np.flatnonzero(choice.k == marked)[0])
+        if np.isfinite(values[at]):
+            axes.plot(marked, values[at], "o", markersize=14, markerfacecolor="none", color=_MARK)
+            axes.annotate(f"{word}: {marked}", (marked, values[at]), (12, 10), textcoords="offset points")
+        axes.set_title(title)
+        axes.set_xlabel("clusters")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.margins(0.08, 0.15)
     return figure
 
 

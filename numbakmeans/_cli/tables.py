@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from numbakmeans._cli.console import UsageError
 
-class FileError(Exception):
+#: The name of the column that labels are appended as.
+COLUMN = "cluster"
+
+
+class FileError(UsageError):
     """A file cannot be read as asked, or not be written; the message is for the user."""
 
 
@@ -26,6 +31,7 @@ class Table(NamedTuple):
     weights : ndarray (n_rows,), where rows do not count alike
     kept : ndarray (n_rows of the file,), bool, where rows were left out
     notes : what was assumed, a line each
+    append : writes the table with a further column, of labels, as text; None if there is no such table
     """
 
     values: Any
@@ -35,6 +41,7 @@ class Table(NamedTuple):
     weights: np.ndarray | None = None
     kept: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    append: Callable[[BinaryIO, np.ndarray], None] | None = None
 
     @property
     def headings(self) -> list[str]:

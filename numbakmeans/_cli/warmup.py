@@ -1,4 +1,4 @@
-"""Compile everything that the package can need, so that no later call has to.
+"""``numbakmeans warmup``: compile everything that the package can need, so that no later call has to.
 
 Small calls reach every kernel (`warmup_calls`). What is compiled does not depend on the number of threads of
 the machine at hand: the loop that uses them is a function of its own.
@@ -11,6 +11,7 @@ however it ends.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import queue
@@ -24,6 +25,9 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
+
+from numbakmeans._cli.console import UsageError, count, progress, require_threads, say
+from numbakmeans._cli.info import cache_lines
 
 #: Processes at most, unless more are asked for: each takes half a gigabyte, and compiles some parts anew.
 MOST_JOBS = 8
@@ -50,6 +54,29 @@ class WarmupError(Exception):
 
 class Busy(BaseException):
     """Another process is compiling the same function."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from numbakmeans._numba import cache as _cache
+    from numbakmeans._numba.entries import DISABLED
+
+    if DISABLED:
+        raise UsageError("nothing is compiled while NUMBA_DISABLE_JIT is set")
+    if not _cache.folders():
+        raise UsageError("there is no code cache: NUMBAKMEANS_CACHE_DIR is off")
+    require_threads()
+    try:
+        with progress() as show:
+            done = warm_up(show, arguments.jobs)
+    except WarmupError as error:
+        raise UsageError(str(error)) from error
+    lines = [
+        f"compiled         {count(done.n_compiled, 'function')} in {done.seconds:.3g} s, "
+        f"by {count(done.n_jobs, 'process', 'processes')}",
+        f"there already    {count(done.n_there, 'function')}",
+        *cache_lines(),
+    ]
+    say("\n".join(lines) + "\n")
 
 
 # --- A process that compiles

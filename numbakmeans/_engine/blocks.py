@@ -83,7 +83,8 @@ class Blocks(RowSource):
         self.dtype = common if dtype is None else np.dtype(dtype)
         if self.dtype.num not in REAL:
             raise TypeError(f"dtype must be one of {KINDS}, got {self.dtype}")
-        self.itemsize = self.dtype.itemsize
+        # Rows may be many times what is in memory: what is kept of them is not in proportion to them.
+        self.itemsize = 0
 
     @classmethod
     def from_parquet(cls, path: str | PathLike[str], columns: Sequence[str] | None = None) -> Blocks:
