@@ -15,6 +15,10 @@ from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.yielded import yielded
 
 
+#: Bytes of a page of memory, or fewer.
+PAGE = 4096
+
+
 class Blocks(RowSource):
     """Rows in blocks, for `fit` and `KMeans`: data that is larger than memory, or that came in parts.
 
@@ -140,6 +144,20 @@ class Blocks(RowSource):
             for t in places.tolist():
                 self.write(slice(rows[t], rows[t] + 1), out[t : t + 1])
         return out
+
+    def in_place(self, rows: slice) -> np.ndarray | None:
+        start, stop, _ = rows.indices(len(self))
+        b = bisect_right(self._starts, start) - 1
+        block = self._blocks[b]
+        if stop > self._starts[b + 1] or not isinstance(block, np.ndarray) or block.dtype != self.dtype:
+            return None
+        if not (block.flags.c_contiguous and block.flags.aligned):
+            return None
+        found = block[start - self._starts[b] : stop - self._starts[b]]
+        if isinstance(block, np.memmap):
+            # Have the file read here, in the thread that reads ahead: a value of each page.
+            found.reshape(-1)[:: PAGE // block.itemsize].max()
+        return found
 
     def write(self, rows: slice, out: np.ndarray) -> None:
         start, stop, _ = rows.indices(len(self))

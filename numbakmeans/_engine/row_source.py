@@ -44,6 +44,10 @@ class RowSource:
         """Return all rows; `Samples` asks for them only where a copy is small."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
+    def in_place(self, rows: slice) -> np.ndarray | None:
+        """Return rows that are in memory as kernels read them, in the dtype of the values; None if they are not."""
+        return None
+
     def write(self, rows: slice, out: np.ndarray) -> None:
         """Write rows to a C-ordered array, and convert them to its dtype."""
         raise NotImplementedError

@@ -169,6 +169,10 @@ class Samples:
 
         buffer : the number of the buffer that holds them
         """
+        if len(parts) == 1 and isinstance(self.array, RowSource) and self.array.dtype == self.dtype:
+            ready = self.array.in_place(parts[0])
+            if ready is not None:
+                return _read_only(ready)
         filled, room = 0, self._buffers[buffer]
         for part in parts:
             count = len(range(*part.indices(len(self))))
