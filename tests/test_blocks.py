@@ -142,6 +142,21 @@ def test_what_is_kept_does_not_grow_with_the_size_of_the_rows():
     assert Samples(Blocks(cut(X, 400))).memory.share == 0
 
 
+def test_rows_that_kernels_can_read_are_not_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 4000)
+    X = rows_of("float32")
+    np.save(tmp_path / "a.npy", X)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    for rows in (X, mapped):
+        blocks = Blocks([rows[:700], rows[700:]])
+        shared = [np.shares_memory(part, rows) for _, part in Samples(blocks).slabs()]
+        assert shared.count(False) == 1  # that of both blocks
+    for blocks in ([X[::-1]], [np.asfortranarray(X)], [X.astype(">f4")]):
+        assert not any(np.shares_memory(part, blocks[0]) for _, part in Samples(Blocks(blocks)).slabs())
+    assert not any(part.flags.writeable for _, part in Samples(Blocks([X])).slabs())
+
+
 def test_an_error_of_a_dataset_reaches_the_caller(monkeypatch):
     monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
     monkeypatch.setattr(at, "MAX_SLAB_BYTES", 16_000)

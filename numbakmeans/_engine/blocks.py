@@ -14,7 +14,6 @@ from numbakmeans._engine.containers import KINDS, REAL, as_real
 from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.yielded import yielded
 
-
 #: Bytes of a page of memory, or fewer.
 PAGE = 4096
 
@@ -145,8 +144,8 @@ class Blocks(RowSource):
                 self.write(slice(rows[t], rows[t] + 1), out[t : t + 1])
         return out
 
-    def in_place(self, rows: slice) -> np.ndarray | None:
-        start, stop, _ = rows.indices(len(self))
+    def in_place(self, _rows: slice) -> np.ndarray | None:
+        start, stop, _ = _rows.indices(len(self))
         b = bisect_right(self._starts, start) - 1
         block = self._blocks[b]
         if stop > self._starts[b + 1] or not isinstance(block, np.ndarray) or block.dtype != self.dtype:

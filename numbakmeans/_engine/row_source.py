@@ -44,8 +44,8 @@ class RowSource:
         """Return all rows; `Samples` asks for them only where a copy is small."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def in_place(self, rows: slice) -> np.ndarray | None:
-        """Return rows that are in memory as kernels read them, in the dtype of the values; None if they are not."""
+    def in_place(self, _rows: slice) -> np.ndarray | None:
+        """Return rows where they lie, in the dtype of the values; None if kernels cannot read them there."""
         return None
 
     def write(self, rows: slice, out: np.ndarray) -> None:
