@@ -6,7 +6,6 @@ import numpy as np
 
 from numbakmeans._engine.distances import exact_sum
 from numbakmeans._engine.samples import Samples, labeled_means, labeled_totals
-from numbakmeans.estimators._restarts import assigned
 
 
 class Batches:
@@ -74,12 +73,11 @@ class Learner:
         self._ratio, self._stream = reassignment_ratio, stream
         self._n_rows = 0  # since a replacement was considered
 
-    def step(self, batch: Samples, centers: np.ndarray) -> tuple[np.ndarray, float, int]:
-        """Return the centers after a batch, its inertia before, and how many centers were replaced.
+    def step(self, batch: Samples, centers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the centers after a batch, and how many of them were replaced.
 
-        Computed in float64, and rounded once to the dtype of the centers.
+        Computed in float64, and rounded once to the dtype of the centers. labels : of the nearest centers
         """
-        labels, inertia = assigned(batch, centers)
         means, sizes = labeled_means(batch, labels, len(centers))
         weights = batch.weights
         added = sizes.astype(np.float64) if weights is None else labeled_totals(weights, labels, len(centers))
@@ -93,7 +91,7 @@ class Learner:
         before, share = (self.counts[here] / total[here])[:, None], (added[here] / total[here])[:, None]
         moved[here] = before * centers[here].astype(np.float64) + share * means[here].astype(np.float64)
         self.counts = total
-        return moved, inertia, self._replace(batch, moved) if considers else 0
+        return moved, self._replace(batch, moved) if considers else 0
 
     def _replace(self, batch: Samples, centers: np.ndarray) -> int:
         """Replace centers of low counts by rows, at most half of a batch; return how many."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numbakmeans._engine.assignment import nearest_labels
 from numbakmeans._engine.distances import exact_sum
 from numbakmeans._engine.samples import Samples
 from numbakmeans.estimators._base import warn
@@ -207,7 +208,7 @@ class MiniBatchKMeans(CentersEstimator):
             self.n_steps_ = 0
         else:
             centers = self.cluster_centers_
-        self.cluster_centers_, _ = self._step(samples, centers)
+        self.cluster_centers_ = self._step(samples, centers, nearest_labels(samples, centers))
         self._n_features_out = len(self.cluster_centers_)
         self.n_steps_ += 1
         self._label(samples)
@@ -298,9 +299,9 @@ class MiniBatchKMeans(CentersEstimator):
         n_steps = job.max_iter * n_samples // size
         convergence = Convergence(n_samples, size, self.max_no_improvement, job.tol)
         for step in range(1, n_steps + 1):
-            before = centers
-            centers, inertia = self._step(batches.weighted(size), before)
-            mean = inertia / size
+            batch, before = batches.weighted(size), centers
+            labels, inertia = assigned(batch, before)
+            centers, mean = self._step(batch, before, labels), inertia / size
             reason = convergence.reached(mean, before, centers)
             if self.verbose:
                 average = "" if convergence.average is None else f", ewa inertia: {convergence.average}"
@@ -313,9 +314,9 @@ class MiniBatchKMeans(CentersEstimator):
         self.n_steps_, self.n_iter_ = step, -(-step * size // n_samples)
         return mean if convergence.average is None else convergence.average
 
-    def _step(self, batch: Samples, centers: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the centers after a batch, and its inertia before."""
-        centers, inertia, n_replaced = self._learner.step(batch, centers)
+    def _step(self, batch: Samples, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the centers after a batch; labels : of the nearest ones before."""
+        centers, n_replaced = self._learner.step(batch, centers, labels)
         if self.verbose and n_replaced:
             print(f"[MiniBatchKMeans] Reassigning {n_replaced} cluster centers.")
-        return centers, inertia
+        return centers

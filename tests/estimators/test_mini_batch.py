@@ -12,7 +12,7 @@ from sklearn.cluster import MiniBatchKMeans as Theirs
 from support import weights as heavy
 
 from numbakmeans import Blocks, KMeans, MiniBatchKMeans
-from numbakmeans.estimators import _mini_batches, _validation
+from numbakmeans.estimators import _mini_batches, _validation, mini_batch
 from numbakmeans.estimators._base import InvalidParameterError, NotFittedError
 
 N_SAMPLES, N_CLUSTERS = 600, 6
@@ -69,17 +69,21 @@ def test_batches_move_the_centers_as_the_oracle_says(name, dtype, threads):
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("module", "name", "wrong"),
     [
-        ("labeled_totals", lambda weights, labels, k: np.bincount(labels, minlength=k).astype(float)),
-        ("assigned", lambda samples, centers: (np.zeros(len(samples), np.int32), 1.0)),
+        (
+            _mini_batches,
+            "labeled_totals",
+            lambda w, labels, k: np.bincount(labels, minlength=k).astype(float),
+        ),
+        (mini_batch, "nearest_labels", lambda samples, centers: np.zeros(len(samples), np.int32)),
     ],
 )
-def test_faults_are_noticed(name, wrong, monkeypatch):
+def test_faults_are_noticed(module, name, wrong, monkeypatch):
     """The negative control."""
     X, weights = rows_of("float64"), np.random.default_rng(0).random(N_SAMPLES)
     assert differences(X, weights) == []
-    monkeypatch.setattr(_mini_batches, name, wrong)
+    monkeypatch.setattr(module, name, wrong)
     assert differences(X, weights)
 
 
@@ -113,7 +117,7 @@ def test_no_more_centers_are_replaced_than_half_a_batch(ratio):
     learner.counts = np.array([1.0, 5.0, 2.0, 3.0, 4.0, 9.0])
     before = X[:6] + 0.1
     samples = _mini_batches.Samples(X[6:])
-    after, _, n_replaced = learner.step(samples, before)
+    after, n_replaced = learner.step(samples, before, np.array([5, 5], np.int32))
     assert n_replaced <= 1
     assert (after != before).any(1).sum() <= 3
 
