@@ -147,3 +147,10 @@ def tables(session):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "README.md")
     for name in ("growth", "scaling", "large_data"):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "docs")
+
+
+@nox.session(python=PYTHONS[0])
+def docs(session):
+    """Build the site into docs/_build, with all examples; warnings are errors."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build", *session.posargs)

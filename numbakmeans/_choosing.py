@@ -29,10 +29,10 @@ class Choice(NamedTuple):
     inertia : ndarray of float64
         The sum of the squared distances to the nearest centers. It always falls with more clusters.
     silhouette : ndarray of float64
-        The mean of the simplified silhouette [1]_ of each row: 1 minus its distance to the nearest center
-        over that to the second nearest; from 0 to 1, more is better. NaN for one cluster.
+        The mean of the simplified silhouette of each row (Hruschka and others 2004): 1 minus its distance to
+        the nearest center over that to the second nearest; from 0 to 1, more is better. NaN for one cluster.
     davies_bouldin : ndarray of float64
-        The index of Davies and Bouldin [2]_, the mean over the clusters of how much the worst neighbour
+        The index of Davies and Bouldin (1979), the mean over the clusters of how much the worst neighbour
         overlaps; less is better. NaN for one cluster.
     elbow : int
         Where the curve of the inertia bends most: the number of clusters that is farthest below the straight
@@ -65,7 +65,8 @@ def choose_k(
 ) -> Choice:
     """Fit several numbers of clusters, and measure how well each describes the rows.
 
-    No measure knows what the clusters are for. Look at the curves: `numbakmeans sweep` draws them.
+    No measure knows what the clusters are for. Look at the curves, which `numbakmeans sweep` draws. The
+    measures are the inertia, the simplified silhouette [1]_ and the index of Davies and Bouldin [2]_.
 
     Parameters
     ----------

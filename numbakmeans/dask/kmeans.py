@@ -82,7 +82,7 @@ class KMeans(Estimator):
         The number of empty clusters.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray (n_features_in_,) of str objects
+    feature_names_in_ : ndarray (n_features,) of str objects
         The names of the features; only set if `X` was a data frame whose column names are strings.
 
     See Also

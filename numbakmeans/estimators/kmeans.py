@@ -91,9 +91,9 @@ class KMeans(CentersEstimator):
         The number of empty clusters.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray (n_features_in_,) of str objects
+    feature_names_in_ : ndarray (n_features,) of str objects
         The names of the features; only set if `X` was a data frame whose column names are strings.
-    history_ : ndarray (n_iter_,), int64
+    history_ : ndarray (n_passes,), int64
         The number of rows that changed their label in each pass; only with `keep_history`.
     inertias_ : ndarray (n_init,), float64
         The inertia of each start; only with `keep_history`.

@@ -81,7 +81,7 @@ class MiniBatchKMeans(CentersEstimator):
         The number of batches.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray (n_features_in_,) of str objects
+    feature_names_in_ : ndarray (n_features,) of str objects
         The names of the features; only set if `X` was a data frame whose column names are strings.
 
     See Also
