@@ -1,10 +1,10 @@
 """
-A stream that changes
-=====================
+A stream of batches
+===================
 
-Rows come a thousand at a time, and are gone afterwards. :class:`~numbakmeans.MiniBatchKMeans` takes them by
-``partial_fit``: it holds the centers and a count for each, however long the stream is. Half way, a new
-cluster appears; a center that is hardly used moves there.
+Rows come a few hundred at a time, and are gone afterwards. :class:`~numbakmeans.MiniBatchKMeans` takes them
+by ``partial_fit``: it holds the centers and a count for each, however long the stream is. A center is the
+mean of all rows that it was the nearest of when they came, so it settles down as they add up.
 """
 
 import matplotlib.pyplot as plt
@@ -12,38 +12,35 @@ import numpy as np
 
 from numbakmeans import KMeans, MiniBatchKMeans
 
-rng = np.random.default_rng(3)
-places = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
+rng = np.random.default_rng(4)
+places = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0], [3.0, 3.0]])
 
 
-def batch(t):
-    """Return the rows that come at time t."""
-    n_places = 3 if t < 50 else 4
-    return places[rng.integers(0, n_places, 1000)] + rng.normal(size=(1000, 2))
+def batch():
+    """Return the rows that come next."""
+    return places[rng.integers(0, 5, 300)] + rng.normal(size=(300, 2))
 
 
-stream = MiniBatchKMeans(5, random_state=0)
-paths = []
-for t in range(100):
-    stream.partial_fit(batch(t))
+stream = MiniBatchKMeans(5, init=rng.uniform(1, 5, size=(5, 2)))
+paths, kept = [stream.init], []
+for _ in range(60):
+    rows = batch()
+    stream.partial_fit(rows)
     paths.append(stream.cluster_centers_)
+    kept.append(rows)
 paths = np.array(paths)
 
 # %%
-# The paths of the five centers, and the last batches.
+# The paths of the centers over the last batches. Crosses are where they end, circles the centers of a fit of
+# all rows, had they been kept.
 
+full = KMeans(5, random_state=0).fit(np.concatenate(kept))
 figure, ax = plt.subplots(figsize=(6, 5.5), layout="constrained")
-ax.scatter(*np.concatenate([batch(t) for t in (97, 98, 99)]).T, s=3, color="0.8", linewidths=0)
+ax.scatter(*np.concatenate(kept[-8:]).T, s=4, color="0.8", linewidths=0)
 for j, color in enumerate(plt.colormaps["tab10"](np.arange(5))):
-    ax.plot(*paths[:, j].T, color=color, linewidth=1)
-    ax.plot(*paths[-1, j], "X", color=color, markersize=12, markeredgecolor="black")
+    ax.plot(*paths[:, j].T, color=color, linewidth=1.5)
+    ax.plot(*paths[-1, j], "X", color=color, markersize=11, markeredgecolor="black")
+ax.scatter(*full.cluster_centers_.T, s=320, facecolors="none", edgecolors="black")
 ax.set_aspect("equal")
-ax.set_title("100 batches of 1000 rows")
-
-# %%
-# Had all rows been kept, a fit of them would give these centers:
-
-rng = np.random.default_rng(3)
-kept = np.concatenate([batch(t) for t in range(100)])
-print(KMeans(5, random_state=0).fit(kept).cluster_centers_.round(2))
-print(stream.cluster_centers_.round(2))
+ax.set_title("60 batches of 300 rows")
+print(f"inertia over that of the full fit: {-stream.score(np.concatenate(kept)) / full.inertia_:.4f}")

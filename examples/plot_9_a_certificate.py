@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 rng = np.random.default_rng(2)
-centers = (rng.normal(size=(6, 8)) + 60).astype(np.float32)
+centers = (rng.normal(size=(6, 8)) + 200).astype(np.float32)
 # The first row is near a center; the second lies half way between two, but for a little.
-rows = np.array([centers[2] * 0.9 + centers[5] * 0.1, centers[1] * 0.50002 + centers[4] * 0.49998])
+rows = np.array([centers[2] * 0.9 + centers[5] * 0.1, centers[1] * 0.5001 + centers[4] * 0.4999])
 rows = rows.astype(np.float32)
 
 
