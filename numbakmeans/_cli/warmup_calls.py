@@ -16,6 +16,7 @@ from numbakmeans._engine.assignment import nearest
 from numbakmeans._engine.constraints import Constraints
 from numbakmeans._engine.distances import distances
 from numbakmeans._engine.fit import fit, iterate, seed
+from numbakmeans._engine.parts.passes import fingerprint
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.seeding import SEEDINGS
 from numbakmeans._engine.unit_rows import normalized
@@ -59,6 +60,7 @@ def tasks() -> list[Task]:
             found += [Task(group, call) for call in _public_calls(X.astype(dtype))]
         found += [Task(group, call) for call in _batch_calls(small[None].astype(dtype))]
     found += [Task("doors", partial(resolve, LAYOUT, name)) for name, door in DOORS.items() if door.kinds]
+    found.append(Task("float64", partial(fingerprint, np.zeros(3, np.int32), 0)))
     return [*found, Task("threads", threaded)]
 
 

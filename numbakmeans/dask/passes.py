@@ -29,7 +29,7 @@ class Passes(Algorithm):
         whole = parts.whole
         rows = template(whole, whole.weighted)
         super().__init__(rows, _plan.sweep(rows.shape, work=0), NO_TRANSFORM)
-        self._parts, self._labels = parts, np.empty(0, np.uint64)
+        self._parts, self._labels = parts, np.empty(0, np.int64)
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         parts, shared = self._parts, self._parts.share("centers", centers.copy())
@@ -52,8 +52,8 @@ class Passes(Algorithm):
         chosen = found.at(choose(found.labels, sizes, len(empty)))
         if len(chosen.rows):
             clusters = empty[: len(chosen.rows)]
-            self._labels = self._labels - tasks.fingerprint(chosen.rows, chosen.labels)
-            self._labels = self._labels + tasks.fingerprint(chosen.rows, clusters)
+            new = clusters.astype(np.int32)
+            self._labels = tasks.relabeled(self._labels, chosen.rows, chosen.labels, new)
             RELABEL_ROWS(chosen.values, clusters, chosen.labels, tables._replace(weights=chosen.weights))
         return len(chosen.rows)
 

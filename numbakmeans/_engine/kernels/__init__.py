@@ -22,6 +22,7 @@ Exact sums
   ranges        the range of each column, and whether all values are finite
   sums          exact sums, independent of the order of the rows
   means         their means, rounded once; double_double: arithmetic with the rounding errors
+  fingerprints  bits that tell labels from others, for rows in parts
   columns       sums, means and variances of whole columns, in vectors
 
 Levels: ``*_tile`` (serial leaf), ``*_chunk`` (serial worker on some rows), ``*_task`` (every n-th chunk), and

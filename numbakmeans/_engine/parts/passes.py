@@ -15,13 +15,16 @@ from numbakmeans._engine.fit import algorithm_for
 from numbakmeans._engine.parts.whole import Whole, part_of
 from numbakmeans._engine.relocation import most_costly
 from numbakmeans._engine.samples import labeled_sums
+from numbakmeans._numba.entries import Entry
+
+ADD_LABELS = Entry("numbakmeans._engine.kernels.fingerprints", "add_labels")
 
 
 class Contribution(NamedTuple):
     """What rows contribute to the centers of a pass.
 
     sums, counts : of all tasks, as in `structs.Sums`, without padding
-    fingerprint : (2,), uint64, of the labels
+    fingerprint : (2,), int64, of the labels
     """
 
     sums: np.ndarray
@@ -31,7 +34,10 @@ class Contribution(NamedTuple):
 
 def merge_contributions(contributions: Sequence[Contribution]) -> Contribution:
     """Return what all rows contribute."""
-    return Contribution(*(sum(field[1:], field[0]) for field in zip(*contributions, strict=True)))
+    sums, counts, fingerprints = zip(*contributions, strict=True)
+    return Contribution(
+        sum(sums[1:], sums[0]), sum(counts[1:], counts[0]), np.bitwise_xor.reduce(fingerprints)
+    )
 
 
 def contribution(
@@ -46,28 +52,31 @@ def contribution(
     tables = algorithm.tables(len(centers))
     algorithm.run(centers, labels, tables)
     n_clusters = len(centers)
-    rows = np.arange(first, first + len(labels))
     return Contribution(
-        tables.sums[:, :n_clusters].sum(0), tables.counts[:, :n_clusters].sum(0), fingerprint(rows, labels)
+        tables.sums[:, :n_clusters].sum(0), tables.counts[:, :n_clusters].sum(0), fingerprint(labels, first)
     )
 
 
-def fingerprint(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return 128 bits, (2,), uint64, that tell labels of rows from others: sums over all rows, modulo 2**64.
+def fingerprint(labels: np.ndarray, first: int) -> np.ndarray:
+    """Return 128 bits, (2,), int64, that tell labels of consecutive rows from others.
 
-    Whether a pass has changed a label is known by it, without the labels of the pass before. That it misses a
-    change has a probability of 2**-128.
+    Those of parts are combined by exclusive or, and a row can be taken out again. Whether a pass has changed
+    a label is known by them, without the labels of the pass before. That they miss a change has a
+    probability of 2**-128.
+
+    first : the number of the first row
     """
-    mixed = _mixed(rows.astype(np.uint64))
-    each = (_mixed(mixed + labels.astype(np.uint64)), _mixed(~mixed - labels.astype(np.uint64)))
-    return np.array([one.sum(dtype=np.uint64) for one in each])
+    bits = np.zeros(2, np.int64)
+    ADD_LABELS(labels, first, bits)
+    return bits
 
 
-def _mixed(z: np.ndarray) -> np.ndarray:
-    """Return the mixing function of SplitMix64 of each number (`kernels.oversampling` has the reference)."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def relabeled(bits: np.ndarray, rows: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return a fingerprint after some rows have changed their labels, both int32."""
+    after = bits.copy()
+    for t, row in enumerate(rows.tolist()):
+        after ^= fingerprint(new[t : t + 1], row) ^ fingerprint(old[t : t + 1], row)
+    return after
 
 
 class Costly(NamedTuple):
@@ -153,7 +162,7 @@ def column_sums(block: Any, whole: Whole) -> Contribution:
     """Return the exact sums of the columns of a part; rows count alike."""
     part = part_of(block, None, whole)
     tables = labeled_sums(part, np.zeros(len(part), np.int32), 1)
-    return Contribution(tables.sums[:, :1].sum(0), tables.counts[:, :1].sum(0), np.zeros(2, np.uint64))
+    return Contribution(tables.sums[:, :1].sum(0), tables.counts[:, :1].sum(0), np.zeros(2, np.int64))
 
 
 def variance(block: Any, whole: Whole, mean: np.ndarray) -> Total:

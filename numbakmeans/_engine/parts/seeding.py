@@ -73,7 +73,7 @@ def taken(block: Any, whole: Whole, rows: np.ndarray, first: int) -> Taken:
 
 def loads(weights: np.ndarray | None, whole: Whole, seeded: Seeded, n_candidates: int) -> Contribution:
     """Return what a part contributes to the weights of the candidates."""
-    none = np.zeros(2, np.uint64)
+    none = np.zeros(2, np.int64)
     if weights is None:
         return Contribution(np.zeros(0), np.bincount(seeded.labels, minlength=n_candidates), none)
     part = Part(weights.reshape(-1, 1), None, _of_weights(whole))
