@@ -152,7 +152,7 @@ def mini_batches() -> list[str]:
 
 # --- Dask
 
-DASK_SHAPE, N_DASK_CLUSTERS, N_CHUNKS, N_DASK_PASSES = (3_000_000, 16), 100, 8, 20
+DASK_SHAPE, N_DASK_CLUSTERS, N_CHUNKS, N_DASK_PASSES = (3_000_000, 16), 300, 8, 10
 
 
 def dask_seconds(n_workers: int) -> dict[str, float]:
