@@ -34,7 +34,7 @@ intersphinx_mapping = {
 }
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -67,10 +67,13 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "numbakmeans"
+# Only the rooms with many pages have a list of them beside each.
+html_sidebars = {"*": [], "api/*": ["sidebar-nav-bs"], "gallery/*": ["sidebar-nav-bs"]}
 html_static_path = ["_static"]
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
+    "header_links_before_dropdown": 4,
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

@@ -30,8 +30,8 @@ class MiniBatchKMeans(CentersEstimator):
     `partial_fit` takes the rows of a stream as they come. The result is a function of rows, their order,
     parameters and random state: threads, memory layout and blocks (`Blocks`) do not change a bit.
 
-    `KMeans` finds better centers, and often takes no longer: it is exact, and computes few of the distances
-    after its first passes. This one is for rows that come only once, or are too many for a few passes.
+    This is for rows that come only once, or are too many for a few passes. Otherwise `KMeans` often takes no
+    longer, as it computes few of the distances after its first passes, and ends where no row would move.
 
     Parameters
     ----------
