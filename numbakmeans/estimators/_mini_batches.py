@@ -18,37 +18,34 @@ class Batches:
     """
 
     def __init__(self, samples: Samples, stream: np.random.Generator) -> None:
-        self._samples, self._stream = samples, stream
-        #: The rows that can be drawn.
-        self.rows = np.arange(len(samples))
-        self._cumulative: np.ndarray | None = None
-        if samples.weights is not None:
-            self.rows = np.flatnonzero(samples.weights)
-            self._cumulative = np.cumsum(samples.weights[self.rows] / samples.weights.max())
+        self._samples, self._stream, weights = samples, stream, samples.weights
+        #: The rows that can be drawn, and their running sum of weights; None if these are all rows alike.
+        self._rows = None if weights is None else np.flatnonzero(weights)
+        self._cumulative = None if weights is None else np.cumsum(weights[self._rows] / weights.max())
+        self._n_rows = len(samples) if self._rows is None else len(self._rows)
 
     def weighted(self, n_rows: int) -> Samples:
         """Return rows, with repetition, that all count alike: more weight is a better chance."""
         drawn = self._stream.random(n_rows)
         if self._cumulative is None:
             # What weights of 1 give.
-            places = (drawn * len(self.rows)).astype(np.int64)
+            places = (drawn * self._n_rows).astype(np.int64)
         else:
             places = np.searchsorted(self._cumulative, drawn * self._cumulative[-1], side="right")
-        return self._of(self.rows[np.minimum(places, len(self.rows) - 1)])
+        return self._of(np.minimum(places, self._n_rows - 1), weighted=False)
 
     def uniform(self, n_rows: int, stream: np.random.Generator) -> Samples:
         """Return rows, with repetition, and their weights; all rows if that is enough."""
-        if n_rows >= len(self.rows):
-            if len(self.rows) == len(self._samples):
-                return self._samples
-            rows = self.rows
-        else:
-            rows = self.rows[stream.integers(0, len(self.rows), n_rows)]
-        weights = self._samples.weights
-        return self._of(rows, None if weights is None else weights[rows])
+        if n_rows < self._n_rows:
+            return self._of(stream.integers(0, self._n_rows, n_rows), weighted=True)
+        if self._n_rows == len(self._samples):
+            return self._samples
+        return self._of(np.arange(self._n_rows), weighted=True)
 
-    def _of(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Samples:
-        return Samples(self._samples.array[rows], weights)
+    def _of(self, places: np.ndarray, *, weighted: bool) -> Samples:
+        """Return rows by their places among those that can be drawn."""
+        rows, weights = places if self._rows is None else self._rows[places], self._samples.weights
+        return Samples(self._samples.array[rows], weights[rows] if weighted and weights is not None else None)
 
 
 class Learner:
