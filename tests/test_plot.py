@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import colors
 from PIL import Image
+from sklearn.decomposition import PCA
 
 from numbakmeans import FitResult, choose_k, fit
 from numbakmeans._cli import plot as _plot
@@ -34,26 +35,51 @@ def rows():
 
 
 def test_scatter_shows_rows_and_centers(rows):
+    rows = rows[:, :2]
     result = clustered(rows, 2)
-    figure = _plot.draw(rows, result, ["width", "height", "depth"])
+    figure = _plot.draw(rows, result, ["width", "height"])
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
     assert axes.get_title() == "2 clusters of 150 rows"
     points, centers = axes.collections
-    np.testing.assert_array_equal(points.get_offsets(), rows[:, :2])
-    np.testing.assert_array_equal(centers.get_offsets(), result.centers[:, :2])
+    np.testing.assert_array_equal(points.get_offsets(), rows)
+    np.testing.assert_array_equal(centers.get_offsets(), result.centers)
     own = centers.get_facecolor()[:, :3]
     assert len(np.unique(own, axis=0)) == 2
     np.testing.assert_array_equal(points.get_facecolor()[:, :3], own[result.labels])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["center 0", "center 1"]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == [f"center {j}: {np.count_nonzero(result.labels == j)}" for j in range(2)]
     pixels = png(figure)
     assert all(has_color(pixels, color) for color in own)
 
 
 def test_scatter_of_many_rows_draws_some_of_them(monkeypatch, rows):
     monkeypatch.setattr(_plot, "MAX_DRAWN", 40)
-    figure = _plot.draw(rows, clustered(rows, 2), ["x", "y", "z"])
+    figure = _plot.draw(rows[:, :2], clustered(rows[:, :2], 2), ["x", "y"])
     np.testing.assert_array_equal(figure.axes[0].collections[0].get_offsets(), rows[::4, :2])
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e99])
+def test_more_than_two_columns_are_drawn_along_their_principal_components(rows, scale):
+    values = np.column_stack([rows, rows[:, 0] - rows[:, 1], np.zeros(len(rows))]) * scale
+    result = clustered(values, 2)
+    figure = _plot.draw(values, result, list("abcde"))
+    (axes,) = figure.axes
+    right = PCA(2).fit(values / scale)
+    points, centers = (collection.get_offsets() for collection in axes.collections)
+    for found, given in ((points, values), (centers, result.centers)):
+        theirs = right.transform(given / scale)
+        np.testing.assert_allclose(np.abs(found / scale), np.abs(theirs), rtol=1e-6, atol=1e-9)
+    names = [
+        f"principal component {c + 1} ({100 * share:.0f}% of the variance)"
+        for c, share in enumerate(right.explained_variance_ratio_)
+    ]
+    assert [axes.get_xlabel(), axes.get_ylabel()] == names
+
+
+@pytest.mark.parametrize("rows", [np.ones((3, 4)), np.arange(4.0).reshape(1, 4), np.eye(2, 3)])
+def test_rows_that_span_no_plane_are_drawn(rows):
+    assert png(_plot.draw(rows, clustered(rows, 1), list("abcd"))).size
 
 
 def test_a_sweep_shows_its_curves_and_marks(rows):
@@ -101,7 +127,9 @@ def test_a_picture_is_drawn_next_to_itself_in_few_colors(shape):
     rows = pixels.reshape(-1, 3).astype(np.float64)
     result = clustered(rows, 3)
     figure = _plot.draw(rows, result, ["red", "green", "blue"], shape)
-    left, right = figure.axes
+    left, right, strip = figure.axes
+    widths = [patch.get_width() for patch in strip.patches]
+    assert sorted(widths) == sorted(np.bincount(result.labels))
     np.testing.assert_array_equal(left.images[0].get_array(), pixels)
     shown = right.images[0].get_array()
     np.testing.assert_array_equal(shown, np.rint(result.centers)[result.labels].reshape(pixels.shape))
@@ -115,7 +143,7 @@ def test_colors_out_of_range_are_clipped():
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), [[[0, 1, 255]]])
 
 
-@pytest.mark.parametrize("k", [1, 10, 11, 20, 21, 150])
+@pytest.mark.parametrize("k", [1, 8, 9, 20, 21, 150])
 def test_each_cluster_has_a_color_of_its_own(rows, k):
     figure = _plot.draw(rows, clustered(rows, k), ["x", "y", "z"])
     own = figure.axes[0].collections[1].get_facecolor()
@@ -124,7 +152,7 @@ def test_each_cluster_has_a_color_of_its_own(rows, k):
 
 
 def test_names_are_not_formulas_and_may_have_any_letter(rows):
-    headings = [r"$\frac$", "\u5927\u5c0f", "z"]
+    headings, rows = [r"$\frac$", "\u5927\u5c0f"], rows[:, :2]
     figure = _plot.draw(rows, clustered(rows, 2), headings)
     assert png(figure).size
     assert figure.axes[0].get_xlabel() == headings[0]

@@ -175,8 +175,8 @@ def _cluster(command: argparse.ArgumentParser) -> None:
         "--plot",
         type=Path,
         metavar="IMAGE",
-        help="draw the first two columns, a histogram of a single one, or the picture in K colors; needs "
-        "Matplotlib",
+        help="draw two columns, more of them along their two principal components, a histogram of a single "
+        "one, or the picture in K colors; needs Matplotlib",
     )
 
 

@@ -20,6 +20,12 @@ MAX_DRAWN = 50_000
 MAX_NAMED = 12
 #: Values beyond this overflow in Matplotlib's own arithmetic.
 LARGEST = 1e100
+#: Rows that the directions of most variance are found from, at most.
+MAX_DIRECTED = 5000
+#: Colors that are told apart in any kind of color vision (Okabe and Ito 2008), on light and dark grounds.
+FEW = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
+#: How light red, green and blue look.
+LUMINANCE = np.array([0.299, 0.587, 0.114])
 #: A dark line, and what is marked on it: told apart in any kind of color vision.
 _DARK, _MARK = "#24507a", "#d55e00"
 
@@ -37,8 +43,9 @@ def draw(
 ) -> Figure:
     """Return a picture of a clustering.
 
-    A scatter of the first two columns with the centers; a histogram of a single column; of a picture
-    (height, width), the same in the colors of the centers. headings : what to call the columns
+    A scatter of two columns with the centers, or of more along the two directions in which they vary most; a
+    histogram of a single column; of a picture (height, width), the same in the colors of the centers, and
+    these. headings : what to call the columns
     """
     if picture is not None:
         return _colors(values, result, picture)
@@ -49,11 +56,12 @@ def draw(
         _histogram(axes, values[:, 0], result)
         axes.set_ylabel("rows")
     else:
-        _scatter(axes, values, result)
+        headings = _scatter(axes, values, result, headings)
         axes.set_ylabel(headings[1], parse_math=False)
     axes.set_xlabel(headings[0], parse_math=False)
     counts = ((len(result.centers), "cluster"), (len(values), "row"))
     axes.set_title(" of ".join(f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts))
+    sizes = np.bincount(result.labels, minlength=len(result.centers))
     if len(result.centers) <= MAX_NAMED:
         mark: dict[str, Any] = {
             "marker": "X",
@@ -62,7 +70,7 @@ def draw(
             "linestyle": "none",
         }
         for j, color in enumerate(_palette(len(result.centers))):
-            axes.plot([], [], color=color, label=f"center {j}", **mark)
+            axes.plot([], [], color=color, label=f"center {j}: {sizes[j]:,}", **mark)
         figure.legend(loc="outside right upper", frameon=False)
     return figure
 
@@ -97,20 +105,44 @@ def save(figure: Figure, file: BinaryIO, ending: str) -> None:
 
 
 def _palette(count: int) -> Any:
-    """Return a color (RGBA) for each cluster."""
+    """Return a color (RGBA) for each cluster; people who see fewer colors can tell few of them apart, too."""
+    if count <= len(FEW):
+        return matplotlib.colors.to_rgba_array(FEW[:count])
     if count <= 20:
-        return matplotlib.colormaps["tab10" if count <= 10 else "tab20"](np.arange(count))
+        return matplotlib.colormaps["tab20"](np.arange(count))
     return matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, count))
 
 
-def _scatter(axes: Any, values: np.ndarray, result: FitResult) -> None:
+def _scatter(axes: Any, values: Any, result: FitResult, headings: Sequence[str]) -> Sequence[str]:
+    """Draw rows and centers in a plane; return what to call its axes."""
     drawn = np.arange(0, len(values), -(-len(values) // MAX_DRAWN))
+    rows, centers = np.asarray(values[drawn], np.float64), result.centers.astype(np.float64)
+    if rows.shape[1] > 2:
+        rows, centers, headings = _in_a_plane(rows, centers)
     palette = _palette(len(result.centers))
     labels = result.labels[drawn]
     # One call for all rows: cluster by cluster, the last would lie on top of the others.
-    axes.scatter(values[drawn, 0], values[drawn, 1], c=palette[labels], s=14, alpha=0.7, linewidths=0)
-    x, y = result.centers[:, :2].T
-    axes.scatter(x, y, c=palette, s=130, marker="X", edgecolors="black")
+    axes.scatter(rows[:, 0], rows[:, 1], c=palette[labels], s=14, alpha=0.7, linewidths=0)
+    axes.scatter(centers[:, 0], centers[:, 1], c=palette, s=130, marker="X", edgecolors="black")
+    return headings
+
+
+def _in_a_plane(rows: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return rows and centers along the two principal components of the rows, and what these are called."""
+    # A scale at which squares neither overflow nor vanish.
+    scale = np.abs(rows).max() or 1.0
+    mean = (rows / scale).mean(0)
+    some = rows[:: -(-len(rows) // MAX_DIRECTED)] / scale - mean
+    _, lengths, directions = np.linalg.svd(some, full_matrices=False)
+    directions = np.vstack([directions, np.eye(2, rows.shape[1])])[:2]
+    lengths = np.append(lengths, [0.0, 0.0])
+    # The largest part of each points upwards, whatever the decomposition chose.
+    largest = np.abs(directions).argmax(1)
+    directions *= np.where(directions[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]
+    shares = 100 * lengths[:2] ** 2 / max((lengths**2).sum(), np.finfo(float).tiny)
+    names = [f"principal component {c + 1} ({share:.0f}% of the variance)" for c, share in enumerate(shares)]
+    flat = [scale * ((points / scale - mean) @ directions.T) for points in (rows, centers)]
+    return flat[0], flat[1], names
 
 
 def _histogram(axes: Any, values: np.ndarray, result: FitResult) -> None:
@@ -132,12 +164,22 @@ def _histogram(axes: Any, values: np.ndarray, result: FitResult) -> None:
 
 def _colors(values: np.ndarray, result: FitResult, picture: tuple[int, int]) -> Figure:
     height, width = picture
-    figure = Figure(figsize=(10, min(max(5 * height / width, 1), 20) + 0.5), layout="constrained")
+    side = min(max(5 * height / width, 1), 20)
+    figure = Figure(figsize=(10, side + 1), layout="constrained")
     FigureCanvasAgg(figure)
+    places = figure.subplot_mosaic([["left", "right"], ["strip", "strip"]], height_ratios=[side, 0.4])
     colors = np.clip(np.rint(result.centers), 0, 255).astype(np.uint8)
     sides = (("original", values.astype(np.uint8)), (f"{len(colors)} colors", colors[result.labels]))
-    for axes, (title, pixels) in zip(figure.subplots(1, 2), sides, strict=True):
+    for axes, (title, pixels) in zip((places["left"], places["right"]), sides, strict=True):
         axes.imshow(pixels.reshape(height, width, 3))
         axes.set_title(title)
         axes.set_axis_off()
+    # The palette, from dark to light, each color as wide as it is frequent.
+    sizes = np.bincount(result.labels, minlength=len(colors))
+    order = np.argsort(colors @ LUMINANCE, kind="stable")
+    ends = np.cumsum(sizes[order])
+    strip = places["strip"]
+    strip.barh(0, sizes[order], left=ends - sizes[order], height=1, color=colors[order] / 255)
+    strip.set(xlim=(0, ends[-1]), ylim=(-0.5, 0.5))
+    strip.set_axis_off()
     return figure
