@@ -137,7 +137,7 @@ def kmeans2_batch(
         B problems of M observations of N features (or of M scalars). In a list M may differ.
     k : int, or array_like (B, k, N) or (B, k), or list of B array_likes (k, N) or (k,)
         The number of clusters of every problem, or the initial centroids of each.
-    iter, thresh, minit, missing, check_finite
+    iter, thresh, minit, missing, check_finite : int, float, str, str, bool
         As in `kmeans2`.
     sample_weight : array_like (B, M), or list of B array_likes (M,), optional
         A weight for each observation, as in `fit`. With weights, data is always checked, and `minit` is
@@ -151,9 +151,8 @@ def kmeans2_batch(
     centroid : ndarray (B, k, N) or (B, k)
         As from `kmeans2`, for each problem.
     label : ndarray (B, M), int32
-        As from `kmeans2`, for each problem.
-
-    For a list: a list of B pairs of centroid and label.
+        As from `kmeans2`, for each problem. For a list of problems, a list of B pairs of centroid and label
+        is returned.
 
     Raises
     ------

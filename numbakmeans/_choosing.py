@@ -81,7 +81,7 @@ def choose_k(
         What `numpy.random.default_rng` takes.
     sample_weight : array_like (n_samples,), optional
         How much each row counts, finite and not negative.
-    max_iter, tol
+    max_iter, tol : int, float
         As in `fit`; empty clusters take the row that costs most.
     progress : callable, optional
         Called before each fit with its number, from 0, and the number of fits.

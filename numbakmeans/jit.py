@@ -121,6 +121,11 @@ def workspace_words(n_samples: int, n_features: int, n_clusters: int) -> int:
 def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     """Return scratch memory for calls with at most these numbers of rows, features and clusters.
 
+    Parameters
+    ----------
+    n_samples, n_features, n_clusters : int
+        Those of the largest problem.
+
     Returns
     -------
     ndarray (n_words,), int64
@@ -150,12 +155,16 @@ def fit(
 
     Parameters
     ----------
-    X : ndarray (n_samples, n_features), float32, float64, integers or bool
-    centers : ndarray (n_clusters, n_features), same dtypes as X
-    max_iter : int, maximum number of passes
-    work : ndarray, optional, from `workspace`
-    sample_weight : ndarray (n_samples,), same dtypes as X, optional
-        As in `numbakmeans.fit`. A call with weights takes the GIL.
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+    max_iter : int
+        The maximum number of passes.
+    work : ndarray, optional
+        Scratch memory, from `workspace`.
+    sample_weight : ndarray (n_samples,), optional
+        As in `numbakmeans.fit`, of the dtypes that rows may have. A call with weights takes the GIL.
 
     Returns
     -------
@@ -170,7 +179,25 @@ def fit(
 
 
 def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int, sample_weight: Any = None) -> Fit:
-    """Do what `fit` does, with all threads."""
+    """Do what `fit` does, with all threads.
+
+    Parameters
+    ----------
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+    max_iter : int
+        The maximum number of passes.
+    sample_weight : ndarray (n_samples,), optional
+        As in `numbakmeans.fit`, of the dtypes that rows may have. A call with weights takes the GIL.
+
+    Returns
+    -------
+    Fit
+        Unless its `status` is OK, centers and inertia are NaN, and labels are -1. The status is BAD_WEIGHT
+        if a weight is negative or not finite, or if all are zero.
+    """
     _require_rows(X=X, centers=centers)
     _require_weights(sample_weight)
     return _fit(X, centers, max_iter, sample_weight)
@@ -188,7 +215,12 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
 
     Parameters
     ----------
-    X, centers, work : as in `fit`
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+    work : ndarray, optional
+        Scratch memory, from `workspace`.
 
     Returns
     -------
@@ -201,7 +233,20 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
 
 
 def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
-    """Do what `nearest` does, with all threads."""
+    """Do what `nearest` does, with all threads.
+
+    Parameters
+    ----------
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+
+    Returns
+    -------
+    Nearest
+        Unless its `status` is OK, labels are -1, and squared distances are NaN.
+    """
     _require_rows(X=X, centers=centers)
     return _nearest(X, centers)
 
@@ -218,8 +263,14 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
 
     Parameters
     ----------
-    X, centers, work : as in `fit`
-    labels : ndarray (n_samples,), integers from 0 to n_clusters - 1
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    labels : ndarray (n_samples,)
+        Integers from 0 to n_clusters - 1.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+    work : ndarray, optional
+        Scratch memory, from `workspace`.
 
     Returns
     -------
@@ -233,7 +284,22 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
 
 
 def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
-    """Do what `update` does, with all threads."""
+    """Do what `update` does, with all threads.
+
+    Parameters
+    ----------
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
+    labels : ndarray (n_samples,)
+        Integers from 0 to n_clusters - 1.
+    centers : ndarray (n_clusters, n_features)
+        The centers, of the dtypes that rows may have.
+
+    Returns
+    -------
+    Update
+        A center without rows is kept, rounded. Unless `status` is OK, centers are NaN and sizes 0.
+    """
     _require_rows(X=X, centers=centers)
     _require_labels(labels)
     return _update(X, labels, centers)
@@ -254,9 +320,14 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any =
 
     Parameters
     ----------
-    X, work : as in `fit`
+    X : ndarray (n_samples, n_features)
+        The rows: float32, float64, integers or bool, in any layout.
     n_clusters : int
+        The number of rows to return.
     rng : numpy.random.Generator
+        What is drawn from.
+    work : ndarray, optional
+        Scratch memory, from `workspace`.
 
     Returns
     -------
@@ -273,9 +344,14 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: An
 
     Parameters
     ----------
-    X, work : as in `fit`; X must be finite
+    X : ndarray (n_samples, n_features)
+        The rows, finite: float32, float64, integers or bool, in any layout.
     n_clusters : int
+        The number of rows to return.
     rng : numpy.random.Generator
+        What is drawn from.
+    work : ndarray, optional
+        Scratch memory, from `workspace`.
 
     Returns
     -------
@@ -288,7 +364,22 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: An
 
 
 def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Do what `plus_plus` does, with all threads."""
+    """Do what `plus_plus` does, with all threads.
+
+    Parameters
+    ----------
+    X : ndarray (n_samples, n_features)
+        The rows, finite: float32, float64, integers or bool, in any layout.
+    n_clusters : int
+        The number of rows to return.
+    rng : numpy.random.Generator
+        What is drawn from.
+
+    Returns
+    -------
+    ndarray (n_clusters, n_features)
+        If there are no rows, or not all values are finite, NaN, and the generator is not advanced.
+    """
     _require_rows(X=X)
     return _start(X, n_clusters, "++", rng)
 

@@ -145,6 +145,7 @@ class Blocks(RowSource):
         return out
 
     def in_place(self, _rows: slice) -> np.ndarray | None:
+        """Return rows where they lie; see `row_source.RowSource`."""
         start, stop, _ = _rows.indices(len(self))
         b = bisect_right(self._starts, start) - 1
         block = self._blocks[b]
@@ -159,6 +160,7 @@ class Blocks(RowSource):
         return found
 
     def write(self, rows: slice, out: np.ndarray) -> None:
+        """Write rows to an array; see `row_source.RowSource`."""
         start, stop, _ = rows.indices(len(self))
         b = bisect_right(self._starts, start) - 1
         while start < stop:

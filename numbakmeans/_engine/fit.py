@@ -165,7 +165,7 @@ def fit(
     Parameters
     ----------
     X : array_like (n_samples, n_features), or Blocks
-        float32 and float64 are used as they are, float16 as float32, integers and bool as float64.
+        The rows. float32 and float64 are used as they are, float16 as float32, integers and bool as float64.
     centers : array_like (n_clusters, n_features)
         Starting centers.
     max_iter : int

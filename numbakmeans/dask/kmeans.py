@@ -87,7 +87,7 @@ class KMeans(Estimator):
 
     See Also
     --------
-    numbakmeans.KMeans : the same on one machine
+    numbakmeans.KMeans : The same on one machine.
 
     Notes
     -----
@@ -203,7 +203,7 @@ class KMeans(Estimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : array_like
             As in `fit`.
 
         Returns
@@ -219,7 +219,7 @@ class KMeans(Estimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : array_like
             As in `fit`.
 
         Returns

@@ -36,7 +36,7 @@ class CentersEstimator(Estimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : array_like
             As in `fit`.
 
         Returns
@@ -55,7 +55,7 @@ class CentersEstimator(Estimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : array_like
             As in `fit`.
 
         Returns

@@ -100,8 +100,9 @@ class KMeans(CentersEstimator):
 
     See Also
     --------
-    fit : the passes from given centers alone
-    kmeans2 : the function of `scipy.cluster.vq`
+    fit : The passes from given centers alone.
+    MiniBatchKMeans : Batches of rows, for streams.
+    kmeans2 : The function of `scipy.cluster.vq`.
 
     Notes
     -----

@@ -86,8 +86,8 @@ class MiniBatchKMeans(CentersEstimator):
 
     See Also
     --------
-    KMeans : the exact passes over all rows
-    Blocks : rows that are larger than memory
+    KMeans : The exact passes over all rows.
+    Blocks : Rows that are larger than memory.
 
     References
     ----------
