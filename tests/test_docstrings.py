@@ -12,7 +12,7 @@ from numbakmeans import jit
 #: What is not asked for: matters of layout (GL01, GL02), a name for a single return value (RT02), and an
 #: extended summary, a see-also and an example everywhere (ES01, SA01, EX01).
 LEFT_OUT = {"GL01", "GL02", "RT02", "ES01", "SA01", "EX01"}
-#: Attributes of named tuples, which are documented as such, the arguments of an exception, and the two methods
+#: Attributes of named tuples, which are documented as such; the arguments of an exception; the two methods
 #: that the engine calls.
 PER_OBJECT = {
     "numbakmeans.ClusterError": {"PR01"},
