@@ -20,7 +20,6 @@ MOST_ARGUMENTS, MOST_LINES_OF_A_FUNCTION, MOST_LINES_OF_A_MODULE = 7, 60, 420
 #: Longer for a reason.
 LONG_MODULES = {"_scipy.py": "the docstrings of SciPy's functions, with examples"}
 LONG = {
-    "_parser": "every option of the command line, one after the other",
     "score_lanes": "a register tile is emitted as a whole",
     "_kmeans2": "what differs with the types of one call's arguments: closures that share them",
 }

@@ -24,9 +24,9 @@ from numbakmeans import choose_k, fit, kmeans2, whiten
 from numbakmeans._cli import cluster as command
 from numbakmeans._cli import console
 from numbakmeans._cli import files as _files
+from numbakmeans._cli import inputs as _inputs
 from numbakmeans._cli import outputs as _outputs
 from numbakmeans._cli.main import main
-from numbakmeans._engine import samples as _samples
 from numbakmeans._numba import cache as _cache
 from numbakmeans._numba import runtime as _runtime
 
@@ -406,7 +406,7 @@ def test_huge_values_are_clustered_without_warnings(run, values):
 
 def test_usage_errors_say_what_is_wrong(fails, rows):
     np.save("data.npy", rows)
-    assert fails() == "the following arguments are required: {cluster,warmup,info}"
+    assert fails() == "the following arguments are required: {cluster,sweep,predict,warmup,info}"
     assert "invalid choice: 'frobnicate'" in fails("frobnicate")
     assert fails("cluster", "data.npy") == "-k is required with a FILE"
     assert fails("cluster", "--array", "x") == "--array needs a FILE"
@@ -455,7 +455,7 @@ def test_data_too_large_for_minit_random_is_an_error(fails):
 
 
 def test_too_many_rows_are_an_error(fails, monkeypatch):
-    monkeypatch.setattr(_samples, "MAX_SAMPLES", 272)
+    monkeypatch.setattr(_inputs, "MAX_SAMPLES", 272)
     assert fails("cluster") == "the input has 272 rows; fewer than 272 are supported"
 
 
