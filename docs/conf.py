@@ -69,7 +69,6 @@ html_theme = "pydata_sphinx_theme"
 html_title = "numbakmeans"
 # Only the rooms with many pages have a list of them beside each.
 html_sidebars = {"*": [], "api/*": ["sidebar-nav-bs"], "gallery/*": ["sidebar-nav-bs"]}
-html_static_path = ["_static"]
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
