@@ -28,7 +28,7 @@ def scores(x):
 
 
 # %%
-# To the left the nearest center is certain, to the right two are within the bound.
+# To the left the nearest center is certain; to the right more than one is within the bound.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
 for ax, x, title in zip(axes, rows, ("certain", "decided by distances"), strict=True):
