@@ -12,6 +12,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 
 import numbakmeans
 from numbakmeans import ClusterError
@@ -260,6 +261,13 @@ def test_columns_that_are_cut():
     assert differences(in_parts(da.from_array(X, chunks=(200, 2))), in_memory(X)) == []
 
 
+def test_sparse_chunks():
+    X = rows_of("float64") * (np.random.default_rng(2).random((N_SAMPLES, 5)) < 0.4)
+    rows = chunked(X, 200).map_blocks(csr_array, meta=csr_array((0, 5)))
+    ours = in_parts(rows, weights_of("reals"))
+    assert differences(ours, in_memory(X, weights_of("reals"))) == []
+
+
 def test_data_frames():
     X, names = rows_of("float32"), ["a", "b", "c", "d", "e"]
     frame = dd.from_pandas(pd.DataFrame(X, columns=names), npartitions=4)
@@ -339,12 +347,13 @@ def test_values_that_are_not_finite_are_named_by_chunk_and_row():
         ),
         (np.where(np.arange(N_SAMPLES) == 650, np.nan, 1.0), r"NaN or infinity: row 50 of chunk 6"),
         (np.zeros(N_SAMPLES), "at least one non-zero"),
+        ([None] * N_SAMPLES, "sample_weight has a missing value"),
         (np.ones(N_SAMPLES - 1), r"sample_weight.shape == \(699,\), expected \(700,\)"),
         (da.ones(N_SAMPLES - 1, chunks=100), r"sample_weight.shape == \(699,\), expected \(700,\)"),
         (da.ones((N_SAMPLES, 2), chunks=100), "must be 1D"),
         (10.0 ** np.linspace(-300, 300, N_SAMPLES), "too far apart in magnitude"),
     ],
-    ids=["negative", "NaN", "zero", "short", "short collection", "2-D", "extreme"],
+    ids=["negative", "NaN", "zero", "missing", "short", "short collection", "2-D", "extreme"],
 )
 def test_bad_weights(weights, words):
     with pytest.raises(ValueError, match=words):

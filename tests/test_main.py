@@ -20,13 +20,15 @@ import pytest
 from PIL import Image
 
 import numbakmeans
-from numbakmeans import choose_k, fit, kmeans2, whiten
+from numbakmeans import Blocks, choose_k, fit, kmeans2, whiten
 from numbakmeans._cli import cluster as command
 from numbakmeans._cli import console
 from numbakmeans._cli import files as _files
 from numbakmeans._cli import inputs as _inputs
 from numbakmeans._cli import outputs as _outputs
 from numbakmeans._cli.main import main
+from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.samples import Samples
 from numbakmeans._numba import cache as _cache
 from numbakmeans._numba import runtime as _runtime
 
@@ -129,6 +131,25 @@ def test_rows_can_be_standardized(run, rows):
     one, two = (np.load(f"{prefix}.centroids.npy") for prefix in ("one", "two"))
     np.testing.assert_array_equal(one, two)
     assert (one[:, 1] == 3.0).all()
+
+
+def test_rows_of_several_files_are_standardized_without_reading_them_at_once(monkeypatch):
+    monkeypatch.setattr(at, "MAX_COPY_BYTES", 1000)
+    monkeypatch.setattr(at, "MAX_SLAB_BYTES", 4000)
+    data, most = np.random.default_rng(0).normal(size=(3000, 3)) * [1, 100, 0.01], []
+
+    class Dataset:
+        shape, dtype = data.shape, data.dtype
+
+        def __getitem__(self, index):
+            most.append(len(range(*index.indices(len(data)))))
+            return data[index]
+
+    scaled, divisors = _inputs.standardized(Samples(Blocks([Dataset()])))
+    np.testing.assert_array_equal(divisors, _inputs.standardized(Samples(data))[1])
+    for part, rows in scaled.slabs():
+        np.testing.assert_array_equal(rows, data[part] / divisors)
+    assert max(most) < 500
 
 
 def test_the_best_of_several_starts_counts(run, rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from numbakmeans._cli.console import UsageError
 from numbakmeans._cli.delimited import Options
 from numbakmeans._cli.tables import Table, joined
 from numbakmeans._engine.blocks import Blocks
-from numbakmeans._engine.columns import deviations, divided
-from numbakmeans._engine.containers import working
+from numbakmeans._engine.columns import column_means, deviations, divided
 from numbakmeans._engine.row_source import RowSource
 from numbakmeans._engine.samples import MAX_SAMPLES, Samples, as_real, not_finite
 from numbakmeans._engine.weights import as_weights
@@ -30,24 +30,35 @@ def read(arguments: argparse.Namespace) -> Table:
 
 
 def standardized(samples: Samples) -> tuple[Samples, np.ndarray]:
-    """Return rows whose columns are divided by their standard deviations, and these; 1 for constant ones."""
-    divisors = deviations(samples)
-    divisors[divisors == 0] = 1.0
-    rows = samples.array
-    if isinstance(rows, RowSource | np.memmap):  # perhaps larger than memory
-        return Samples(Blocks([_Divided(rows, divisors)]), samples.weights), divisors
-    return Samples(divided(samples, divisors.astype(samples.dtype)), samples.weights), divisors
+    """Return rows whose columns are divided by their standard deviations, and these; 1 for constant ones.
+
+    All rows count alike for the deviations.
+    """
+    rows, dtype = samples.array, samples.dtype
+    if not isinstance(rows, RowSource | np.memmap):
+        divisors = _or_ones(deviations(Samples(rows)))
+        return Samples(divided(samples, divisors.astype(dtype)), samples.weights), divisors
+    # Perhaps larger than memory: what `deviations` computes, but of rows that are read slab by slab.
+    means = column_means(Samples(rows))
+    squares = _Computed(rows, dtype, lambda part: (part.astype(np.float64) - means) ** 2)
+    divisors = _or_ones(np.sqrt(column_means(Samples(Blocks([squares], np.float64)))))
+    quotients = _Computed(rows, dtype, lambda part: part / divisors.astype(dtype))
+    return Samples(Blocks([quotients]), samples.weights), divisors
 
 
-class _Divided:
-    """Rows that are divided while they are read."""
+def _or_ones(divisors: np.ndarray) -> np.ndarray:
+    return np.where(divisors == 0, 1.0, divisors)
 
-    def __init__(self, rows: Any, divisors: np.ndarray) -> None:
-        self._rows, self.shape, self.dtype = rows, rows.shape, working(rows.dtype)
-        self._divisors = divisors.astype(self.dtype)
+
+class _Computed:
+    """Rows that something is computed from while they are read; function : takes some in the dtype."""
+
+    def __init__(self, rows: Any, dtype: np.dtype, function: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._rows, self._function = rows, function
+        self.shape, self.dtype = rows.shape, dtype
 
     def __getitem__(self, index: slice) -> np.ndarray:
-        return np.asarray(self._rows[index], self.dtype) / self._divisors
+        return self._function(np.asarray(self._rows[index], self.dtype))
 
 
 def as_samples(table: Table, dtype: str | None) -> Samples:

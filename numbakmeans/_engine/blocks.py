@@ -144,9 +144,9 @@ class Blocks(RowSource):
                 self.write(slice(rows[t], rows[t] + 1), out[t : t + 1])
         return out
 
-    def in_place(self, _rows: slice) -> np.ndarray | None:
+    def in_place(self, rows: slice) -> np.ndarray | None:
         """Return rows where they lie; see `row_source.RowSource`."""
-        start, stop, _ = _rows.indices(len(self))
+        start, stop, _ = rows.indices(len(self))
         b = bisect_right(self._starts, start) - 1
         block = self._blocks[b]
         if stop > self._starts[b + 1] or not isinstance(block, np.ndarray) or block.dtype != self.dtype:

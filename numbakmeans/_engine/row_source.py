@@ -44,7 +44,7 @@ class RowSource:
         """Return all rows; `Samples` asks for them only where a copy is small."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def in_place(self, _rows: slice) -> np.ndarray | None:
+    def in_place(self, rows: slice) -> np.ndarray | None:  # noqa: ARG002, for those that can
         """Return rows where they lie, in the dtype of the values; None if kernels cannot read them there."""
         return None
 

@@ -17,7 +17,7 @@ import dask.array as da
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from numbakmeans._engine.containers import KINDS, REAL
+from numbakmeans._engine.containers import KINDS, REAL, as_real
 from numbakmeans._engine.parts.survey import Survey, merge_surveys, survey
 from numbakmeans._engine.parts.whole import Whole
 from numbakmeans._numba.runtime import one_thread
@@ -221,7 +221,7 @@ def _as_weights(value: Any, array: da.Array) -> da.Array:
     sizes = array.chunks[0]
     known = not np.isnan(sizes).any()
     if not is_collection(value):
-        given = np.asarray(value, np.float64)
+        given = as_real(value, "sample_weight").astype(np.float64)
         if not known:
             array = array.copy()
             array.compute_chunk_sizes()

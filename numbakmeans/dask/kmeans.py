@@ -382,10 +382,10 @@ def _names_of(X: Any) -> np.ndarray | None:
 
 def kmeans_labels(block: Any, model: InMemory) -> np.ndarray:
     """Return the labels of the rows of a chunk."""
-    return on_one_thread(model.predict, block) if len(block) else np.empty(0, np.int32)
+    return on_one_thread(model.predict, block) if block.shape[0] else np.empty(0, np.int32)
 
 
 def kmeans_distances(block: Any, model: InMemory) -> np.ndarray:
     """Return the distances of the rows of a chunk to all centers."""
     empty = np.empty((0, len(model.cluster_centers_)), model.cluster_centers_.dtype)
-    return on_one_thread(model.transform, block) if len(block) else empty
+    return on_one_thread(model.transform, block) if block.shape[0] else empty

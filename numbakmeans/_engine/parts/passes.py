@@ -47,7 +47,8 @@ def contribution(
 
     centers : (n_clusters, padded features); first : the number of its first row
     """
-    part, labels = part_of(block, weights, whole), np.full(len(block), -1, np.int32)
+    part = part_of(block, weights, whole)
+    labels = np.full(len(part), -1, np.int32)
     algorithm = algorithm_for(part, centers, "certified")
     tables = algorithm.tables(len(centers))
     algorithm.run(centers, labels, tables)
@@ -128,10 +129,9 @@ class Total(NamedTuple):
     infinite: bool
     counts: np.ndarray
 
-    def rounded(self, divisor: int = 1) -> float:
-        """Return the sum over a divisor, each rounded once."""
-        total = float("inf") if self.infinite else quotient(self.units, 1 << -PRODUCT_LOWEST, single=False)
-        return total / divisor
+    def rounded(self) -> float:
+        """Return the sum, rounded once."""
+        return float("inf") if self.infinite else quotient(self.units, 1 << -PRODUCT_LOWEST, single=False)
 
 
 def merge_totals(totals: Sequence[Total]) -> Total:
