@@ -143,9 +143,9 @@ def regressions(session):
 def tables(session):
     """Make the tables and pictures of README.md and docs/ that compare us with others, or with ourselves."""
     session.install("-e", ".[bench,image,dask]", "distributed")
-    for name in ("compare", "drop_in", "first_minute"):
+    for name in ("compare", "drop_in"):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "README.md")
-    for name in ("growth", "scaling", "large_data"):
+    for name in ("first_minute", "growth", "scaling", "large_data"):
         session.run("python", f"asv_benchmarks/{name}.py", "--write", "docs")
 
 

@@ -2,7 +2,7 @@
 cache.
 
     python asv_benchmarks/first_minute.py                  # print the table
-    python asv_benchmarks/first_minute.py --write README.md
+    python asv_benchmarks/first_minute.py --write docs
 
 Each workload starts from a code cache of its own, empty at first. The first process compiles what it needs;
 from the second on it is there. Later processes take turns with SciPy's, and the best of each counts. Figures
@@ -87,14 +87,14 @@ def table(rounds: int) -> str:
 
 
 def main() -> None:
-    parser = command_line(__doc__, "put the table between the marks in this file")
+    parser = command_line(__doc__, "the folder of performance.md, for the table")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     text = table(arguments.rounds)
     if arguments.write is None:
         print(text)
         return
-    replace_between(arguments.write, "first minute", text)
+    replace_between(arguments.write / "performance.md", "first minute", text)
 
 
 if __name__ == "__main__":

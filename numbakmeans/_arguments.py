@@ -34,6 +34,20 @@ class ClusterError(Exception):
     """Raised if a cluster is empty and the caller asked for an error.
 
     Where `scipy.cluster.vq` is loaded, ``except scipy.cluster.vq.ClusterError`` catches it as well.
+
+    See Also
+    --------
+    kmeans2 : What raises it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import ClusterError, kmeans2
+    >>> try:
+    ...     kmeans2(np.array([0.0, 1.0]), np.array([0.5, 90.0]), missing="raise")
+    ... except ClusterError as error:
+    ...     print(str(error).split(".")[0])
+    One of the clusters is empty
     """
 
     def __new__(cls, *arguments: Any) -> ClusterError:

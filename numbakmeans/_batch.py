@@ -167,6 +167,11 @@ def kmeans2_batch(
     UserWarning
         A cluster was empty in some pass of some problem; there is one warning for all.
 
+    See Also
+    --------
+    kmeans2 : One problem.
+    numbakmeans.jit.fit : For problems that are made inside a `prange`.
+
     Examples
     --------
     >>> import numpy as np

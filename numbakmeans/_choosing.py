@@ -22,6 +22,8 @@ MAX_DISTANCES = 1 << 22
 class Choice(NamedTuple):
     """What `choose_k` has measured; the arrays have an element for each number of clusters.
 
+    A named tuple. The measures need not agree: look at all of them.
+
     Attributes
     ----------
     k : ndarray of int64
@@ -41,6 +43,18 @@ class Choice(NamedTuple):
         The number of clusters with the largest silhouette, the smallest of equals.
     centers : tuple of ndarray (n_clusters, n_features)
         The centers of each fit.
+
+    See Also
+    --------
+    choose_k : What returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import choose_k
+    >>> choice = choose_k(np.arange(20.0)[:, None] % 10, [2, 3, 4], rng=0)
+    >>> choice.k, bool(np.all(np.diff(choice.inertia) < 0)), len(choice.centers)
+    (array([2, 3, 4]), True, 3)
     """
 
     k: np.ndarray
@@ -98,6 +112,10 @@ def choose_k(
     ValueError
         `X` has a wrong shape or holds NaN or infinities; a number of clusters is below 1 or above the number
         of rows, or there are fewer than two of them; `n_init` is below 1; or weights are wrong.
+
+    See Also
+    --------
+    KMeans : Fits one number of clusters.
 
     References
     ----------

@@ -1,7 +1,8 @@
 """Drop-in replacements for the functions of `scipy.cluster.vq`, with SciPy's names and defaults.
 
 Signatures, semantics, streams of random numbers, errors and warnings are those of SciPy 1.17; where SciPy
-fails, a table in the README says what happens here instead. Arguments are parsed by `_arguments`.
+fails, a table in docs/coming-from-scipy.md says what happens here instead. Arguments are parsed by
+`_arguments`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ def whiten(obs: Any, check_finite: bool | None = None) -> np.ndarray:
     RuntimeWarning
         A column has standard deviation zero; its values stay as they are.
 
+    See Also
+    --------
+    kmeans, kmeans2 : What whitened observations are clustered with.
+
     Examples
     --------
     >>> import numpy as np
@@ -150,6 +155,11 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[np.ndarray,
         An array does not hold real numbers.
     ValueError
         Shapes do not match, the code book is empty, or there are NaN, infinities or missing values.
+
+    See Also
+    --------
+    kmeans : Makes a code book.
+    numbakmeans.jit.nearest : The same in nopython code, with squared distances.
 
     Examples
     --------
@@ -237,6 +247,11 @@ def kmeans(
         Shapes do not match, there are fewer than one code or more codes than observations, `iter` is below
         1, `thresh` is negative or NaN, or there are NaN, infinities or missing values.
 
+    See Also
+    --------
+    kmeans2 : A fixed number of passes, and labels.
+    whiten : Gives the features unit variance.
+
     Examples
     --------
     >>> import numpy as np
@@ -302,6 +317,9 @@ def kmeans2(
     """
     Classify a set of observations into k clusters using the k-means algorithm.
 
+    The arguments, the random numbers drawn and the meaning of the result are those of
+    `scipy.cluster.vq.kmeans2`. The bits do not depend on threads, memory layout or machine.
+
     Parameters
     ----------
     data : array_like (M, N) or (M,)
@@ -353,6 +371,12 @@ def kmeans2(
     -----
     UserWarning
         A cluster was empty in some pass; or `k` was not an integer and has been truncated.
+
+    See Also
+    --------
+    fit : From given centers, with weights, a tolerance and a report.
+    KMeans : An estimator, with restarts.
+    kmeans2_batch : Many problems in one call.
 
     Notes
     -----

@@ -121,6 +121,9 @@ def workspace_words(n_samples: int, n_features: int, n_clusters: int) -> int:
 def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     """Return scratch memory for calls with at most these numbers of rows, features and clusters.
 
+    With it, the functions that run on one thread solve small problems without allocating memory, which the
+    threads of a `prange` might otherwise wait for.
+
     Parameters
     ----------
     n_samples, n_features, n_clusters : int
@@ -130,6 +133,19 @@ def workspace(n_samples: int, n_features: int, n_clusters: int) -> np.ndarray:
     -------
     ndarray (n_words,), int64
         For one thread, and one call at a time. Larger problems are solved as well, but allocate memory.
+
+    See Also
+    --------
+    fit, nearest, update, points, plus_plus : What takes a workspace.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> work = jit.workspace(n_samples=4, n_features=1, n_clusters=2)
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> jit.nearest(X, X[1:3], work).labels
+    array([0, 0, 1, 1], dtype=int32)
     """
     return np.empty(workspace_words(n_samples, n_features, n_clusters), np.int64)
 
@@ -153,6 +169,8 @@ def fit(
 ) -> Fit:
     """Run Lloyd's algorithm from given centers: `numbakmeans.fit`, on one thread.
 
+    Passes end once no label changes, or after `max_iter` of them. It is safe inside a `prange`.
+
     Parameters
     ----------
     X : ndarray (n_samples, n_features)
@@ -171,6 +189,20 @@ def fit(
     Fit
         Unless its `status` is OK, centers and inertia are NaN, and labels are -1. The status is BAD_WEIGHT
         if a weight is negative or not finite, or if all are zero.
+
+    See Also
+    --------
+    parallel_fit : The same on all threads.
+    numbakmeans.fit : From Python, with more options, and errors instead of a status.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = jit.fit(X, X[:2], 100)
+    >>> result.centers.ravel(), result.labels, result.status == jit.OK
+    (array([ 0.5, 10.5]), array([0, 0, 1, 1], dtype=int32), True)
     """
     _require_rows(X=X, centers=centers)
     _require_weights(sample_weight)
@@ -180,6 +212,8 @@ def fit(
 
 def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int, sample_weight: Any = None) -> Fit:
     """Do what `fit` does, with all threads.
+
+    For calls outside any `prange`. The result has the same bits.
 
     Parameters
     ----------
@@ -197,6 +231,18 @@ def parallel_fit(X: np.ndarray, centers: np.ndarray, max_iter: int, sample_weigh
     Fit
         Unless its `status` is OK, centers and inertia are NaN, and labels are -1. The status is BAD_WEIGHT
         if a weight is negative or not finite, or if all are zero.
+
+    See Also
+    --------
+    fit : The same on one thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> jit.parallel_fit(X, X[:2], 100).inertia
+    1.0
     """
     _require_rows(X=X, centers=centers)
     _require_weights(sample_weight)
@@ -213,6 +259,8 @@ def _nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
 def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     """Return the nearest center of each row, the lowest index winning ties, and the squared distance to it.
 
+    Labels are exact, also far from the origin. It is safe inside a `prange`.
+
     Parameters
     ----------
     X : ndarray (n_samples, n_features)
@@ -226,6 +274,20 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
     -------
     Nearest
         Unless its `status` is OK, labels are -1, and squared distances are NaN.
+
+    See Also
+    --------
+    parallel_nearest : The same on all threads.
+    numbakmeans.vq : From Python, with distances that are not squared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> found = jit.nearest(X, X[1:3])
+    >>> found.labels, found.sq_dists
+    (array([0, 0, 1, 1], dtype=int32), array([1., 0., 0., 1.]))
     """
     _require_rows(X=X, centers=centers)
     with runtime.one_thread():
@@ -234,6 +296,8 @@ def nearest(X: np.ndarray, centers: np.ndarray, work: Any = None) -> Nearest:
 
 def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     """Do what `nearest` does, with all threads.
+
+    For calls outside any `prange`. The result has the same bits.
 
     Parameters
     ----------
@@ -246,6 +310,18 @@ def parallel_nearest(X: np.ndarray, centers: np.ndarray) -> Nearest:
     -------
     Nearest
         Unless its `status` is OK, labels are -1, and squared distances are NaN.
+
+    See Also
+    --------
+    nearest : The same on one thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> jit.parallel_nearest(X, X[1:3]).labels
+    array([0, 0, 1, 1], dtype=int32)
     """
     _require_rows(X=X, centers=centers)
     return _nearest(X, centers)
@@ -261,6 +337,8 @@ def _update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
 def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = None) -> Update:
     """Return the exact mean of the rows with each label, rounded once to float32 if X is, else to float64.
 
+    Sums are exact, so that a mean does not depend on the order of the rows. It is safe inside a `prange`.
+
     Parameters
     ----------
     X : ndarray (n_samples, n_features)
@@ -276,6 +354,20 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
     -------
     Update
         A center without rows is kept, rounded. Unless `status` is OK, centers are NaN and sizes 0.
+
+    See Also
+    --------
+    parallel_update : The same on all threads.
+    nearest : The other half of a pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> labels = np.array([0, 0, 0, 1])
+    >>> jit.update(X, labels, X[:2]).centers.ravel()
+    array([ 3.66666667, 11.        ])
     """
     _require_rows(X=X, centers=centers)
     _require_labels(labels)
@@ -285,6 +377,8 @@ def update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray, work: Any = N
 
 def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> Update:
     """Do what `update` does, with all threads.
+
+    For calls outside any `prange`. The result has the same bits.
 
     Parameters
     ----------
@@ -299,6 +393,18 @@ def parallel_update(X: np.ndarray, labels: np.ndarray, centers: np.ndarray) -> U
     -------
     Update
         A center without rows is kept, rounded. Unless `status` is OK, centers are NaN and sizes 0.
+
+    See Also
+    --------
+    update : The same on one thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> jit.parallel_update(X, np.array([0, 0, 0, 1]), X[:2]).sizes
+    array([3, 1])
     """
     _require_rows(X=X, centers=centers)
     _require_labels(labels)
@@ -318,6 +424,9 @@ def _start(X: np.ndarray, n_clusters: int, method: str, rng: np.random.Generator
 def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return distinct rows of X, drawn at random: the start of ``kmeans2(minit="points")``.
 
+    They are drawn without replacement; rows of equal values can be drawn together. It is safe inside a
+    `prange`.
+
     Parameters
     ----------
     X : ndarray (n_samples, n_features)
@@ -333,6 +442,18 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any =
     -------
     ndarray (n_clusters, n_features)
         If there are fewer rows than clusters, NaN, and the generator is not advanced.
+
+    See Also
+    --------
+    plus_plus : Rows that are far from each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> jit.points(X, 4, np.random.default_rng(0)).shape
+    (4, 1)
     """
     _require_rows(X=X)
     with runtime.one_thread():
@@ -341,6 +462,9 @@ def points(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any =
 
 def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: Any = None) -> np.ndarray:
     """Return rows of X chosen by k-means++: the start of ``kmeans2(minit="++")``.
+
+    Each row is drawn with a probability in proportion to its squared distance to the nearest of those drawn
+    before (Arthur and Vassilvitskii 2007). The random numbers are SciPy's. It is safe inside a `prange`.
 
     Parameters
     ----------
@@ -357,6 +481,19 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: An
     -------
     ndarray (n_clusters, n_features)
         If there are no rows, or not all values are finite, NaN, and the generator is not advanced.
+
+    See Also
+    --------
+    parallel_plus_plus : The same on all threads.
+    points : Rows drawn at random.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> bool(np.ptp(jit.plus_plus(X, 2, np.random.default_rng(0))) > 8)
+    True
     """
     _require_rows(X=X)
     with runtime.one_thread():
@@ -365,6 +502,8 @@ def plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator, work: An
 
 def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Do what `plus_plus` does, with all threads.
+
+    For calls outside any `prange`. The result has the same bits.
 
     Parameters
     ----------
@@ -379,6 +518,18 @@ def parallel_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator)
     -------
     ndarray (n_clusters, n_features)
         If there are no rows, or not all values are finite, NaN, and the generator is not advanced.
+
+    See Also
+    --------
+    plus_plus : The same on one thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import jit
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> bool(np.ptp(jit.parallel_plus_plus(X, 2, np.random.default_rng(0))) > 8)
+    True
     """
     _require_rows(X=X)
     return _start(X, n_clusters, "++", rng)

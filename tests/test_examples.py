@@ -11,13 +11,13 @@ import pytest
 import numbakmeans
 
 README = Path(__file__).parent.parent / "README.md"
-NOPYTHON = Path(__file__).parent.parent / "docs" / "nopython.md"
-LARGE_DATA = Path(__file__).parent.parent / "docs" / "large-data.md"
+DOCS = README.parent / "docs"
 
 
 @pytest.mark.parametrize(
     "module",
     [
+        "_arguments",
         "_scipy",
         "_batch",
         "_choosing",
@@ -48,7 +48,7 @@ def code_blocks(page):
 
 
 def test_the_nopython_examples_run():
-    blocks = code_blocks(NOPYTHON)
+    blocks = code_blocks(DOCS / "nopython.md")
     assert len(blocks) == 4
     for block in blocks:
         assert "\nassert " in block
@@ -57,7 +57,7 @@ def test_the_nopython_examples_run():
 
 def test_the_examples_of_large_data_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = code_blocks(LARGE_DATA)
+    blocks = code_blocks(DOCS / "large-data.md")
     assert len(blocks) == 3
     names = {}
     for block in blocks:
@@ -66,20 +66,29 @@ def test_the_examples_of_large_data_run(tmp_path, monkeypatch):
     assert names["stream"].n_steps_ == 200
 
 
-def test_the_readme_examples_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_readme_examples_run():
     blocks = code_blocks(README)
-    assert len(blocks) == 6
+    assert len(blocks) == 2
     names = {}
     for block in blocks:
         exec(block, names)
-    assert names["label"].shape == (100_000,)
+    assert names["label"].shape == names["kmeans"].labels_.shape == (100_000,)
     assert names["result"].centers.shape == (100, 16)
-    assert (names["in_blocks"].labels_ == names["kmeans"].labels_).all()
 
 
-def test_the_readme_says_what_differs_in_every_parameter_of_kmeans():
-    section = README.read_text(encoding="utf-8").split("## Coming from scikit-learn")[1].split("\n## ")[0]
+def test_the_examples_of_getting_started_run():
+    blocks = code_blocks(DOCS / "getting-started.md")
+    assert len(blocks) == 3
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["labels"].shape == (10_000, 200)
+    assert (names["more"].centers[:3] == names["result"].centers).all()
+    assert names["directions"].centers.shape == (10, 8)
+
+
+def test_the_documentation_says_what_differs_in_every_parameter_of_kmeans():
+    section = (DOCS / "coming-from-scikit-learn.md").read_text(encoding="utf-8")
     tables = re.findall(r"\n\n(\|.*?)(?=\n\n)", f"{section}\n\n", flags=re.S)
     named = [
         set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in each.split("\n"))))

@@ -195,7 +195,8 @@ def run_scipys_tests(**environment):
     )
 
 
-#: SciPy's tests that fail on purpose. None: they assert nothing of what the README lists as different.
+#: SciPy's tests that fail on purpose. None: they assert nothing of what docs/coming-from-scipy.md lists as
+#: different.
 EXCEPTIONS: list[str] = []
 
 

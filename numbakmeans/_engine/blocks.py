@@ -50,6 +50,12 @@ class Blocks(RowSource):
         There is no row or no feature, or a block has another number of features than the first; later,
         a callable does not return the same blocks again.
 
+    See Also
+    --------
+    KMeans, fit : What takes blocks.
+    MiniBatchKMeans : For rows that come once.
+    numbakmeans.dask.KMeans : For rows on several machines.
+
     Examples
     --------
     >>> import numpy as np

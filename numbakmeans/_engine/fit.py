@@ -41,6 +41,8 @@ EMPTY_CLUSTERS = "keep", "relocate"
 class FitResult(NamedTuple):
     """Result of a fit; all attributes belong to the same centers and labels.
 
+    A named tuple: it can be unpacked in the order of its attributes.
+
     Attributes
     ----------
     centers : ndarray (n_clusters, n_features), float32 or float64
@@ -57,6 +59,18 @@ class FitResult(NamedTuple):
         moved by no more than the tolerance.
     n_empty : int
         Number of clusters without rows; each keeps its previous center.
+
+    See Also
+    --------
+    fit : What returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbakmeans import fit
+    >>> centers, labels, *_ = fit(np.array([[0.0], [1.0], [10.0], [11.0]]), [[0.0], [1.0]])
+    >>> centers.ravel()
+    array([ 0.5, 10.5])
     """
 
     centers: np.ndarray
@@ -162,6 +176,9 @@ def fit(
 ) -> FitResult:
     """Run Lloyd's algorithm from given centers, and report how it ended.
 
+    Rows are assigned to their nearest centers, and centers become the exact means of their rows, until no
+    label changes. The bits of the result do not depend on threads, memory layout, blocks or machine.
+
     Parameters
     ----------
     X : array_like (n_samples, n_features), or Blocks
@@ -210,6 +227,11 @@ def fit(
         An array has a wrong shape, is empty, or holds NaN, infinities or missing values; a weight is
         negative, or all are zero; `max_iter` is below 1, `tol` negative, `empty_clusters` or `metric`
         unknown, or an index in `fixed` out of range. With 'cosine': a row or center is zero.
+
+    See Also
+    --------
+    KMeans : Chooses starting centers as well.
+    kmeans2 : The same passes, as in SciPy.
 
     References
     ----------
