@@ -81,14 +81,10 @@ def layers(session, layer):
         "installs",
         "warmup",
         "fuzz",
-        "files",
-        "delimited",
-        "pictures",
-        "outputs",
         "guards",
-        "plot",
     )
-    session.run("pytest", "--full", *SIDE_BY_SIDE, *without(left_out), *session.posargs, env=environment)
+    ignored = [*without(left_out), "--ignore=tests/cli"]
+    session.run("pytest", "--full", *SIDE_BY_SIDE, *ignored, *session.posargs, env=environment)
 
 
 @nox.session(python=PYTHONS[0])

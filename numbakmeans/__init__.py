@@ -4,7 +4,8 @@ Calls flow one way, and imports only go downward:
 
 _cli         the command line: main, arguments; a module for each command: cluster, sweep, predict, info,
              warmup (warmup_calls); inputs, outputs, plot, console
-  files        what is read by the ending of its name: arrays, delimited text, frames, pictures, as tables
+  files        what is read by the ending of its name: arrays, delimited text (dialect), frames, pictures,
+               as tables
 dask         KMeans on Dask's collections; its docstring lists its modules
 jit          building blocks for the user's own nopython code
 _batch       many small problems in one call: kmeans2_batch

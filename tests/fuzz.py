@@ -31,7 +31,7 @@ LENGTH = 256
 #: Modules whose functions are also compiled, and must not be instrumented; and those that are.
 COMPILED = ("_engine.bins", "_engine.structs.seeds")
 WATCHED = ("_engine.fit", "_scipy", "_batch", "_cli.main", "_cli.cluster", "_cli.inputs")
-WATCHED += ("_cli.files", "_cli.tables", "_cli.arrays", "_cli.delimited", "_cli.pictures")
+WATCHED += ("_cli.files", "_cli.tables", "_cli.arrays", "_cli.delimited", "_cli.dialect", "_cli.pictures")
 
 
 class Source:
@@ -268,7 +268,7 @@ def valid_files(folder):
 
 def setup_files():
     from numbakmeans._cli import files as _files
-    from numbakmeans._cli.delimited import Options
+    from numbakmeans._cli.dialect import Options
     from numbakmeans._cli.tables import FileError
 
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))

@@ -25,14 +25,19 @@ MAX_LISTED_COLUMNS = 8
 
 
 class Report(NamedTuple):
-    """What a run has found; the centers are in the units of the data.
+    """What a run was asked for, and what it has found.
 
-    seed : that the result can be had with again; seconds : taken by seeding and passes
+    result : with centers in the units of the data; seed : that it can be had with again
+    seconds : taken by seeding and passes; outputs : the files to write, by what is in them
     """
 
+    arguments: argparse.Namespace
+    table: Table
+    samples: Samples
     result: FitResult
     seed: int
     seconds: float
+    outputs: dict[str, Path]
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -58,27 +63,22 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--plot cannot draw values beyond {plot.LARGEST:g}")
 
     scaled, divisors = standardized(samples) if arguments.standardize else (samples, None)
-    report = _run(scaled, n_clusters, arguments)
+    seed_used, began = seed_of(arguments), time.perf_counter()
+    result = _run(scaled, n_clusters, arguments, seed_used)
+    seconds = time.perf_counter() - began
     if divisors is not None:
-        centers = (report.result.centers * divisors).astype(samples.dtype)
-        report = report._replace(result=report.result._replace(centers=centers))
-    _write(outputs, table, samples, report, arguments, plot)
-    summary = _as_json if arguments.json else _as_text
-    say(summary(arguments, table, samples, report, list(outputs.values())))
+        result = result._replace(centers=(result.centers * divisors).astype(samples.dtype))
+    report = Report(arguments, table, samples, result, seed_used, seconds, outputs)
+    _write(report, plot)
+    say(_as_json(report) if arguments.json else _as_text(report))
 
 
-def _write(
-    outputs: dict[str, Path],
-    table: Table,
-    samples: Samples,
-    report: Report,
-    arguments: argparse.Namespace,
-    plot: Any,
-) -> None:
-    """Write all files, or none."""
+def _write(report: Report, plot: Any) -> None:
+    """Write all files, or none; plot : the module that draws, if that was asked for."""
+    arguments, table, samples, result, *_, outputs = report
     if not outputs:
         return
-    result, labels = report.result, labels_of_file(table, report.result.labels)
+    labels = labels_of_file(table, result.labels)
     with _outputs.whole(list(outputs.values())) as files:
         for what, file in zip(outputs, files, strict=True):
             if what == "labels":
@@ -143,12 +143,10 @@ def seed_of(arguments: argparse.Namespace) -> int:
     return np.random.SeedSequence().entropy if given is None else given  # type: ignore[return-value]
 
 
-def _run(samples: Samples, n_clusters: int, arguments: argparse.Namespace) -> Report:
+def _run(samples: Samples, n_clusters: int, arguments: argparse.Namespace, seed_used: int) -> FitResult:
     """Return the best result of all starts."""
-    seed_used, n_starts = seed_of(arguments), arguments.restarts
-    generator = np.random.default_rng(seed_used)
+    n_starts, generator = arguments.restarts, np.random.default_rng(seed_used)
     best: FitResult | None = None
-    began = time.perf_counter()
     with progress() as show:
         for t, stream in enumerate([generator] if n_starts == 1 else generator.spawn(n_starts)):
             which = "" if n_starts == 1 else f"start {t + 1} of {n_starts}: "
@@ -165,21 +163,15 @@ def _run(samples: Samples, n_clusters: int, arguments: argparse.Namespace) -> Re
             if best is None or result.inertia < best.inertia:
                 best = result
     assert best is not None
-    return Report(best, seed_used, time.perf_counter() - began)
+    return best
 
 
 # --- What is said
 
 
-def _as_json(
-    arguments: argparse.Namespace,
-    table: Table,
-    samples: Samples,
-    report: Report,
-    outputs: Sequence[Path],
-) -> str:
+def _as_json(report: Report) -> str:
     """Return a summary for programs."""
-    result = report.result
+    arguments, table, samples, result, *_, outputs = report
     said = {
         "files": list(map(str, arguments.files)),
         "rows": len(samples),
@@ -197,20 +189,14 @@ def _as_json(
         "threads": threads(),
         "sizes": np.bincount(result.labels, minlength=len(result.centers)).tolist(),
         "centroids": result.centers.tolist(),
-        "written": list(map(str, outputs)),
+        "written": list(map(str, outputs.values())),
     }
     return json.dumps(said, indent=2) + "\n"
 
 
-def _as_text(
-    arguments: argparse.Namespace,
-    table: Table,
-    samples: Samples,
-    report: Report,
-    outputs: Sequence[Path],
-) -> str:
+def _as_text(report: Report) -> str:
     """Return a summary for people."""
-    result = report.result
+    arguments, table, samples, result, *_, outputs = report
     end = "converged" if result.converged else "not converged (--iter allows more)"
     restarts = "" if arguments.restarts == 1 else f" --restarts {arguments.restarts}"
     lines = [
@@ -222,7 +208,7 @@ def _as_text(
     ]
     if result.n_empty:
         lines.append(f"empty     {count(result.n_empty, 'cluster')} of {len(result.centers)} without a row")
-    lines += [f"written   {path}" for path in outputs]
+    lines += [f"written   {path}" for path in outputs.values()]
     lines += ["", *_cluster_lines(result, table.headings)]
     return "\n".join(lines) + "\n"
 

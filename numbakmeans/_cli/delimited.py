@@ -1,7 +1,6 @@
-"""Tables in text files: what separates their fields, which lines and columns are data, and their numbers.
+"""Tables in text files: which lines and columns are data, and their numbers.
 
-Nothing of that is stated in such a file, so it is found out from the first lines, and said (`Table.notes`);
-`Options` overrides it. Fields are split by the standard library's `csv`.
+Nothing of that is stated in such a file, so it is found out from the first lines, and said (`Table.notes`).
 """
 
 from __future__ import annotations
@@ -10,63 +9,58 @@ import csv
 import io
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from numbakmeans._cli.dialect import (
+    BLANKS,
+    COMMENT,
+    MISSING,
+    Options,
+    Row,
+    as_number,
+    decoded,
+    dialect_of,
+    is_number,
+    rows_of,
+)
 from numbakmeans._cli.tables import COLUMN, FileError, Table, names_of, pick_columns
 
 #: How many lines are looked at to find out the rest.
 SAMPLE_LINES = 1000
-#: What may separate fields, the likeliest first; BLANKS stands for runs of blanks and tabs.
-BLANKS = " "
-SEPARATORS = (",", ";", "\t", "|", BLANKS)
-COMMENT = "#"
+#: After how many lines it is told again how far reading is.
+TOLD_LINES = 10_000
 NO_COMMENTS = f"; lines that begin with {COMMENT} are comments"
-#: What stands for a missing value, in lower case.
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 MAX_QUOTED = 40
 #: Two consecutive numbers in this range are taken as years.
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 
-class Options(NamedTuple):
-    """What the user states about a text file; None where it is to be found out.
-
-    separator : one character, or `BLANKS`; header : whether the first line holds names
-    decimal : '.' or ','; encoding : of the text
-    drop_missing : whether rows with a missing value are left out, instead of being an error
-    """
-
-    separator: str | None = None
-    header: bool | None = None
-    decimal: str | None = None
-    encoding: str | None = None
-    drop_missing: bool = False
-
-
-Row = tuple[int, list[str]]
-
-
 def read_delimited(
-    file: BinaryIO, what: str, columns: str | None = None, options: Options | None = None
+    file: BinaryIO,
+    what: str,
+    columns: str | None = None,
+    options: Options | None = None,
+    tell: Callable[[float], None] = lambda _share: None,
 ) -> Table:
     """Read a table of numbers.
 
     what : names the file in messages; columns : the only ones that need to hold numbers
+    tell : is called with the share that has been read, from time to time
 
     Raises
     ------
     FileError : with the number of the line that is wrong
     """
     options = options or Options()
-    whole, notes = _decoded(file, what, options.encoding)
-    text = iter(io.StringIO(whole, newline=""))
+    whole, notes = decoded(file, what, options.encoding)
+    text = _told(io.StringIO(whole, newline=""), len(whole), tell)
     head = list(islice(text, SAMPLE_LINES))
-    separator, decimal = _dialect(head, options)
-    rows = _rows(chain(head, text), separator, what)
+    separator, decimal = dialect_of(head, options)
+    rows = rows_of(chain(head, text), separator, what)
     sample = list(islice(rows, SAMPLE_LINES))
     layout = _layout(sample, what, options, decimal)
     used, more = _used(layout, columns)
@@ -79,10 +73,18 @@ def read_delimited(
     picked = None if len(used) == layout.n_columns and columns is None else tuple(used)
 
     def append(out: BinaryIO, labels: np.ndarray) -> None:
-        again = _rows(io.StringIO(whole, newline=""), separator, what)
+        again = rows_of(io.StringIO(whole, newline=""), separator, what)
         _write_with(out, again, layout, separator, labels)
 
     return Table(values, names, None, picked, None, kept, tuple(notes), append)
+
+
+def _told(text: io.StringIO, length: int, tell: Callable[[float], None]) -> Iterator[str]:
+    """Yield lines, and tell how far they are."""
+    for number, line in enumerate(text):
+        if not number % TOLD_LINES:
+            tell(text.tell() / length)
+        yield line
 
 
 def _write_with(
@@ -100,95 +102,6 @@ def _write_with(
             is_header = layout.names is not None and t == layout.first_row - 1
             writer.writerow([*fields, COLUMN] if is_header else fields)
     text.detach()
-
-
-# --- Bytes to text
-
-
-def _decoded(file: BinaryIO, what: str, encoding: str | None) -> tuple[str, list[str]]:
-    """Return the text of a file: in a stated encoding, else UTF-16 if it says so, UTF-8, or Latin-1."""
-    content = file.read()
-    if encoding is not None:
-        try:
-            text = content.decode(encoding)
-        except LookupError:
-            raise FileError(f"--encoding: there is no encoding {encoding!r}") from None
-        except UnicodeError as error:
-            raise FileError(f"{what}: not a text file in {encoding} ({error})") from error
-        return text.removeprefix("\ufeff"), []
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16"), ["encoding UTF-16"]
-    if b"\0" in content:
-        raise FileError(f"{what}: not a text file; --encoding states another encoding than UTF-8")
-    try:
-        return content.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), ["encoding Latin-1 (--encoding)"]
-
-
-# --- Fields
-
-
-def _split(lines: Iterable[str], separator: str) -> Iterator[Row]:
-    """Yield the number of the line where each row begins, and its fields without blanks around them."""
-    if separator == BLANKS:
-        for number, line in enumerate(lines, 1):
-            yield number, line.split()
-        return
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    number = 1
-    for fields in reader:
-        yield number, [field.strip() for field in fields]
-        number = reader.line_num + 1
-
-
-def _rows(lines: Iterable[str], separator: str, what: str) -> Iterator[Row]:
-    """Yield the rows that are not blank; comments only at the beginning, as they may name the columns."""
-    begun = False
-    try:
-        for number, fields in _split(lines, separator):
-            if any(fields) or len(fields) > 1:
-                is_comment = fields[0].startswith(COMMENT)
-                if not (begun and is_comment):
-                    yield number, fields
-                begun = begun or not is_comment
-    except csv.Error as error:
-        raise FileError(f"{what}: {error}") from error
-
-
-def _dialect(head: Sequence[str], options: Options) -> tuple[str, str]:
-    """Return the separator and decimal mark that make most fields numbers, in rows of one length."""
-    lines = [line for line in head if line.strip() and not line.lstrip().startswith(COMMENT)]
-    separators = SEPARATORS if options.separator is None else (options.separator,)
-    decimals = (".", ",") if options.decimal is None else (options.decimal,)
-    best, found = (-1.0, -1.0), (separators[0], decimals[0])
-    for separator in separators:
-        for decimal in decimals:
-            if decimal == separator:
-                continue
-            score = _score(lines, separator, decimal)
-            if score > best:
-                best, found = score, (separator, decimal)
-    return found
-
-
-def _score(lines: Sequence[str], separator: str, decimal: str) -> tuple[float, float]:
-    """Return the share of fields that are numbers, times that of rows of the usual length; and the former.
-
-    The product is 0 for a table of one column, which is what a wrong separator always finds.
-    """
-    try:
-        rows = [fields for _, fields in _split(lines, separator) if fields]
-    except csv.Error:
-        return -1.0, -1.0
-    lengths = [len(fields) - (len(fields) > 1 and not fields[-1]) for fields in rows]
-    if not lengths:
-        return -1.0, -1.0
-    usual = max(set(lengths), key=lengths.count)
-    fields = [field for row in rows for field in row if field.lower() not in MISSING]
-    numbers = sum(_is_number(field, decimal) for field in fields) / max(len(fields), 1)
-    regular = lengths.count(usual) / len(lengths) if usual > 1 else 0.0
-    return numbers * regular, numbers
 
 
 # --- Rows and columns that hold data
@@ -233,7 +146,7 @@ def _layout(sample: Sequence[Row], what: str, options: Options, decimal: str) ->
     elif above is not None and options.header is None:
         named = [above[0].lstrip(COMMENT).strip(), *above[1:]]
         named = named[1:] if not named[0] else named
-        if len(named) == len(data[0]) and not any(_is_number(name, decimal) for name in named):
+        if len(named) == len(data[0]) and not any(is_number(name, decimal) for name in named):
             header = named
     lengths = [len(fields) for fields in data]
     trailing = len(data[0]) > 1 and all(not fields[-1] for fields in data if len(fields) == len(data[0]))
@@ -260,18 +173,18 @@ def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], decimal: str
     It does if it holds text and no number, or text above numbers; or consecutive whole numbers, as of
     years or of columns, above rows that are none.
     """
-    numbers = [field for field in first if _is_number(field, decimal)]
+    numbers = [field for field in first if is_number(field, decimal)]
     if not numbers:
         return any(field.lower() not in MISSING for field in first)
     below = [fields for fields in rest if len(fields) == len(first)]
     for c, field in enumerate(first):
-        named = field.lower() not in MISSING and not _is_number(field, decimal)
-        if named and below and all(_is_number(fields[c], decimal) for fields in below):
+        named = field.lower() not in MISSING and not is_number(field, decimal)
+        if named and below and all(is_number(fields[c], decimal) for fields in below):
             return True
     if not _counts_up(numbers) or not below:
         return False
-    places = [c for c, field in enumerate(first) if _is_number(field, decimal)]
-    others = [fields[c] for fields in below for c in places if _is_number(fields[c], decimal)]
+    places = [c for c, field in enumerate(first) if is_number(field, decimal)]
+    others = [fields[c] for fields in below for c in places if is_number(fields[c], decimal)]
     fractions = any(not field.lstrip("+-").isdecimal() for field in others)
     return fractions and not any(_counts_up([fields[c] for c in places]) for fields in below[:10])
 
@@ -289,7 +202,7 @@ def _counts_up(fields: Sequence[str]) -> bool:
 def _is_text(fields: Sequence[str], decimal: str) -> bool:
     """Whether a column holds text: something, and no number."""
     stated = [field for field in fields if field.lower() not in MISSING]
-    return bool(stated) and not any(_is_number(field, decimal) for field in stated)
+    return bool(stated) and not any(is_number(field, decimal) for field in stated)
 
 
 def _is_index(fields: Sequence[str]) -> bool:
@@ -383,10 +296,10 @@ class _Data:
             field = fields[column]
             if field.lower() in MISSING:
                 gaps.append((column, field))
-            elif not _is_number(field, self._decimal):
+            elif not is_number(field, self._decimal):
                 shown = repr(field if len(field) <= MAX_QUOTED else field[:MAX_QUOTED] + "...")
                 raise FileError(f"{self._here(number, column)}: not a number: {shown}")
-            elif not math.isfinite(_as_number(field, self._decimal)):
+            elif not math.isfinite(as_number(field, self._decimal)):
                 raise FileError(f"{self._here(number, column)}: not a finite number: {field!r}")
         return gaps[0]
 
@@ -402,17 +315,3 @@ class _Data:
         names = self._layout.names
         called = f" ({names[column]})" if names is not None and names[column] else ""
         return f"{self._what}, line {number}, column {column} counted from 0{called}"
-
-
-def _as_number(field: str, decimal: str) -> float:
-    return float(field.replace(",", ".") if decimal == "," else field)
-
-
-def _is_number(field: str, decimal: str) -> bool:
-    """Whether a field is a number, infinite ones included; not the digits of other scripts."""
-    if not field.isascii() or "_" in field or (decimal == "," and "." in field):
-        return False
-    try:
-        return not math.isnan(_as_number(field, decimal))
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ import gzip
 import io
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import BinaryIO, cast
 
 from numbakmeans._cli import frames
 from numbakmeans._cli.arrays import read_arrays
-from numbakmeans._cli.delimited import Options, read_delimited
+from numbakmeans._cli.delimited import read_delimited
+from numbakmeans._cli.dialect import Options
 from numbakmeans._cli.pictures import PICTURES, endings, read_picture
 from numbakmeans._cli.tables import FileError, Table, pick
 from numbakmeans._numba.entries import ROOT
@@ -29,12 +30,17 @@ STDIN = Path("-")
 
 
 def read(
-    path: Path, *, array: str | None = None, columns: str | None = None, options: Options | None = None
+    path: Path,
+    *,
+    array: str | None = None,
+    columns: str | None = None,
+    options: Options | None = None,
+    tell: Callable[[float], None] = lambda _share: None,
 ) -> Table:
     """Read a table or a picture, by the ending of its name; standard input and pipes hold text.
 
     array : the one to take from an .npz; columns : as `pick_columns` takes them
-    options : what is stated about a text file
+    options : what is stated about a text file; tell : is called with the share of it that has been read
 
     Raises
     ------
@@ -50,9 +56,9 @@ def read(
             raise FileError(f"{path}: --array is for .npz files")
         if ending in DELIMITED and packed:
             with gzip.open(file) as content:
-                return read_delimited(cast(BinaryIO, content), str(path), columns, options)
+                return read_delimited(cast(BinaryIO, content), str(path), columns, options, tell)
         if ending in DELIMITED or path == STDIN or not _is_regular(path):
-            return read_delimited(file, str(path), columns, options)
+            return read_delimited(file, str(path), columns, options, tell)
         if ending == ".parquet" and not options.drop_missing and _is_regular(path):
             table = frames.read_row_groups(path, columns)
             if table is not None:

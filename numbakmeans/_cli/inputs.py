@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from numbakmeans._cli import files
-from numbakmeans._cli.console import UsageError
-from numbakmeans._cli.delimited import Options
+from numbakmeans._cli.console import UsageError, progress
+from numbakmeans._cli.dialect import Options
 from numbakmeans._cli.tables import Table, joined
 from numbakmeans._engine.blocks import Blocks
 from numbakmeans._engine.columns import column_means, deviations, divided
@@ -26,7 +27,16 @@ def read(arguments: argparse.Namespace) -> Table:
     header = None if arguments.header is None else arguments.header == "yes"
     options = Options(arguments.sep, header, arguments.decimal, arguments.encoding, arguments.na == "drop")
     stated: dict[str, Any] = {"array": arguments.array, "columns": arguments.columns, "options": options}
-    return joined([(str(path), files.read(path, **stated)) for path in arguments.files])
+    tables = []
+    with progress() as show:
+        for path in arguments.files:
+            show(f"reading {path}")
+
+            def tell(share: float, path: Path = path) -> None:
+                show(f"reading {path}: {share:.0%}")
+
+            tables.append((str(path), files.read(path, **stated, tell=tell)))
+    return joined(tables)
 
 
 def standardized(samples: Samples) -> tuple[Samples, np.ndarray]:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from numbakmeans._cli.delimited import Options, read_delimited
+from numbakmeans._cli.delimited import read_delimited
+from numbakmeans._cli.dialect import Options
 from numbakmeans._cli.tables import FileError
 
 

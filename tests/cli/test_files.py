@@ -13,7 +13,7 @@ from PIL import Image
 
 from numbakmeans import Blocks
 from numbakmeans._cli import frames
-from numbakmeans._cli.delimited import Options
+from numbakmeans._cli.dialect import Options
 from numbakmeans._cli.files import STDIN, read, shipped
 from numbakmeans._cli.tables import FileError, Table, joined, pick_columns
 
