@@ -309,7 +309,7 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
     assert made[0] == max(left) > 0
     made.clear()
     left.clear()
-    monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(projections=10.0))
+    monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(narrowing=10.0))
     assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
     assert made[0] > max(left) == 0
 

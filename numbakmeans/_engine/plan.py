@@ -16,6 +16,10 @@ from numbakmeans._engine import thresholds as at
 from numbakmeans._numba.entries import DISABLED
 from numbakmeans._numba.runtime import threads
 
+#: Of coarse rows (`kernels.coarse`): values in a word, the largest value, and the most features whose sums
+#: cannot leave int32.
+WORD, MAX_COARSE_VALUE, MAX_COARSE_FEATURES = 4, 127, 1 << 15
+
 
 class Plan(NamedTuple):
     """How to run one sweep over the rows, and the steps (row times feature times center) it takes."""
@@ -169,10 +173,14 @@ def transposes(n_features: int, n_clusters: int, itemsize: int) -> bool:
 
 
 class Bounds(NamedTuple):
-    """What is kept per row between passes: bounds of center groups, and projections on n_directions."""
+    """What is kept per row between passes: bounds of center groups; projections; perhaps a coarse form of it.
+
+    n_directions : of the projections, 0 for none
+    """
 
     n_groups: int
     n_directions: int
+    coarse: bool = False
 
 
 def bounds(shape: tuple[int, ...], n_clusters: int, n_panels: int, max_iter: int, memory: Memory) -> Bounds:
@@ -215,8 +223,8 @@ class Costs(NamedTuple):
     gives the tightest upper bound
     undecided : of continuing with a row that its bounds leave undecided
     groups : of scoring an undecided row, if all groups are open
-    projections : of checking its projection instead
-    pairs : of computing the distances that projections leave open, if all are
+    narrowing : of checking its coarse form or its projection instead
+    pairs : of computing the distances that these leave open, if all are
     """
 
     checked: float
@@ -225,7 +233,7 @@ class Costs(NamedTuple):
     measuring: float
     undecided: float
     groups: float
-    projections: float
+    narrowing: float
     pairs: float
 
 
@@ -240,14 +248,21 @@ def costs(n_features: int, n_clusters: int, itemsize: int, bounds: Bounds) -> Co
     checking = (at.COST_CHECK_ROW + at.COST_CHECK_GROUP * bounds.n_groups) / n_clusters * single
     # Writing bounds pays off if that and the next pass with them (`next_cost`) cost less than 1 together.
     limit = (1.0 - keeping - (1.0 - at.COST_DECAY) * checking) / at.COST_DECAY
+    if bounds.coarse:
+        narrowing = -(-n_features // WORD) + at.COST_COARSE_CENTER
+        undecided = at.COST_COARSE_ROW + at.COST_COARSE_VALUE * n_features
+    else:
+        narrowing = bounds.n_directions + at.COST_SINGLE_ROW
+        undecided = at.COST_UNDECIDED_ROW + at.COST_UNDECIDED_GROUP * bounds.n_groups
     return Costs(
-        at.MAX_CHECKING_COST,
+        # Coarse rows are checked whatever that costs: they are dropped once they do not pay.
+        math.inf if bounds.coarse else at.MAX_CHECKING_COST,
         math.inf if keeping < at.MAX_CHEAP_KEEPING_COST else limit,
         checking,
         at.COST_MEASURE * n_features / n_clusters * single,
-        (at.COST_UNDECIDED_ROW + at.COST_UNDECIDED_GROUP * bounds.n_groups) / n_clusters * single,
+        undecided / n_clusters * single,
         (n_features + at.COST_SINGLE_ROW) / whole,
-        (bounds.n_directions + at.COST_SINGLE_ROW) * single,
+        narrowing * single,
         at.COST_PAIR_RATIO * (n_features + at.COST_PAIR) * single,
     )
 
@@ -267,7 +282,23 @@ def projection_cost(size: int, costs: Costs, n_clusters: int, undecided: float, 
         return math.inf
     # Projecting a row on a direction costs about as much as scoring a center.
     made = 1.5 * size / n_clusters / at.MAX_PROJECTION_PASSES
-    return (undecided * costs.projections + opened * costs.pairs + made) / (undecided * costs.groups)
+    return (undecided * costs.narrowing + opened * costs.pairs + made) / (undecided * costs.groups)
+
+
+def coarse_fits(shape: tuple[int, ...], n_groups: int, memory: Memory) -> bool:
+    """Return whether rows may be kept in their coarse forms as well."""
+    n_samples, n_features = shape
+    floats = max(memory.share // (4 * n_samples), memory.spare // (4 * n_samples) + 4)
+    fits = -(-n_features // WORD) + 2 <= floats - n_groups - 4
+    return fits and n_features <= MAX_COARSE_FEATURES and not memory.lean
+
+
+def coarse_cost(costs: Costs, opened: float) -> float:
+    """Return the cost of comparing all rows in their coarse forms, relative to scoring them.
+
+    opened : share of the pairs of row and center that coarse rows leave open
+    """
+    return costs.undecided + costs.narrowing + opened * costs.pairs
 
 
 def fast_tried(work: int, expected: float) -> bool:

@@ -279,6 +279,28 @@ SAMPLE_PROJECTION_CENTERS = 2048
 #: unit: pairs; sweep: projection-pairs; flat: 12_500 to 50_000
 SAMPLE_PROJECTION_PAIRS = 50_000
 
+# --- Coarse rows, of one byte a value, where the processor has an instruction for them
+
+#: Overhead of scoring a coarse row against a center, which takes one step for each word of four features.
+#: unit: features; sweep: coarse; flat: to be measured
+COST_COARSE_CENTER = 4.0
+
+#: Cost of a row that is compared in its coarse form, whatever the number of centers.
+#: unit: scores; sweep: coarse; flat: to be measured
+COST_COARSE_ROW = 2200.0
+
+#: Cost of such a row for each feature, the distance to its own center included.
+#: unit: scores; sweep: coarse; flat: to be measured
+COST_COARSE_VALUE = 15.0
+
+#: Pairs of row and center that are sampled to estimate what coarse rows leave open.
+#: unit: pairs; sweep: coarse; flat: to be measured
+SAMPLE_COARSE_PAIRS = 50_000
+
+#: Highest estimated cost, relative to going without, at which coarse rows are made.
+#: unit: ratio; sweep: coarse; flat: to be measured
+MAX_COARSE_COST = 0.85
+
 # --- Fast centers, which are scored for all rows so that they do not lower the bounds of their groups
 
 #: Fewest centers that may be scored for all rows; larger numbers are doublings of it.

@@ -9,11 +9,19 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
+from numbakmeans._engine.algorithms import coarse as _coarse
+from numbakmeans._engine.algorithms import yinyang as _yinyang
 
-VARIANTS = [*ALGORITHMS, "certified, transposed", "yinyang, transposed", "yinyang, fast centers"]
+VARIANTS = [
+    *ALGORITHMS,
+    "certified, transposed",
+    "yinyang, transposed",
+    "yinyang, fast centers",
+    "yinyang, coarse rows",
+]
 #: Bounds that cost nothing, so that all are kept and checked; and bounds that do not always pay.
 FREE = _plan.Costs(
-    *[math.inf] * 2, checking=0.0, measuring=0.0, undecided=0.0, groups=1.0, projections=0.0, pairs=0.0
+    *[math.inf] * 2, checking=0.0, measuring=0.0, undecided=0.0, groups=1.0, narrowing=0.0, pairs=0.0
 )
 DEAR = FREE._replace(checked=1.0, kept=1.0, checking=0.2, undecided=0.2, groups=1.3)
 
@@ -31,16 +39,23 @@ def check_all_bounds(change=setattr):
 
 @contextlib.contextmanager
 def forced(variant):
-    """Force the plan to transpose rows and score fast centers, always or never; yield the algorithm's key.
+    """Force the plan to transpose rows, score fast centers, or make coarse rows, always or never.
+
+    Yields the algorithm's key.
 
     Rows are transposed where bounds are not checked, so that variant comes with a plan that does not always
-    check them. Fast centers are scored where there are no projections.
+    check them. Fast centers are scored where there are no projections. Coarse rows are made whatever they
+    cost, on any processor, and kept.
     """
     algorithm, _, what = variant.partition(", ")
     tried = what == "fast centers"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_plan, "transposes", lambda *_: what == "transposed")
         patch.setattr(_plan, "fast_tried", lambda *_: tried)
+        patch.setattr(_yinyang, "quick", lambda: what == "coarse rows")
+        if what == "coarse rows":
+            patch.setattr(_coarse, "coarse_cost", lambda *_: 0.0)
+            patch.setattr(_plan, "costs", lambda *_: FREE)
         if what == "transposed":
             patch.setattr(_plan, "costs", lambda *_: DEAR)
         if tried:

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from numbakmeans._engine.structs.passes import Packed, Places
+from numbakmeans._engine.structs.passes import Packed, Places, Singles
 from numbakmeans._numba.entries import Entry
 
 #: Bytes of a cache line, to which panels are aligned: vectors across two lines cost up to a fifth.
@@ -60,6 +60,12 @@ def pack_buffers(n_clusters: int, n_features: int, places: Places, dtype: np.dty
         np.empty((n_panels, 3)),
         places.groups,
     )
+
+
+def singles_of(n_clusters: int, n_features: int, places: Places) -> Singles:
+    """Return buffers for centers one by one."""
+    centers = aligned((n_clusters, n_features), np.dtype(np.float32))
+    return Singles(places.members, centers, np.empty(n_clusters))
 
 
 def panels_of(vectors: np.ndarray, columns: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from numbakmeans._engine.algorithms.panels import aligned, pack_buffers, panels_of, tile_columns
+from numbakmeans._engine.algorithms.panels import pack_buffers, panels_of, singles_of, tile_columns
 from numbakmeans._engine.plan import Plan
 from numbakmeans._engine.structs.passes import CHUNK, Basis, Clusters, Places, Projections
 from numbakmeans._numba.drivers import Driver
@@ -113,7 +113,7 @@ def pack_projections(
     points, transform = clusters.points, clusters.transform
     n_clusters, n_features = len(points), len(transform.origin)
     packed = pack_buffers(n_clusters, rows.shape[1], places, SINGLE)
-    of_centers = (aligned((n_clusters, n_features), SINGLE), np.empty(n_clusters))
-    projections = Projections(rows, basis.row_loss, packed, np.empty(len(places.groups)), *of_centers)
+    singles = singles_of(n_clusters, n_features, places)
+    projections = Projections(rows, basis.row_loss, packed, np.empty(len(places.groups)), singles)
     _pack_projections.on(plan.parallel)(plan.n_tasks, points, transform, basis, projections)
     return projections

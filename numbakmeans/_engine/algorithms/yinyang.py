@@ -8,10 +8,12 @@ bound stays below all lower bounds, the label cannot change, and the row is not 
 bound is replaced by the true distance; if that is not enough, only the groups whose lower bound it exceeds
 are scored, and the row's own.
 
-With many features, undecided rows are first compared by their projections (`kernels.projections`), a few
-numbers that give a lower bound for each center. They leave a few candidate centers per row, whose distances
-are computed one by one (`kernels.pairs`). Whether that pays is estimated from sampled rows after the first
-pass.
+Where the processor multiplies bytes quickly, rows are also kept in a coarse form of one byte a value
+(`kernels.coarse`), whose distances to coarse centers leave few candidates for each undecided row; the
+distances to these are computed one by one (`kernels.pairs`). Then no pass scores rows in full, not even the
+first. Elsewhere, undecided rows with many features are compared by their projections (`kernels.projections`),
+a few numbers that give a lower bound for each center, likewise. Whether either pays is estimated from sampled
+rows, before or after the first pass.
 
 If the bounds leave nearly everything undecided, as in the first passes over data without clusters, checking
 them is wasted work: all rows are scored, and new bounds are written if that costs next to nothing or may pay
@@ -35,6 +37,7 @@ import numpy as np
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
+from numbakmeans._engine.algorithms.coarse import coarse_rows, pack_coarse, quick
 from numbakmeans._engine.algorithms.panels import (
     gather,
     pack_buffers,
@@ -58,6 +61,8 @@ from numbakmeans._engine.samples import Samples, tables_of
 from numbakmeans._engine.structs.passes import (
     Basis,
     Clusters,
+    Coarse,
+    CoarseRows,
     FastCenters,
     Places,
     Projections,
@@ -104,6 +109,7 @@ class Yinyang(Algorithm):
         super().__init__(samples, plan, transform)
         self.n_passes, self.expected = 0, 1.0
         self.basis: Basis | None = None
+        self.coarse: CoarseRows | None = None
 
     def _begin(self, centers: np.ndarray) -> None:
         samples, (origin, scale, _), plan = self.samples, self.transform, self.plan
@@ -138,6 +144,9 @@ class Yinyang(Algorithm):
         self.fast, self.projections, self.basis = _NO_FAST, _NO_PROJECTIONS, None
         self.norms = np.empty(n_samples)
         self.projection_sizes = _plan.projection_sizes(samples.shape[1], sizes.n_directions)
+        self.coarse = None
+        if quick() and _plan.coarse_fits(samples.shape, sizes.n_groups, samples.memory):
+            self.coarse = coarse_rows(samples, plan, centers, self._costs(0, coarse=True))
 
     def _try_projections(self, centers: np.ndarray, labels: np.ndarray) -> None:
         """Make projections with the number of directions that is best for sampled rows, or none if none pays.
@@ -243,20 +252,20 @@ class Yinyang(Algorithm):
         self.upper[rows] = np.inf
         self.lower[blocks, :, places] = 0.0
 
-    def _costs(self, n_directions: int) -> _plan.Costs:
+    def _costs(self, n_directions: int, coarse: bool = False) -> _plan.Costs:
         shape = self.samples.shape[1], len(self.before), self.samples.dtype.itemsize
-        return _plan.costs(*shape, _plan.Bounds(self.lower.shape[1], n_directions))
+        return _plan.costs(*shape, _plan.Bounds(self.lower.shape[1], n_directions, coarse))
 
     def run(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> Pass:
         if self.n_passes == 0:
             self._begin(centers)
         else:
             _follow_centers(centers, self.before, self.transform.scale, self.moved)
-        if self.n_passes > 0 and self.projection_sizes:
+        if self.n_passes > 0 and self.projection_sizes and self.coarse is None:
             self._try_projections(centers, labels)
             self.projection_sizes = []
-        costs = self._costs(self.projections.shape[1] - 1)
-        foreseen = self.n_passes > 0 and self.projections is _NO_PROJECTIONS
+        costs = self._costs(self.projections.shape[1] - 1, self.coarse is not None)
+        foreseen = self.n_passes > 0 and self.projections is _NO_PROJECTIONS and self.coarse is None
         self.fast = self._foresee(centers, costs) if foreseen else _NO_FAST
         done = self._pass(centers, labels, tables)
         moved, n_decided, n_scored, n_paired, saved, n_checked, spent = (int(count) for count in done)
@@ -264,17 +273,16 @@ class Yinyang(Algorithm):
             self.expected = _plan.next_cost(spent / n_checked if n_checked else self.expected, costs)
         self.n_passes += 1
         if saved < 0:
-            self.projections = _NO_PROJECTIONS
+            self.projections, self.coarse = _NO_PROJECTIONS, None
         # All groups but one have the same size.
         return Pass(moved, n_decided, round(n_scored * len(centers) / self.lower.shape[1]) + n_paired)
 
     def _pass(self, centers: np.ndarray, labels: np.ndarray, tables: Sums) -> np.ndarray:
         """Run the pass; return the counts from `yinyang_pass`, summed over the slabs."""
         plan, transform = self.plan, self.transform
-        schedule = Schedule(
-            self.transposes, self.n_passes, float(self.expected), self._costs(self.projections.shape[1] - 1)
-        )
-        clusters = Clusters(centers, transform, self.moved, self.places, self.groups, None, None)
+        costs = self._costs(self.projections.shape[1] - 1, self.coarse is not None)
+        schedule = Schedule(self.transposes, self.n_passes, float(self.expected), costs)
+        clusters = Clusters(centers, transform, self.moved, self.places, self.groups, None, None, None)
         if len(self.fast):
             fast = pack_fast(plan, self.samples.dtype, centers, transform, self.fast)
             clusters = clusters._replace(fast=fast)
@@ -283,11 +291,15 @@ class Yinyang(Algorithm):
             projections = pack_projections(
                 plan, self.projections, self.basis, clusters, self.projection_places
             )
+        coarse: Coarse | None = None
+        if self.coarse is not None:
+            coarse = pack_coarse(plan, self.coarse, clusters, self.projection_places, self.lower.shape[1])
         run, done = self.driver.on(plan.parallel), np.zeros(7, np.int64)
         for rows, X in self.samples.slabs(self.edges):
             blocks = slice(rows.start // self.block_rows, -(-rows.stop // self.block_rows))
             some = projections and projections._replace(rows=projections.rows[rows])
             kept = (labels[rows], self.norms[rows], self.upper[rows], self.lower[blocks])
-            of_rows = clusters._replace(projections=some), Rows(X, *kept), tables_of(tables, rows)
-            done += run(schedule, *of_rows)
+            few = coarse and coarse._replace(rows=coarse.rows.part(rows))
+            of_rows = Rows(X, *kept), tables_of(tables, rows)
+            done += run(schedule, clusters._replace(projections=some, coarse=few), *of_rows)
         return done

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.reference import approx_sq_dist
-from numbakmeans._engine.structs.passes import FastCenters, Packed, Projections, Transform
+from numbakmeans._engine.structs.passes import Coarse, FastCenters, Packed, Projections, Transform
 from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.scalars import maximum, minimum
@@ -54,7 +54,8 @@ class Drifts(NamedTuple):
 class Centers(NamedTuple):
     """The centers of a pass, and the data derived from them.
 
-    points, transform, packed : as in `certify.Centers`; projections, fast : as in `structs.passes.Clusters`
+    points, transform, packed : as in `certify.Centers`
+    projections, coarse, fast : as in `structs.passes.Clusters`
     """
 
     points: np.ndarray
@@ -62,6 +63,7 @@ class Centers(NamedTuple):
     packed: Packed
     drifts: Drifts
     projections: Projections | None
+    coarse: Coarse | None
     fast: FastCenters | None
 
 

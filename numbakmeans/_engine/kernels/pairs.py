@@ -1,8 +1,9 @@
-"""Single pairs of row and center: those that projections leave open, and the nearest centers among these.
+"""Single pairs of row and center: those that are left open, and the nearest centers among these.
 
-Where bounds leave a row and a group undecided, the projections (`projections`) of the row and of each center
-in the group give a lower bound for each pair. The pairs that remain, a few centers per row, do not need the
-tile: their distances are computed individually, in float32 whatever the dtype of the data.
+Where bounds leave a row and a group undecided, the coarse forms (`coarse`) or the projections (`projections`)
+of the row and of each center in the group give a lower bound for each pair. The pairs that remain, a few
+centers per row, do not need the tile: their distances are computed individually, in float32 whatever the
+dtype of the data.
 
 Rounding. Packed rows and centers are off by at most 2**-24 of their norms, and a sum of d squared
 differences, in any order, by (d + 3) 2**-24 of itself, plus underflow. The computed distance is off by at
@@ -21,6 +22,7 @@ from numbakmeans._engine.kernels.projections import projection_error
 from numbakmeans._engine.kernels.reference import sq_dist_to
 from numbakmeans._engine.simd import (
     PAIRS_AT_ONCE,
+    lane_rows,
     lowest_bit,
     near_tile,
     pair_sq_dists,
@@ -62,10 +64,10 @@ class Pairs(NamedTuple):
 
 
 @kernel
-def pair_buffers(projections, n_rows, arena):
-    """Return `Pairs` for up to n_rows rows with `structs.passes.Projections`."""
-    n_panels, (n_clusters, n_features) = len(projections.packed.panels), projections.centers.shape
-    filled = n_rows + tile_rows(projections.rows) + tile_lanes(projections.rows)
+def pair_buffers(n_panels, singles, n_rows, arena):
+    """Return `Pairs` for up to n_rows rows; singles : `structs.passes.Singles`."""
+    n_clusters, n_features = singles.centers.shape
+    filled = n_rows + tile_rows(singles.centers) + tile_lanes(singles.centers) + lane_rows(singles.centers)
     return Pairs(
         empty(arena, (n_panels, n_rows), np.int64),
         empty(arena, n_rows, np.int64),
@@ -142,11 +144,11 @@ def find_pairs(b, block, n_selected, projections, duplicates, rows, pairs):
 
 
 @kernel
-def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
+def decide_pairs(b, block, n_selected, centers, singles, rows, pairs):
     """Tile. Find the nearest center of each row among the open pairs, and update the bounds.
 
     block : INOUT `certify.Block`, with its selected rows set, its labels written
-    centers : `bounds.Centers`; the others as in `find_pairs`
+    centers : `bounds.Centers`; singles : `structs.passes.Singles`; the others as in `find_pairs`
 
     Returns
     -------
@@ -155,7 +157,7 @@ def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
     start, _ = rows_of(b, rows)
     X, labels, norms, upper, lower = rows.X, rows.labels, rows.norms, rows.upper, rows.lower[b]
     points, transform, groups = centers.points, centers.transform, centers.drifts.groups
-    n_panels, columns = len(projections.packed.panels), projections.packed.panels.shape[2]
+    n_panels, columns = len(pairs.hits), len(singles.members) // len(pairs.hits)
     selected, found, candidates, lows = block.selected, block.labels, pairs.candidates, pairs.lows
     loss = (X.shape[1] + 8) * 2.0**-24
     n_pairs, n_decided = 0, 0
@@ -167,7 +169,7 @@ def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
         for p in range(n_panels):
             word = pairs.hits[p, t]
             while word != 0:
-                j = projections.packed.members[p * columns + lowest_bit(word)]
+                j = singles.members[p * columns + lowest_bit(word)]
                 word &= word - 1
                 candidates[n_open] = j
                 # A row that was modified after validation may match padding, too.
@@ -178,13 +180,13 @@ def decide_pairs(b, block, n_selected, centers, projections, rows, pairs):
         pack_rows(X, selected[t:], 1, transform, pairs.row)
         for c in range(n_open, n_open + PAIRS_AT_ONCE):
             candidates[c] = own
-        pair_sq_dists(pairs.row[0], projections.centers, candidates, n_open, pairs.sq_dists)
+        pair_sq_dists(pairs.row[0], singles.centers, candidates, n_open, pairs.sq_dists)
         # The upper bound is the distance to the row's own center, widened.
         nearest, own_low = np.float64(upper[i]), upper[i] * (1.0 - 4.0 * WIDEN) - TINY
         for c in range(n_open):
             j = candidates[c]
             root = np.sqrt(np.float64(pairs.sq_dists[c]))
-            off = root * loss + 2.0**-22 * (norms[i] + projections.norms[j]) + TINY
+            off = root * loss + 2.0**-22 * (norms[i] + singles.norms[j]) + TINY
             lows[c] = root - off
             if root + off < nearest:
                 nearest, found[t] = root + off, j

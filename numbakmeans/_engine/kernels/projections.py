@@ -218,9 +218,9 @@ def center_projections_task(task, arena, n_tasks, originals, basis, center_proje
         widest = 0.0
         for t in range(n_rows):
             j = here[t]
-            projections.norms[j] = norms[t]
+            projections.singles.norms[j] = norms[t]
             for f in range(len(origin)):
-                projections.centers[j, f] = rows[t, f]
+                projections.singles.centers[j, f] = rows[t, f]
             for f in range(n_directions + 1):
                 center_projections[j, f] = some[t, f]
             widest = maximum(widest, projection_error(norms[t], some[t, n_directions], basis.center_loss))

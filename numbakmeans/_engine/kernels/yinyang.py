@@ -1,7 +1,7 @@
 """A pass with bounds: check them, select undecided rows, score, certify, write new bounds, update the sums.
 
-For the algorithm and its rationale, see `algorithms.yinyang`. Projections and fast-moving centers are used in
-some passes only, and are None in the others: then no code for them is compiled.
+For the algorithm and its rationale, see `algorithms.yinyang`. Projections, coarse rows and fast-moving
+centers are used in some passes only, and are None in the others: then no code for them is compiled.
 """
 
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.bounds import (
+    WIDEN,
     Centers,
     bound_rows,
     count_wanted,
@@ -25,9 +26,11 @@ from numbakmeans._engine.kernels.certify import (
     score_all,
     score_some,
 )
+from numbakmeans._engine.kernels.coarse_pairs import find_close, find_first
 from numbakmeans._engine.kernels.fast_centers import bound_fast
 from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buffers
+from numbakmeans._engine.kernels.reference import approx_sq_dist
 from numbakmeans._engine.kernels.sums import move_row, relabel, sums_of_task
 from numbakmeans._engine.structs.passes import Schedule
 from numbakmeans._numba.arena import mark, release, zeros
@@ -135,20 +138,76 @@ def label_undecided(b, n_selected, centers, rows, projections, work, arena):
     """
     if projections is None:
         return label_by_scores(b, n_selected, centers, rows, work, arena)
-    block, costs = work.block, work.schedule.costs
+    block = work.block
     n_groups, n_clusters = len(block.group_mask), len(centers.points)
     n_undecided = count_wanted(block.group_mask, n_selected)
     marked = mark(arena)
-    pairs = pair_buffers(projections, rows.lower.shape[2], arena)
+    pairs = pair_buffers(len(projections.packed.panels), projections.singles, rows.lower.shape[2], arena)
     find_pairs(b, block, n_selected, projections, centers.drifts.duplicates, rows, pairs)
-    n_paired, n_decided = decide_pairs(b, block, n_selected, centers, projections, rows, pairs)
+    n_paired, n_decided = decide_pairs(b, block, n_selected, centers, projections.singles, rows, pairs)
     release(arena, marked)
+    count_pairs(n_undecided / n_groups, n_paired, n_decided, n_clusters, work)
+    return n_selected
+
+
+@kernel
+def count_pairs(n_undecided, n_paired, n_decided, n_clusters, work):
+    """Count what labeling by open pairs has cost and saved.
+
+    n_undecided : rows, each counting by the share of its undecided groups
+    n_paired, n_decided : as from `pairs.decide_pairs`
+    """
+    costs = work.schedule.costs
     work.counts[PAIRED] += n_paired
     work.counts[DECIDED] += n_decided
-    by_projections = costs.projections * n_undecided / n_groups + costs.pairs * n_paired / n_clusters
-    work.totals[SPENT] += by_projections
-    work.totals[SAVED] += costs.groups * n_undecided / n_groups - by_projections
+    spent = costs.narrowing * n_undecided + costs.pairs * n_paired / n_clusters
+    work.totals[SPENT] += spent
+    work.totals[SAVED] += costs.groups * n_undecided - spent
+
+
+@kernel
+def label_rest(b, n_selected, centers, rows, coarse, work, arena):
+    """Tile. Do what `label_undecided` does, by coarse rows if there are any.
+
+    coarse : `structs.passes.Coarse`, or None
+    """
+    if coarse is None:
+        return label_undecided(b, n_selected, centers, rows, centers.projections, work, arena)
+    block = work.block
+    n_undecided = count_wanted(block.group_mask, n_selected) / len(block.group_mask)
+    marked = mark(arena)
+    pairs = pair_buffers(len(coarse.panels), coarse.singles, rows.lower.shape[2], arena)
+    find_close(b, block, n_selected, centers, rows, pairs, arena)
+    n_paired, n_decided = decide_pairs(b, block, n_selected, centers, coarse.singles, rows, pairs)
+    release(arena, marked)
+    count_pairs(n_undecided, n_paired, n_decided, len(centers.points), work)
     return n_selected
+
+
+@kernel
+def label_first(b, centers, rows, coarse, mine, work, arena):
+    """Tile. Label the rows of block b in the first pass by coarse rows, and write their first bounds.
+
+    Returns
+    -------
+    labeled : False if there are no coarse rows
+    """
+    if coarse is None:
+        return False
+    (start, stop), block = rows_of(b, rows), work.block
+    marked, n_rows = mark(arena), stop - start
+    pairs = pair_buffers(len(coarse.panels), coarse.singles, rows.lower.shape[2], arena)
+    rows.lower[b] = 0.0
+    find_first(b, block, centers, rows, pairs, arena)
+    work.counts[MOVED] += relabel(rows.X, start, stop, block.labels, rows.labels, mine)
+    for i in range(start, stop):
+        sq_dist = approx_sq_dist(rows.X, i, centers.points, np.int64(rows.labels[i]))
+        rows.upper[i] = np.sqrt(sq_dist) * centers.transform.scale * (1.0 + WIDEN)
+    n_paired, n_decided = decide_pairs(b, block, n_rows, centers, coarse.singles, rows, pairs)
+    release(arena, marked)
+    count_pairs(n_rows, n_paired, n_decided, len(centers.points), work)
+    relabel_selected(n_rows, rows, mine, work)
+    return True
 
 
 @kernel
@@ -171,17 +230,18 @@ def label_all(b, bounded, centers, rows, work, arena):
 
 @kernel
 def relabel_selected(n_selected, rows, mine, work):
-    """Tile. Move the first n_selected rows of a block to the sums of their new labels.
+    """Tile. Move the first n_selected rows of a block to the sums of their new labels; return how many moved.
 
     mine : INOUT `structs.sums.TaskSums`
     """
-    selected, found, labels = work.block.selected, work.block.labels, rows.labels
+    selected, found, labels, n_moved = work.block.selected, work.block.labels, rows.labels, 0
     for c in range(n_selected):
         i, label = selected[c], found[c]
         if label != labels[i]:
             move_row(rows.X, i, mine.weights, i, labels[i], label, mine)
             labels[i] = label
-            work.counts[MOVED] += 1
+            n_moved += 1
+    return n_moved
 
 
 @kernel
@@ -200,11 +260,13 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
         start, stop = rows_of(b, rows)
         if schedule.n_before == 0:
             measure_rows(X, start, stop, transform, rows.norms)
+            if label_first(b, centers, rows, centers.coarse, mine, work, arena):
+                continue
         bounded = schedule.n_before > 0 and rows.upper[start] < np.inf
         if bounded and totals[SPENT] <= schedule.costs.checked * counts[CHECKED]:
             n_selected = check_bounds(b, centers, rows, centers.fast, work, arena)
-            n_selected = label_undecided(b, n_selected, centers, rows, centers.projections, work, arena)
-            relabel_selected(n_selected, rows, mine, work)
+            n_selected = label_rest(b, n_selected, centers, rows, centers.coarse, work, arena)
+            counts[MOVED] += relabel_selected(n_selected, rows, mine, work)
         else:
             label_all(b, bounded, centers, rows, work, arena)
             counts[MOVED] += relabel(X, start, stop, work.block.labels, labels, mine)
@@ -237,5 +299,5 @@ def yinyang_pass(executor, schedule, clusters, rows, tables, arena):
     packed = pack_centers(executor, n_tasks, rows.X, points, transform, clusters.places, arena)
     n_groups, fast = rows.lower.shape[1], clusters.fast
     drifts = drifts_of(clusters.moved, clusters.groups, n_groups, packed.distinct, fast, arena)
-    centers = Centers(points, transform, packed, drifts, clusters.projections, fast)
+    centers = Centers(points, transform, packed, drifts, clusters.projections, clusters.coarse, fast)
     return parallel_for(executor, n_tasks, yinyang_task, (schedule, centers, rows, tables))

@@ -5,8 +5,10 @@ tiles          the register tile, which gathers rows from anywhere in memory
 transposition  rows laid side by side
 lanes          tiles whose lanes are rows
 quantized      a tile whose lanes are quantized rows
+coarse         tiles whose lanes are rows of words, four bytes each
 """
 
+from numbakmeans._engine.simd.coarse import NEVER, SHIFT, has_dots, near_coarse, rising_coarse
 from numbakmeans._engine.simd.lanes import (
     CHANGED_LANES,
     changed_lanes,
@@ -33,20 +35,25 @@ from numbakmeans._engine.simd.vectors import SUMMED_FEATURES
 
 __all__ = [
     "CHANGED_LANES",
+    "NEVER",
     "PAIRS_AT_ONCE",
     "POINTS_AT_ONCE",
+    "SHIFT",
     "SUMMED_FEATURES",
     "changed_lanes",
     "compare_panels",
+    "has_dots",
     "lane_rows",
     "lanes_at_once",
     "lowest_bit",
+    "near_coarse",
     "near_lanes",
     "near_tile",
     "nearest_lanes",
     "pair_sq_dists",
     "prefetch_rows",
     "product_tile",
+    "rising_coarse",
     "score_lanes",
     "score_tile",
     "tile_columns",

@@ -25,10 +25,15 @@ SUMMED_FEATURES = 128
 
 
 class Target(NamedTuple):
-    """The vector capabilities of a machine: bytes of a vector, and whether it has fused multiply-add."""
+    """The vector capabilities of a machine.
+
+    vector_bytes : of a vector; fused : whether it has fused multiply-add
+    dots : whether it multiplies four bytes of a lane by four others and adds them up at once
+    """
 
     vector_bytes: int
     fused: bool
+    dots: bool
 
 
 class Tile(NamedTuple):
@@ -66,7 +71,20 @@ def _probe(machine: Any) -> Target:
     assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
     vector_bytes = 64 if "zmm" in multiply else 32 if "ymm" in multiply else 16
     # Without hardware support, LLVM calls a libm function for each element.
-    return Target(vector_bytes, "fmaf" not in assembly)
+    return Target(vector_bytes, "fmaf" not in assembly, _multiplies_bytes(machine))
+
+
+def _multiplies_bytes(machine: Any) -> bool:
+    """Return whether LLVM finds an instruction that adds up products of bytes with and without a sign."""
+    module, kind = ir.Module(), ir.VectorType(I32, 64)
+    bytes_kind = ir.VectorType(ir.IntType(8), 64)
+    total = ir.Function(module, ir.FunctionType(I32, [kind]), "llvm.vector.reduce.add.v64i32")
+    function = ir.Function(module, ir.FunctionType(I32, [bytes_kind] * 2), "dots")
+    _allow_wide_vectors(function)
+    builder = ir.IRBuilder(function.append_basic_block())
+    x, y = function.args
+    builder.ret(builder.call(total, [builder.mul(builder.zext(x, kind), builder.sext(y, kind))]))
+    return "vpdpbusd" in machine.emit_assembly(llvm.parse_assembly(str(module)))
 
 
 def _allow_wide_vectors(function: ir.Function) -> None:
@@ -147,6 +165,10 @@ class Vectors:
     def smaller(self, x: Any, y: Any) -> Any:
         """Return the smaller of x and y, or y where x is NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
+
+    def larger(self, x: Any, y: Any) -> Any:
+        """Return the larger of two vectors of integers."""
+        return self.builder.select(self.builder.icmp_signed(">", x, y), x, y)
 
     def total(self, x: Any) -> Any:
         """Return the sum of all lanes of x."""

@@ -134,21 +134,72 @@ class Basis(NamedTuple):
     center_loss: float
 
 
+class Singles(NamedTuple):
+    """The centers one by one, for the pairs of row and center that are left open.
+
+    members : as in `Places`, in panels as wide as the tile for float32
+    centers : (n_clusters, n_features), float32, transformed; norms : (n_clusters,), theirs
+    """
+
+    members: np.ndarray
+    centers: np.ndarray
+    norms: np.ndarray
+
+
 class Projections(NamedTuple):
     """The projections of all rows, and those of the centers in the form that the tile reads.
 
     rows : (n_samples, n_directions + 1), float32; loss : the error e of rows, per unit of norm
-    packed : the projections of the centers
+    packed : the projections of the centers; singles : the centers themselves
     panel_errors : (n_panels,), the largest projection error in each panel
-    centers : (n_clusters, n_features), float32, the transformed centers themselves; norms : (n_clusters,)
     """
 
     rows: np.ndarray
     loss: float
     packed: Packed
     panel_errors: np.ndarray
-    centers: np.ndarray
-    norms: np.ndarray
+    singles: Singles
+
+
+class CoarseRows(NamedTuple):
+    """All rows in steps of one byte a value (`kernels.coarse`).
+
+    origin : (n_features,), and step, both in units of the data
+    values : (n_samples, 4 * n_words), uint8, the steps, shifted and padded
+    words : (n_samples, n_words), int32, the same memory, four values in each
+    errors : (n_samples,), float32, upper bounds on the errors, in steps
+    squares : (n_samples,), int32, the sums of the squared steps
+    """
+
+    origin: np.ndarray
+    step: float
+    values: np.ndarray
+    words: np.ndarray
+    errors: np.ndarray
+    squares: np.ndarray
+
+    def part(self, rows: slice) -> CoarseRows:
+        """Return some of the rows."""
+        return CoarseRows(self.origin, self.step, *(kept[rows] for kept in self[2:]))
+
+
+class Coarse(NamedTuple):
+    """Coarse rows and centers.
+
+    unit : a step, transformed
+    panels : (n_panels, n_words, columns), int32, words of centers; begins : (n_panels, columns), int32, what
+    their scores start from; panel_errors, group_errors : the largest error in each panel, and in each group
+    first_panels : (n_groups + 1,), int64, where each group begins; singles : the centers themselves
+    """
+
+    rows: CoarseRows
+    unit: float
+    panels: np.ndarray
+    begins: np.ndarray
+    panel_errors: np.ndarray
+    group_errors: np.ndarray
+    first_panels: np.ndarray
+    singles: Singles
 
 
 class Clusters(NamedTuple):
@@ -157,7 +208,7 @@ class Clusters(NamedTuple):
     points : (n_clusters, padded features), finite
     moved : (n_clusters,), how far each center moved since the previous pass, from `bounds.follow_centers`
     groups : (n_clusters,), the group of each center
-    projections, fast : None in passes that do not use them
+    projections, coarse, fast : None in passes that do not use them
     """
 
     points: np.ndarray
@@ -166,4 +217,5 @@ class Clusters(NamedTuple):
     places: Places
     groups: np.ndarray
     projections: Projections | None
+    coarse: Coarse | None
     fast: FastCenters | None
