@@ -96,6 +96,10 @@ for n_passes in (5, 10):
 assert counts[0] > 0
 print(counts[1] - counts[0])
 """
+COARSE = """
+from numbakmeans._engine.algorithms import yinyang
+yinyang.multiplies_bytes = lambda: True
+"""
 PASSES = """
 from numbakmeans._engine.fit import iterate
 from numbakmeans._engine.samples import Samples
@@ -197,6 +201,9 @@ GUARDS = {
     ),
     "distances, 50,000 x 3, k=64": Guard(
         printed(PASSES.format(shape="50_000, 3, 64", count="n_pairs")), 0.02
+    ),
+    "pairs that coarse rows leave open, 20,000 x 64, k=200": Guard(
+        printed(COARSE + PASSES.format(shape="20_000, 64, 200", count="n_pairs")), 0.02
     ),
     "rows decided by the definition, 20,000 x 128, k=100": Guard(
         printed(PASSES.format(shape="20_000, 128, 100", count="n_decided"))

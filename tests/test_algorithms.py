@@ -220,7 +220,7 @@ def broken_bounds(X, centers, n_passes, spoil=1.0):
 @checking
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in NAMES if "many" in name])
-@pytest.mark.parametrize("variant", ["yinyang", "yinyang, fast centers"])
+@pytest.mark.parametrize("variant", ["yinyang", "yinyang, fast centers", "yinyang, coarse rows"])
 def test_bounds_hold_in_every_pass(name, dtype, variant):
     X, centers = case(name, dtype)
     with variants.forced(variant):
@@ -271,8 +271,10 @@ def test_nan_directions_give_no_projections(sound, monkeypatch):
 
 @checking
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_that_become_nan_keep_a_valid_label(dtype):
+@pytest.mark.parametrize("coarse", [False, True])
+def test_rows_that_become_nan_keep_a_valid_label(dtype, coarse, monkeypatch):
     """Their projections are near everything, even the padding of the last panel."""
+    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: coarse)
     X, centers = case("many panels", dtype)
     samples, wide = Samples(X.copy()), pad_centers(centers)
     algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
@@ -284,7 +286,7 @@ def test_rows_that_become_nan_keep_a_valid_label(dtype):
         samples.array[::7] = np.nan
         assert labels.min() >= 0
         assert labels.max() < len(centers)
-    assert len(algorithm.projections) > 0
+    assert (algorithm.coarse is not None, len(algorithm.projections) > 0) == (coarse, not coarse)
     assert len(algorithm.places.members) > len(centers)
 
 
@@ -312,6 +314,59 @@ def test_projections_that_do_not_pay_are_dropped(name, dtype, answers, monkeypat
     monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(narrowing=10.0))
     assert differences(*case(name, dtype), answers(name, dtype), "yinyang") == []
     assert made[0] > max(left) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["many panels", "many rows and features"])
+@pytest.mark.parametrize("pays", [True, False])
+def test_coarse_rows_that_do_not_pay_are_dropped(name, dtype, pays, answers, monkeypatch):
+    kept = []
+
+    class Watched(yinyang.Yinyang):
+        def run(self, *args):
+            done = super().run(*args)
+            kept.append(self.coarse is not None)
+            return done
+
+    with variants.forced("yinyang, coarse rows"):
+        monkeypatch.setitem(ALGORITHMS, "yinyang", Watched)
+        monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(pairs=0.0 if pays else 1e9))
+        X, centers = case(name, dtype)
+        for n_iter, (right_centers, right_labels, *_) in enumerate(answers(name, dtype), start=1):
+            got = iterate(Samples(X), centers, n_iter, algorithm="yinyang")
+            assert np.array_equal(got.labels, right_labels)
+            assert got.centers[:, : X.shape[1]].astype(dtype).tobytes() == right_centers.tobytes()
+    assert set(kept) == {pays}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [2, 5])
+def test_rows_between_centers_are_decided(dtype, n_features):
+    """Many rows are nearly as far from another center: nearer than one byte a value tells."""
+    X = np.random.default_rng(n_features).random((6000, n_features)).astype(dtype)
+    for n_iter in (1, 2, 3, 6, 12):
+        got = variants.iterate(Samples(X), X[:150], n_iter, "yinyang, coarse rows")
+        right = iterate(Samples(X), X[:150], n_iter, algorithm="lloyd")
+        assert np.array_equal(got.labels, right.labels)
+        assert got.centers.tobytes() == right.centers.tobytes()
+        assert got.n_pairs < right.n_pairs / 10
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_coarse_rows_are_made_only_where_sampled_rows_leave_few_pairs_open(dtype, monkeypatch):
+    """Tight clusters far from each other: one byte a value does not tell their rows apart."""
+    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: True)
+    rng = np.random.default_rng(0)
+    made = {}
+    for spread in (1.0, 1e5):
+        means = spread * rng.normal(size=(3, 32))
+        X = (means[rng.integers(3, size=20_000)] + rng.normal(size=(20_000, 32))).astype(dtype)
+        samples, wide = Samples(X), pad_centers(X[:256].astype(float))
+        algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
+        labels = np.full(len(X), -1, np.int32)
+        algorithm.run(wide, labels, samples.tables(256, algorithm.plan.n_tasks))
+        made[spread] = algorithm.coarse is not None
+    assert made == {1.0: True, 1e5: False}
 
 
 @checking

@@ -13,6 +13,7 @@ from support.environments import importing_tests, program
 from support.protected_pages import before_a_protected_page
 
 import numbakmeans._engine.simd as _simd
+from numbakmeans._engine.plan import MAX_COARSE_FEATURES
 from numbakmeans._numba import compiler
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.entries import kind_of
@@ -199,6 +200,116 @@ def test_columns_without_centers_are_left_out(dtype):
     # The control: not always all of them.
     assert len(seen) > 1
     assert 0 in seen
+
+
+@kernel
+def run_coarse(rows, chosen, panels, begins, block, limits, hits, most):
+    _simd.transpose_rows(rows, chosen, 0, block)
+    for p in range(len(panels)):
+        _simd.near_coarse(block, panels, begins, p, panels.shape[2], (limits, hits[p], most))
+
+
+@kernel
+def run_rising(rows, chosen, panels, begins, block, far, hits, most, best, tops, places):
+    _simd.transpose_rows(rows, chosen, 0, block)
+    for p in range(len(panels)):
+        found = (far, hits[p], most, best, tops[p], places[p])
+        _simd.rising_coarse(block, panels, begins, p, panels.shape[2], found)
+        for t in range(len(best)):
+            best[t] = max(best[t], tops[p, t])
+
+
+def coarse_arrays(n_words, n_panels, allocate, extreme=False):
+    """Return rows and centers in words, what their scores start from, and the scores."""
+    width, columns = lane_rows(np.empty(0, np.float32)), shape_of(np.empty((1, 1), np.float32))[1]
+    rng, most = np.random.default_rng(n_words), 127
+    steps, others = (
+        most * rng.choice([-1, 1], size=(n, 4 * n_words))
+        if extreme
+        else rng.integers(-most, most + 1, size=(n, 4 * n_words))
+        for n in (width + 3, n_panels * columns)
+    )
+    rows, chosen = allocate((width + 3, n_words), np.int32), allocate((width,), np.int64)
+    panels, begins = (
+        allocate((n_panels, n_words, columns), np.int32),
+        allocate((n_panels, columns), np.int32),
+    )
+    rows[...] = (steps + 128).astype(np.uint8).view(np.int32)
+    chosen[:] = rng.integers(0, len(rows), size=width)
+    words = others.astype(np.int8).view(np.int32).reshape(n_panels, columns, n_words)
+    panels[...] = words.transpose(0, 2, 1)
+    halves = (others**2).sum(1) // 2
+    begins[...] = (-halves - 128 * others.sum(1)).reshape(begins.shape)
+    # The last center of each panel is none.
+    begins[:, -1], panels[:, :, -1] = _simd.NEVER, 0
+    scores = (steps[chosen] @ others.T - halves).reshape(width, n_panels, columns)
+    scores[:, :, -1] = _simd.NEVER
+    return (rows, chosen, panels, begins, allocate((n_words, width), np.int32)), scores
+
+
+def bits(words, n):
+    return np.array([[word >> t & 1 for t in range(n)] for word in words.ravel().tolist()], bool)
+
+
+COARSE_SIZES = [(n_words, n_panels) for n_words in (1, 2, 7, 8, 33) for n_panels in (1, 3)]
+
+
+@pytest.mark.parametrize(("n_words", "n_panels"), COARSE_SIZES)
+@pytest.mark.parametrize("page", [False, True])
+def test_coarse_rows_are_compared_with_limits(n_words, n_panels, page):
+    allocate = allocator(page)
+    arrays, scores = coarse_arrays(n_words, n_panels, allocate)
+    width, columns = len(scores), scores.shape[2]
+    limits, most = allocate((width,), np.int32), allocate((width,), np.int32)
+    hits = allocate((n_panels, columns), np.int64)
+    limits[:], most[:] = np.median(scores[:, :, :-1], axis=(1, 2)), _simd.NEVER
+    # Below all scores but that of no center, and above all.
+    limits[0], limits[1] = _simd.NEVER, 2**31 - 1
+    run_coarse(*arrays, limits, hits, most)
+    above = scores > limits[:, None, None]
+    assert np.array_equal(bits(hits, width), above.reshape(width, -1).T)
+    assert np.array_equal(most, np.where(above, _simd.NEVER, scores).max((1, 2)))
+    assert above[0, :, :-1].all()
+    assert not above[0, :, -1].any()
+    assert not above[1].any()
+
+
+@pytest.mark.parametrize(("n_words", "n_panels"), COARSE_SIZES)
+@pytest.mark.parametrize("page", [False, True])
+def test_limits_rise_with_the_largest_score(n_words, n_panels, page):
+    allocate = allocator(page)
+    arrays, scores = coarse_arrays(n_words, n_panels, allocate)
+    width, columns = len(scores), scores.shape[2]
+    far, most, best = (allocate((width,), np.int32) for _ in range(3))
+    hits, (tops, places) = (
+        allocate((n_panels, columns), np.int64),
+        (allocate((n_panels, width), np.int32) for _ in range(2)),
+    )
+    far[:], most[:], best[:] = 5000, _simd.NEVER, _simd.NEVER
+    far[0], far[1] = 0, 2**31 - 2
+    run_rising(*arrays, far, hits, most, best, tops, places)
+    assert np.array_equal(tops, scores.max(2).T)
+    assert np.array_equal(best, scores.max((1, 2)))
+    assert np.array_equal(places, (scores.argmax(2) + np.arange(n_panels) * columns).T)
+    marked = bits(hits, width).T.reshape(scores.shape)
+    wanted = scores > best[:, None, None].astype(np.int64) - far[:, None, None]
+    # All that are not far enough below the largest of all, and some that are.
+    assert not (wanted & ~marked)[:, :, :-1].any()
+    assert np.array_equal(most, np.where(marked, _simd.NEVER, scores).max((1, 2)))
+    assert marked[1, :, :-1].all()
+    assert not marked[:, :, -1].any()
+    # None that is far enough below the largest of the panels before.
+    before = np.maximum.accumulate(tops.T, axis=1)[:, :-1].astype(np.int64) - far[:, None]
+    assert not (marked[:, 1:] & (scores[:, 1:] <= before[:, :, None])).any()
+
+
+def test_the_longest_coarse_rows_stay_within_their_integers():
+    arrays, scores = coarse_arrays(MAX_COARSE_FEATURES // 4, 1, np.empty, extreme=True)
+    most = np.full(len(scores), _simd.NEVER, np.int32)
+    hits = np.empty(scores.shape[1:], np.int64)
+    run_coarse(*arrays, np.full(len(scores), 2**31 - 1, np.int32), hits, most)
+    assert np.array_equal(most, scores.max((1, 2)))
+    assert abs(scores[:, :, :-1]).max() > 2**27
 
 
 def allocator(page):

@@ -114,15 +114,15 @@ SWEEPS: dict[str, Any] = {
                "COST_MEASURE", "COST_UNDECIDED_ROW", "COST_UNDECIDED_GROUP")
         | {"COST_DECAY": (0.5, 0.9), "MAX_CHECKING_COST": (0.6, 1.0), "MAX_CHEAP_KEEPING_COST": (0.0, 0.08)},
         cases([(100_000, 16, 100), (50_000, 32, 100), (20_000, 128, 200)], data=KINDS, **YINYANG),
-        on.passes),
+        on.plain_passes),
     "forecast": Sweep(
         {"SAMPLE_FORECAST_ROWS": (16, 64, 1024, 4096)},
         cases([*WIDE, (5000, 200, 200), (100_000, 16, 100)], data="uniform", **YINYANG),
-        on.passes),
+        on.plain_passes),
     "grouping": Sweep(
         {"SAMPLE_GROUPING_FEATURES": ((16, 16), (64, 64), (4096, 4096)), "SAMPLE_GROUPING_ROWS": (8, 128)},
         cases(WIDE, data=KINDS, **YINYANG),
-        on.passes),
+        on.plain_passes),
     # --- Projections
     "projections": Sweep(
         {"MAX_PROJECTION_COST": (0.0, 0.5, 0.85, inf), "MIN_PROJECTION_FEATURES": (24, 96, 10**6),
@@ -131,32 +131,40 @@ SWEEPS: dict[str, Any] = {
         | scaled("COST_PAIR", "COST_PAIR_RATIO"),
         cases([(20_000, 48, 200), (20_000, 128, 500), (10_000, 384, 500)], dtype=BOTH,
               data=(*KINDS, "along_directions"), **YINYANG),
-        on.passes),
+        on.plain_passes),
     "rough-projections": Sweep(
         {"MAX_ROUGH_PROJECTION_COST": (0.0, 0.9, 1.7, inf)},
         cases([(5000, 784, 400), (20_000, 384, 200)], data=("uniform", "along_directions"), **YINYANG),
-        on.passes),
+        on.plain_passes),
     "projection-trial": Sweep(
         {"MAX_PROJECTION_TRIAL": (0.0, 1 / 6000, 1 / 400, inf)},
         cases(WIDE, data="uniform", **YINYANG),
-        on.passes),
+        on.plain_passes),
     "projection-pairs": Sweep(
         {"SAMPLE_PROJECTION_PAIRS": (12_500, 200_000)},
         cases([(20_000, 128, 500), (20_000, 384, 500)], **EMBEDDINGS),
-        on.passes),
+        on.plain_passes),
     "projection-directions": Sweep(
         {"SAMPLE_PROJECTION_CENTERS": (512, 4096)},
         cases([(20_000, 128, 4000), (20_000, 384, 4000)], **EMBEDDINGS),
-        on.passes),
+        on.plain_passes),
     # --- Fast centers
     "fast": Sweep(
         {"MAX_FAST_COST": (0.0, 0.5, 1.0), "MIN_FAST_CENTERS": (8, 32), "MIN_CENTERS_PER_FAST": (2, 6),
          "MAX_SLOW_MOVEMENT": (0.25, 1.0)},
         cases([(50_000, 128, 1000), (100_000, 64, 256)], dtype=BOTH, data=KINDS, **YINYANG),
-        on.passes),
+        on.plain_passes),
     "fast-work": Sweep(
         {"MIN_FAST_STEPS": (0, 100_000_000, inf), "MIN_FAST_BOUNDS_COST": (0.0, 0.05, 0.5)},
         cases([(100_000, 16, 100), (2000, 784, 400)], data=KINDS, **YINYANG),
+        on.plain_passes),
+    # --- Coarse rows
+    "coarse": Sweep(
+        {"MAX_COARSE_COST": (0.0, 0.6, 1.2, inf), "SAMPLE_COARSE_PAIRS": (12_500, 200_000),
+         "SAMPLE_COARSE_CENTERS": (64, 1024)}
+        | scaled("COST_COARSE_CENTER", "COST_COARSE_ROW", "COST_COARSE_VALUE"),
+        cases([(50_000, f, 100) for f in (16, 32)] + [(20_000, 128, k) for k in (50, 200)],
+              dtype=BOTH, data=KINDS, **YINYANG),
         on.passes),
     # --- Spatial order
     "spatial-blocks": Sweep(

@@ -80,6 +80,11 @@ def passes(case: Case, algorithm: str | None = None) -> Run:
     return lambda: _fit.iterate(samples, start, case.passes, algorithm=chosen)
 
 
+def plain_passes(case: Case) -> Run:
+    """Return a run of some passes without coarse rows, which would take the place of what is tuned."""
+    return under(functools.partial(passes, case), at, MAX_COARSE_COST=0.0)
+
+
 def starts(case: Case) -> Run:
     """Return a run of the passes from ten starts."""
     X, _ = rows_of(case)

@@ -24,16 +24,24 @@ from numbakmeans._numba.doors import DOORS, LAYOUT, resolve
 from numbakmeans._numba.drivers import threaded
 from numbakmeans._scipy import kmeans, vq, whiten
 
-#: What makes the pass with bounds keep projections of rows, score some centers for all rows, or neither.
+#: What makes the pass with bounds keep coarse rows (where these are quick), keep projections of rows, score
+#: some centers for all rows, or nothing of these.
 BOUNDED: tuple[dict[str, Any], ...] = (
-    {"MIN_PROJECTION_STEPS": 0, "MAX_PROJECTION_TRIAL": float("inf"), "projection_cost": lambda *_: 0.0},
+    {"coarse_cost": lambda *_: 0.0},
     {
+        "MAX_COARSE_COST": 0.0,
+        "MIN_PROJECTION_STEPS": 0,
+        "MAX_PROJECTION_TRIAL": float("inf"),
+        "projection_cost": lambda *_: 0.0,
+    },
+    {
+        "MAX_COARSE_COST": 0.0,
         "MIN_PROJECTION_PANELS": 2**31,
         "fast_tried": lambda *_: True,
         "fast_sizes": lambda moved: [len(moved) // 3],
         "bounds_cost": lambda size, *_: -float(size),
     },
-    {"MIN_PROJECTION_PANELS": 2**31, "fast_tried": lambda *_: False},
+    {"MAX_COARSE_COST": 0.0, "MIN_PROJECTION_PANELS": 2**31, "fast_tried": lambda *_: False},
 )
 
 

@@ -297,6 +297,10 @@ COST_COARSE_VALUE = 15.0
 #: unit: pairs; sweep: coarse; flat: to be measured
 SAMPLE_COARSE_PAIRS = 50_000
 
+#: Most centers that are sampled for that estimate.
+#: unit: centers; sweep: coarse; flat: to be measured
+SAMPLE_COARSE_CENTERS = 256
+
 #: Highest estimated cost, relative to going without, at which coarse rows are made.
 #: unit: ratio; sweep: coarse; flat: to be measured
 MAX_COARSE_COST = 0.85

@@ -9,7 +9,6 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
-from numbakmeans._engine.algorithms import coarse as _coarse
 from numbakmeans._engine.algorithms import yinyang as _yinyang
 
 VARIANTS = [
@@ -29,8 +28,9 @@ DEAR = FREE._replace(checked=1.0, kept=1.0, checking=0.2, undecided=0.2, groups=
 def check_all_bounds(change=setattr):
     """Check the bounds of all rows, and make projections, even where the data is too small for that to pay.
 
-    change : called as `setattr`
+    Coarse rows, which would take their place, are not made. change : called as `setattr`
     """
+    change(_yinyang, "multiplies_bytes", lambda: False)
     change(_plan, "costs", lambda *_: FREE)
     change(_plan, "projection_cost", lambda *_: 0.0)
     change(at, "MIN_PROJECTION_STEPS", 0)
@@ -52,9 +52,9 @@ def forced(variant):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_plan, "transposes", lambda *_: what == "transposed")
         patch.setattr(_plan, "fast_tried", lambda *_: tried)
-        patch.setattr(_yinyang, "quick", lambda: what == "coarse rows")
+        patch.setattr(_yinyang, "multiplies_bytes", lambda: what == "coarse rows")
         if what == "coarse rows":
-            patch.setattr(_coarse, "coarse_cost", lambda *_: 0.0)
+            patch.setattr(_plan, "coarse_cost", lambda *_: 0.0)
             patch.setattr(_plan, "costs", lambda *_: FREE)
         if what == "transposed":
             patch.setattr(_plan, "costs", lambda *_: DEAR)

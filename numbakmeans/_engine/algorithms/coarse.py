@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms.panels import aligned, singles_of
 from numbakmeans._engine.algorithms.projections import SINGLE, Multiply, multiplies
-from numbakmeans._engine.plan import MAX_COARSE_VALUE, WORD, Costs, Plan, coarse_cost
+from numbakmeans._engine.plan import MAX_COARSE_VALUE, WORD, Costs, Plan
 from numbakmeans._engine.samples import Samples
 from numbakmeans._engine.structs.passes import Clusters, Coarse, CoarseRows, Places
 from numbakmeans._numba.drivers import Driver
-from numbakmeans._numba.entries import Entry
 
 _KERNELS = "numbakmeans._engine.kernels.coarse"
-_multiplies_bytes = Entry(_KERNELS, "multiplies_bytes")
 _coarse_rows, _pack_coarse = Driver(_KERNELS, "coarse_rows"), Driver(_KERNELS, "pack_coarse")
 
 #: Steps that are tried, relative to one that reaches all sampled values: a smaller one has a smaller error
 #: for most values, and a large one for the few beyond its reach.
 STEPS_TRIED = 1.0, 0.8, 0.6, 0.45, 0.35, 0.25
-
-
-def quick() -> bool:
-    """Return whether the processor has an instruction for coarse rows."""
-    return bool(_multiplies_bytes(np.empty((0, 0), SINGLE)))
 
 
 def coarse(points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +57,7 @@ def opened_by(points: np.ndarray, centers: np.ndarray, step: float, multiply: Mu
 def coarse_rows(samples: Samples, plan: Plan, centers: np.ndarray, costs: Costs) -> CoarseRows | None:
     """Return the coarse forms of all rows; None if they do not pay for sampled rows and the first centers."""
     # In this form the tests fail for NaN.
-    if not coarse_cost(costs, 0.0) < at.MAX_COARSE_COST:
+    if not _plan.coarse_cost(costs, 0.0) < at.MAX_COARSE_COST:
         return None
     n_samples, n_features = samples.shape
     every = -(-n_samples // max(1, min(n_samples, at.SAMPLE_COARSE_PAIRS // len(centers))))
@@ -73,8 +67,9 @@ def coarse_rows(samples: Samples, plan: Plan, centers: np.ndarray, costs: Costs)
     step = best_step(rows, points)
     if not step:
         return None
-    opened = opened_by(rows, points, step, multiplies(plan.parallel, plan.n_tasks))
-    if not coarse_cost(costs, opened) < at.MAX_COARSE_COST:
+    some = points[:: -(-len(points) // at.SAMPLE_COARSE_CENTERS)]
+    opened = opened_by(rows, some, step, multiplies(plan.parallel, plan.n_tasks))
+    if not _plan.coarse_cost(costs, opened) < at.MAX_COARSE_COST:
         return None
     words = aligned((n_samples, -(-n_features // WORD)), np.dtype(np.int32))
     sizes = np.empty(n_samples, SINGLE), np.empty(n_samples, np.int32)
@@ -93,6 +88,7 @@ def pack_coarse(plan: Plan, rows: CoarseRows, clusters: Clusters, places: Places
     packed = Coarse(
         rows,
         rows.step * transform.scale,
+        np.empty(len(points), np.bool_),
         aligned((n_panels, n_words, columns), np.dtype(np.int32)),
         np.empty((n_panels, columns), np.int32),
         np.empty(n_panels),

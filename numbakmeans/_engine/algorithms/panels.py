@@ -17,16 +17,23 @@ _geometry = Entry("numbakmeans._engine.kernels.pack", "geometry")
 
 
 @functools.cache
-def _sizes() -> dict[np.dtype, tuple[int, int]]:
-    """Return the centers per panel and the rows scored side by side, for each working dtype."""
+def _machine() -> tuple[dict[np.dtype, tuple[int, int]], bool]:
+    """Return the centers per panel and the rows scored side by side, for each working dtype; and whether the
+    processor multiplies bytes quickly.
+    """
     dtypes = np.dtype(np.float32), np.dtype(np.float64)
-    sizes = _geometry(*(np.empty((0, 0), dtype) for dtype in dtypes))
-    return dict(zip(dtypes, zip(sizes[:2], sizes[2:], strict=True), strict=True))
+    *sizes, dots = _geometry(*(np.empty((0, 0), dtype) for dtype in dtypes))
+    return dict(zip(dtypes, zip(sizes[:2], sizes[2:], strict=True), strict=True)), bool(dots)
+
+
+def multiplies_bytes() -> bool:
+    """Return whether the processor has an instruction for the products of coarse rows."""
+    return _machine()[1]
 
 
 def tile_columns(dtype: np.dtype) -> int:
     """Return how many centers a panel holds if there are many."""
-    return _sizes()[dtype][0]
+    return _machine()[0][dtype][0]
 
 
 def panel_columns(dtype: np.dtype, n_clusters: int) -> int:
@@ -37,7 +44,7 @@ def panel_columns(dtype: np.dtype, n_clusters: int) -> int:
 
 def rows_at_once(dtype: np.dtype) -> int:
     """Return how many rows are scored side by side."""
-    return _sizes()[dtype][1]
+    return _machine()[0][dtype][1]
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -27,7 +27,7 @@ import numpy as np
 
 from numbakmeans._engine.kernels.pack import distinct_centers, norm_of
 from numbakmeans._engine.plan import MAX_COARSE_VALUE, WORD
-from numbakmeans._engine.simd import NEVER, SHIFT, has_dots
+from numbakmeans._engine.simd import NEVER, SHIFT
 from numbakmeans._numba.arena import empty, zeros
 from numbakmeans._numba.compiler import bounding_kernel, kernel
 from numbakmeans._numba.parallel import parallel_for
@@ -35,12 +35,6 @@ from numbakmeans._numba.scalars import maximum
 
 #: The relative margin for the rounding of a few operations in float64.
 MARGIN = 2.0**-40
-
-
-@kernel
-def multiplies_bytes(X):
-    """Return whether the machine has the instruction that coarse rows need to be quick; X : any table."""
-    return has_dots(X)
 
 
 @kernel
@@ -106,7 +100,7 @@ def coarse_rows(executor, X, n_tasks, coarse):
 
 
 @kernel
-def coarse_panels_task(task, arena, n_tasks, originals, distinct, coarse):
+def coarse_panels_task(task, arena, n_tasks, originals, coarse):
     """Task. Write the coarse centers of every n-th panel, and all that `Singles` holds of them.
 
     originals : the centers, and their transform
@@ -118,7 +112,7 @@ def coarse_panels_task(task, arena, n_tasks, originals, distinct, coarse):
         coarse.panel_errors[p] = 0.0
         for c in range(columns):
             j = singles.members[p * columns + c]
-            if j < 0 or not distinct[j]:
+            if j < 0 or not coarse.distinct[j]:
                 coarse.begins[p, c] = np.int32(NEVER)
                 for w in range(n_words):
                     coarse.panels[p, w, c] = 0
@@ -146,10 +140,8 @@ def pack_coarse(executor, n_tasks, points, transform, coarse, arena):
     points : (n_clusters, padded features), float64
     coarse : INOUT `structs.passes.Coarse`, with its rows, first panels and members set
     """
-    distinct = empty(arena, len(points), np.bool_)
-    distinct_centers(points, len(transform.origin), distinct, arena)
-    originals = (points, transform)
-    parallel_for(executor, n_tasks, coarse_panels_task, (n_tasks, originals, distinct, coarse))
+    distinct_centers(points, len(transform.origin), coarse.distinct, arena)
+    parallel_for(executor, n_tasks, coarse_panels_task, (n_tasks, (points, transform), coarse))
     for g in range(len(coarse.group_errors)):
         coarse.group_errors[g] = 0.0
         for p in range(coarse.first_panels[g], coarse.first_panels[g + 1]):

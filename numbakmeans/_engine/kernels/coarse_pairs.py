@@ -24,6 +24,7 @@ class Lanes(NamedTuple):
 
     words : (n_words, lane rows), int32
     squares, errors, reaches : float64, |q|**2, E, and u / s + E
+    own : int32, the row's own center, -1 if it has none
     limits, most : int32, as in `simd.near_coarse`; hits : (columns,), int64, likewise
     bounds : float32, lower bounds
     """
@@ -32,6 +33,7 @@ class Lanes(NamedTuple):
     squares: np.ndarray
     errors: np.ndarray
     reaches: np.ndarray
+    own: np.ndarray
     limits: np.ndarray
     most: np.ndarray
     hits: np.ndarray
@@ -47,6 +49,7 @@ def lane_buffers(coarse, arena):
         empty(arena, width, np.float64),
         empty(arena, width, np.float64),
         empty(arena, width, np.float64),
+        empty(arena, width, np.int32),
         empty(arena, width, np.int32),
         empty(arena, width, np.int32),
         empty(arena, columns, np.int64),
@@ -108,16 +111,19 @@ def raise_bounds(numbers, n_lanes, start, is_duplicate, bounds, lower):
 
 
 @kernel
-def open_pairs(hits, places, opened):
-    """Tile. Add the open pairs of a panel row by row: a bit for each column.
+def open_pairs(hits, members, own, places, opened):
+    """Tile. Add the open pairs of a panel row by row, but for those with the rows' own centers.
 
-    hits : (columns,), int64, a bit for each lane; places : of the lanes in opened, INOUT
+    hits : (columns,), int64, a bit for each lane; members : (at least columns,), int64, the centers of the
+    panel; own : of each lane; places : of the lanes in opened, INOUT (rows,), int64, a bit for each column
     """
     for c in range(len(hits)):
-        word = hits[c]
+        word, j = hits[c], members[c]
         while word != 0:
-            opened[places[lowest_bit(word)]] |= 1 << c
+            t = lowest_bit(word)
             word &= word - 1
+            if own[t] != j:
+                opened[places[t]] |= 1 << c
 
 
 @kernel
@@ -147,8 +153,8 @@ def find_close(b, block, n_selected, centers, rows, pairs, arena):
         for first in range(0, n_chosen, width):
             gather_lanes(pairs.chosen, first, coarse, lanes)
             for t in range(width):
-                upper = np.float64(rows.upper[pairs.chosen[first + t]])
-                lanes.reaches[t] = upper * per_unit + lanes.errors[t]
+                i = pairs.chosen[first + t]
+                lanes.reaches[t], lanes.own[t] = rows.upper[i] * per_unit + lanes.errors[t], rows.labels[i]
             n_lanes = minimum(width, n_chosen - first)
             for h in range(g, g + at_once):
                 open_group(h, n_lanes, coarse, lanes, pairs.places[first:], pairs.hits)
@@ -177,7 +183,7 @@ def open_group(g, n_lanes, coarse, lanes, places, opened):
     for p in range(coarse.first_panels[g], coarse.first_panels[g + 1]):
         found = (lanes.limits, lanes.hits, lanes.most)
         near_coarse(lanes.words, coarse.panels, coarse.begins, p, columns, found)
-        open_pairs(lanes.hits, places, opened[p])
+        open_pairs(lanes.hits, coarse.singles.members[p * columns :], lanes.own, places, opened[p])
     bound_lanes(lanes, widest, coarse.unit)
 
 
@@ -288,6 +294,10 @@ def find_first(b, block, centers, rows, pairs, arena):
                 sweep_panel(p, coarse, lanes, rising)
             most[g] = lanes.most
         limit_rising(coarse, lanes, rising.best)
+        for t in range(width):
+            lanes.own[t] = members[rising.places[t]]
+        for t in range(n_lanes):
+            selected[first + t], block.labels[first + t] = start + first + t, lanes.own[t]
         for g in range(len(most)):
             for t in range(width):
                 lanes.most[t] = most[g, t]
@@ -296,10 +306,8 @@ def find_first(b, block, centers, rows, pairs, arena):
                 if kept != 0:
                     for c in range(len(hits)):
                         hits[c] &= kept
-                    open_pairs(hits, pairs.places[first:], pairs.hits[p])
+                    open_pairs(hits, members[p * len(hits) :], lanes.own, pairs.places[first:], pairs.hits[p])
             bound_lanes(lanes, coarse.group_errors[g], coarse.unit)
             duplicate = centers.drifts.duplicates[g]
             raise_bounds(pairs.chosen[first:], n_lanes, start, duplicate, lanes.bounds, rows.lower[b][g])
-        for t in range(n_lanes):
-            selected[first + t], block.labels[first + t] = start + first + t, members[rising.places[t]]
     release(arena, marked)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbakmeans._engine.simd import lane_rows, tile_columns, tile_lanes, tile_rows
+from numbakmeans._engine.simd import has_dots, lane_rows, tile_columns, tile_lanes, tile_rows
 from numbakmeans._numba.arena import LINE, empty, mark, release
 from numbakmeans._numba.compiler import bounding_kernel, inlined_kernel, kernel
 from numbakmeans._numba.scalars import bits_of, maximum
@@ -185,9 +185,11 @@ def measure_lanes(lanes, norms):
 def geometry(singles, doubles):
     """Return the centers per panel for float32 and for float64, and the transposed rows per tile for both.
 
+    The last value is 1 where the processor has the instruction that makes coarse rows quick, else 0.
     singles, doubles : any table of float32, and of float64
     """
-    return tile_columns(singles), tile_columns(doubles), lane_rows(singles), lane_rows(doubles)
+    sizes = tile_columns(singles), tile_columns(doubles), lane_rows(singles), lane_rows(doubles)
+    return (*sizes, has_dots(singles))
 
 
 @kernel

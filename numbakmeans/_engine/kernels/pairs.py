@@ -42,6 +42,7 @@ class Pairs(NamedTuple):
     """The open pairs of some rows with centers, and the workspace to find and to resolve them.
 
     hits : (n_panels, n_rows), int64, the open centers of each panel for a row, one bit per column
+    any_hits : (n_rows,), int64, not zero for a row with an open center
     places, chosen, limits, some_hits, least, norms, reaches, raised : for the rows that need a group
     row : (1, n_features), float32, a packed row
     candidates, sq_dists, lows : (at least n_clusters,), the open centers of that row, the squared distances
@@ -49,6 +50,7 @@ class Pairs(NamedTuple):
     """
 
     hits: np.ndarray
+    any_hits: np.ndarray
     places: np.ndarray
     chosen: np.ndarray
     limits: np.ndarray
@@ -70,6 +72,7 @@ def pair_buffers(n_panels, singles, n_rows, arena):
     filled = n_rows + tile_rows(singles.centers) + tile_lanes(singles.centers) + lane_rows(singles.centers)
     return Pairs(
         empty(arena, (n_panels, n_rows), np.int64),
+        empty(arena, n_rows, np.int64),
         empty(arena, n_rows, np.int64),
         empty(arena, filled, np.int64),
         zeros(arena, filled, np.float32),
@@ -144,6 +147,17 @@ def find_pairs(b, block, n_selected, projections, duplicates, rows, pairs):
 
 
 @kernel
+def find_open_rows(pairs, n_rows):
+    """Tile. Mark the rows that have an open center."""
+    any_hits = pairs.any_hits
+    any_hits[:n_rows] = 0
+    for p in range(len(pairs.hits)):
+        hits = pairs.hits[p]
+        for t in range(n_rows):
+            any_hits[t] |= hits[t]
+
+
+@kernel
 def decide_pairs(b, block, n_selected, centers, singles, rows, pairs):
     """Tile. Find the nearest center of each row among the open pairs, and update the bounds.
 
@@ -161,10 +175,13 @@ def decide_pairs(b, block, n_selected, centers, singles, rows, pairs):
     selected, found, candidates, lows = block.selected, block.labels, pairs.candidates, pairs.lows
     loss = (X.shape[1] + 8) * 2.0**-24
     n_pairs, n_decided = 0, 0
+    find_open_rows(pairs, n_selected)
     for t in range(n_selected):
         i = selected[t]
         own = np.int64(labels[i])
         found[t] = own
+        if pairs.any_hits[t] == 0:
+            continue
         n_open = 0
         for p in range(n_panels):
             word = pairs.hits[p, t]

@@ -32,8 +32,8 @@ from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buffers
 from numbakmeans._engine.kernels.reference import approx_sq_dist
 from numbakmeans._engine.kernels.sums import move_row, relabel, sums_of_task
-from numbakmeans._engine.structs.passes import Schedule
-from numbakmeans._numba.arena import mark, release, zeros
+from numbakmeans._engine.structs.passes import Packed, Schedule
+from numbakmeans._numba.arena import empty, mark, release, zeros
 from numbakmeans._numba.compiler import kernel
 from numbakmeans._numba.parallel import parallel_for
 
@@ -262,7 +262,9 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
             measure_rows(X, start, stop, transform, rows.norms)
             if label_first(b, centers, rows, centers.coarse, mine, work, arena):
                 continue
-        bounded = schedule.n_before > 0 and rows.upper[start] < np.inf
+        # With coarse rows, bounds are checked at any cost, and no centers are packed for scores.
+        always = schedule.costs.checked == np.inf
+        bounded = schedule.n_before > 0 and (always or rows.upper[start] < np.inf)
         if bounded and totals[SPENT] <= schedule.costs.checked * counts[CHECKED]:
             n_selected = check_bounds(b, centers, rows, centers.fast, work, arena)
             n_selected = label_rest(b, n_selected, centers, rows, centers.coarse, work, arena)
@@ -275,6 +277,21 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
     counts[SAVED_ROWS], counts[SPENT_ROWS] = totals[SAVED], totals[SPENT] - schedule.expected
     saved, spent = counts[SAVED_ROWS], counts[SPENT_ROWS]
     return counts[MOVED], counts[DECIDED], counts[SCORED], counts[PAIRED], saved, counts[CHECKED], spent
+
+
+@kernel
+def packed_centers(executor, n_tasks, X, clusters, coarse, arena):
+    """Return the centers as `structs.passes.Packed`; without panels if there are coarse rows instead."""
+    if coarse is None:
+        return pack_centers(executor, n_tasks, X, clusters.points, clusters.transform, clusters.places, arena)
+    return Packed(
+        coarse.distinct,
+        clusters.places.members,
+        empty(arena, (0, 0, 0), X.dtype),
+        empty(arena, (0, 0), X.dtype),
+        empty(arena, (0, 0), np.float64),
+        clusters.places.groups[:0],
+    )
 
 
 @kernel
@@ -296,7 +313,7 @@ def yinyang_pass(executor, schedule, clusters, rows, tables, arena):
     n_checked, spent : rows whose bounds were checked, and the total cost of that, in the same units
     """
     n_tasks, points, transform = len(tables.sums), clusters.points, clusters.transform
-    packed = pack_centers(executor, n_tasks, rows.X, points, transform, clusters.places, arena)
+    packed = packed_centers(executor, n_tasks, rows.X, clusters, clusters.coarse, arena)
     n_groups, fast = rows.lower.shape[1], clusters.fast
     drifts = drifts_of(clusters.moved, clusters.groups, n_groups, packed.distinct, fast, arena)
     centers = Centers(points, transform, packed, drifts, clusters.projections, clusters.coarse, fast)

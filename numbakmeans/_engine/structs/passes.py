@@ -186,7 +186,7 @@ class CoarseRows(NamedTuple):
 class Coarse(NamedTuple):
     """Coarse rows and centers.
 
-    unit : a step, transformed
+    unit : a step, transformed; distinct : as in `Packed`
     panels : (n_panels, n_words, columns), int32, words of centers; begins : (n_panels, columns), int32, what
     their scores start from; panel_errors, group_errors : the largest error in each panel, and in each group
     first_panels : (n_groups + 1,), int64, where each group begins; singles : the centers themselves
@@ -194,6 +194,7 @@ class Coarse(NamedTuple):
 
     rows: CoarseRows
     unit: float
+    distinct: np.ndarray
     panels: np.ndarray
     begins: np.ndarray
     panel_errors: np.ndarray
