@@ -150,3 +150,21 @@ def docs(session):
     """Build the site into docs/_build, with all examples; warnings are errors."""
     session.install("-e", ".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def links(session):
+    """Follow the links of the site that lead elsewhere, those into other projects' references included."""
+    session.install("-e", ".[docs]")
+    environment = {"NUMBAKMEANS_DOCS_ONLINE": "1"}
+    session.run(
+        "sphinx-build",
+        "-W",
+        "-b",
+        "linkcheck",
+        "-D",
+        "plot_gallery=0",
+        "docs",
+        "docs/_build/links",
+        env=environment,
+    )

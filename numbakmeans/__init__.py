@@ -59,6 +59,7 @@ task                  a share of the rows that one thread works on
 arena                 scratch memory of a task or call, allocated as a stack and released as a whole
 transform             the common origin and scale that rows and centers are shifted and scaled by
 bins                  fixed ranges of exponents; values are split into an integer part per bin, summed exactly
+coarse rows           rows in whole steps of one byte a value, with error bounds, to rule out centers
 projections           coordinates along a few orthonormal directions, plus the norm of the residual
 fast-moving centers   the few centers that moved far in the last update, scored for all rows
 mass, potential       a row's weight times D to its nearest pick, which '++' draws by; the sum over all rows

@@ -123,11 +123,34 @@ def test_bounds_need_more_passes_where_scores_cost_less(itemsize, max_iter):
 def test_bounds_take_at_most_a_quarter_of_the_data(n_samples, n_features, itemsize, n_panels):
     memory = _plan.memory((n_samples, n_features), itemsize, itemsize, ready=True)
     shape = (n_samples, n_features)
-    n_groups, n_directions = _plan.bounds(shape, 32 * n_panels, n_panels, 300, memory)
+    most = n_samples * (n_features * itemsize // 4 + 32) + at.MAX_SPARE_BYTES
+    n_groups, n_directions, _ = _plan.bounds(shape, 32 * n_panels, n_panels, 300, memory)
     assert 1 <= n_groups <= n_panels
     # The upper bound; with projections, also these, the residual norm and the norm.
-    row_bytes = 4 * n_groups + 4 + (4 * (n_directions + 1) + 8 if n_directions else 0)
-    assert n_samples * row_bytes <= n_samples * (n_features * itemsize // 4 + 32) + at.MAX_SPARE_BYTES
+    row_bytes = 4 * n_groups + 4
+    assert n_samples * (row_bytes + (4 * (n_directions + 1) + 8 if n_directions else 0)) <= most
+    # With coarse rows, the norm, these in whole words, their errors and squares.
+    coarse_bytes = 8 + (n_features + 3) // 4 * 4 + 8
+    fits = n_samples * (row_bytes + coarse_bytes) <= most
+    assert _plan.coarse_fits(shape, n_groups, memory) <= fits
+    assert not _plan.coarse_fits(shape, n_groups, memory._replace(lean=True))
+    assert fits or n_samples > 10**5
+
+
+def test_the_longest_rows_have_no_coarse_form():
+    memory = _plan.Memory(2**40, 2**40, True, False)
+    assert _plan.coarse_fits((1000, _plan.MAX_COARSE_FEATURES), 1, memory)
+    assert not _plan.coarse_fits((1000, _plan.MAX_COARSE_FEATURES + 1), 1, memory)
+
+
+def test_coarse_rows_pay_with_many_clusters_and_where_they_leave_little_open():
+    def cost(n_clusters, opened, itemsize=4):
+        return _plan.coarse_cost(_plan.costs(64, n_clusters, itemsize, _plan.Bounds(4, 0, True)), opened)
+
+    assert cost(500, 0.001) < at.MAX_COARSE_COST < min(cost(500, 0.3), cost(16, 0.001))
+    assert cost(200, 0.001, 8) < cost(200, 0.001, 4)
+    # Once made, they are checked at any cost.
+    assert _plan.costs(64, 500, 4, _plan.Bounds(4, 0, True)).checked == np.inf
 
 
 @pytest.mark.parametrize("shape", [(10, 3), (50, 3), (1000, 3), (10**6, 16), (10**6, 784), (10**6, 10_000)])
@@ -199,9 +222,9 @@ def test_a_trial_of_projections_costs_little(shape, n_clusters, max_iter, expect
 
 def test_projections_cost_less_for_float64():
     single, double = (_plan.costs(384, 1000, itemsize, _plan.Bounds(10, 96)) for itemsize in (4, 8))
-    assert 0 < double.projections < single.projections < 1
+    assert 0 < double.narrowing < single.narrowing < 1
     assert 1 < double.pairs < single.pairs
-    assert _plan.costs(384, 1000, 4, _plan.Bounds(10, 48)).projections < single.projections
+    assert _plan.costs(384, 1000, 4, _plan.Bounds(10, 48)).narrowing < single.narrowing
 
 
 def test_projections_pay_where_they_leave_little_open():
@@ -224,6 +247,7 @@ def test_projections_are_tried_in_falling_sizes():
 def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
     # As if the passes took a long time.
     monkeypatch.setattr(at, "MIN_PROJECTION_STEPS", 0)
+    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 200)).astype(np.float32)
     if data == "few directions":
@@ -247,6 +271,7 @@ def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
 @pytest.mark.parametrize("spread", [0.1, 10.0])
 def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
     """Before the second pass, for well-separated clusters and for noise."""
+    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
     rng = np.random.default_rng(0)
     means = rng.normal(size=(64, 40))
     X = means[rng.integers(64, size=6000)] + rng.normal(size=(6000, 40)) * spread
@@ -266,6 +291,7 @@ def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
 def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
     """Some centers start in the wrong place, among many that hardly move."""
     monkeypatch.setattr(at, "MIN_FAST_STEPS", 0)
+    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
     monkeypatch.setattr(at, "MAX_FAST_COST", pays)
     found, foresee = [], yinyang.Yinyang._foresee
     monkeypatch.setattr(

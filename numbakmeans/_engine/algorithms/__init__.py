@@ -9,7 +9,8 @@ base         the interface, and the loop over passes
 lloyd        reference distances only
 small        few rows: many passes per call
 certified    approximate scores with certificates
-yinyang      certified scores and bounds; projections: lower bounds for many features
+yinyang      certified scores and bounds; coarse: rows of one byte a value, which rule out most centers;
+             projections: lower bounds for many features
 filtering    few features: candidate centers of spatial blocks
 panels       packing of centers for the register tile
 """

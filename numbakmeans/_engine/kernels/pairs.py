@@ -178,8 +178,7 @@ def decide_pairs(b, block, n_selected, centers, singles, rows, pairs):
     find_open_rows(pairs, n_selected)
     for t in range(n_selected):
         i = selected[t]
-        own = np.int64(labels[i])
-        found[t] = own
+        found[t] = own = np.int64(labels[i])
         if pairs.any_hits[t] == 0:
             continue
         n_open = 0
