@@ -23,7 +23,7 @@ def hits_of(some_projections, duplicates, rows, hits, arena):
     block.group_mask[:] = True
     for i in range(n_rows):
         block.selected[i] = i
-    some = pair_buffers(some_projections, n_rows, arena)
+    some = pair_buffers(len(hits), some_projections.singles, n_rows, arena)
     find_pairs(0, block, n_rows, some_projections, duplicates, rows, some)
     for p in range(len(hits)):
         hits[p] = some.hits[p]
@@ -45,7 +45,7 @@ def found(X, centers, n_directions, reach=1.0, spoil=0.0):
     norms = np.linalg.norm(X.astype(np.float64), axis=1)
     of_rows = np.empty((n_samples, n_directions + 1), np.float32)
     projections.projections_of_rows.on(False)(X, (1, 32), transform, basis.chunks, (norms, of_rows))
-    clusters = Clusters(wide, transform, norms, None, None, None, None)
+    clusters = Clusters(wide, transform, norms, None, None, None, None, None)
     packed = projections.pack_projections(
         PLAN, of_rows, basis, clusters, Places(members, np.arange(n_panels))
     )
