@@ -97,8 +97,8 @@ assert counts[0] > 0
 print(counts[1] - counts[0])
 """
 COARSE = """
-from numbakmeans._engine.algorithms import yinyang
-yinyang.multiplies_bytes = lambda: True
+from numbakmeans._engine.algorithms import panels
+panels.multiplies_bytes = lambda: True
 """
 PASSES = """
 from numbakmeans._engine.fit import iterate

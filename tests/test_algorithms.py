@@ -11,7 +11,7 @@ from support.comparison import PASSES, count_broken, differences, expected_passe
 from numbakmeans import fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.algorithms import ALGORITHMS, certified, small, yinyang
+from numbakmeans._engine.algorithms import ALGORITHMS, certified, panels, small, yinyang
 from numbakmeans._engine.assignment import nearest, nearest_labels
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import iterate
@@ -148,7 +148,7 @@ def test_larger_data_gives_lloyds_bits_as_users_fit_it(dtype, n_features, expect
     assert (got.n_iter, got.converged, got.n_empty) == (right.n_iter, right.converged, right.n_empty)
 
 
-@pytest.mark.parametrize("variant", ["lloyd", "certified", "certified, transposed"])
+@pytest.mark.parametrize("variant", ["lloyd", "certified", "certified, transposed", "yinyang, coarse rows"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, threads):
@@ -156,8 +156,8 @@ def test_nearest_centers_of_edge_cases_are_the_oracles(name, dtype, variant, thr
     with np.errstate(all="ignore"):
         right_labels, right = oracle.assign(X, centers)
     with variants.forced(variant) as algorithm:
-        labels, sq_dists = nearest(Samples(X), centers, scored=algorithm == "certified")
-        alone = nearest_labels(Samples(X), centers, scored=algorithm == "certified")
+        labels, sq_dists = nearest(Samples(X), centers, scored=algorithm != "lloyd")
+        alone = nearest_labels(Samples(X), centers, scored=algorithm != "lloyd")
     assert np.array_equal(alone, right_labels)
     assert np.array_equal(labels, right_labels)
     assert sq_dists.tobytes() == right.tobytes()
@@ -274,7 +274,7 @@ def test_nan_directions_give_no_projections(sound, monkeypatch):
 @pytest.mark.parametrize("coarse", [False, True])
 def test_rows_that_become_nan_keep_a_valid_label(dtype, coarse, monkeypatch):
     """Their projections are near everything, even the padding of the last panel."""
-    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: coarse)
+    monkeypatch.setattr(panels, "multiplies_bytes", lambda: coarse)
     X, centers = case("many panels", dtype)
     samples, wide = Samples(X.copy()), pad_centers(centers)
     algorithm = ALGORITHMS["yinyang"](samples, _plan.sweep(X.shape, 1), samples.transform(wide))
@@ -328,9 +328,10 @@ def test_coarse_rows_that_do_not_pay_are_dropped(name, dtype, pays, answers, mon
             kept.append(self.coarse is not None)
             return done
 
-    with variants.forced("yinyang, coarse rows"):
-        monkeypatch.setitem(ALGORITHMS, "yinyang", Watched)
-        monkeypatch.setattr(_plan, "costs", lambda *_: variants.FREE._replace(pairs=0.0 if pays else 1e9))
+    monkeypatch.setitem(ALGORITHMS, "yinyang", Watched)
+    # Undone before what is around it.
+    with variants.forced("yinyang, coarse rows"), monkeypatch.context() as inner:
+        inner.setattr(_plan, "costs", lambda *_: variants.FREE._replace(pairs=0.0 if pays else 1e9))
         X, centers = case(name, dtype)
         for n_iter, (right_centers, right_labels, *_) in enumerate(answers(name, dtype), start=1):
             got = iterate(Samples(X), centers, n_iter, algorithm="yinyang")
@@ -355,7 +356,7 @@ def test_rows_between_centers_are_decided(dtype, n_features):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_coarse_rows_are_made_only_where_sampled_rows_leave_few_pairs_open(dtype, monkeypatch):
     """Tight clusters far from each other: one byte a value does not tell their rows apart."""
-    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: True)
+    monkeypatch.setattr(panels, "multiplies_bytes", lambda: True)
     rng = np.random.default_rng(0)
     made = {}
     for spread in (1.0, 1e5):

@@ -5,7 +5,7 @@ import pytest
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.algorithms import ALGORITHMS, yinyang
+from numbakmeans._engine.algorithms import ALGORITHMS, panels, yinyang
 from numbakmeans._engine.distances import pad_centers
 from numbakmeans._engine.fit import iterate, seed
 from numbakmeans._engine.samples import Samples, update_means
@@ -247,7 +247,7 @@ def test_projections_are_tried_in_falling_sizes():
 def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
     # As if the passes took a long time.
     monkeypatch.setattr(at, "MIN_PROJECTION_STEPS", 0)
-    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
+    monkeypatch.setattr(panels, "multiplies_bytes", lambda: False)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 200)).astype(np.float32)
     if data == "few directions":
@@ -271,7 +271,7 @@ def test_projections_are_made_where_they_pay(data, expected, monkeypatch):
 @pytest.mark.parametrize("spread", [0.1, 10.0])
 def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
     """Before the second pass, for well-separated clusters and for noise."""
-    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
+    monkeypatch.setattr(panels, "multiplies_bytes", lambda: False)
     rng = np.random.default_rng(0)
     means = rng.normal(size=(64, 40))
     X = means[rng.integers(64, size=6000)] + rng.normal(size=(6000, 40)) * spread
@@ -291,7 +291,7 @@ def test_sampled_rows_decide_whether_bounds_pay(spread, monkeypatch):
 def test_fast_centers_are_scored_where_they_pay(pays, monkeypatch):
     """Some centers start in the wrong place, among many that hardly move."""
     monkeypatch.setattr(at, "MIN_FAST_STEPS", 0)
-    monkeypatch.setattr(yinyang, "multiplies_bytes", lambda: False)
+    monkeypatch.setattr(panels, "multiplies_bytes", lambda: False)
     monkeypatch.setattr(at, "MAX_FAST_COST", pays)
     found, foresee = [], yinyang.Yinyang._foresee
     monkeypatch.setattr(

@@ -166,6 +166,10 @@ SWEEPS: dict[str, Any] = {
         cases([(50_000, f, 100) for f in (16, 32)] + [(20_000, 128, k) for k in (50, 200)],
               dtype=BOTH, data=KINDS, **YINYANG),
         on.passes),
+    "coarse-nearest": Sweep(
+        scaled("COST_COARSE_MAKING"),
+        cases([(20_000, f, k) for f, k in product((32, 128, 384), (50, 200))], dtype=BOTH),
+        on.nearest),
     # --- Spatial order
     "spatial-blocks": Sweep(
         {"MAX_SPATIAL_ROWS": (64, 128, 512), "SPATIAL_CHUNK_BLOCKS": (4, 64),

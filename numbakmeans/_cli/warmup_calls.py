@@ -91,6 +91,7 @@ def _engine_calls(X: np.ndarray) -> Iterator[Callable[[], object]]:
                 yield partial(iterate, samples, X[:n_clusters], 2, algorithm=algorithm, progress=progress)
         for scored in (True, False):
             yield partial(nearest, samples, X[:n_clusters], scored=scored)
+        yield partial(_nearest_coarse, samples, X[:n_clusters])
     # A center that no row is near.
     start = np.vstack([X[:4], np.full((1, X.shape[1]), 1e6, X.dtype)])
     for algorithm in ALGORITHMS:
@@ -125,6 +126,11 @@ def _batch_calls(X: np.ndarray) -> Iterator[Callable[[], object]]:
 def _bounded(samples: Samples, changes: dict[str, Any]) -> None:
     with _planned(**changes):
         iterate(samples, samples.rows(slice(200)), 4, algorithm="yinyang")
+
+
+def _nearest_coarse(samples: Samples, centers: np.ndarray) -> None:
+    with _planned(coarse_cost=lambda *_: 0.0):
+        nearest(samples, centers, scored=True)
 
 
 def _seeded(samples: Samples, n_clusters: int, method: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbakmeans._engine import plan as _plan
-from numbakmeans._engine.algorithms import certified
+from numbakmeans._engine.algorithms import certified, coarse
 from numbakmeans._engine.distances import pad_centers, rows_of
 from numbakmeans._engine.samples import Samples, as_doubles
 from numbakmeans._engine.transforms import transform_for
@@ -72,6 +72,12 @@ def _by_scores(
     samples: Samples, plan: _plan.Plan, wide: np.ndarray, *, with_dists: bool
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return what `nearest` does, or None for rows or centers that cannot be scored."""
+    if coarse.nearest_pays(samples, len(wide)):
+        transform = samples.transform(wide)
+        if transform.scale:
+            found = coarse.nearest(samples, plan, transform, wide, with_dists=with_dists)
+            if found is not None:
+                return found
     if not samples.surveyed:
         # Rows that are about as large as the centers need no sweep of their own to find out their range and
         # whether they are finite.

@@ -293,6 +293,16 @@ def coarse_fits(shape: tuple[int, ...], n_groups: int, memory: Memory) -> bool:
     return fits and n_features <= MAX_COARSE_FEATURES and not memory.lean
 
 
+def coarse_costs_once(n_features: int, n_clusters: int, itemsize: int) -> Costs:
+    """Return the costs of coarse rows that are made for one sweep."""
+    found = costs(n_features, n_clusters, itemsize, Bounds(1, 0, True))
+    # Memory for all that is kept of a row costs about as much as comparing it.
+    making = 1.0 + at.COST_COARSE_MAKING * n_features / (
+        at.COST_COARSE_ROW + at.COST_COARSE_VALUE * n_features
+    )
+    return found._replace(undecided=found.undecided * (1.0 + making))
+
+
 def coarse_cost(costs: Costs, opened: float) -> float:
     """Return the cost of comparing all rows in their coarse forms, relative to scoring them.
 

@@ -293,6 +293,10 @@ COST_COARSE_ROW = 2200.0
 #: unit: scores; sweep: coarse; flat: to be measured
 COST_COARSE_VALUE = 15.0
 
+#: Cost of making a value of a coarse row, where that is for one sweep: passes share it.
+#: unit: scores; sweep: coarse-nearest; flat: to be measured
+COST_COARSE_MAKING = 35.0
+
 #: Pairs of row and center that are sampled to estimate what coarse rows leave open.
 #: unit: pairs; sweep: coarse; flat: to be measured
 SAMPLE_COARSE_PAIRS = 50_000

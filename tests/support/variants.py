@@ -9,7 +9,7 @@ from numbakmeans._engine import fit as _fit
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
 from numbakmeans._engine.algorithms import ALGORITHMS
-from numbakmeans._engine.algorithms import yinyang as _yinyang
+from numbakmeans._engine.algorithms import panels as _panels
 
 VARIANTS = [
     *ALGORITHMS,
@@ -30,7 +30,7 @@ def check_all_bounds(change=setattr):
 
     Coarse rows, which would take their place, are not made. change : called as `setattr`
     """
-    change(_yinyang, "multiplies_bytes", lambda: False)
+    change(_panels, "multiplies_bytes", lambda: False)
     change(_plan, "costs", lambda *_: FREE)
     change(_plan, "projection_cost", lambda *_: 0.0)
     change(at, "MIN_PROJECTION_STEPS", 0)
@@ -52,7 +52,7 @@ def forced(variant):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_plan, "transposes", lambda *_: what == "transposed")
         patch.setattr(_plan, "fast_tried", lambda *_: tried)
-        patch.setattr(_yinyang, "multiplies_bytes", lambda: what == "coarse rows")
+        patch.setattr(_panels, "multiplies_bytes", lambda: what == "coarse rows")
         if what == "coarse rows":
             patch.setattr(_plan, "coarse_cost", lambda *_: 0.0)
             patch.setattr(_plan, "costs", lambda *_: FREE)

@@ -6,22 +6,24 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
-from numbakmeans._engine.algorithms.panels import aligned, singles_of
+from numbakmeans._engine.algorithms import panels as _panels
+from numbakmeans._engine.algorithms.panels import aligned, panel_columns, places_of, rows_at_once, singles_of
 from numbakmeans._engine.algorithms.projections import SINGLE, Multiply, multiplies
 from numbakmeans._engine.plan import MAX_COARSE_VALUE, WORD, Costs, Plan
 from numbakmeans._engine.samples import Samples
-from numbakmeans._engine.structs.passes import Clusters, Coarse, CoarseRows, Places
+from numbakmeans._engine.structs.passes import Clusters, Coarse, CoarseRows, Places, Rows, Transform
 from numbakmeans._numba.drivers import Driver
 
 _KERNELS = "numbakmeans._engine.kernels.coarse"
 _coarse_rows, _pack_coarse = Driver(_KERNELS, "coarse_rows"), Driver(_KERNELS, "pack_coarse")
+_assign = Driver("numbakmeans._engine.kernels.coarse_labels", "assign")
 
 #: Steps that are tried, relative to one that reaches all sampled values: a smaller one has a smaller error
 #: for most values, and a large one for the few beyond its reach.
 STEPS_TRIED = 1.0, 0.8, 0.6, 0.45, 0.35, 0.25
 
 
-def coarse(points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+def rounded(points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps of points around the origin, as float32, and the lengths of their errors, in steps."""
     scaled = points / step
     steps = np.clip(np.rint(scaled), -MAX_COARSE_VALUE, MAX_COARSE_VALUE)
@@ -37,7 +39,7 @@ def best_step(points: np.ndarray, centers: np.ndarray) -> float:
     if not 1e-140 <= max(widest, least) <= 1e140:
         return 0.0
     steps = {max(widest * share, least) for share in STEPS_TRIED}
-    return min(steps, key=lambda step: step * float(coarse(points, step)[1].sum()))
+    return min(steps, key=lambda step: step * float(rounded(points, step)[1].sum()))
 
 
 def opened_by(points: np.ndarray, centers: np.ndarray, step: float, multiply: Multiply) -> float:
@@ -48,7 +50,7 @@ def opened_by(points: np.ndarray, centers: np.ndarray, step: float, multiply: Mu
         return np.sqrt(np.maximum(squares[0][:, None] + squares[1] - 2.0 * multiply(rows, others), 0.0))
 
     scaled = [(some / step).astype(SINGLE) for some in (points, centers)]
-    (steps, errors), (other_steps, other_errors) = coarse(points, step), coarse(centers, step)
+    (steps, errors), (other_steps, other_errors) = rounded(points, step), rounded(centers, step)
     nearest = distances(*scaled).min(1, keepdims=True)
     is_open = distances(steps, other_steps) < nearest + errors[:, None] + other_errors
     return (np.count_nonzero(is_open) - len(points)) / is_open.size
@@ -78,6 +80,40 @@ def coarse_rows(samples: Samples, plan: Plan, centers: np.ndarray, costs: Costs)
     for part, X in samples.slabs():
         run(X, plan.n_tasks, made.part(part))
     return made
+
+
+def nearest_pays(samples: Samples, n_clusters: int) -> bool:
+    """Return whether `nearest` may pay, before anything is known about the rows."""
+    shape = samples.shape
+    costs = _plan.coarse_costs_once(shape[1], n_clusters, samples.dtype.itemsize)
+    fits = samples.X is not None and _plan.coarse_fits(shape, 1, samples.memory)
+    return fits and _panels.multiplies_bytes() and _plan.coarse_cost(costs, 0.0) < at.MAX_COARSE_COST
+
+
+def nearest(
+    samples: Samples, plan: Plan, transform: Transform, centers: np.ndarray, *, with_dists: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what `assignment.nearest` does, or None if sampled rows tell that it would not pay.
+
+    Without distances, the second array has none.
+    """
+    (n_samples, n_features), n_clusters = samples.shape, len(centers)
+    costs = _plan.coarse_costs_once(n_features, n_clusters, samples.dtype.itemsize)
+    X, rows = samples.X, coarse_rows(samples, plan, centers, costs)
+    if X is None or rows is None:
+        return None
+    places = places_of(np.arange(n_clusters), panel_columns(SINGLE, n_clusters))
+    sizes = (samples.shape, samples.dtype.itemsize, len(places.groups), plan.n_tasks)
+    block_rows = _plan.block_rows(*sizes, rows_at_once(SINGLE))
+    clusters = Clusters(
+        centers, transform, np.zeros(n_clusters), places, np.zeros(n_clusters, np.int64), None, None, None
+    )
+    clusters = clusters._replace(coarse=pack_coarse(plan, rows, clusters, places, 1))
+    labels, sq_dists = np.empty(n_samples, np.int32), np.empty(n_samples if with_dists else 0)
+    lower = np.empty((-(-n_samples // block_rows), 1, block_rows), SINGLE)
+    work = Rows(X, labels, np.empty(n_samples), np.empty(n_samples, SINGLE), lower)
+    _assign.on(plan.parallel)(plan.n_tasks, clusters, work, sq_dists)
+    return labels, sq_dists
 
 
 def pack_coarse(plan: Plan, rows: CoarseRows, clusters: Clusters, places: Places, n_groups: int) -> Coarse:

@@ -36,11 +36,11 @@ import numpy as np
 
 from numbakmeans._engine import plan as _plan
 from numbakmeans._engine import thresholds as at
+from numbakmeans._engine.algorithms import panels as _panels
 from numbakmeans._engine.algorithms.base import Algorithm, Pass
 from numbakmeans._engine.algorithms.coarse import coarse_rows, pack_coarse
 from numbakmeans._engine.algorithms.panels import (
     gather,
-    multiplies_bytes,
     pack_buffers,
     panel_columns,
     places_of,
@@ -146,7 +146,7 @@ class Yinyang(Algorithm):
         self.norms = np.empty(n_samples)
         self.projection_sizes = _plan.projection_sizes(samples.shape[1], sizes.n_directions)
         self.coarse = None
-        if multiplies_bytes() and _plan.coarse_fits(samples.shape, sizes.n_groups, samples.memory):
+        if _panels.multiplies_bytes() and _plan.coarse_fits(samples.shape, sizes.n_groups, samples.memory):
             self.coarse = coarse_rows(samples, plan, centers, self._costs(0, coarse=True))
 
     def _try_projections(self, centers: np.ndarray, labels: np.ndarray) -> None:

@@ -6,7 +6,8 @@ One pass over the rows
   certify       nearest centers from approximate scores, where these prove enough; certified: a pass of them
   pack          rows and centers in the layout of the register tile
   yinyang       a pass with bounds, made of bounds, fast_centers, and what leaves single pairs open: coarse
-                and coarse_pairs (one byte a value), or projections; pairs decides these
+                and coarse_pairs (one byte a value), or projections; pairs decides these;
+                coarse_labels: labels alone
   filtering     a pass over spatial blocks, which cells builds
 Whole problems
   small         few rows: all passes of one problem, or of thousands, in one call

@@ -117,6 +117,18 @@ def drifts_of(moved, groups, n_groups, distinct, fast, arena):
 
 
 @kernel
+def measure_own(start, stop, centers, rows):
+    """Tile. Write upper bounds on the distances of rows [start, stop) to their own centers: these, widened.
+
+    centers : `Centers`; rows : INOUT `structs.passes.Rows`
+    """
+    X, points, labels, upper = rows.X, centers.points, rows.labels, rows.upper
+    for i in range(start, stop):
+        sq_dist = approx_sq_dist(X, i, points, np.int64(labels[i]))
+        upper[i] = np.sqrt(sq_dist) * centers.transform.scale * (1.0 + WIDEN)
+
+
+@kernel
 def select_rows(b, block, centers, rows, to_fast, arena):
     """Tile. Update the bounds of the rows of block b, and select undecided rows and their groups.
 

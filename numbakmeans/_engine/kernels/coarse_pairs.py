@@ -135,12 +135,7 @@ def find_close(b, block, n_selected, centers, rows, pairs, arena):
     block : `certify.Block`, with its selected rows and group mask set; centers : `bounds.Centers`
     rows : INOUT `structs.passes.Rows`, its lower bounds updated; pairs : INOUT `pairs.Pairs`
     """
-    (start, _), selected, group_mask, coarse = (
-        rows_of(b, rows),
-        block.selected,
-        block.group_mask,
-        centers.coarse,
-    )
+    start, (selected, group_mask), coarse = rows_of(b, rows)[0], block[:2], centers.coarse
     marked, n_groups, width = mark(arena), len(group_mask), lane_rows(coarse.singles.centers)
     lanes, everywhere = lane_buffers(coarse, arena), empty(arena, n_selected, np.bool_)
     everywhere[:] = True
@@ -280,7 +275,6 @@ def find_first(b, block, centers, rows, pairs, arena):
         pairs.chosen[t] = minimum(start + t, stop - 1)
     for t in range(n_rows):
         pairs.places[t] = t
-    # Of all groups, which is a lower bound for each, too, until a group is scored by itself.
     most = empty(arena, (len(block.group_mask), width), np.int32)
     for first in range(0, n_rows, width):
         n_lanes = minimum(width, n_rows - first)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from numbakmeans._engine.kernels.bounds import (
-    WIDEN,
     Centers,
     bound_rows,
     count_wanted,
     drifts_of,
     keep_undecided,
+    measure_own,
     rows_of,
     select_rows,
 )
@@ -30,7 +30,6 @@ from numbakmeans._engine.kernels.coarse_pairs import find_close, find_first
 from numbakmeans._engine.kernels.fast_centers import bound_fast
 from numbakmeans._engine.kernels.pack import measure_rows
 from numbakmeans._engine.kernels.pairs import decide_pairs, find_pairs, pair_buffers
-from numbakmeans._engine.kernels.reference import approx_sq_dist
 from numbakmeans._engine.kernels.sums import move_row, relabel, sums_of_task
 from numbakmeans._engine.structs.passes import Packed, Schedule
 from numbakmeans._numba.arena import empty, mark, release, zeros
@@ -200,9 +199,7 @@ def label_first(b, centers, rows, coarse, mine, work, arena):
     rows.lower[b] = 0.0
     find_first(b, block, centers, rows, pairs, arena)
     work.counts[MOVED] += relabel(rows.X, start, stop, block.labels, rows.labels, mine)
-    for i in range(start, stop):
-        sq_dist = approx_sq_dist(rows.X, i, centers.points, np.int64(rows.labels[i]))
-        rows.upper[i] = np.sqrt(sq_dist) * centers.transform.scale * (1.0 + WIDEN)
+    measure_own(start, stop, centers, rows)
     n_paired, n_decided = decide_pairs(b, block, n_rows, centers, coarse.singles, rows, pairs)
     release(arena, marked)
     count_pairs(n_rows, n_paired, n_decided, len(centers.points), work)
