@@ -26,7 +26,7 @@ MODULES = [
 NAMED = {f"{module.__name__}.{name}": value for module in MODULES for name, value in vars(module).items()}
 KERNELS = {name: value for name, value in NAMED.items() if isinstance(value, Kernel)}
 #: Functions whose results are only used in bounds, so that their sums may be reordered.
-BOUNDING = {"square_norm", "norm_of", "approx_sq_dist", "orthonormalize", "off_orthonormal"}
+BOUNDING = {"square_norm", "norm_of", "approx_sq_dist", "orthonormalize", "off_orthonormal", "squares_of"}
 #: The files that define kernels and the one parallel loop.
 HOMES = ["compiler.py", "parallel.py"]
 

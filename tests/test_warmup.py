@@ -70,6 +70,7 @@ for dtype in (np.float32, np.float64):
     X = np.random.default_rng(0).normal(size=(30, 2)).astype(dtype)
     compiled(X, X[:2], np.random.default_rng(0))
 _plan.algorithm, at.MIN_PROJECTION_STEPS, at.MAX_PROJECTION_TRIAL = lambda *_: "yinyang", 0, np.inf
+at.MAX_COARSE_COST = 0.0
 made, make_projections = [], ALGORITHMS["yinyang"]._make_projections
 ALGORITHMS["yinyang"]._make_projections = lambda self, *args: made.append(1) or make_projections(self, *args)
 for dtype in (np.float32, np.float64):
@@ -86,6 +87,16 @@ for dtype in (np.float32, np.float64):
     X = np.random.default_rng(1).normal(size=(900, 20)).astype(dtype)
     fit(X, X[:90], max_iter=4)
 assert len(made) >= 4
+from numbakmeans._engine.algorithms import panels
+at.MAX_COARSE_COST, kept = np.inf, []
+_plan.nearest_scored, coarse_rows = lambda *_, **__: True, yinyang.coarse_rows
+yinyang.coarse_rows = lambda *args: kept.append(coarse_rows(*args)) or kept[-1]
+for dtype in (np.float32, np.float64):
+    X = np.random.default_rng(1).normal(size=(900, 20)).astype(dtype)
+    fit(X, X[:90], max_iter=4)
+    fit(X, X[:90], max_iter=4, sample_weight=np.ones(900))
+    vq(X, X[:90])
+assert [rows is not None for rows in kept] == [True] * 4 * panels.multiplies_bytes()
 from numbakmeans._numba.doors import DOORS, LAYOUT, resolve
 assert all(resolve(LAYOUT, name) for name, door in DOORS.items() if door.kinds)
 print(json.dumps([_cache.stored, _cache.lost, _cache.trouble]))
