@@ -160,7 +160,7 @@ SWEEPS: dict[str, Any] = {
         on.plain_passes),
     # --- Coarse rows
     "coarse": Sweep(
-        {"MAX_COARSE_COST": (0.0, 0.6, 1.2, inf), "SAMPLE_COARSE_PAIRS": (12_500, 200_000),
+        {"MAX_COARSE_COST": (0.0, 0.6, 1.2, inf), "SAMPLE_COARSE_PAIRS": (3000, 50_000),
          "SAMPLE_COARSE_CENTERS": (64, 1024)}
         | scaled("COST_COARSE_CENTER", "COST_COARSE_ROW", "COST_COARSE_VALUE"),
         cases([(50_000, f, 100) for f in (16, 32)] + [(20_000, 128, k) for k in (50, 200)],
