@@ -84,10 +84,11 @@ def coarse_rows(samples: Samples, plan: Plan, centers: np.ndarray, costs: Costs)
 
 def nearest_pays(samples: Samples, n_clusters: int) -> bool:
     """Return whether `nearest` may pay, before anything is known about the rows."""
-    shape = samples.shape
-    costs = _plan.coarse_costs_once(shape[1], n_clusters, samples.dtype.itemsize)
-    fits = samples.X is not None and _plan.coarse_fits(shape, 1, samples.memory)
-    return fits and _panels.multiplies_bytes() and _plan.coarse_cost(costs, 0.0) < at.MAX_COARSE_COST
+    fits = _panels.multiplies_bytes() and samples.X is not None
+    if not fits or not _plan.coarse_fits(samples.shape, 1, samples.memory):
+        return False
+    costs = _plan.coarse_costs_once(samples.shape[1], n_clusters, samples.dtype.itemsize)
+    return _plan.coarse_cost(costs, 0.0) < at.MAX_COARSE_COST
 
 
 def nearest(
