@@ -18,8 +18,8 @@ _KERNELS = "numbakmeans._engine.kernels.coarse"
 _coarse_rows, _pack_coarse = Driver(_KERNELS, "coarse_rows"), Driver(_KERNELS, "pack_coarse")
 _assign = Driver("numbakmeans._engine.kernels.coarse_labels", "assign")
 
-#: Steps that are tried, relative to one that reaches all sampled values: a smaller one has a smaller error
-#: for most values, and a large one for the few beyond its reach.
+#: Steps that are tried, relative to one that reaches all sampled values: a smaller step means smaller errors
+#: for most values, and large ones for the few beyond its reach.
 STEPS_TRIED = 1.0, 0.8, 0.6, 0.45, 0.35, 0.25
 
 

@@ -260,9 +260,9 @@ def yinyang_task(task, arena, schedule, centers, rows, tables):
             if label_first(b, centers, rows, centers.coarse, mine, work, arena):
                 continue
         # With coarse rows, bounds are checked at any cost, and no centers are packed for scores.
-        always = schedule.costs.checked == np.inf
-        bounded = schedule.n_before > 0 and (always or rows.upper[start] < np.inf)
-        if bounded and totals[SPENT] <= schedule.costs.checked * counts[CHECKED]:
+        always = centers.coarse is not None
+        bounded = schedule.n_before > 0 and rows.upper[start] < np.inf
+        if always or (bounded and totals[SPENT] <= schedule.costs.checked * counts[CHECKED]):
             n_selected = check_bounds(b, centers, rows, centers.fast, work, arena)
             n_selected = label_rest(b, n_selected, centers, rows, centers.coarse, work, arena)
             counts[MOVED] += relabel_selected(n_selected, rows, mine, work)

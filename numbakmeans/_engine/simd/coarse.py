@@ -122,8 +122,8 @@ def near_coarse(
 
     block : (n_words, lane rows), int32, words of rows; panels : (n_panels, n_words, columns), int32, those of
     centers
-    begins : (n_panels, columns), int32, what scores start from: - |c|**2 / 2 less what `SHIFT` adds; `NEVER`
-    for none
+    begins : (n_panels, columns), int32, what scores start from: - |c|**2 / 2 less what `SHIFT` adds, or
+    `NEVER` where there is no center
     panel : index of the panel; n_columns : its leading columns that hold centers; int64
     found : three tables: (lane rows,), int32, the limits; OUT (at least columns,), int64, one bit per row for
     each center, the lowest for the first row; and INOUT (lane rows,), int32, raised to the largest score that
